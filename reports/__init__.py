@@ -1,0 +1,1 @@
+"""What the runs mean: estimators, verdicts, figures and the page."""

@@ -1,0 +1,26 @@
+"""One colour per method, everywhere. Safe for the colour-blind (Okabe and Ito, 2008)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+REFERENCE = "#8a8a8a"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+
+
+def method_colours(methods: Sequence[str], references: Sequence[str]) -> dict[str, str]:
+    """Return a colour for every method: grey for references, then the palette in order, over and over.
+
+    Args:
+        methods: display names, in the order of the plan.
+        references: those of them that are references.
+    """
+    others = [method for method in methods if method not in references]
+    colours = {method: COLOURS[index % len(COLOURS)] for index, method in enumerate(others)}
+    return {method: colours.get(method, REFERENCE) for method in methods}
+
+
+def translucent(colour: str, opacity: float) -> str:
+    """Return `#rrggbb` as a CSS colour with that opacity."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"

@@ -1,0 +1,173 @@
+"""Tests: is it luck? Each takes estimates or arrays and returns a p-value, or how many seeds would tell.
+
+A missing or undefined test has p = 1: it stays in the family and claims nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from reports.estimators import Estimate, spread_interval, tuned_differences
+
+EXACT_UP_TO = 12
+"""Seeds up to which the sign-flip test goes through all flips."""
+
+FLIPS = 9_999
+"""Random flips beyond that."""
+
+TIES_TO_CLAIM = 3
+"""Pairs that must tie exactly before "all equal" may count as equivalent."""
+
+POWER = 0.8
+MOST_SEEDS = 1_000
+
+
+def difference_p(estimate: Estimate) -> float:
+    """Return the two-sided p-value of "no difference" (paired t, where the error is over seeds).
+
+    Values that are all equal have no spread to judge by: p = 1.
+    """
+    if not estimate.error > 0:
+        return 1.0
+    return float(2 * stats.t.sf(abs(estimate.mean) / estimate.error, estimate.freedom))
+
+
+def equivalence_p(estimate: Estimate, margin: float) -> float:
+    """Return the p-value of two one-sided tests against effects of `margin` and more, either way (Schuirmann,
+    1987).
+
+    Args:
+        estimate: the effect.
+        margin: smallest effect of interest; 0 means that nothing is equivalent.
+    """
+    if margin <= 0:
+        return 1.0
+    if estimate.error > 0:
+        nearer = (margin - abs(estimate.mean)) / estimate.error
+        return float(stats.t.sf(nearer, estimate.freedom))
+    identical = estimate.error == 0 and estimate.mean == 0 and estimate.freedom >= TIES_TO_CLAIM - 1
+    return 0.0 if identical else 1.0
+
+
+def sign_flip_p(selection: np.ndarray, test: np.ndarray) -> float:
+    """Return the p-value of the tuned effect when the arms are exchanged seed by seed, and choose again.
+
+    If the methods are alike, a seed's results at all points could as well have come from the other arm. For
+    every pattern of exchanges both arms choose their point again, so that the luck of choosing is part of the
+    test. All 2^S patterns up to `EXACT_UP_TO` seeds; beyond, `FLIPS` random ones with a fixed seed, and the
+    observed one.
+
+    Args:
+        selection: float (2, K, S), higher is better.
+        test: float (2, K, S), test accuracies.
+    """
+    seeds = test.shape[2]
+    if seeds == 0:
+        return 1.0
+    flips = _flips(seeds)  # (B, S), the first without any
+    effects = _points_after(flips, selection, test)
+    observed = abs(tuned_differences(selection, test)[0].mean())
+    return float(np.mean(np.abs(effects) >= observed - 1e-12))
+
+
+def _flips(seeds: int) -> np.ndarray:
+    """Return patterns of exchanges, bool (B, S), the first of them all False."""
+    if seeds <= EXACT_UP_TO:
+        return (np.arange(2**seeds)[:, None] >> np.arange(seeds) & 1).astype(bool)
+    drawn = np.random.default_rng(0).random((FLIPS, seeds)) < 0.5
+    return np.concatenate([np.zeros((1, seeds), dtype=bool), drawn])
+
+
+def _points_after(flips: np.ndarray, selection: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Return the tuned effect after each pattern of exchanges, (B,)."""
+    stay, go = (~flips).astype(float), flips.astype(float)
+
+    def first_and_second(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the means over seeds of both arms at each point, (B, K) each."""
+        method, reference = values
+        size = values.shape[2]
+        return (stay @ method.T + go @ reference.T) / size, (stay @ reference.T + go @ method.T) / size
+
+    chosen = [np.argmax(means, axis=1) for means in first_and_second(selection)]
+    rows = np.arange(len(flips))
+    method, reference = first_and_second(test)
+    return method[rows, chosen[0]] - reference[rows, chosen[1]]
+
+
+def holm(p_values: Sequence[float], alpha: float) -> list[float]:
+    """Return Holm's adjusted p-values (Holm, 1979); each at most `alpha` is a claim that holds in the family.
+
+    Args:
+        p_values: one for every claim of the family, 1 where there are no data.
+        alpha: family-wise error rate.
+    """
+    if not p_values:
+        return []
+    adjusted = np.asarray(multipletests(p_values, alpha=alpha, method="holm")[1], dtype=float)
+    return adjusted.tolist()
+
+
+@dataclass(frozen=True)
+class SeedsNeeded:
+    """Pairs of runs needed; None means more than `MOST_SEEDS`.
+
+    Args:
+        low: if the spread is at the low end of its interval.
+        likely: if it is what it looks like.
+        high: if it is at the high end.
+    """
+
+    low: int | None
+    likely: int | None
+    high: int | None
+
+
+def seeds_needed(spread: float, seeds: int, effect: float, alpha: float) -> SeedsNeeded | None:
+    """Return how many seeds would find a true effect with a probability of 80 %.
+
+    The effect is the smallest effect of interest, not the observed one: planning on what was just observed
+    repeats its luck, and an undecided effect may be nothing at all. The spread of the differences is
+    uncertain after few seeds; the range comes from its chi-square interval.
+
+    Args:
+        spread: standard deviation of the differences so far.
+        seeds: pairs so far.
+        effect: the true effect that should be found.
+        alpha: level of the test; for a family, its strictest step.
+
+    Returns:
+        The range, or None where there is nothing to go by.
+    """
+    if seeds < 2 or spread <= 0 or effect <= 0:
+        return None
+    interval = spread_interval(spread, seeds)
+    low, likely, high = (_pairs(effect / sd, alpha) for sd in (interval.low, spread, interval.high))
+    return SeedsNeeded(low, likely, high)
+
+
+def _pairs(standardised: float, alpha: float) -> int | None:
+    """Return the smallest number of pairs whose two-sided t-test has the power, None above `MOST_SEEDS`."""
+    low, high = 2, MOST_SEEDS
+    if power(standardised, high, alpha) < POWER:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(standardised, middle, alpha) >= POWER else (middle + 1, high)
+    return low
+
+
+def power(standardised: float, seeds: int, alpha: float) -> float:
+    """Return the power of a two-sided paired t-test.
+
+    Args:
+        standardised: true effect in standard deviations of the differences.
+        seeds: number of pairs.
+        alpha: level of the test.
+    """
+    critical = stats.f.isf(alpha, 1, seeds - 1)  # the square of t; SciPy's noncentral t fails at large shifts
+    return float(stats.ncf.sf(critical, 1, seeds - 1, standardised**2 * seeds))

@@ -1,0 +1,1 @@
+"""Many training runs: study file, plan, journal, launch, export and the command line."""

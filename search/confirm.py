@@ -1,0 +1,81 @@
+"""Which points are confirmed: the best ones of all arms of a condition, pooled, so that no arm brings its own luck."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from spaces.design import distance
+from spaces.distributions import Space
+
+NEAR = 0.05
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An ended search trial that may be chosen: its number, its values, and what it is judged on."""
+
+    k: int
+    values: dict[str, Any]
+    selection: float
+
+
+@dataclass(frozen=True)
+class PooledPoint:
+    """A nuisance point at which every arm is confirmed.
+
+    Args:
+        arm: the arm that brought it.
+        k: the arm's trial.
+        votes: arms whose best point it is, or is near to.
+        values: nuisance values by plain name.
+    """
+
+    arm: str
+    k: int
+    votes: int
+    values: dict[str, Any]
+
+
+def best(trials: list[Trial]) -> Trial:
+    """Return the trial with the highest selection metric; the earlier one of equals."""
+    return max(trials, key=lambda trial: (trial.selection, -trial.k))
+
+
+def pool(trials: dict[str, list[Trial]], nuisance: Space, count: int) -> list[PooledPoint]:
+    """Return the nuisance points to confirm.
+
+    Each arm brings its best point; points that are near twins become one. The reference's own best point is always
+    in, so that no method is compared with a baseline that is worse than it could be; the others follow by votes,
+    then by how well the arms did on average (their mean rank) at the point's trial, which favours no arm.
+
+    Args:
+        trials: completed trials by arm, the reference first; arms without any bring nothing.
+        nuisance: the shared dimensions.
+        count: how many points at most.
+    """
+    merged: list[PooledPoint] = []
+    for arm, ended in trials.items():
+        if not ended:
+            continue
+        trial = best(ended)
+        values = {name: trial.values[name] for name in nuisance}
+        twin = next((i for i, point in enumerate(merged) if distance(nuisance, point.values, values) < NEAR), None)
+        if twin is None:
+            merged.append(PooledPoint(arm, trial.k, 1, values))
+        else:
+            old = merged[twin]
+            merged[twin] = PooledPoint(old.arm, old.k, old.votes + 1, old.values)
+    ranks = _mean_ranks(trials)
+    others = sorted(merged[1:], key=lambda point: (-point.votes, ranks.get(point.k, 1.0), point.k))
+    return [*merged[:1], *others][:count]
+
+
+def _mean_ranks(trials: dict[str, list[Trial]]) -> dict[int, float]:
+    """Return each trial number's rank among its arm's trials, 0 best to 1 worst, as the mean over arms."""
+    ranks: dict[int, list[float]] = {}
+    for ended in trials.values():
+        ordered = sorted(ended, key=lambda trial: -trial.selection)
+        for place, trial in enumerate(ordered):
+            ranks.setdefault(trial.k, []).append(place / max(len(ordered) - 1, 1))
+    return {k: sum(places) / len(places) for k, places in ranks.items()}

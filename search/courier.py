@@ -1,0 +1,174 @@
+"""The rounds of a delivery: what is new in the journal goes to MLflow, whatever MLflow answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from search import tracking
+from search.outbox import Item, Outbox
+from search.tracking_store import TrackingStore, error_code
+from trainables import records
+
+PATIENCE = 5.0  # seconds for which reports of a living run are collected
+_FAILURES_IN_A_ROW = 3  # in one round; then MLflow is away, and the round ends
+_REFUSALS = 5  # of one run while others get through; then it is given up
+_log = logging.getLogger(__name__)
+
+
+class Courier:
+    """Delivers one study, round by round.
+
+    Args:
+        folder: the study's folder.
+        uri: the tracking store.
+        outbox: what is to be delivered.
+        may_go_on: asked between two runs; a round ends early when it says no.
+    """
+
+    def __init__(self, folder: Path, uri: str, outbox: Outbox, may_go_on: Callable[[], bool]) -> None:
+        self.error = ""
+        self.complete = False
+        self.finished = False
+        self._folder = folder
+        self._uri = uri
+        self._outbox = outbox
+        self._may_go_on = may_go_on
+        self._store: TrackingStore | None = None
+        self._files_kept = False
+
+    def round(self, last: bool) -> bool:
+        """Deliver what waits.
+
+        After the last round that was needed `finished` is True, and `complete` if MLflow has all of it.
+
+        Args:
+            last: nothing more will come: runs without an outcome are closed as interrupted, the study is
+                closed, the report is kept, and what MLflow then lists is compared with the journal.
+
+        Returns:
+            Whether MLflow answers, so that there is no need to wait longer before the next round.
+        """
+        self._outbox.refresh(time.monotonic())
+        # MLflow, its drivers and whatever stands between may raise anything; this process has to outlive it.
+        try:
+            store = self._connected(last)
+            delivered, refusal = self._deliver(store, last)
+            if last:
+                self._close(store)
+            self._keep_files(store)
+            if last:
+                self._settle(store)
+        except Exception as error:
+            self._note(error)
+            return False
+        self._note(refusal)
+        return delivered > 0 or refusal is None
+
+    def _note(self, error: Exception | None) -> None:
+        text = tracking.redact(f"{type(error).__name__}: {error}")[:500] if error else ""
+        if text and text != self.error:
+            _log.warning("MLflow does not take it, trying again: %s", text)
+        elif self.error and not text:
+            _log.info("MLflow takes it again")
+        self.error = text
+        if error_code(error) == "RESOURCE_DOES_NOT_EXIST":
+            self._store = None
+
+    def _connected(self, last: bool) -> TrackingStore:
+        if self._store is None:
+            card = self._outbox.card()
+            if card is None:
+                raise LookupError("the journal does not name its study yet")
+            begin = tracking.milliseconds(self._outbox.source.span()[0])
+            store = TrackingStore(self._uri, self._folder, card, begin)
+            store.connect()
+            self._outbox.compare(store.listing)
+            _log.info("connected; %d runs are there, %d wait", len(store.listing), self._outbox.backlog()[0])
+            self._store = store
+        store = self._store
+        if not last and store.parent.status != tracking.RUNNING:
+            store.reopen(store.parent)
+        return store
+
+    def _deliver(self, store: TrackingStore, last: bool) -> tuple[int, Exception | None]:
+        """Deliver all runs that are due; one that MLflow refuses does not hold up the others.
+
+        Returns:
+            How many runs were delivered, and what went wrong last.
+        """
+        delivered = failed = 0
+        error: Exception | None = None
+        for item in self._outbox.due(time.monotonic(), 0.0 if last else PATIENCE):
+            if not self._may_go_on() or failed == _FAILURES_IN_A_ROW:
+                break
+            try:
+                self._deliver_run(store, item)
+            except Exception as raised:
+                error = raised
+                failed += 1
+                item.failures += 1
+            else:
+                delivered += 1
+                failed = item.failures = 0
+        return delivered, error
+
+    def _deliver_run(self, store: TrackingStore, item: Item) -> None:
+        run, outcome, begun = item.run, item.outcome, item.sent > 0
+        reports = self._outbox.source.reports_of(run.name, item.sent)
+        points = tracking.epoch_points(reports)
+        parameters = None if begun else tracking.parameters(run)
+        announced = self._outbox.source.announced(run.name)
+        known = store.open_run(run, tracking.started(announced, reports, item.ended or time.time()))
+        if known.deleted:
+            pass  # somebody threw it away in MLflow; it stays away
+        elif outcome is not None:
+            store.close(
+                known,
+                tracking.status(outcome),
+                tracking.outcome_text(outcome),
+                tracking.milliseconds(item.ended),
+                points=points + tracking.final_points(outcome, item.ended),
+                parameters=parameters,
+            )
+        else:
+            if known.status != tracking.RUNNING:
+                store.reopen(known)
+            store.log(known.id, points, parameters)
+        item.closed = outcome is not None
+        item.delivered += len(reports)
+        item.sent = reports[-1].id if reports else item.sent
+
+    def _keep_files(self, store: TrackingStore) -> None:
+        """Keep the study file and the facts about the study, once per process."""
+        if self._files_kept:
+            return
+        study = self._folder / records.STUDY_FILE
+        if study.is_file():
+            store.log_text(store.parent.id, study.read_text(encoding="utf-8"), records.STUDY_FILE)
+        facts = self._outbox.source.meta(records.META_FACTS)
+        if facts:
+            store.log_text(store.parent.id, json.dumps(facts, indent=1), records.FACTS_ARTIFACT)
+        self._files_kept = True
+
+    def _close(self, store: TrackingStore) -> None:
+        """Close the runs that did not end, and the study."""
+        end = tracking.milliseconds(self._outbox.source.span()[1])
+        for known, text in self._outbox.interrupted(store.listing):
+            store.close(known, tracking.KILLED, text, end)
+        complete = self._outbox.complete()
+        status, outcome = (tracking.FINISHED, records.COMPLETED) if complete else (tracking.KILLED, records.INTERRUPTED)
+        if (store.parent.status, store.parent.outcome) != (status, outcome):
+            store.close(store.parent, status, outcome, end)
+
+    def _settle(self, store: TrackingStore) -> None:
+        """Keep the report, and hold what MLflow lists against the journal."""
+        store.log_folder(store.parent.id, self._folder / records.REPORT, records.REPORT)
+        store.list_runs()
+        self._outbox.compare(store.listing)
+        waiting = [item for item in self._outbox.items.values() if item.waits]
+        self.complete = not waiting
+        self.finished = all(item.failures >= _REFUSALS for item in waiting)

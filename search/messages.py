@@ -1,0 +1,56 @@
+"""What pydantic refuses, said so that a user can mend it: where, what was wrong, the value, what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from trainables.registry import unknown
+
+
+def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
+    """Return one line for each thing that was refused.
+
+    Args:
+        error: what pydantic raised.
+        model: the model that was validated.
+        source: the file's name.
+    """
+    lines = dict.fromkeys(_line(detail, model) for detail in error.errors(include_url=False))
+    return "\n".join(f"{source}: {line}" for line in lines)
+
+
+def _line(detail: Any, model: type[BaseModel]) -> str:
+    path = ".".join(str(part) for part in detail["loc"])
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        owner = _model_at(model, detail["loc"][:-1])
+        known = list(owner.model_fields) if owner else []
+        place = ".".join(str(part) for part in detail["loc"][:-1])
+        return (f"{place}: " if place else "") + unknown("key", str(detail["loc"][-1]), known)
+    if detail["type"] == "missing":
+        return f"`{path}` is missing"
+    if detail["type"] == "value_error":
+        return f"{path}: {message}" if path and not message.startswith(path) else message
+    return f"{path}: {message[:1].lower()}{message[1:]}, but got {_short(detail.get('input'))}"
+
+
+def _model_at(model: type[BaseModel], loc: Sequence[Any]) -> type[BaseModel] | None:
+    """Return the model that validates what stands at a path, or None."""
+    for part in loc:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            return None
+        kinds = [field.annotation, *get_args(field.annotation)]
+        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not inner:
+            return None
+        model = inner[0]
+    return model
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,172 @@
+"""A study from beginning to end: check, announce, run, report, export. Starting and resuming are the same thing."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.conductor import Conductor
+from search.files import dump, write_whole
+from search.journal import Journal
+from search.plan import Plan, make_plan
+from search.progress import Seen, Tally, tally
+from search.session import Options, carry_out, facts, refuse_used
+from search.study import Study, validate
+from trainables import records
+from trainables.errors import InputError
+from trainables.models import MODELS
+from trainables.randomness import derive_seed
+
+if TYPE_CHECKING:
+    from reports.page import ReportPaths
+    from trainables.data import Dataset
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a study has left behind.
+
+    Args:
+        folder: the study's folder.
+        report: paths of the report.
+        recipe: the exported recipe, or None where nothing could be exported.
+        undelivered: what MLflow has not received, in words, or empty.
+    """
+
+    folder: Path
+    report: ReportPaths
+    recipe: Path | None
+    undelivered: str
+
+
+def run_study(study: Study, folder: Path, options: Options) -> Finished:
+    """Run a new study in a new folder.
+
+    Raises:
+        InputError: the study, its data or the folder is refused; nothing was started.
+    """
+    refuse_used(folder)
+    plan = make_plan(study)
+    curves = _checked_curves(options.curves)
+    data = None if curves else check_data(plan)
+    write_whole(folder / records.STUDY_FILE, dump(study.document()))
+    with Journal.create(folder / records.JOURNAL_FILE) as journal:
+        journal.set_meta(records.META_ID, uuid.uuid4().hex)
+        journal.set_meta(records.META_STUDY, study.document())
+        journal.set_meta(records.META_FACTS, facts(data))
+        journal.set_meta(records.META_CURVES, str(curves or ""))
+        journal.set_meta(records.META_PLAN, plan.document())
+        return _go_on(plan, journal, folder, replace(options, curves=curves), data)
+
+
+def resume_study(folder: Path, options: Options) -> Finished:
+    """Go on with a study that was interrupted; one that is finished is reported again.
+
+    Raises:
+        InputError: there is no study, it is damaged or running, or its data has changed.
+    """
+    with Journal.open(folder / records.JOURNAL_FILE) as journal:
+        plan = journal_plan(journal, folder)
+        curves = journal.meta(records.META_CURVES)
+        options = replace(options, curves=_checked_curves(Path(curves)) if curves else None)
+        data = None if curves else check_data(plan)
+        refuse_changed(data, journal.meta(records.META_FACTS)["data"], f"the study in {folder} began")
+        return _go_on(plan, journal, folder, options, data)
+
+
+def journal_plan(journal: Journal, folder: Path) -> Plan:
+    """Return the plan of a study from its journal.
+
+    Raises:
+        InputError: the journal holds none.
+    """
+    if journal.meta(records.META_PLAN) is None or journal.meta(records.META_STUDY) is None:
+        raise InputError(
+            f"the study in {folder} was stopped before it was announced; remove the folder and start again"
+        )
+    return make_plan(validate(journal.meta(records.META_STUDY), str(folder / records.STUDY_FILE), folder))
+
+
+def check_data(plan: Plan) -> Dataset:
+    """Load the study's data and refuse what cannot be trained on it.
+
+    Raises:
+        InputError: the data, or a model or split on it.
+    """
+    from trainables.data.splits import split
+
+    data = plan.study.data.load()
+    for arm in plan.arms:
+        config = plan.run_config(arm, {}, seed=0, split_seed=derive_seed(plan.study.seed, "search split"))
+        MODELS.get(config.model).check(config.model, data.images.shape[1:])
+        split(data.labels, config.split_seed, config.validation_fraction, config.train_fraction)
+    return data
+
+
+def refuse_changed(data: Dataset | None, before: dict[str, str] | None, since: str) -> None:
+    """Refuse data whose fingerprint is another one.
+
+    Raises:
+        InputError: it is.
+    """
+    if data and before and data.fingerprint != before["fingerprint"]:
+        raise InputError(
+            f"the data has changed since {since} (fingerprint {data.fingerprint[:12]}, then "
+            f"{before['fingerprint'][:12]}); bring the old data back, or start anew"
+        )
+
+
+def _checked_curves(path: Path | None) -> Path | None:
+    if path is None:
+        return None
+    from trainables.replay import read_curves
+
+    read_curves(path)
+    return path.absolute()
+
+
+def _go_on(plan: Plan, journal: Journal, folder: Path, options: Options, data: Dataset | None) -> Finished:
+    folder = folder.absolute()
+    conductor = Conductor(plan, journal)
+    study = plan.study
+    (report, recipe), undelivered = carry_out(
+        conductor,
+        folder,
+        study.resources,
+        study.tracking.uri,
+        options,
+        data,
+        title=study.name,
+        count=lambda: count(conductor),
+        conclude=lambda: _conclude(folder),
+    )
+    return Finished(folder, report, recipe, undelivered)
+
+
+def _conclude(folder: Path) -> tuple[ReportPaths, Path | None]:
+    from reports.page import write_report
+    from search.export import export_recipe
+
+    report = write_report(folder)
+    try:
+        recipe = export_recipe(folder)
+    except InputError:
+        recipe = None
+    return report, recipe
+
+
+def count(conductor: Conductor) -> Tally:
+    """Return how far a study is."""
+    seen = (
+        Seen(
+            state.run.phase,
+            state.run.arm,
+            max(state.curve, default=0),
+            max(state.curve.values(), default=float("nan")),
+            state.outcome.outcome if state.outcome else None,
+        )
+        for state in list(conductor.states.values())
+    )
+    return tally(conductor.plan.document(), seen, conductor.pooled)

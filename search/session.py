@@ -1,0 +1,132 @@
+"""What starting a study, resuming it and training finally have in common: Ray, progress, delivery to MLflow."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from search.progress import Display, Tally
+from search.show import quiet
+
+if TYPE_CHECKING:
+    from search.conductor import Conducts
+    from search.study import Resources
+    from trainables.data import Dataset
+
+T = TypeVar("T")
+PACKAGES = ("assay", "ray", "tensorflow", "keras", "optuna", "numpy", "pandas", "mlflow", "scipy", "statsmodels")
+DELIVERY_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How runs are done, beside what is asked for.
+
+    Args:
+        address: a Ray cluster, or None for this machine.
+        curves: a table of learning curves to replay instead of training.
+        debug: let the noise of Ray and TensorFlow through.
+    """
+
+    address: str | None = None
+    curves: Path | None = None
+    debug: bool = False
+
+
+def carry_out(
+    conductor: Conducts,
+    folder: Path,
+    resources: Resources,
+    tracking_uri: str | None,
+    options: Options,
+    data: Dataset | None,
+    title: str,
+    count: Callable[[], Tally],
+    conclude: Callable[[], T],
+) -> tuple[T, str]:
+    """Do every run, then conclude, while a process of its own delivers to MLflow.
+
+    Args:
+        conductor: hands the runs out.
+        folder: where the journal is.
+        resources: what one run takes.
+        tracking_uri: MLflow's store, or None for one in the folder.
+        options: how.
+        data: the images; None in a replay.
+        title: what runs, for the progress display.
+        count: returns the present tally.
+        conclude: writes what follows from the runs.
+
+    Returns:
+        what `conclude` returned, and what MLflow has not received, in words, or an empty text.
+    """
+    from search.delivery import start_delivery
+
+    quiet(f"working in {folder}")
+    delivery = start_delivery(folder, tracking_uri)
+    try:
+        if not conductor.done:
+            with _inside(folder), Display(count, title):
+                _run(conductor, folder, resources, options, data)
+        concluded = conclude()
+        state = delivery.finish(DELIVERY_SECONDS)
+    finally:
+        delivery.stop()
+    return concluded, "" if state.complete else str(state)
+
+
+def _run(conductor: Conducts, folder: Path, resources: Resources, options: Options, data: Dataset | None) -> None:
+    from search.launch import Workplace, ray_session, run_all
+
+    place = Workplace(folder, resources, options.address, options.curves, options.debug)
+    arrays: dict[str, Any] = {**data.arrays(), "class_names": data.class_names} if data else {}
+    with ray_session(place):
+        run_all(conductor, place, arrays)
+
+
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    """Work in the study's folder: Ray puts the driver's working directory on its workers' path."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def facts(data: Dataset | None) -> dict[str, Any]:
+    """Return what runs are done with: versions, machine, data."""
+    return {
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "machine": {"system": platform.system(), "processor": platform.machine(), "cpus": os.cpu_count()},
+        "data": data
+        and {
+            "fingerprint": data.fingerprint,
+            "class_names": list(data.class_names),
+            "image_shape": list(data.images.shape[1:]),
+            "images": len(data.images),
+            "test_images": len(data.test_images),
+        },
+    }
+
+
+def refuse_used(folder: Path) -> None:
+    """Refuse a folder that holds something.
+
+    Raises:
+        InputError: it does.
+    """
+    from trainables import records
+    from trainables.errors import InputError
+
+    if (folder / records.JOURNAL_FILE).exists():
+        raise InputError(f"there is a study in {folder} already. Continue it with `assay resume {folder}`.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists and is not empty; choose another `--output`")

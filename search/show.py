@@ -1,0 +1,70 @@
+"""What the commands print on stdout: tables for people, and the same as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from reports.text import Row
+
+COLOURS = {"helps": "green", "hurts": "red", "equivalent": "cyan"}
+
+
+def console() -> Console:
+    """Return stdout as rich sees it; wide enough for a table where it is no terminal."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=max(out.width, 140))
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> None:
+    """Print rows; what users named is never read as markup.
+
+    Args:
+        headings: one for each column.
+        rows: cells, shown as text.
+        right: headings of columns that are numbers.
+    """
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        shown.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    console().print(shown)
+
+
+def print_verdicts(rows: Sequence[Row]) -> None:
+    """Print the verdict table, then what weakens the claims."""
+    cells = [
+        (
+            row.condition,
+            row.method if row.against == "baseline" else f"{row.method} against {row.against}",
+            row.effect,
+            row.interval,
+            row.seeds,
+            Text(row.verdict, style=COLOURS.get(row.verdict.split()[0], "")),
+        )
+        for row in rows
+    ]
+    print_table(
+        ("condition", "method", "effect (points)", "95 % interval", "seeds", "verdict"),
+        cells,
+        ("effect (points)", "seeds"),
+    )
+    for note in dict.fromkeys(row.notes for row in rows if row.notes):
+        console().print(Text(f"note: {note}", style="dim"))
+
+
+def quiet(text: str) -> None:
+    """Print a line on stderr."""
+    Console(stderr=True, highlight=False).print(Text(text))

@@ -1,0 +1,74 @@
+"""Ray Tune's searcher and scheduler, as thin as they can be: both ask the conductor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from trainables.job import FINAL
+
+if TYPE_CHECKING:
+    from search.launch import Heard
+
+
+class JournalSearcher(Searcher):
+    """Hands out runs until the study is done. Ray may pickle it, but nothing is restored from that."""
+
+    def __init__(self, heard: Heard) -> None:
+        super().__init__(metric=None, mode=None)
+        self._heard = heard
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next run's job, None to be asked again later, or FINISHED."""
+        job = self._heard.next_job()
+        if job is None and self._heard.done:
+            return Searcher.FINISHED
+        return job
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Do nothing: the scheduler hears it first."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Do nothing: the journal is the truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Do nothing: the journal is the truth."""
+
+
+class JournalScheduler(FIFOScheduler):
+    """Writes every result to the journal, and stops a run where the conductor says so."""
+
+    def __init__(self, heard: Heard) -> None:
+        super().__init__()
+        self._heard = heard
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Hear some epochs."""
+        stop = self._heard.result(trial.config["run"], result)
+        return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Hear the last epochs and the final figures."""
+        if FINAL in result:
+            self._heard.result(trial.config["run"], result)
+        else:
+            self._heard.lost(trial.config["run"], "the run ended without a result")
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Hear that the worker died and was not revived."""
+        self._heard.lost(trial.config["run"], f"the worker process died: {_first_line(trial)}")
+
+
+def _first_line(trial: Trial) -> str:
+    error = trial.get_error()
+    lines = str(error).strip().splitlines() if error else []
+    return lines[0][:300] if lines else "no reason given"

@@ -1,0 +1,1 @@
+"""What may vary: Optuna distributions and the shared design."""

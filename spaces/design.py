@@ -1,0 +1,94 @@
+"""The shared design: point k of one Sobol sequence is trial k of every arm.
+
+Arms that are compared see the same nuisance points, so that a difference between them is not the luck of the draw.
+Two samplers with the same seed do not agree point by point once their spaces differ; one sequence does.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from scipy.stats import qmc
+
+from spaces.distributions import Space
+
+
+def sobol_points(space: Space, count: int, seed: int) -> list[dict[str, Any]]:
+    """Return the first `count` points of a scrambled Sobol sequence over a space.
+
+    The sequence is a prefix of itself: more points later leave the earlier ones as they are.
+
+    Args:
+        space: distributions by name; the order of names is the order of dimensions.
+        count: number of points.
+        seed: scrambling seed.
+    """
+    if not space or count < 1:
+        return [{} for _ in range(count)]
+    sampler = qmc.Sobol(len(space), scramble=True, rng=np.random.default_rng(seed))
+    unit = sampler.random_base2(math.ceil(math.log2(max(count, 2))))[:count]
+    return [
+        {name: from_unit(dist, float(value)) for (name, dist), value in zip(space.items(), row, strict=True)}
+        for row in unit
+    ]
+
+
+def random_points(space: Space, count: int, seed: int) -> list[dict[str, Any]]:
+    """Return `count` independent uniform points over a space; a prefix of itself, as `sobol_points` is."""
+    unit = np.random.default_rng(seed).random((count, len(space)))
+    return [
+        {name: from_unit(dist, float(value)) for (name, dist), value in zip(space.items(), row, strict=True)}
+        for row in unit
+    ]
+
+
+def from_unit(dist: BaseDistribution, u: float) -> Any:
+    """Map a number in [0, 1) to a value, uniformly on the distribution's own scale.
+
+    Raises:
+        TypeError: the distribution is of a kind that Assay does not search.
+    """
+    if isinstance(dist, CategoricalDistribution):
+        return dist.choices[min(int(u * len(dist.choices)), len(dist.choices) - 1)]
+    if isinstance(dist, IntDistribution):
+        if dist.log:
+            return min(dist.high, int(dist.low * ((dist.high + 1) / dist.low) ** u))
+        steps = (dist.high - dist.low) // dist.step + 1
+        return dist.low + dist.step * min(int(u * steps), steps - 1)
+    if isinstance(dist, FloatDistribution):
+        if dist.log:
+            return math.exp(math.log(dist.low) + u * math.log(dist.high / dist.low))
+        return dist.low + u * (dist.high - dist.low)
+    raise TypeError(f"cannot search {type(dist).__name__}")
+
+
+def to_unit(dist: BaseDistribution, value: Any) -> float:
+    """Map a value to [0, 1] on the distribution's own scale; the inverse of `from_unit` up to rounding."""
+    if isinstance(dist, CategoricalDistribution):
+        return (dist.choices.index(value) + 0.5) / len(dist.choices)
+    if not isinstance(dist, IntDistribution | FloatDistribution):
+        raise TypeError(f"cannot search {type(dist).__name__}")
+    if dist.single():
+        return 0.5
+    if dist.log:
+        return math.log(value / dist.low) / math.log(dist.high / dist.low)
+    return (value - dist.low) / (dist.high - dist.low)
+
+
+def distance(space: Space, one: dict[str, Any], other: dict[str, Any]) -> float:
+    """Return the largest distance over the dimensions, in [0, 1]; different choices are 1 apart."""
+    return max((_gap(dist, one[name], other[name]) for name, dist in space.items()), default=0.0)
+
+
+def _gap(dist: BaseDistribution, one: Any, other: Any) -> float:
+    if isinstance(dist, CategoricalDistribution):
+        return float(one != other)
+    return abs(to_unit(dist, one) - to_unit(dist, other))

@@ -1,0 +1,202 @@
+import math
+import shlex
+from pathlib import Path
+
+import pytest
+
+from search import tracking
+from search.journal import Outcome, Run
+from search.tracking import Point, Report, StudyCard
+from search.ui import ui_command
+from trainables import records
+from trainables.errors import InputError
+
+RUN = Run(
+    name="s-mixup-3",
+    phase=records.SEARCH,
+    condition="small",
+    arm="small: mixup",
+    method="mixup",
+    k=3,
+    seed=0,
+    audit=True,
+    config={},
+    parameters={
+        "learning_rate": 0.1,
+        "mixup.alpha": 1,
+        "optimizer": "sgd",
+        "milestones": [0.5, 0.75],
+        "flip": False,
+    },
+)
+PLAN = {
+    "name": "digits",
+    "metric": "validation_accuracy",
+    "smallest_effect": 0.005,
+    "seeds": 2,
+    "conditions": [{"name": "small", "values": {"train_fraction": 0.1}, "epochs": 12}],
+    "arms": [
+        {"name": "small: mixup", "condition": "small"},
+        {"name": "small: baseline", "condition": "small"},
+    ],
+    "contrasts": [],
+}
+
+
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def test_parameters_keep_their_plain_names():
+    assert tracking.parameters(RUN) == {
+        "learning_rate": "0.1",
+        "mixup.alpha": "1",
+        "optimizer": "sgd",
+        "milestones": "[0.5, 0.75]",
+        "flip": "false",
+    }
+
+
+def test_the_study_run_says_what_the_plan_fixes():
+    card = StudyCard.from_plan("id-1", PLAN)
+    assert card.name == "digits"
+    assert card.parameters == {"metric": "validation_accuracy", "smallest_effect": "0.005", "seeds": "2"}
+    assert card.tags() == {"assay.study": "digits", "assay.study_id": "id-1", "assay.phase": "study"}
+
+
+def test_a_run_says_where_it_stands_in_the_study():
+    assert StudyCard.from_plan("id-1", PLAN).run_tags(RUN, "parent-1") == {
+        "mlflow.parentRunId": "parent-1",
+        "assay.study": "digits",
+        "assay.study_id": "id-1",
+        "assay.run": "s-mixup-3",
+        "assay.phase": "search",
+        "assay.method": "mixup",
+        "assay.condition": "small",
+        "assay.condition.train_fraction": "0.1",
+        "assay.arm": "small: mixup",
+        "assay.seed": "0",
+        "assay.trial": "3",
+        "assay.audit": "true",
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text", "status"),
+    [
+        (Outcome("completed", 12, "", {}), "completed", "FINISHED"),
+        (Outcome("stopped", 4, "", {}), "stopped at epoch 4", "FINISHED"),
+        (Outcome("diverged", 2, "", {}), "diverged at epoch 2", "FAILED"),
+        (Outcome("failed", 0, "out of memory", {}), "failed: out of memory", "FAILED"),
+        (
+            Outcome("failed", 0, "http://me:pw@host/ is away", {}),
+            "failed: http://***@host/ is away",
+            "FAILED",
+        ),
+    ],
+)
+def test_outcomes_read_as_words(outcome, text, status):
+    assert tracking.outcome_text(outcome) == text
+    assert tracking.status(outcome) == status
+
+
+def test_epochs_become_points_at_their_own_time():
+    reports = [
+        Report(1, 1, {"train_loss": 2.0, "seconds": 1}, 100.25),
+        Report(2, 2, {"train_loss": math.inf}, 101.5),
+    ]
+    assert tracking.epoch_points(reports) == [
+        Point("train_loss", 2.0, 100250, 1),
+        Point("seconds", 1.0, 100250, 1),
+        Point("train_loss", math.inf, 101500, 2),
+    ]
+
+
+def test_final_figures_that_are_missing_are_left_out():
+    outcome = Outcome("completed", 12, "", {"selection": 0.5, "test_accuracy": None, "audit": True})
+    assert tracking.final_points(outcome, 2.0) == [Point("selection", 0.5, 2000, 12)]
+
+
+def test_a_run_started_before_its_first_epoch():
+    one_by_one = [Report(1, 1, {"seconds": 2.0}, 102.0), Report(2, 2, {"seconds": 2.0}, 105.0)]
+    together = [Report(1, 1, {"seconds": 2.0}, 104.0), Report(2, 2, {"seconds": 2.0}, 104.0)]
+    assert tracking.started(90.0, one_by_one, 110.0) == 100_000
+    assert tracking.started(90.0, together, 110.0) == 100_000
+    assert tracking.started(101.0, together, 110.0) == 101_000
+    assert tracking.started(90.0, [], 110.0) == 110_000
+
+
+def test_long_values_are_cut_and_kept():
+    short, long = tracking.shorten({"a": "x" * 10, "b": "y" * 3}, 4)
+    assert short == {"a": "xxxx", "b": "yyy"}
+    assert long == {"a": "x" * 10}
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("http://user:pa%40ss@host:5000/x", "http://***@host:5000/x"),
+        ("postgresql+psycopg2://me:p@ss@db/mlflow and more", "postgresql+psycopg2://***@db/mlflow and more"),
+        ("https://token@host", "https://***@host"),
+        ("mssql://db/x?password=geheim&timeout=3", "mssql://db/x?password=***&timeout=3"),
+        ("mail me@home, see http://host/a@b", "mail me@home, see http://host/a@b"),
+        ('"://"+e+"@"+t', '"://"+e+"@"+t'),
+    ],
+)
+def test_credentials_are_taken_out(text, clean):
+    assert tracking.redact(text) == clean
+
+
+def test_credentials_reach_mlflow_outside_the_address():
+    uri, variables = tracking.without_credentials("https://me:pa%40ss@host:5000/x")
+    assert uri == "https://host:5000/x"
+    assert variables == {"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "pa@ss"}
+    assert tracking.without_credentials("http://host") == ("http://host", {})
+    assert tracking.without_credentials("mysql://me:pw@db/x") == ("mysql://me:pw@db/x", {})
+
+
+def test_the_store_is_in_the_folder_unless_somebody_says_otherwise(monkeypatch):
+    assert tracking.store_uri(Path("/runs/one")) == "sqlite:////runs/one/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
+    assert tracking.store_uri(Path("/runs/one")) == "http://host:5000"
+    assert tracking.store_uri(Path("/runs/one"), "https://other") == "https://other"
+
+
+def test_a_relative_store_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert tracking.store_uri(Path("one"), "sqlite:///all.db") == f"sqlite:///{tmp_path}/all.db"
+
+
+@pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "./mlruns", "/tmp/mlruns"])
+def test_a_folder_is_no_store(uri):
+    with pytest.raises(InputError, match="no longer writes"):
+        tracking.store_uri(Path("/runs/one"), uri)
+
+
+def test_the_command_for_the_pages_survives_a_shell():
+    words = shlex.split(ui_command(Path("/my runs/one"), port=5001))
+    assert words[:2] == ["mlflow", "ui"]
+    assert words[words.index("--backend-store-uri") + 1] == "sqlite:////my runs/one/mlflow.db"
+    assert words[words.index("--host") + 1] == "127.0.0.1"
+    assert words[words.index("--port") + 1] == "5001"
+    assert ui_command(Path("/x"), "http://me:pw@host:5000") == "http://***@host:5000"
+
+
+def confirmed(seeds):
+    return [
+        Run(f"c-{arm}-{k}-{s}", records.CONFIRM, "small", f"small: {arm}", arm, k, s, False, {}, {})
+        for arm in ("mixup", "baseline")
+        for k in range(2)
+        for s in range(seeds)
+    ]
+
+
+def test_a_study_is_complete_when_every_arm_is_confirmed_at_every_point():
+    pools = [{"condition": "small", "points": [{"k": 0}, {"k": 5}]}]
+    runs = {run.name: run for run in [RUN, *confirmed(seeds=2)]}
+    assert tracking.study_is_complete(PLAN, runs, set(runs), pools)
+    assert not tracking.study_is_complete(PLAN, runs, set(runs) - {RUN.name}, pools)
+    assert not tracking.study_is_complete(PLAN, runs, set(runs), [])
+    fewer = {run.name: run for run in [RUN, *confirmed(seeds=1)]}
+    assert not tracking.study_is_complete(PLAN, fewer, set(fewer), pools)

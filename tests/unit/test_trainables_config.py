@@ -1,0 +1,74 @@
+"""The configuration of a run: what it accepts, refuses, and how it is written down."""
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from trainables.config import RunConfig
+from trainables.errors import InputError
+from trainables.methods import METHODS
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_plain_names_and_json_round_trip(method: str, optimizer: str) -> None:
+    config = RunConfig.from_plain(
+        {"data": "digits", "method": method, "optimizer": optimizer, "learning_rate": 0.02, "seed": 3}
+    )
+    assert config.optimizer.learning_rate == 0.02
+    assert RunConfig.from_plain(config.parameters()) == config
+    assert RunConfig.model_validate(json.loads(config.model_dump_json())) == config
+
+
+def test_defaults_are_the_baseline_and_sgd() -> None:
+    config = RunConfig.from_plain({"data": "digits"})
+    assert (config.parameters()["method"], config.parameters()["optimizer"]) == ("baseline", "sgd")
+
+
+def test_fields_of_other_choices_are_left_out() -> None:
+    plain = {"data": "digits", "method": "mixup", "mixup.alpha": 0.5, "maxup.m": 8}
+    plain |= {"optimizer": "adamw", "momentum": 0.8, "sgd.learning_rate": 0.3, "adamw.learning_rate": 0.002}
+    parameters = RunConfig.from_plain(plain).parameters()
+    assert parameters["mixup.alpha"] == 0.5
+    assert parameters["learning_rate"] == 0.002
+    assert not {"maxup.m", "momentum", "nesterov"} & set(parameters)
+
+
+def test_a_misspelt_field_of_another_method_is_refused() -> None:
+    with pytest.raises(InputError, match=r"unknown field of maxup `mm`"):
+        RunConfig.from_plain({"data": "digits", "method": "mixup", "maxup.mm": 8})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"method": "mixupp"}, "unknown method `mixupp`. Did you mean `mixup`?"),
+        ({"method": ["mixup"]}, "the name of a method is expected, but got"),
+        ({"model": "resnet21"}, "unknown model `resnet21`"),
+        ({"augmentation": "flip"}, "unknown augmentation `flip`"),
+        ({"optimizer": "adam"}, "unknown optimizer `adam`"),
+        ({"data": {"path": "x.npz"}}, "`source` is missing; choose from: digits, npz"),
+        ({"method": "mixup", "mixup.alpha": 0.01}, "greater than or equal to 0.05"),
+        ({"method": "mixup", "mixup.beta": 1}, "Extra inputs are not permitted"),
+        ({"method": "maxup", "maxup.m": 0}, "greater than or equal to 1"),
+        (
+            {"method": {"name": "sample_pairing", "start": 0.9, "end": 0.5}},
+            "`start` must be below `end`, but got start=0.9, end=0.5",
+        ),
+        ({"milestones": [0.5, 0.25]}, "`milestones` must increase, but got [0.5, 0.25]"),
+        ({"milestones": [1.5]}, "less than 1"),
+        ({"learning_rate": float("nan")}, "finite number"),
+        ({"epochs": 0}, "greater than or equal to 1"),
+        ({"epoch": 10}, "Extra inputs are not permitted"),
+    ],
+)
+def test_bad_settings_are_refused(wrong: dict, message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        RunConfig.from_plain({"data": "digits", **wrong})
+    assert message in str(caught.value)
+
+
+def test_data_is_required() -> None:
+    with pytest.raises(ValidationError, match="data\n  Field required"):
+        RunConfig.from_plain({"method": "mixup"})

@@ -1,0 +1,1 @@
+"""One training run: its configuration, data, model, method and engine."""

@@ -1,0 +1,56 @@
+"""Checkpoints of one run: atomic folders, the newest two kept, a damaged one skipped."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from trainables.engine import Engine
+from trainables.errors import TrialError
+
+log = logging.getLogger(__name__)
+KEEP = 2
+
+
+def save(engine: Engine, folder: Path) -> None:
+    """Write a checkpoint of the epoch reached, then remove the oldest ones.
+
+    Args:
+        engine: what trains.
+        folder: the run's own folder.
+
+    Raises:
+        OSError: the disk is full or gone; earlier checkpoints stay.
+    """
+    final = folder / f"epoch-{engine.epoch:06d}"
+    if final.exists():
+        return
+    unfinished = folder / f"{final.name}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        engine.save(unfinished)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    unfinished.rename(final)
+    for old in found(folder)[:-KEEP]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def found(folder: Path) -> list[Path]:
+    """Return the finished checkpoints in a run's folder, oldest first."""
+    return sorted(path for path in folder.glob("epoch-*") if path.suffix != ".unfinished")
+
+
+def restore_newest(engine: Engine, folder: Path) -> None:
+    """Continue from the newest checkpoint that is whole; start from the beginning where there is none."""
+    for path in reversed(found(folder)):
+        try:
+            engine.restore(path)
+        except TrialError as error:
+            log.warning("%s", error)
+            continue
+        log.info("continuing after epoch %d from %s", engine.epoch, path.name)
+        return

@@ -1,0 +1,15 @@
+"""Plain training with base augmentation only: the reference of every comparison."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from trainables.methods.base import METHODS, Method
+
+
+@METHODS.register("baseline")
+class Baseline(Method):
+    """Plain training."""
+
+    summary: ClassVar[str] = "plain training with base augmentation only"
+    name: Literal["baseline"] = "baseline"

@@ -1,0 +1,165 @@
+"""Every name that is written down: phases, outcomes, metrics, tags, and the columns of the journal.
+
+The journal (`study.db`) is read by `reports` and by the delivery to MLflow, so its schema stands here, where all
+of them may look. JSON columns hold one object each. Times are POSIX seconds. Accuracies are fractions in [0, 1].
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+# Phases of a study, and the final training from a recipe.
+SEARCH = "search"
+CONFIRM = "confirm"
+TRAIN = "train"
+PHASES = (SEARCH, CONFIRM, TRAIN)
+
+# How a run ends.
+COMPLETED = "completed"
+STOPPED = "stopped"
+DIVERGED = "diverged"
+FAILED = "failed"
+OUTCOMES = (COMPLETED, STOPPED, DIVERGED, FAILED)
+
+# Metrics of every epoch. Training figures are measured on un-mixed, un-augmented training images.
+TRAIN_LOSS = "train_loss"
+TRAIN_ACCURACY = "train_accuracy"
+VALIDATION_LOSS = "validation_loss"
+VALIDATION_ACCURACY = "validation_accuracy"
+LEARNING_RATE = "learning_rate"
+SECONDS = "seconds"
+IMAGES_PER_SECOND = "images_per_second"
+PLAIN_EPOCHS = "plain_epochs"  # cost so far, in epochs of plain training
+EPOCH_METRICS = (
+    TRAIN_LOSS, TRAIN_ACCURACY, VALIDATION_LOSS, VALIDATION_ACCURACY,
+    LEARNING_RATE, SECONDS, IMAGES_PER_SECOND, PLAIN_EPOCHS,
+)  # fmt: skip
+
+# Final figures of a run.
+SELECTION = "selection"  # mean validation metric of the last L epochs: what runs are judged on
+TEST_ACCURACY = "test_accuracy"
+TEST_LOSS = "test_loss"
+
+# Decisions.
+RUNG = "rung"  # detail: rung (epoch), value, cutoff, action
+POOL = "pool"  # detail: condition, points: [{k, arm, votes, values}]
+Action = Literal["pass", "stop", "would_stop"]
+PASS, STOP, WOULD_STOP = get_args(Action)
+
+# Verdicts.
+HELPS = "helps"
+HURTS = "hurts"
+EQUIVALENT = "equivalent"
+UNDECIDED = "undecided"
+VERDICTS = (HELPS, HURTS, EQUIVALENT, UNDECIDED)
+
+# Tags of MLflow runs.
+TAG_STUDY = "assay.study"
+TAG_PHASE = "assay.phase"
+TAG_METHOD = "assay.method"
+TAG_CONDITION = "assay.condition"
+TAG_ARM = "assay.arm"
+TAG_SEED = "assay.seed"
+TAG_TRIAL = "assay.trial"
+TAG_OUTCOME = "assay.outcome"
+TAG_RUN = "assay.run"
+TAG_STUDY_ID = "assay.study_id"  # one study's own id: names may repeat, ids do not
+TAG_AUDIT = "assay.audit"
+TAG_FACTOR = "assay.condition."  # followed by the name of a factor of the condition
+TAG_PARENT = "mlflow.parentRunId"  # the name that MLflow's own pages look for
+# What only a tag says, never the journal.
+STUDY = "study"  # TAG_PHASE of the run that stands for the whole study
+RUNNING = "running"  # TAG_OUTCOME until there is one
+INTERRUPTED = "interrupted"  # TAG_OUTCOME of a run that a resumed study will continue
+
+# Files of a study's folder.
+STUDY_FILE = "study.yaml"
+JOURNAL_FILE = "study.db"
+OPTUNA_FILE = "optuna.db"
+MLFLOW_FILE = "mlflow.db"
+ARTIFACTS = "artifacts"
+CHECKPOINTS = "checkpoints"
+REPORT = "report"
+LOGS = "logs"
+DELIVERY_FILE = "delivery.json"  # what MLflow does not have yet
+DELIVERY_LOCK = "delivery.lock"
+DELIVERY_LOG = "mlflow.log"
+# Artifacts of MLflow runs that are no files of the folder.
+FACTS_ARTIFACT = "facts.json"
+LONG_PARAMETERS_ARTIFACT = "long_parameters.json"  # what is too long for MLflow, whole
+LONG_TAGS_ARTIFACT = "long_tags.json"
+
+# Keys of the journal's `meta` table; every value is JSON.
+META_SCHEMA = "schema"
+META_CURVES = "curves"  # path of the table that is replayed, or empty
+META_RECIPE = "recipe"  # of a final training: {recipe, seeds, epochs}
+META_ID = "id"  # unique, one per study: how its runs are recognised in MLflow
+META_STUDY = "study"  # the resolved study file
+META_PLAN = "plan"  # see `PLAN` below
+META_FACTS = "facts"  # versions, machine, data: name, fingerprint, classes, image shape, sizes
+PLAN = """
+The plan, as JSON:
+  name              str         the study's name
+  metric            str         the selection metric, a key of the epoch metrics
+  smallest_effect   float       smallest effect of interest, a fraction (0.005 is half a point)
+  alpha             float       family-wise error rate
+  seeds, points, trials_per_arm  int
+  conditions        [{name, values: {factor: value}, epochs, selection_epochs, rungs: [epoch]}]
+  arms              [{name, method, condition, cost, reference: bool, parameters}]
+                                name is unique; method is the display name; cost in plain epochs per epoch;
+                                parameters are what the study fixes of the method, by plain name
+  contrasts         [{condition, method, reference}]  the family, in order; display names
+"""
+
+SCHEMA_VERSION = 1
+JOURNAL_SCHEMA = """
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+);
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,          -- order of creation
+    run TEXT NOT NULL UNIQUE,        -- name, the same in every repetition of the study
+    phase TEXT NOT NULL,
+    condition TEXT NOT NULL,
+    arm TEXT NOT NULL,               -- unique name of the arm (method and condition)
+    method TEXT NOT NULL,            -- display name of the method
+    k INTEGER NOT NULL,              -- search: trial number in its arm; confirm: number of the pooled point
+    seed INTEGER NOT NULL,           -- search: 0; confirm: seed number, from 0
+    audit INTEGER NOT NULL,          -- 1: runs to the end whatever the rungs say
+    config TEXT NOT NULL,            -- JSON, a whole RunConfig
+    parameters TEXT NOT NULL,        -- JSON, plain names (learning_rate, mixup.alpha) to values
+    searched TEXT NOT NULL DEFAULT '{}', -- JSON, the values of the searched dimensions
+    at REAL NOT NULL
+);
+CREATE TABLE reports (
+    id INTEGER PRIMARY KEY,
+    run TEXT NOT NULL REFERENCES runs(run),
+    epoch INTEGER NOT NULL,          -- epochs finished, from 1
+    metrics TEXT NOT NULL,           -- JSON, EPOCH_METRICS
+    at REAL NOT NULL,
+    UNIQUE (run, epoch)
+);
+CREATE TABLE decisions (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,              -- RUNG or POOL
+    run TEXT,                        -- RUNG: the run
+    detail TEXT NOT NULL,            -- JSON
+    at REAL NOT NULL
+);
+CREATE TABLE outcomes (
+    id INTEGER PRIMARY KEY,
+    run TEXT NOT NULL UNIQUE REFERENCES runs(run),
+    outcome TEXT NOT NULL,           -- one of OUTCOMES
+    epoch INTEGER NOT NULL,          -- epochs finished
+    reason TEXT NOT NULL,            -- empty, or why it failed
+    metrics TEXT NOT NULL,           -- JSON: SELECTION, and in confirmation TEST_ACCURACY, TEST_LOSS
+    at REAL NOT NULL
+);
+CREATE TABLE examples (              -- confirmation runs: each test example, in the order of the data
+    run TEXT PRIMARY KEY REFERENCES runs(run),
+    correct BLOB NOT NULL,           -- zlib of numpy.packbits of bool (n,)
+    loss BLOB NOT NULL,              -- zlib of float16 (n,), log loss in nats
+    n INTEGER NOT NULL
+);
+"""
