@@ -140,9 +140,7 @@ def over_seeds_and_images(method: np.ndarray, reference: np.ndarray) -> Estimate
     if total <= 0:
         return alone
     parts = (
-        square_seeds**2 / (seeds - 1)
-        + square_images**2 / (images - 1)
-        + square_rest**2 / ((seeds - 1) * (images - 1))
+        square_seeds**2 / (seeds - 1) + square_images**2 / (images - 1) + square_rest**2 / ((seeds - 1) * (images - 1))
     )
     both = Estimate(mean, float(np.sqrt(total / (seeds * images))), max(seeds - 1, total**2 / parts))
     return both if both.interval and _width(both.interval) > _width(alone.interval) else alone

@@ -101,9 +101,7 @@ def effect_figure(
     rows = list(enumerate(verdicts))
     return {
         "data": [
-            trace
-            for row, verdict in rows
-            for trace in _effect_traces(row, verdict, colours[verdict.method], digits)
+            trace for row, verdict in rows for trace in _effect_traces(row, verdict, colours[verdict.method], digits)
         ],
         "layout": {
             "height": ROW_HEIGHT * len(rows) + 62,
@@ -203,9 +201,7 @@ def _values(arms: Sequence[ArmCurves], metrics: Sequence[str]) -> np.ndarray:
     return values[np.isfinite(values)]
 
 
-def learning_figure(
-    arm: ArmCurves, reference: ArmCurves | None, ranges: Ranges, colours: Mapping[str, str]
-) -> Figure:
+def learning_figure(arm: ArmCurves, reference: ArmCurves | None, ranges: Ranges, colours: Mapping[str, str]) -> Figure:
     """Draw an arm's learning curves: accuracy above, loss below, training dotted, validation solid.
 
     Args:

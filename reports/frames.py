@@ -135,8 +135,7 @@ def _opened(journal: Path) -> Iterator[sqlite3.Connection]:
         raise InputError(f"`{journal}` cannot be read: {error}.") from None
     except (sqlite3.DatabaseError, zlib.error, json.JSONDecodeError) as error:
         raise InputError(
-            f"`{journal}` is damaged or no journal of Assay: {error}."
-            " Restore it from a copy, or run the study again."
+            f"`{journal}` is damaged or no journal of Assay: {error}. Restore it from a copy, or run the study again."
         ) from None
     finally:
         if connection is not None:
@@ -155,9 +154,7 @@ def _meta(connection: sqlite3.Connection, journal: Path) -> dict[str, Any]:
     try:
         rows = connection.execute("SELECT key, value FROM meta").fetchall()
     except sqlite3.OperationalError:
-        raise InputError(
-            f"`{journal}` is a database, but no journal of Assay: it has no table `meta`."
-        ) from None
+        raise InputError(f"`{journal}` is a database, but no journal of Assay: it has no table `meta`.") from None
     meta = {key: json.loads(value) for key, value in rows}
     schema = meta.get(records.META_SCHEMA)
     if not isinstance(schema, int):
@@ -195,9 +192,7 @@ def _runs(connection: sqlite3.Connection, curves: pd.DataFrame) -> pd.DataFrame:
 
 def _curves(connection: sqlite3.Connection) -> pd.DataFrame:
     """Return the frame of epochs; see `Study`."""
-    query = (
-        "SELECT p.run, p.epoch, p.metrics FROM reports p JOIN runs r ON r.run = p.run ORDER BY r.id, p.epoch"
-    )
+    query = "SELECT p.run, p.epoch, p.metrics FROM reports p JOIN runs r ON r.run = p.run ORDER BY r.id, p.epoch"
     rows = connection.execute(query).fetchall()
     runs = pd.Series([run for run, _, _ in rows], dtype="category", name="run")
     epochs = pd.Series([epoch for _, epoch, _ in rows], dtype="int64", name="epoch")

@@ -18,11 +18,13 @@ class Pooled:
     """One pooled point: a nuisance setting at which every arm of a condition is confirmed.
 
     Args:
-        k: its number.
+        number: its number, the `k` of its confirmation runs.
+        origin: the search run that found it ("mixup, search run 3"), empty where nothing was searched.
         values: the setting, by plain name.
     """
 
-    k: int
+    number: int
+    origin: str
     values: Mapping[str, Any]
 
 
@@ -92,21 +94,34 @@ class Audit:
 
 def pooled_points(study: Study, condition: str) -> tuple[Pooled, ...] | None:
     """Return the pooled points of a condition, or None while they are not chosen."""
+    methods = {arm.name: arm.method for arm in study.plan.arms}
     decisions = study.decisions[study.decisions["kind"] == records.POOL]
     for detail in decisions["detail"]:
-        if detail.get("condition") == condition:
-            points = detail["points"]
-            return tuple(Pooled(int(point["k"]), dict(point.get("values") or {})) for point in points)
-    confirmed = study.runs[(study.runs["phase"] == records.CONFIRM) & (study.runs["condition"] == condition)]
-    points = sorted({int(k) for k in confirmed["k"]})
-    return tuple(Pooled(k, {}) for k in points) if points else None
+        if detail["condition"] == condition:
+            return tuple(
+                Pooled(
+                    number=number,
+                    origin=f"{methods.get(point['arm'], point['arm'])}, search run {point['k']}"
+                    if point["values"]
+                    else "",
+                    values=dict(point["values"]),
+                )
+                for number, point in enumerate(detail["points"])
+            )
+    return None
 
 
-def planned_confirmations(study: Study, condition: str) -> int:
-    """Return how many confirmation runs each arm of a condition gets (at most, while the points are not
-    chosen)."""
+def planned_confirmations(study: Study, condition: str, method: str) -> int:
+    """Return how many confirmation runs an arm gets; while its points are not chosen, at most.
+
+    An arm none of whose search runs was completed has nothing to confirm.
+    """
     points = pooled_points(study, condition)
-    return study.plan.seeds * (study.plan.points if points is None else len(points))
+    if points is None:
+        return study.plan.seeds * study.plan.points
+    search = study.runs_of(records.SEARCH, condition, method)
+    barren = study.plan.trials_per_arm > 0 and not (search["outcome"] == records.COMPLETED).any()
+    return 0 if barren else study.plan.seeds * len(points)
 
 
 def summarise_arms(study: Study) -> list[ArmSummary]:
@@ -124,7 +139,7 @@ def _summary(study: Study, arm: Arm, costs: pd.DataFrame) -> ArmSummary:
     return ArmSummary(
         arm=arm,
         search=_counts(search, study.plan.trials_per_arm),
-        confirm=_counts(confirm, planned_confirmations(study, arm.condition)),
+        confirm=_counts(confirm, planned_confirmations(study, arm.condition, arm.method)),
         reasons=tuple((str(reason), int(count)) for reason, count in reasons.value_counts().items()),
         plain_epochs=float(cost[records.PLAIN_EPOCHS]),
         seconds=float(cost[records.SECONDS]),

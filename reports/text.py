@@ -118,9 +118,9 @@ def figures(verdict: Verdict, plan: Plan, digits: int) -> str:
 
 
 def seeds_sentence(verdict: Verdict, plan: Plan) -> str:
-    """Return how many seeds an undecided contrast would need, or an empty string."""
+    """Return how many seeds an undecided contrast would need, or an empty string while its runs still come."""
     needed = verdict.seeds_needed
-    if needed is None:
+    if needed is None or verdict.provisional:
         return ""
     goal = f"To find a true effect of {magnitude(plan.smallest_effect)} points here would take"
     if needed.low is None:

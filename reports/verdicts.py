@@ -130,7 +130,7 @@ def judge(study: Study) -> list[Verdict]:
     with_images = _decide([one.images for one in measured], plan)
     matched = [over_seeds(one.matched) if one.matched.size else None for one in measured]
     matched_p = [1.0 if estimate is None else difference_p(estimate) for estimate in matched]
-    matched_adjusted = holm(matched_p, plan.alpha)
+    matched_adjusted = holm(matched_p)
     return [
         _verdict(study, one, decision, wider, (p, adjusted))
         for one, decision, wider, p, adjusted in zip(
@@ -164,7 +164,7 @@ def _decide(estimates: Sequence[Estimate | None], plan: Plan) -> list[_Decision]
     equivalences = [
         1.0 if estimate is None else equivalence_p(estimate, plan.smallest_effect) for estimate in estimates
     ]
-    adjusted, equivalent = holm(differences, plan.alpha), holm(equivalences, plan.alpha)
+    adjusted, equivalent = holm(differences), holm(equivalences)
     return [
         _Decision(p, p_adjusted, q, q_adjusted, _rule(estimate, p_adjusted, q_adjusted, plan.alpha))
         for estimate, p, p_adjusted, q, q_adjusted in zip(

@@ -214,13 +214,11 @@ def _summary(verdicts: Sequence[Verdict]) -> str:
     counts = {name: sum(verdict.verdict == name for verdict in answered) for name in VERDICTS}
     parts = [f"{name} in {count}" for name, count in counts.items() if count]
     if len(answered) < len(verdicts):
-        parts.append(f"no answer yet in {len(verdicts) - len(answered)}")
+        parts.append(f"no answer in {len(verdicts) - len(answered)}")
     return f"{len(verdicts)} {'claim' if len(verdicts) == 1 else 'claims'}: {', '.join(parts)}."
 
 
-def _conditions(
-    study: Study, verdicts: Sequence[Verdict], colours: Mapping[str, str]
-) -> tuple[ConditionView, ...]:
+def _conditions(study: Study, verdicts: Sequence[Verdict], colours: Mapping[str, str]) -> tuple[ConditionView, ...]:
     plan = study.plan
     limits, digits = effect_range(verdicts, plan.smallest_effect), text.digits_for(verdicts)
     views = []

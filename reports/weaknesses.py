@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.crossed import Crossed
-from reports.estimators import Estimate
+from reports.estimators import Estimate, Interval
 from reports.frames import Study
 from reports.overview import planned_confirmations
 from reports.plan import Contrast
@@ -16,9 +16,9 @@ from trainables.records import CONFIRM, DIVERGED, FAILED, HELPS, HURTS, SEARCH, 
 
 def is_provisional(study: Study, contrast: Contrast) -> bool:
     """Return whether confirmation runs of the contrast are still to come."""
-    planned = planned_confirmations(study, contrast.condition)
     return any(
-        len(_ended(study.runs_of(CONFIRM, contrast.condition, method))) < planned
+        len(_ended(study.runs_of(CONFIRM, contrast.condition, method)))
+        < planned_confirmations(study, contrast.condition, method)
         for method in _arms(contrast)
     )
 
@@ -59,7 +59,7 @@ def _doubts(study: Study, tuned: Estimate, found: Findings) -> list[str]:
     notes = []
     claimed = found.verdict in (HELPS, HURTS)
     interval = tuned.interval
-    if found.verdict == UNDECIDED and interval and interval.low * interval.high > 0:
+    if found.verdict == UNDECIDED and interval and _leaves_out_zero(interval):
         family = len(study.plan.contrasts)
         notes.append(
             f"The interval alone leaves out zero, but of {family} claims tested together some do so by luck"
@@ -78,13 +78,16 @@ def _doubts(study: Study, tuned: Estimate, found: Findings) -> list[str]:
     return notes
 
 
+def _leaves_out_zero(interval: Interval) -> bool:
+    """Return whether an interval leaves out zero by so much that it can be seen in one decimal of a point."""
+    return interval.low * interval.high > 0 and min(abs(interval.low), abs(interval.high)) >= 0.0005
+
+
 def _unfinished(study: Study, contrast: Contrast, cells: Crossed) -> list[str]:
     pairs, planned = len(cells.seeds), study.plan.seeds
     notes = []
     if is_provisional(study, contrast):
-        notes.append(
-            f"So far only {pairs} of {planned} seeds are complete; a look before the end claims too much."
-        )
+        notes.append(f"So far only {pairs} of {planned} seeds are complete; a look before the end claims too much.")
     elif pairs < planned:
         notes.append(f"{pairs} of {planned} planned seeds are complete in both arms.")
     elif pairs > planned:
@@ -98,9 +101,7 @@ def _failures(study: Study, contrast: Contrast) -> list[str]:
         runs = study.runs_of(CONFIRM, contrast.condition, method)
         failed = runs[runs["outcome"] == FAILED]
         if len(failed):
-            notes.append(
-                f"{len(failed)} of {len(runs)} confirmation runs of {method} failed: {_reason(failed)}."
-            )
+            notes.append(f"{len(failed)} of {len(runs)} confirmation runs of {method} failed: {_reason(failed)}.")
     return notes
 
 
@@ -117,9 +118,7 @@ def _diverged(study: Study, contrast: Contrast) -> list[str]:
         runs = study.runs_of(CONFIRM, contrast.condition, method)
         diverged = int((runs["outcome"] == DIVERGED).sum())
         if diverged:
-            notes.append(
-                f"{diverged} of {len(runs)} confirmation runs of {method} diverged, and count as they ended."
-            )
+            notes.append(f"{diverged} of {len(runs)} confirmation runs of {method} diverged, and count as they ended.")
     return notes
 
 

@@ -255,6 +255,28 @@ def ui(folder: Folder, port: Annotated[int, typer.Option(min=1, max=65535)] = 50
         os.execvp(sys.executable, [sys.executable, "-m", *shlex.split(command)])
 
 
+@command()
+def sync(
+    folder: Folder,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to keep trying.")] = 600,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Deliver to MLflow what it does not have yet, for instance after its server was away."""
+    from dataclasses import asdict
+
+    from search.delivery import sync
+    from search.show import print_json
+
+    state = sync(folder, _tracking_uri(folder), timeout)
+    if json:
+        print_json(asdict(state))
+    else:
+        typer.echo(str(state))
+    if not state.complete:
+        raise typer.Exit(1)
+
+
 @command("list")
 def list_(
     kind: Annotated[

@@ -39,6 +39,7 @@ class Courier:
         self._may_go_on = may_go_on
         self._store: TrackingStore | None = None
         self._files_kept = False
+        self._tried_all = False
 
     def round(self, last: bool) -> bool:
         """Deliver what waits.
@@ -102,8 +103,10 @@ class Courier:
         """
         delivered = failed = 0
         error: Exception | None = None
+        self._tried_all = True
         for item in self._outbox.due(time.monotonic(), 0.0 if last else PATIENCE):
             if not self._may_go_on() or failed == _FAILURES_IN_A_ROW:
+                self._tried_all = False
                 break
             try:
                 self._deliver_run(store, item)
@@ -166,9 +169,14 @@ class Courier:
 
     def _settle(self, store: TrackingStore) -> None:
         """Keep the report, and hold what MLflow lists against the journal."""
+        end = tracking.milliseconds(self._outbox.source.span()[1])
         store.log_folder(store.parent.id, self._folder / records.REPORT, records.REPORT)
         store.list_runs()
         self._outbox.compare(store.listing)
         waiting = [item for item in self._outbox.items.values() if item.waits]
         self.complete = not waiting
-        self.finished = all(item.failures >= _REFUSALS for item in waiting)
+        self.finished = self._tried_all and all(item.failures >= _REFUSALS for item in waiting)
+        if self.finished:
+            refused = [store.listing[item.run.name] for item in waiting if item.run.name in store.listing]
+            for known in refused:
+                store.close(known, tracking.KILLED, records.UNDELIVERED, end)

@@ -38,7 +38,7 @@ GRACE = 60.0  # seconds to deliver the rest if the driver is gone without a word
 _NICENESS = 10
 _PAUSE = 3.0  # seconds between two rounds
 _LONGEST_WAIT = 30.0  # seconds between two attempts while MLflow is away
-_LONGEST_LAST_WAIT = 5.0  # the same when somebody waits for the end
+_LONGEST_LAST_WAIT = 2.0  # the same when somebody waits for the end
 _STARTS = 5  # that end in a quick death, before the driver gives the delivery up
 _QUICK_DEATH = 60.0  # seconds
 _BUSY = 3  # exit code: another process delivers this study
@@ -291,7 +291,7 @@ def _deliver(folder: Path, uri: str, line: _Line, tell: Callable[[DeliveryState]
                     line.wait(_pause(time.monotonic() - begin, line.closed))
                 else:
                     line.wait(wait)
-                    wait = min(2 * wait, _LONGEST_LAST_WAIT if line.closed else _LONGEST_WAIT)
+                    wait = min(1.5 * wait, _LONGEST_LAST_WAIT if line.closed else _LONGEST_WAIT)
         finally:
             tell(DeliveryState(courier.complete, *outbox.backlog(), courier.error))
 

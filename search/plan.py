@@ -25,7 +25,7 @@ from trainables.augmentation import AUGMENTATIONS
 from trainables.config import RunConfig
 from trainables.errors import InputError
 from trainables.fields import Choice
-from trainables.methods import METHODS
+from trainables.methods import METHODS, Method
 from trainables.randomness import derive_seed
 from trainables.schedules import selection_epochs
 
@@ -214,7 +214,7 @@ def _condition(study: Study, values: dict[str, Any]) -> Condition:
     spread = study.nuisance.get("milestones")
     if spread is not None:
         raise InputError("nuisance.milestones: milestones cannot be searched yet; set them in `recipe`")
-    kinds = [METHODS.get(entry.name).model_validate(entry.fixed()) for entry in study.methods]
+    kinds = [_method(entry) for entry in study.methods]
     cycles = [cycle for kind in kinds if (cycle := kind.cycle(epochs))]
     rungs = rung_epochs(epochs, list(milestones), study.search.reduction_factor, cycles)
     return Condition(
@@ -227,18 +227,23 @@ def _condition(study: Study, values: dict[str, Any]) -> Condition:
 
 
 def _arm(study: Study, condition: Condition, entry: MethodEntry) -> Arm:
-    try:
-        cost = METHODS.get(entry.name).model_validate(entry.fixed()).cost
-    except ValidationError as error:
-        raise InputError(explain(error, METHODS.get(entry.name), f"methods: {entry.label}")) from None
     return Arm(
         name=f"{condition.name}: {entry.label}",
         entry=entry,
         condition=condition,
         space=method_space(entry.name, entry.settings),
-        cost=cost,
+        cost=_method(entry).cost,
         reference=entry.label == study.reference,
     )
+
+
+def _method(entry: MethodEntry) -> Method:
+    """Return the method with the fields that the study fixes."""
+    kind = METHODS.get(entry.name)
+    try:
+        return kind.model_validate(entry.fixed())
+    except ValidationError as error:
+        raise InputError(explain(error, kind, f"methods: {entry.label}")) from None
 
 
 def _check_arms(plan: Plan) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PACKAGES = ("assay", "ray", "tensorflow", "keras", "optuna", "numpy", "pandas", "mlflow", "scipy", "statsmodels")
 DELIVERY_SECONDS = 120.0
+GOODBYE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,20 @@ def carry_out(
 
     quiet(f"working in {folder}")
     delivery = start_delivery(folder, tracking_uri)
+
+    def tick() -> Tally:
+        delivery.ensure()
+        return count()
+
+    patience = GOODBYE_SECONDS
     try:
         if not conductor.done:
-            with _inside(folder), Display(count, title):
+            with _inside(folder), Display(tick, title):
                 _run(conductor, folder, resources, options, data)
         concluded = conclude()
-        state = delivery.finish(DELIVERY_SECONDS)
+        patience = DELIVERY_SECONDS
     finally:
+        state = delivery.finish(patience)
         delivery.stop()
     return concluded, "" if state.complete else str(state)
 

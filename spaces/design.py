@@ -64,9 +64,8 @@ def from_unit(dist: BaseDistribution, u: float) -> Any:
         steps = (dist.high - dist.low) // dist.step + 1
         return dist.low + dist.step * min(int(u * steps), steps - 1)
     if isinstance(dist, FloatDistribution):
-        if dist.log:
-            return math.exp(math.log(dist.low) + u * math.log(dist.high / dist.low))
-        return dist.low + u * (dist.high - dist.low)
+        value = dist.low * (dist.high / dist.low) ** u if dist.log else dist.low + u * (dist.high - dist.low)
+        return min(max(value, dist.low), dist.high)
     raise TypeError(f"cannot search {type(dist).__name__}")
 
 

@@ -66,8 +66,8 @@ def nuisance_space(marks: Mapping[str, Any], optimizers: Sequence[str]) -> Space
             continue
         if mark != AUTO:
             raise InputError(
-                f"nuisance.{name}: got {mark!r}; give `{AUTO}`, a list of values, or {{low: ..., high: ..., log: true}}."
-                " A single value belongs in `recipe`."
+                f"nuisance.{name}: got {mark!r}; give `{AUTO}`, a list of values, or "
+                "{low: ..., high: ..., log: true}. A single value belongs in `recipe`."
             )
         prefixes = [f"{kind}." for kind in optimizers] if len(optimizers) > 1 else [""]
         for kind, prefix in zip(optimizers, prefixes, strict=True):

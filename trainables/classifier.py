@@ -86,9 +86,7 @@ class Classifier:
         if not finite:
             raise DivergedError(self.epoch + 1)
         self.epoch += 1
-        loss, correct = self._evaluate(
-            self._data.development, np.concatenate([self._measured, self._validation])
-        )
+        loss, correct = self._evaluate(self._data.development, np.concatenate([self._measured, self._validation]))
         seen = slice(None, len(self._measured))
         held = slice(len(self._measured), None)
         return {
@@ -161,9 +159,7 @@ class Classifier:
         draws = method.draw(stream(config.seed, "method", epoch), n, self._batch, active)
         return {
             "index": np.repeat(self._cut(order)[:, np.newaxis], method.copies, axis=1),
-            "augmentation": {
-                name: np.stack([self._cut(copy[name]) for copy in copies], axis=1) for name in copies[0]
-            },
+            "augmentation": {name: np.stack([self._cut(copy[name]) for copy in copies], axis=1) for name in copies[0]},
             "method": {name: self._cut(value) for name, value in draws.items()},
             "learning_rate": learning_rates(
                 config.optimizer.learning_rate,

@@ -43,9 +43,7 @@ class Network:
     @property
     def decayed(self) -> np.ndarray:
         """float32 (p,): 1 for weights that decay, 0 for biases and batch norm."""
-        return np.concatenate(
-            [np.full(int(np.prod(shape)), len(shape) > 1, dtype="float32") for shape in self._shapes]
-        )
+        return np.concatenate([np.full(int(np.prod(shape)), len(shape) > 1, dtype="float32") for shape in self._shapes])
 
     def initial(self, seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return new weights, float32 (p,), and the state that training updates without a gradient.
@@ -107,9 +105,7 @@ def _random_variables(model: keras.Model) -> Iterator[tuple[Any, Any]]:
             if variable.name in initializers:
                 yield variable, initializers.pop(variable.name)
         if initializers:
-            raise TypeError(
-                f"cannot draw the weights of layer `{layer.name}` anew: {', '.join(initializers)}"
-            )
+            raise TypeError(f"cannot draw the weights of layer `{layer.name}` anew: {', '.join(initializers)}")
     for variable in model.non_trainable_variables:
         if variable.dtype == "uint32":
             yield variable, None

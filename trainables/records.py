@@ -71,6 +71,7 @@ TAG_PARENT = "mlflow.parentRunId"  # the name that MLflow's own pages look for
 STUDY = "study"  # TAG_PHASE of the run that stands for the whole study
 RUNNING = "running"  # TAG_OUTCOME until there is one
 INTERRUPTED = "interrupted"  # TAG_OUTCOME of a run that a resumed study will continue
+UNDELIVERED = "undelivered"  # TAG_OUTCOME of a run of which MLflow refuses a part
 
 # Files of a study's folder.
 STUDY_FILE = "study.yaml"

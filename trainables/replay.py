@@ -6,7 +6,7 @@ empty cells fit any run), add figures (`train_loss`, `train_accuracy`, `validati
 `test_loss`, the test figures in the last epoch), or make the epoch go wrong, for tests of everything around a run:
 
     wait    seconds to sleep
-    fault   raise: an exception; nan: the loss is not finite; omit: the metric is missing; kill: the process dies
+    fault   raise: an exception; diverge: the loss is not finite; omit: the metric is missing; kill: the process dies
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Replay:
         fault = row.get("fault")
         if fault == "raise":
             raise TrialError(f"the table says that epoch {epoch} fails")
-        if fault == "nan":
+        if fault == "diverge":
             raise DivergedError(epoch)
         if fault == "kill":
             os.kill(os.getpid(), signal.SIGKILL)

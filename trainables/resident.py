@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +20,14 @@ class Resident:
     """Tensors of one data set, and where they came from.
 
     Args:
-        source: the host's development images, by which the data set is known again.
+        source: the host's four arrays, by which the data set is known again.
         development: `images` uint8 (n, height, width, channels) and `labels` int32 (n,).
         test: the same of the test part.
         mean: float32 (channels,), of the development images.
         deviation: float32 (channels,), standard deviation of the same; at least 1.
     """
 
-    source: np.ndarray
+    source: tuple[np.ndarray, ...]
     development: dict[str, Tensor]
     test: dict[str, Tensor]
     mean: np.ndarray
@@ -42,11 +43,12 @@ def resident_data(arrays: Mapping[str, np.ndarray]) -> Resident:
     Args:
         arrays: what `Dataset.arrays` returns.
     """
-    if not (_last and _last[0].source is arrays["images"]):
+    source = tuple(arrays[name] for name in ("images", "labels", "test_images", "test_labels"))
+    if not (_last and all(map(operator.is_, _last[0].source, source))):
         mean, deviation = channel_statistics(arrays["images"])
         development = {name: backend.resident(arrays[name]) for name in ("images", "labels")}
         test = {name: backend.resident(arrays[f"test_{name}"]) for name in ("images", "labels")}
-        _last[:] = [Resident(arrays["images"], development, test, mean, deviation)]
+        _last[:] = [Resident(source, development, test, mean, deviation)]
     return _last[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import keras
@@ -30,7 +31,10 @@ def save_model(
     normalised = layers.Normalization(mean=mean.tolist(), variance=variance.tolist(), name="normalised")
     probabilities = layers.Softmax(name="probabilities")(network(normalised(image)))
     model = keras.Model(image, probabilities, name=f"{network.name}_classifier")
-    model.save(path)
+    with warnings.catch_warnings():
+        # Keras converts its variables in a way that NumPy 2 deprecates.
+        warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
+        model.save(path)
     description = {
         "class_names": list(class_names),
         "input": {"shape": list(network.input_shape[1:]), "dtype": "uint8", "values": [0, 255]},

@@ -73,9 +73,7 @@ def epoch_function(
             value, moving, gradient = backend.value_and_gradient(loss, state["weights"])
             done = state["step"] + 1
             rates = {**constants["rates"], "learning_rate": batch["learning_rate"], "step": done}
-            weights, slots = optimizer.update(
-                state["weights"], gradient, state["slots"], constants["decayed"], rates
-            )
+            weights, slots = optimizer.update(state["weights"], gradient, state["slots"], constants["decayed"], rates)
             return {"weights": weights, "slots": slots, "moving": moving, "step": done}, value
 
         return backend.scan(step, state, batches)

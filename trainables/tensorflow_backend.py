@@ -175,9 +175,7 @@ def _accelerated_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
 
 def _is_fusible(layer: keras.layers.BatchNormalization) -> bool:
     inputs: Tensor = layer.input
-    return (
-        len(inputs.shape) == 4 and layer.axis in {-1, 3} and layer.center and layer.scale and not layer.renorm
-    )
+    return len(inputs.shape) == 4 and layer.axis in {-1, 3} and layer.center and layer.scale and not layer.renorm
 
 
 class _FusedBatchNormalization(keras.layers.BatchNormalization):

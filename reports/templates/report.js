@@ -38,8 +38,17 @@
   all(".figure").forEach((element) => seen.observe(element));
   const redraw = () => drawn.forEach((_, element) => draw(element));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  matchMedia("print").addEventListener("change", redraw);
-  addEventListener("beforeprint", () => all("details").forEach((element) => { element.open = true; }));
+
+  // On paper: everything unfolded, and pictures as wide as a sheet.
+  addEventListener("beforeprint", () => {
+    all("details").forEach((element) => { element.open = true; });
+    document.documentElement.classList.add("printing");
+    all(".figure").filter((element) => element.clientWidth > 0).forEach(draw);
+  });
+  addEventListener("afterprint", () => {
+    document.documentElement.classList.remove("printing");
+    redraw();
+  });
 
   // Sorting: numbers by their value, everything else by its text; empty cells last.
   function key(row, column) {

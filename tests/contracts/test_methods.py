@@ -79,9 +79,7 @@ class MethodContract:
 
     def test_draws_keep_shape_and_kind_when_it_is_off(self, method: Method) -> None:
         on, off = self.drawn(method, active=True), self.drawn(method, active=False)
-        assert {k: (v.shape, v.dtype) for k, v in on.items()} == {
-            k: (v.shape, v.dtype) for k, v in off.items()
-        }
+        assert {k: (v.shape, v.dtype) for k, v in on.items()} == {k: (v.shape, v.dtype) for k, v in off.items()}
 
     def test_switched_off_it_leaves_everything_alone(self, method: Method) -> None:
         images, labels, new_images, new_labels = self.applied(method, active=False)
@@ -91,10 +89,7 @@ class MethodContract:
     def test_apply_is_pure_and_keeps_shapes_and_label_mass(self, method: Method) -> None:
         images, labels, new_images, new_labels = self.applied(method, active=True)
         again = self.applied(method, active=True)
-        assert all(
-            np.array_equal(*pair)
-            for pair in zip((images, labels, new_images, new_labels), again, strict=True)
-        )
+        assert all(np.array_equal(*pair) for pair in zip((images, labels, new_images, new_labels), again, strict=True))
         assert (new_images.shape, new_labels.shape) == (images.shape, labels.shape)
         assert np.allclose(new_labels.sum(axis=1), 1, atol=1e-6)
         assert np.isfinite(new_images).all()
@@ -117,9 +112,7 @@ class MethodContract:
         assert metrics[-1]["validation_loss"] < metrics[0]["validation_loss"]
 
 
-@pytest.mark.parametrize(
-    "method", [METHODS.get(name)() for name in METHODS], ids=list(METHODS), scope="class"
-)
+@pytest.mark.parametrize("method", [METHODS.get(name)() for name in METHODS], ids=list(METHODS), scope="class")
 class TestRegisteredMethods(MethodContract):
     pass
 

@@ -1,5 +1,6 @@
 """Delivery to real MLflow stores: what MLflow's client reads there is held against the journal."""
 
+import fcntl
 import json
 import math
 import os
@@ -45,6 +46,43 @@ def store(tmp_path_factory):
         yield uri
 
 
+@pytest.fixture(scope="session")
+def server(store, tmp_path_factory):
+    """A server that starts while other tests run: it takes longer than any of them."""
+    backend = tmp_path_factory.mktemp("server") / "server.db"
+    backend.write_bytes(Path(store.removeprefix("sqlite:///")).read_bytes())
+    server = Server(backend, free_port())
+    server.start()
+    yield server
+    server.kill()
+
+
+class Server:
+    """`mlflow server` on this machine."""
+
+    def __init__(self, backend, port):
+        self.backend = backend
+        self.port = port
+
+    def start(self):
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
+        places = ["--backend-store-uri", self.uri, "--artifacts-destination", str(self.backend.parent / "kept")]
+        self.process = subprocess.Popen(
+            [*command, *places, "--workers", "1"],
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    def uri(self):
+        return f"sqlite:///{self.backend}"
+
+    def kill(self):
+        kill_group(self.process)
+
+
 class Study:
     """A study's folder with a journal, and what MLflow holds of it."""
 
@@ -55,17 +93,13 @@ class Study:
         self.id = f"{folder.parent.name}-{folder.name}"
         self.journal = Journal.create(folder / records.JOURNAL_FILE)
         self.journal.set_meta(records.META_ID, self.id)
-        self.journal.set_meta(
-            records.META_PLAN, {"name": self.id, "seeds": 2, "conditions": [], **(plan or {})}
-        )
+        self.journal.set_meta(records.META_PLAN, {"name": self.id, "seeds": 2, "conditions": [], **(plan or {})})
         self.journal.set_meta(records.META_FACTS, {"versions": {"keras": "3"}})
         (folder / records.STUDY_FILE).write_text(f"name: {self.id}\n")
 
     def announce(self, name, **parameters):
         parameters = {"learning_rate": 0.1, "mixup.alpha": 0.2, **parameters}
-        self.journal.add_runs(
-            [Run(name, records.SEARCH, "all", "all: mixup", "mixup", 0, 0, False, {}, parameters)]
-        )
+        self.journal.add_runs([Run(name, records.SEARCH, "all", "all: mixup", "mixup", 0, 0, False, {}, parameters)])
 
     def report(self, name, first, last):
         for epoch in range(first, last + 1):
@@ -131,6 +165,7 @@ def study(tmp_path, store):
     study.journal.close()
 
 
+@pytest.mark.usefixtures("server")
 def test_every_run_is_there_once_with_all_it_says(study):
     study.train("one")
     study.train("two", Outcome(records.STOPPED, 2, "", {"selection": 0.25}))
@@ -264,7 +299,10 @@ def test_a_run_that_mlflow_refuses_does_not_hold_up_the_others(study, monkeypatc
         assert courier.finished
         assert not courier.complete
         assert "INVALID_PARAMETER_VALUE" in courier.error
-    assert {f"good {i}" for i in range(3)} < set(study.runs())
+    status = {name: run.info.status for name, run in study.runs().items() if name != "bad"}
+    assert status == dict.fromkeys([study.id, "good 0", "good 1", "good 2"], "FINISHED")
+    assert study.runs()["bad"].info.status == "KILLED", "no run is left running"
+    assert study.runs()["bad"].data.tags[records.TAG_OUTCOME] == "undelivered"
     monkeypatch.undo()
     assert study.deliver().complete
     assert study.points() == study.truth()
@@ -362,6 +400,15 @@ def test_a_study_without_a_server_ends_in_time_and_says_what_is_missing(study):
     assert (state.complete, state.runs, state.points) == (False, 2, 5)
 
 
+def test_two_deliveries_of_one_study_never_work_at_once(study):
+    study.train("one")
+    with (study.folder / records.DELIVERY_LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        state = sync(study.folder, study.uri, timeout=1.0)
+    assert state == DeliveryState(False, 1, 3, "another process is delivering this study")
+    assert study.runs() == {}
+
+
 DRIVER = """
 import os, signal, sys
 from pathlib import Path
@@ -377,40 +424,36 @@ def test_the_delivery_outlives_a_killed_driver_and_then_ends(study):
     study.report("two", 1, 2)
     driver = subprocess.run([sys.executable, "-P", "-c", DRIVER, study.folder, study.uri], check=False)
     assert driver.returncode == -signal.SIGKILL
-    wait_until(lambda: "delivery ends" in log_of(study), 30)
+    wait_until(lambda: "delivery ends" in log_of(study), 60)
     said = json.loads((study.folder / records.DELIVERY_FILE).read_text())
     assert (said["complete"], said["runs"], said["points"]) == (True, 0, 0)
     assert study.runs()["two"].data.tags[records.TAG_OUTCOME] == "interrupted at epoch 2"
     assert study.points() == study.truth()
 
 
-def test_nothing_is_lost_or_doubled_whatever_dies(tmp_path, store):
+@pytest.mark.timeout(240)
+def test_nothing_is_lost_or_doubled_whatever_dies(tmp_path, server):
     """The server is away at first, answers with errors, is killed; so is the delivery, in the middle."""
-    port = free_port()
-    backend = tmp_path / "server.db"
-    backend.write_bytes(Path(store.removeprefix("sqlite:///")).read_bytes())
-    server = serve(backend, port)
-    with proxied(port) as faulty:
-        study = Study(tmp_path / "study", f"sqlite:///{backend}")
+    with proxied(server.port) as faulty:
+        study = Study(tmp_path / "study", server.uri)
         for i in range(10):
             study.train(f"early {i}")
         study.announce("long")
         study.report("long", 1, 20)
         delivery = start_delivery(study.folder, f"http://127.0.0.1:{faulty}")
         try:
-            wait_until(lambda: "early 2" in study.runs(), 40)
+            wait_until(lambda: "early 2" in study.runs(), 90)
             kill_group(delivery._process)
-            kill_group(server)
+            server.kill()
             for i in range(10):
                 study.train(f"late {i}")
             study.report("long", 15, 40)
-            server = serve(backend, port)
+            server.start()
             delivery.ensure()
             study.journal.end("long", Outcome(records.COMPLETED, 40, "", {"selection": 0.75}))
             state = delivery.finish(timeout=60)
         finally:
             delivery.stop()
-            kill_group(server)
     assert state == DeliveryState(complete=True, runs=0, points=0)
     runs = study.runs()
     assert len(runs) == 22
@@ -436,34 +479,6 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def serve(backend, port):
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    places = [
-        "--backend-store-uri",
-        f"sqlite:///{backend}",
-        "--artifacts-destination",
-        str(backend.parent / "kept"),
-    ]
-    return subprocess.Popen(
-        [*command, *places],
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
 def kill_group(process):
     """SIGKILL a process that we started in a session of its own, and its children."""
     if process.poll() is None:
@@ -481,7 +496,7 @@ def proxied(port):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             with lock:
                 number = next(count)
-            if number % 17 == 3:
+            if number < 2 or number % 17 == 3:
                 self.send_error(503)
                 return
             try:

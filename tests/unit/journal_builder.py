@@ -78,9 +78,7 @@ def make_plan(
 class JournalBuilder:
     """Writes one journal, in WAL mode as the real writer does. Times advance by a second an entry."""
 
-    def __init__(
-        self, folder: Path, plan: dict[str, Any] | None = None, schema: int = records.SCHEMA_VERSION
-    ):
+    def __init__(self, folder: Path, plan: dict[str, Any] | None = None, schema: int = records.SCHEMA_VERSION):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.plan = make_plan() if plan is None else plan
@@ -226,7 +224,7 @@ def simulate_study(
             _search(journal, effects, rng)
         for condition in plan["conditions"]:
             pool = [
-                {"k": k, "arm": f"{plan['arms'][0]['method']}/{condition['name']}", "votes": 1,
+                {"k": 3 - k, "arm": f"{plan['arms'][0]['method']}/{condition['name']}", "votes": 1,
                  "values": {"optimizer": "sgd", "learning_rate": 0.1 / (k + 1), "weight_decay": 5e-4}}
                 for k in range(points)
             ]  # fmt: skip
@@ -240,22 +238,16 @@ def simulate_study(
                 for k in range(points):
                     for seed in range(plan["seeds"] if seeds is None else seeds):
                         run = journal.run(condition["name"], arm["method"], k=k, seed=seed)
-                        level = (
-                            effects.get(arm["method"], 0.0) + quality[k] + shared[seed] + rng.normal(0, luck)
-                        )
+                        level = effects.get(arm["method"], 0.0) + quality[k] + shared[seed] + rng.normal(0, luck)
                         if arm["method"] in failing:
-                            journal.end(
-                                run, records.FAILED, epoch=0, reason="ResourceExhaustedError: out of memory"
-                            )
+                            journal.end(run, records.FAILED, epoch=0, reason="ResourceExhaustedError: out of memory")
                             continue
                         correct = difficulty + 6 * level + rng.normal(0, 0.35, images) > 0
                         _finish(journal, run, condition["epochs"], correct, rng)
     return folder
 
 
-def _finish(
-    journal: JournalBuilder, run: str, epochs: int, correct: np.ndarray, rng: np.random.Generator
-) -> None:
+def _finish(journal: JournalBuilder, run: str, epochs: int, correct: np.ndarray, rng: np.random.Generator) -> None:
     test = float(correct.mean())
     metrics = curve(test, epochs, rng, gap=0.06)
     for epoch, row in enumerate(metrics, start=1):

@@ -61,7 +61,7 @@ def test_the_wider_interval_is_never_narrower_than_the_one_over_seeds() -> None:
     for _ in range(50):
         method, reference = rng.random((2, 3, 40)) < 0.8
         wide = estimators.over_seeds_and_images(method, reference).interval
-        alone = estimators.over_seeds((method.mean(axis=1) - reference.mean(axis=1))).interval
+        alone = estimators.over_seeds(method.mean(axis=1) - reference.mean(axis=1)).interval
         if wide is None or alone is None:
             assert wide == alone
         else:

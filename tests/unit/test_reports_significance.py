@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
@@ -50,12 +51,18 @@ def test_nothing_is_equivalent_without_a_smallest_effect() -> None:
 
 def test_holm_on_the_usual_worked_example() -> None:
     # p = .01, .04, .03, .005: ordered .005 x 4, .01 x 3, .03 x 2, .04 x 1, made monotone.
-    assert significance.holm([0.01, 0.04, 0.03, 0.005], 0.05) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert significance.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_holm_is_statsmodels() -> None:
+    p_values = np.random.default_rng(1).random(20) ** 4
+    expected = multipletests(p_values, method="holm")[1]
+    assert significance.holm(list(p_values)) == pytest.approx(expected)
 
 
 def test_holm_keeps_missing_tests_in_the_family() -> None:
-    assert significance.holm([0.02, 1.0, 1.0], 0.05) == pytest.approx([0.06, 1.0, 1.0])
-    assert significance.holm([], 0.05) == []
+    assert significance.holm([0.02, 1.0, 1.0]) == pytest.approx([0.06, 1.0, 1.0])
+    assert significance.holm([]) == []
 
 
 def test_the_sign_flip_test_agrees_with_going_through_all_exchanges() -> None:
@@ -118,7 +125,7 @@ def test_the_seeds_needed_may_be_too_many_to_name_or_not_known() -> None:
 
 @pytest.mark.parametrize("seeds", [6, 10])
 def test_identical_methods_are_rarely_called_different(seeds: int) -> None:
-    """The crossed confirmation, both arms from one distribution: points differ, seeds are shared, each cell has luck."""
+    """Crossed confirmation, both arms alike: points differ, seeds are shared, and each cell has its luck."""
     rng = np.random.default_rng(seeds)
     tuned = flipped = 0
     studies = 1000

@@ -1,5 +1,7 @@
 import math
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -181,6 +183,11 @@ def test_the_command_for_the_pages_survives_a_shell():
     assert words[words.index("--host") + 1] == "127.0.0.1"
     assert words[words.index("--port") + 1] == "5001"
     assert ui_command(Path("/x"), "http://me:pw@host:5000") == "http://***@host:5000"
+
+
+def test_the_driver_does_not_load_mlflow():
+    code = "import sys, search.delivery, search.ui; sys.exit('mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
 
 
 def confirmed(seeds):

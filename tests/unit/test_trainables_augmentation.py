@@ -30,9 +30,7 @@ def test_crop_is_pad_crop_and_mirror(name: str, shape: tuple[int, int, int]) -> 
     draws = augmentation.draw(np.random.default_rng(2), 50, shape)
     mirrors = draws.get("mirror", np.zeros(50, int))
     result = np.array(augmentation.apply(batch, draws))
-    expected = [
-        cropped(*each) for each in zip(batch, draws["down"], draws["right"], mirrors == 1, strict=True)
-    ]
+    expected = [cropped(*each) for each in zip(batch, draws["down"], draws["right"], mirrors == 1, strict=True)]
     assert result.dtype == np.uint8
     assert np.array_equal(result, np.stack(expected))
 

@@ -7,13 +7,7 @@ from trainables.randomness import STREAMS, derive_seed, stream
 
 
 def test_streams_replay_and_differ() -> None:
-    keys = [
-        (seed, name, epoch, copy)
-        for seed in (0, 1)
-        for name in STREAMS
-        for epoch in (0, 1)
-        for copy in (0, 1)
-    ]
+    keys = [(seed, name, epoch, copy) for seed in (0, 1) for name in STREAMS for epoch in (0, 1) for copy in (0, 1)]
     draws = {key: tuple(stream(*key).integers(0, 2**62, 2)) for key in keys}
     assert len(set(draws.values())) == len(keys)
     assert all(tuple(stream(*key).integers(0, 2**62, 2)) == value for key, value in draws.items())

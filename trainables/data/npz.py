@@ -93,9 +93,7 @@ def _images(array: np.ndarray, key: str, path: Path) -> np.ndarray:
     if array.ndim == GREY:
         array = array[..., np.newaxis]
     if array.shape[3] not in {1, 3}:
-        raise InputError(
-            f"{path}: `{key}` must have 1 or 3 channels in its last dimension, not {array.shape[3]}"
-        )
+        raise InputError(f"{path}: `{key}` must have 1 or 3 channels in its last dimension, not {array.shape[3]}")
     return np.ascontiguousarray(array)
 
 

@@ -41,9 +41,7 @@ def split(
         held = _round(len(members) * validation_fraction)
         kept = _round((len(members) - held) * train_fraction)
         if held == 0 or kept == 0:
-            part, name = (
-                ("validation", "validation_fraction") if held == 0 else ("training", "train_fraction")
-            )
+            part, name = ("validation", "validation_fraction") if held == 0 else ("training", "train_fraction")
             raise InputError(
                 f"class {label} has {len(members)} images and would have none for {part} with "
                 f"validation_fraction={validation_fraction} and train_fraction={train_fraction}: "

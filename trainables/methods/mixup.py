@@ -30,9 +30,9 @@ class Mixup(Method):
         Field(ge=0.05, le=32, description="Beta(alpha, alpha); below 0.05 hardly anything mixes"),
         Range(0.1, 1.0, log=True),
     ] = 0.2
-    share: Annotated[
-        Literal["example", "batch"], Field(description="one lambda per example, or one per batch")
-    ] = "example"
+    share: Annotated[Literal["example", "batch"], Field(description="one lambda per example, or one per batch")] = (
+        "example"
+    )
 
     def draw(self, rng: np.random.Generator, n: int, batch: int, active: bool) -> Draws:
         """Draw lambda and the partner of every example (see `Method.draw`)."""

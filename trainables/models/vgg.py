@@ -43,7 +43,5 @@ def build(depth: int, image_shape: Shape, classes: int) -> keras.Model:
 
 for _depth in STAGES:
     MODELS.register(f"vgg{_depth}")(
-        Architecture(
-            f"VGG-{_depth} for small images, with batch norm", smallest=8, network=partial(build, _depth)
-        )
+        Architecture(f"VGG-{_depth} for small images, with batch norm", smallest=8, network=partial(build, _depth))
     )

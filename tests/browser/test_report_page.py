@@ -1,0 +1,201 @@
+"""The report in a real browser: pictures, sorting, filtering, phone width, dark mode, print, hostile names."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from reports.page import write_report
+from tests.unit.journal_builder import JournalBuilder, make_plan, simulate_study
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--enable-logging=stderr",
+    "--virtual-time-budget=10000", "--window-size=1280,2400",
+)  # fmt: skip
+HOSTILE = ("baseline", '<script>document.title = "taken"</script>', "</script><!--", "🦊" * 60, "%{x}<b>'\"&")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing"),
+]
+
+
+class Visit(NamedTuple):
+    """What a visit left: the page after its scripts ran, what the console said, what the probe returned."""
+
+    page: str
+    console: list[str]
+    result: Any
+
+
+Visitor = Callable[..., Visit]
+
+
+@pytest.fixture
+def visit(tmp_path: Path) -> Visitor:
+    """Return a function that opens a page, runs a probe (the body of an async function) in it, and reports."""
+
+    def run(page: Path, probe: str = "", *flags: str, width: int | None = None) -> Visit:
+        script = (
+            "<script>addEventListener('load', async () => {"
+            "const wait = (ms) => new Promise((done) => setTimeout(done, ms)); await wait(1500);"
+            f"const result = await (async () => {{ {probe} }})();"
+            "const shown = document.createElement('pre'); shown.id = 'probe';"
+            "shown.textContent = JSON.stringify(result ?? null); document.body.append(shown);"
+            "parent.postMessage(shown.textContent, '*'); });</script>"
+        )
+        probed = tmp_path / "probed.html"
+        probed.write_text(page.read_text("utf-8").replace("</body>", f"{script}</body>"), "utf-8")
+        target = probed if width is None else framed(probed, width)
+        done = subprocess.run(
+            [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", target.as_uri()],
+            capture_output=True, text=True, timeout=90, check=True,
+        )  # fmt: skip
+        found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
+        assert found, f"the probe did not finish: {done.stderr[-2000:]}"
+        console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+        return Visit(done.stdout, console, json.loads(html.unescape(found.group(1))))
+
+    def framed(page: Path, width: int) -> Path:
+        """Chromium's window is never narrower than 500 pixels, a frame may be."""
+        outer = page.with_name("frame.html")
+        outer.write_text(
+            f'<iframe src="{page.as_uri()}" style="width:{width}px;height:2000px;border:0"></iframe><script>'
+            "addEventListener('message', (event) => { const shown = document.createElement('pre');"
+            "shown.id = 'probe'; shown.textContent = event.data; document.body.append(shown); });</script>"
+        )
+        return outer
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = simulate_study(tmp_path_factory.mktemp("study"), effects={"mixup": 0.05, "maxup": -0.05})
+    return write_report(folder).html
+
+
+def test_all_pictures_are_drawn_and_the_console_is_silent(visit: Visitor, page: Path) -> None:
+    found = visit(
+        page,
+        "return document.querySelectorAll('.figure').length"
+        " - [...document.querySelectorAll('.figure')].filter((one) => one.querySelector('svg.main-svg')).length",
+    )
+    assert found.result == 0
+    assert found.console == []
+
+
+def test_hostile_names_are_shown_as_text_and_run_nothing(visit: Visitor, tmp_path: Path) -> None:
+    conditions = {'"><img src=x onerror=fail()>': {"model": "<u>m</u>", "train_fraction": 0.1}}
+    folder = simulate_study(
+        tmp_path / "study", plan=make_plan(conditions, HOSTILE, name="<h1>&amp;</title>"), search=False, images=60
+    )
+    found = visit(
+        write_report(folder).html,
+        "return [document.title, document.images.length,"
+        " document.querySelectorAll('main script:not([type])').length,"
+        " document.querySelector('.js-plotly-plot').textContent, document.querySelector('h1').textContent]",
+    )
+    title, images, scripts, plot, heading = found.result
+    assert title == "<h1>&amp;</title> · Assay report"
+    assert heading == "<h1>&amp;</title>"
+    assert (images, scripts) == (0, 0)
+    assert "</script><!--" in plot
+    assert "<b>'\"&" in plot
+    assert found.console == []
+
+
+def test_a_click_on_a_heading_sorts_and_a_second_one_turns_it_round(visit: Visitor, page: Path) -> None:
+    found = visit(
+        page,
+        "const rows = () => [...document.querySelectorAll('#verdicts tbody tr')];"
+        "const heads = document.querySelectorAll('#verdicts thead th'); const effect = heads[4];"
+        "const values = () => rows().map((row) => Number(row.cells[4].dataset.value));"
+        "effect.querySelector('button').click(); const up = values(), first = effect.getAttribute('aria-sort');"
+        "effect.querySelector('button').click(); const down = values();"
+        "heads[1].querySelector('button').click();"
+        "const names = rows().map((row) => row.cells[1].textContent.trim());"
+        "return [up, first, down, names, effect.getAttribute('aria-sort')];",
+    )
+    up, first, down, names, afterwards = found.result
+    assert len(up) == 10
+    assert up == sorted(up)
+    assert first == "ascending"
+    assert down == sorted(up, reverse=True)
+    assert names == sorted(names)
+    assert afterwards is None
+
+
+def test_filters_hide_other_conditions_and_methods_everywhere(visit: Visitor, page: Path) -> None:
+    found = visit(
+        page,
+        "const visible = (selector) => [...document.querySelectorAll(selector)]"
+        ".filter((one) => one.offsetParent !== null).length;"
+        "const counts = () => [visible('#verdicts tbody tr'), visible('.claims li'), visible('#effects .block'),"
+        " visible('.panel')];"
+        "const choose = (name, value) => { const list = document.getElementById(`filter-${name}`);"
+        " list.value = value; list.dispatchEvent(new Event('change')); };"
+        "const all = counts(); choose('condition', 'resnet8-0.2'); const one = counts();"
+        "choose('method', 'maxup'); const both = counts(), words = document.getElementById('filter-count').textContent;"
+        "choose('condition', ''); choose('method', ''); return [all, one, both, words, counts()];",
+    )
+    everything, condition, both, words, again = found.result
+    assert everything == again == [10, 10, 2, 10]
+    assert condition == [5, 5, 1, 5]
+    assert both == [2, 2, 1, 1]
+    assert words == "2 of 10 claims shown"
+
+
+def test_a_phone_shows_everything_without_sideways_scrolling(visit: Visitor, page: Path) -> None:
+    found = visit(
+        page,
+        "return [innerWidth, document.documentElement.scrollWidth,"
+        " Math.max(...[...document.querySelectorAll('.figure svg.main-svg')].map((one) => one.clientWidth))]",
+        width=390,
+    )
+    inner, scroll, widest = found.result
+    assert inner == 390
+    assert scroll <= inner
+    assert 300 < widest <= 358
+    assert found.console == []
+
+
+@pytest.mark.parametrize(("scheme", "background"), [(0, "rgb(20, 23, 27)"), (1, "rgb(255, 255, 255)")])
+def test_page_and_pictures_follow_light_and_dark(visit: Visitor, page: Path, scheme: int, background: str) -> None:
+    found = visit(
+        page,
+        "return [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color,"
+        " getComputedStyle(document.querySelector('.figure .xtick text')).fill]",
+        f"--blink-settings=preferredColorScheme={scheme}",
+    )
+    paper, ink, ticks = found.result
+    assert paper == background
+    assert ticks == ink
+
+
+def test_an_empty_study_raises_no_error_either(visit: Visitor, tmp_path: Path) -> None:
+    with JournalBuilder(tmp_path / "study"):
+        pass
+    found = visit(
+        write_report(tmp_path / "study").html, "return document.querySelectorAll('#verdicts tbody tr').length"
+    )
+    assert found.result == 10
+    assert found.console == []
+
+
+def test_the_page_can_be_printed(page: Path, tmp_path: Path) -> None:
+    target = tmp_path / "page.pdf"
+    subprocess.run(
+        [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={target}", page.as_uri()],
+        capture_output=True, timeout=90, check=True,
+    )  # fmt: skip
+    assert target.read_bytes()[:5] == b"%PDF-"

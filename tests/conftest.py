@@ -1,0 +1,64 @@
+"""What all tests share: replayed studies, small and exact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from search.plan import Plan, make_plan
+from search.study import Study, validate
+
+METHODS = ("baseline", "mixup", "sample_pairing", "maxup", "maxup_mean")
+
+
+def study_document(**changes: object) -> dict[str, object]:
+    """Return a small study file on the digits."""
+    return {
+        "name": "small",
+        "data": {"source": "digits"},
+        "recipe": {"model": "resnet8", "augmentation": "crop", "epochs": 12},
+        "conditions": {"train_fraction": [0.1, 0.3]},
+        "methods": ["baseline", "mixup", {"name": "maxup", "m": 4}],
+        "search": {"trials_per_arm": 4},
+        "confirm": {"points": 2, "seeds": 3},
+        **changes,
+    }
+
+
+def make_study(**changes: object) -> Study:
+    """Return the small study."""
+    return validate(study_document(**changes), "study.yaml", Path.cwd())
+
+
+@pytest.fixture
+def plan() -> Plan:
+    """Return the small study's plan."""
+    return make_plan(make_study())
+
+
+@pytest.fixture
+def write_curves(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a table of learning curves, one for each (method, k, seed)."""
+
+    def write(epochs: int = 12, ks: int = 4, seeds: int = 3, wait: float = 0.0, **faults: str) -> Path:
+        rng = np.random.default_rng(7)
+        rows = []
+        for phase, seed_count in (("search", 1), ("confirm", seeds)):
+            for method in METHODS:
+                for k in range(ks):
+                    for seed in range(seed_count):
+                        top = 0.7 + 0.02 * k + 0.01 * METHODS.index(method) + rng.normal(0, 0.01)
+                        for epoch in range(1, epochs + 1):
+                            accuracy = round(top - 0.4 * np.exp(-epoch / 4), 6)
+                            fault = faults.get(method, "") if epoch == epochs // 2 else ""
+                            rows.append((phase, method, k, seed, epoch, accuracy, accuracy, wait, fault))
+        columns = ["phase", "method", "k", "seed", "epoch", "validation_accuracy", "test_accuracy", "wait", "fault"]
+        path = tmp_path / "curves.csv"
+        pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+        return path
+
+    return write

@@ -1,0 +1,104 @@
+"""The house holds: arrows between packages, light imports, names of our own, pinned versions."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import distributions
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("search", "trainables", "spaces", "reports")
+ALLOWED = {
+    "search": {"search", "spaces", "trainables", "reports"},
+    "spaces": {"spaces", "trainables"},
+    "trainables": {"trainables"},
+    "reports": {"reports", "trainables"},
+}
+HEAVY = {"ray", "tensorflow", "keras", "mlflow"}
+
+
+def imports(path: Path) -> set[str]:
+    """Return every module that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_arrows_point_one_way(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        owners = {name.split(".")[0] for name in imports(path)} & set(PACKAGES)
+        assert owners <= ALLOWED[package], f"{path} imports {owners - ALLOWED[package]}"
+
+
+def test_reports_know_only_the_names_and_the_errors() -> None:
+    for path in (ROOT / "reports").rglob("*.py"):
+        known = {name for name in imports(path) if name.startswith("trainables")}
+        assert known <= {"trainables", "trainables.records", "trainables.errors"}, path
+
+
+def test_tensorflow_is_imported_in_one_file() -> None:
+    users = [
+        path.relative_to(ROOT)
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if any(name.split(".")[0] == "tensorflow" for name in imports(path))
+    ]
+    assert users == [Path("trainables/tensorflow_backend.py")]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import search.cli, search.run, search.plan, search.export, search.final, search.status, search.listing",
+        "import reports.page, reports.frames, reports.verdicts",
+        "from search.study import load_study; from search.plan import make_plan; make_plan(load_study('quickstart'))",
+    ],
+)
+def test_planning_reporting_and_usage_errors_load_nothing_heavy(code: str) -> None:
+    script = f"{code}\nimport sys\nprint(sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_package_name_belongs_to_this_project_alone(package: str) -> None:
+    spec = find_spec(package)
+    assert spec
+    assert Path(str(spec.origin)).is_relative_to(ROOT)
+    others = [
+        found.metadata["Name"]
+        for found in distributions()
+        if found.metadata["Name"] != "assay"
+        and any(file.parts[0] in {package, f"{package}.py"} for file in found.files or [])
+    ]
+    assert others == []
+
+
+def test_the_constraints_file_is_the_tested_set() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    pinned = project["tool"]["uv"]["constraint-dependencies"]
+    written = [
+        line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")
+    ]
+    assert written == pinned
+    assert "spaces<0" in pinned
+
+
+def test_the_top_level_holds_nothing_else() -> None:
+    tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=False)
+    if tracked.returncode:
+        pytest.skip("this is no git checkout")
+    top = {line.split("/")[0] for line in tracked.stdout.splitlines()}
+    usual = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "constraints.txt", ".pre-commit-config.yaml", ".gitignore"}
+    assert top - usual <= {"pyproject.toml", "README.md", "tests", ".ci", *PACKAGES}

@@ -1,0 +1,139 @@
+"""Whole studies through the command line and Ray, on replayed curves: no TensorFlow, and done in seconds."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from search.journal import Journal
+from tests.conftest import study_document
+from trainables import records
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def assay(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=200, check=False)
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "search.cli", *map(str, arguments)]
+
+
+def write_study(folder: Path, **changes: object) -> Path:
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(study_document(**changes)))
+    return path
+
+
+def ended(folder: Path) -> dict[str, str]:
+    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+        return {name: outcome.outcome for _, name, outcome, _ in journal.outcomes()}
+
+
+def test_a_replayed_study_from_the_command_line(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    folder = tmp_path / "study"
+    done = assay("run", write_study(tmp_path), "--replay", write_curves(), "-o", folder, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert [verdict["method"] for verdict in answer["verdicts"]] == ["mixup", "maxup"] * 2
+    assert Path(answer["report"]).is_file()
+    assert Path(answer["recipe"]).is_file()
+    assert "Traceback" not in done.stderr
+    assert "WARNING" not in done.stderr
+    with (folder / "report" / "verdicts.csv").open() as table:
+        assert len(list(csv.DictReader(table))) == 4
+    count = json.loads(assay("status", folder, "--json").stdout)
+    assert count["running"] is False
+    assert count["done"] == pytest.approx(count["total"])
+    again = assay("run", write_study(tmp_path), "--replay", write_curves(), "-o", folder)
+    assert (again.returncode, "assay resume" in again.stderr) == (2, True)
+    run = next(iter(ended(folder)))
+    facts = json.loads(assay("status", folder, "--run", run, "--json").stdout)
+    assert facts["outcome"] in records.OUTCOMES
+    assert Path(facts["log"]).is_file()
+
+
+def test_a_killed_driver_is_resumed_to_the_same_study(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    study, curves = write_study(tmp_path), write_curves(wait=0.01)
+    folder, chance = tmp_path / "study", random.Random(5)
+    driver = subprocess.Popen(command("run", study, "--replay", curves, "-o", folder), start_new_session=True)
+    kills = 0
+    while kills < 2:
+        wait_for_outcomes(folder, more_than=len(ended(folder)) if kills else 3)
+        time.sleep(chance.uniform(0, 1))
+        os.killpg(driver.pid, signal.SIGKILL)
+        driver.wait()
+        kills += 1
+        before = ended(folder)
+        driver = subprocess.Popen(command("resume", folder), start_new_session=True)
+    assert driver.wait(timeout=120) == 0
+    after = ended(folder)
+    assert before.items() <= after.items()
+    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+        runs = [run for _, run in journal.runs()]
+    search = {(run.arm, run.k) for run in runs if run.phase == records.SEARCH}
+    confirm = {(run.arm, run.k, run.seed) for run in runs if run.phase == records.CONFIRM}
+    points = len({k for _, k, _ in confirm})
+    assert len(search) == 6 * 4
+    assert len(confirm) == 6 * 3 * points
+    assert len(after) == len(runs) == len(search) + len(confirm)
+
+
+def wait_for_outcomes(folder: Path, more_than: int) -> None:
+    until = time.monotonic() + 90
+    while time.monotonic() < until:
+        if (folder / records.JOURNAL_FILE).exists() and len(ended(folder)) > more_than:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the study does not get on")
+
+
+def test_workers_that_die_fail_their_runs_only(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    study = write_study(
+        tmp_path,
+        conditions={},
+        search={"trials_per_arm": 2},
+        methods=["baseline", "mixup", "maxup"],
+        recipe={"augmentation": "crop", "epochs": 24},
+    )
+    curves = write_curves(epochs=24, ks=2, mixup="kill", maxup="omit")
+    folder = tmp_path / "study"
+    done = assay("run", study, "--replay", curves, "-o", folder)
+    assert done.returncode == 0, done.stderr
+    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+        outcomes = {name: outcome for _, name, outcome, _ in journal.outcomes()}
+    died = [o for name, o in outcomes.items() if "_mixup_" in name]
+    omitted = [o for name, o in outcomes.items() if "_maxup_" in name]
+    assert {o.outcome for o in died + omitted} == {records.FAILED}
+    assert all("the worker process died" in o.reason for o in died)
+    assert all("reported no `validation_accuracy`" in o.reason for o in omitted)
+    assert all(o.outcome == records.COMPLETED for name, o in outcomes.items() if "_baseline_" in name)
+
+
+def test_ctrl_c_saves_everything_and_says_how_to_go_on(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    study, curves, folder = write_study(tmp_path), write_curves(wait=0.05), tmp_path / "study"
+    driver = subprocess.Popen(
+        command("run", study, "--replay", curves, "-o", folder),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for_outcomes(folder, more_than=1)
+    driver.send_signal(signal.SIGINT)
+    _, messages = driver.communicate(timeout=60)
+    assert driver.returncode == 130, messages
+    assert f"assay resume {folder}" in messages
+    assert "Traceback" not in messages
+    assert len(ended(folder)) > 1

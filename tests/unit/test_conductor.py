@@ -1,0 +1,188 @@
+"""The conductor, driven without Ray: fair arms, pooled and crossed confirmation, and resuming at any moment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from search.conductor import Conductor
+from search.confirm import Trial, pool
+from search.journal import Journal, Run
+from search.plan import Plan, make_plan
+from spaces.distributions import Space
+from tests.conftest import make_study
+from trainables import records
+from trainables.errors import DivergedError, TrialError
+from trainables.job import Final
+from trainables.replay import Replay, read_curves
+
+
+class Worker:
+    """Does what the Ray trainable does, one epoch at a time, in this process; `fuse` events, then it is gone."""
+
+    def __init__(self, conductor: Conductor, curves: Path, fuse: int = 10**9) -> None:
+        self.conductor, self.table, self.fuse = conductor, read_curves(curves), fuse
+
+    def work(self) -> None:
+        while not self.conductor.done:
+            run = self.conductor.next_run()
+            if run is None:
+                raise AssertionError("nothing to do, and not done")
+            self._train(run)
+
+    def _train(self, run: Run) -> None:
+        engine = Replay(self.table, vars(run), 0.1, 1.0)
+        while engine.epoch < run.config["epochs"]:
+            self._burn()
+            try:
+                metrics = engine.train_epoch()
+            except DivergedError as error:
+                return self.conductor.ended(run.name, Final(records.DIVERGED, str(error), error.epoch))
+            except TrialError as error:
+                return self.conductor.ended(run.name, Final(records.FAILED, str(error), engine.epoch))
+            if self.conductor.reported(run.name, [(engine.epoch, metrics)]):
+                self._burn()
+                return self.conductor.ended(run.name, Final())
+        self._burn()
+        test = engine.test() if run.phase == records.CONFIRM else None
+        final = Final(records.COMPLETED, "", engine.epoch, test.metrics if test else {})
+        return self.conductor.ended(run.name, final)
+
+    def _burn(self) -> None:
+        self.fuse -= 1
+        if self.fuse < 0:
+            raise KeyboardInterrupt
+
+
+def carry_out(plan: Plan, path: Path, curves: Path, fuse: int = 10**9) -> Conductor:
+    journal = Journal.open(path) if path.exists() else Journal.create(path)
+    with journal:
+        conductor = Conductor(plan, journal)
+        Worker(conductor, curves, fuse).work()
+        return conductor
+
+
+def facts(path: Path) -> tuple[dict[str, str], dict[tuple[str, int], str], dict[str, float]]:
+    """Return outcomes, rung decisions and judged values by run."""
+    with Journal.open(path, write=False) as journal:
+        outcomes = {name: outcome for _, name, outcome, _ in journal.outcomes()}
+        rungs = {(str(run), detail["rung"]): detail["action"] for run, detail in journal.decisions(records.RUNG)}
+    judged = {name: o.metrics[records.SELECTION] for name, o in outcomes.items() if records.SELECTION in o.metrics}
+    return {name: o.outcome for name, o in outcomes.items()}, rungs, judged
+
+
+def test_a_study_is_fair_crossed_and_paired(plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    conductor = carry_out(plan, tmp_path / "study.db", write_curves())
+    runs = [state.run for state in conductor.states.values()]
+    search = Counter(run.arm for run in runs if run.phase == records.SEARCH)
+    confirm = Counter(run.arm for run in runs if run.phase == records.CONFIRM)
+    assert set(search.values()) == {4}
+    assert len(set(confirm.values())) == 1
+    by_cell: dict[tuple[str, int, int], list[Run]] = {}
+    for run in runs:
+        if run.phase == records.CONFIRM:
+            by_cell.setdefault((run.condition, run.k, run.seed), []).append(run)
+    for cell in by_cell.values():
+        assert [run.method for run in cell] == ["baseline", "mixup", "maxup"]
+        shared = [{key: run.config[key] for key in run.config if key != "method"} for run in cell]
+        assert shared[0] == shared[1] == shared[2]
+    assert len({(run.config["seed"], run.config["split_seed"]) for run in runs if run.phase == records.CONFIRM}) == 3
+
+
+def test_the_same_trials_are_audited_in_every_arm(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    plan = make_plan(make_study(search={"trials_per_arm": 6, "audit": 3, "reduction_factor": 2}))
+    conductor = carry_out(plan, tmp_path / "study.db", write_curves(ks=6))
+    for arm in plan.arms:
+        runs = [s for s in conductor.states.values() if s.run.arm == arm.name and s.run.phase == records.SEARCH]
+        assert sorted(s.run.k for s in runs if s.run.audit) == [0, 1, 2]
+        assert all(s.outcome and s.outcome.outcome == records.COMPLETED for s in runs if s.run.audit)
+        study = conductor._searches[arm.name].study
+        states = [trial.state.name for trial in study.trials]
+        assert len(states) == 6
+        assert "RUNNING" not in states
+
+
+@pytest.mark.parametrize("fuse", [1, 13, 50, 120, 260, 300, 301, 302, 333, 500])
+def test_resuming_after_a_kill_gives_the_same_study(
+    fuse: int, plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    curves = write_curves()
+    carry_out(plan, tmp_path / "whole.db", curves)
+    kills = 0
+    while True:
+        try:
+            carry_out(plan, tmp_path / "broken.db", curves, fuse)
+            break
+        except KeyboardInterrupt:
+            before = facts(tmp_path / "broken.db")
+            kills += 1
+            fuse *= 2
+    assert kills >= 1
+    after, whole = facts(tmp_path / "broken.db"), facts(tmp_path / "whole.db")
+    for part_before, part_after in zip(before, after, strict=True):
+        assert part_before.items() <= part_after.items()
+    assert set(after[0]) == set(whole[0])
+
+
+def test_without_early_stopping_a_resumed_study_has_equal_figures(
+    tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    plan = make_plan(make_study(search={"trials_per_arm": 4, "early_stopping": False}))
+    curves = write_curves()
+    carry_out(plan, tmp_path / "whole.db", curves)
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(plan, tmp_path / "broken.db", curves, fuse=400)
+    carry_out(plan, tmp_path / "broken.db", curves)
+    assert facts(tmp_path / "broken.db") == facts(tmp_path / "whole.db")
+
+
+@pytest.mark.parametrize("fault", ["raise", "diverge"])
+def test_an_arm_whose_every_trial_fails_does_not_end_the_study(
+    fault: str, plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    conductor = carry_out(plan, tmp_path / "study.db", write_curves(mixup=fault))
+    outcomes = Counter(
+        (state.run.method, state.run.phase, state.outcome.outcome)
+        for state in conductor.states.values()
+        if state.outcome
+    )
+    bad = records.FAILED if fault == "raise" else records.DIVERGED
+    assert outcomes["mixup", records.SEARCH, bad] == 8
+    assert outcomes["mixup", records.CONFIRM, bad] == 0
+    assert outcomes["maxup", records.CONFIRM, records.COMPLETED] > 0
+
+
+def test_a_study_that_searches_nothing_confirms_one_point(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    plan = make_plan(make_study(search={"sampler": "none"}))
+    conductor = carry_out(plan, tmp_path / "study.db", write_curves())
+    assert len(conductor.states) == 2 * 3 * 3
+    assert {state.run.phase for state in conductor.states.values()} == {records.CONFIRM}
+
+
+SPACE: Space = make_plan(make_study()).nuisance
+
+
+def trials(*values: tuple[float, float]) -> list[Trial]:
+    return [Trial(k, {"learning_rate": rate, "weight_decay": 1e-4}, judged) for k, (rate, judged) in enumerate(values)]
+
+
+def test_the_references_best_point_is_always_confirmed() -> None:
+    arms = {
+        "baseline": trials((0.01, 0.9), (0.1, 0.5), (0.4, 0.4)),
+        "mixup": trials((0.01, 0.1), (0.1, 0.9), (0.4, 0.2)),
+        "maxup": trials((0.01, 0.1), (0.1, 0.8), (0.4, 0.2)),
+    }
+    assert [(point.k, point.votes) for point in pool(arms, SPACE, 1)] == [(0, 1)]
+    assert [(point.k, point.votes) for point in pool(arms, SPACE, 3)] == [(0, 1), (1, 2)]
+
+
+def test_near_twins_become_one_point() -> None:
+    arms = {"baseline": trials((0.1, 0.9)), "mixup": trials((0.1001, 0.9))}
+    assert [(point.arm, point.votes) for point in pool(arms, SPACE, 5)] == [("baseline", 2)]
+
+
+def test_an_arm_without_results_brings_nothing() -> None:
+    assert [point.arm for point in pool({"baseline": [], "mixup": trials((0.1, 0.9))}, SPACE, 2)] == ["mixup"]

@@ -1,0 +1,89 @@
+"""The plan: conditions, arms, contrasts, and the arms that are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from search.budget import budget, detectable_effect
+from search.plan import Plan, file_name, make_plan
+from tests.conftest import make_study
+from trainables.errors import InputError
+
+
+def test_every_arm_has_the_same_budget_and_every_contrast_is_in_the_family(plan: Plan) -> None:
+    assert [arm.name for arm in plan.arms][:3] == [
+        "train_fraction=0.1: baseline",
+        "train_fraction=0.1: mixup",
+        "train_fraction=0.1: maxup",
+    ]
+    assert plan.contrasts[0] == ("train_fraction=0.1", "mixup", "baseline")
+    assert len(plan.contrasts) == 4
+    size = budget(plan, spread_points=1.0)
+    assert (size.search_runs, size.confirmation_runs) == (24, 36)
+    assert size.plain_epochs == pytest.approx(2 * 10 * 12 * (1 + 1 + 7 / 3))
+
+
+def test_excluded_cells_make_no_condition() -> None:
+    study = make_study(
+        conditions={"train_fraction": [0.1, 0.3], "model": ["resnet8", "resnet20"]},
+        recipe={"augmentation": "crop", "epochs": 12},
+        exclude=[{"train_fraction": 0.1, "model": "resnet20"}],
+    )
+    assert [condition.name for condition in make_plan(study).conditions] == [
+        "train_fraction=0.1, model=resnet8",
+        "train_fraction=0.3, model=resnet8",
+        "train_fraction=0.3, model=resnet20",
+    ]
+
+
+def test_one_run_config_is_the_same_in_every_arm_but_for_the_method(plan: Plan) -> None:
+    values = {"learning_rate": 0.1, "weight_decay": 1e-4}
+    configs = [
+        plan.run_config(arm, values, *plan.confirm_seeds(0)).model_dump(exclude={"method"})
+        for arm in plan.in_condition("train_fraction=0.1")
+    ]
+    assert configs[0] == configs[1] == configs[2]
+
+
+def test_seeds_of_search_and_confirmation_never_meet(plan: Plan) -> None:
+    search = {plan.search_seeds(k) for k in range(50)}
+    confirm = {plan.confirm_seeds(s) for s in range(50)}
+    assert len({seed for seed, _ in search | confirm}) == 100
+    assert len({split for _, split in search}) == 1
+    assert len({split for _, split in confirm}) == 50
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recipe": {"augmentation": "crop_flip", "epochs": 12}}, "a mirror image changes the class"),
+        ({"recipe": {"augmentation": "none", "epochs": 12}}, "maxup needs a base augmentation"),
+        ({"recipe": {"epochs": 2, "augmentation": "crop"}}, "epochs must be a whole number of at least 4"),
+        ({"methods": ["baseline", {"name": "mixup", "alpha": 0.001}]}, "alpha"),
+        ({"methods": ["baseline", {"name": "maxup", "m": 1}]}, "m"),
+        ({"methods": ["baseline", "sample_pairing"]}, "fewer than two blocks"),
+        ({"methods": ["baseline", "mixup", {"name": "mixup", "as": "again"}]}, "are the same"),
+        ({"nuisance": {"batch_size": "auto"}}, "`auto` needs a declared range"),
+        ({"nuisance": {"learning_rate": 0.1}}, "A single value belongs in `recipe`"),
+        ({"exclude": [{"train_fraction": 0.1}, {"train_fraction": 0.3}]}, "leaves no condition"),
+    ],
+)
+def test_arms_that_cannot_run_or_cannot_differ_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError) as refused:
+        make_plan(make_study(**changes))
+    assert message in str(refused.value)
+
+
+def test_five_seeds_find_less_than_twenty() -> None:
+    few, many = detectable_effect(5, 0.05), detectable_effect(20, 0.05)
+    assert few == pytest.approx(1.68, abs=0.02)  # statsmodels TTestPower(): 1.6819
+    assert many == pytest.approx(0.66, abs=0.01)
+
+
+def test_file_names_are_safe_and_differ() -> None:
+    assert file_name("search", "train_fraction=0.1, model=a/b", "mixup", "k001") == (
+        "search_train-fraction=0.1-model=a-b_mixup_k001"
+    )
+    long = file_name("x" * 300), file_name("x" * 301)
+    assert len(long[0]) <= 120
+    assert long[0] != long[1]

@@ -1,0 +1,88 @@
+"""The study file: what it may say, and how it says no."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from search.files import parse_mapping
+from search.study import load_study, presets, validate
+from tests.conftest import make_study, study_document
+from trainables.errors import InputError
+from trainables.fields import Choice, Range
+
+
+def test_a_resolved_study_reads_back_as_itself() -> None:
+    study = make_study(
+        nuisance={"learning_rate": {"low": 0.01, "high": 0.1, "log": True}, "batch_size": [16, 32]},
+        methods=["baseline", {"name": "mixup", "as": "mixup_strong", "alpha": {"low": 0.5, "high": 2.0}}],
+    )
+    assert validate(study.document(), "again", Path.cwd()) == study
+    assert study.nuisance["batch_size"] == Choice((16, 32))
+    assert study.methods[1].settings["alpha"] == Range(0.5, 2.0)
+
+
+@pytest.mark.parametrize("name", sorted(presets()))
+def test_every_packaged_study_is_valid_and_says_what_it_costs(name: str) -> None:
+    load_study(name)
+    header = presets()[name].split("\nname:")[0]
+    for word in ("command", "hardware", "budget", "expect"):
+        assert f"# {word}" in header
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"confirm": {"seedz": 3}}, "confirm: unknown key `seedz`. Did you mean `seeds`?"),
+        ({"confirm": {"seeds": 1}}, "confirm.seeds: input should be greater than or equal to 2, but got 1"),
+        ({"methods": ["baseline", "mixap"]}, "unknown method `mixap`. Did you mean `mixup`?"),
+        (
+            {"methods": ["baseline", {"name": "mixup", "alfa": 1}]},
+            "unknown field of mixup `alfa`. Did you mean `alpha`?",
+        ),
+        ({"methods": ["baseline", "mixup", "mixup"]}, "two are called `mixup`"),
+        ({"methods": ["mixup", "maxup"]}, "unknown method of this study `baseline`"),
+        ({"contrasts": [["mixup", "cutmix"]]}, "unknown method of this study `cutmix`"),
+        ({"data": {"source": "digitz"}}, "unknown data source `digitz`. Did you mean `digits`?"),
+        ({"nuisance": {"learning_rat": "auto"}}, "unknown recipe factor `learning_rat`"),
+        ({"nuisance": {"learning_rate": {"low": 1, "high": 0.1}}}, "needs low < high"),
+        ({"nuisance": {"learning_rate": []}}, "the list of values is empty"),
+        ({"recipe": {"train_fraction": 0.5}}, "stands in `recipe` and in `conditions`"),
+        ({"recipe": {"seed": 1}}, "unknown recipe factor `seed`"),
+        ({"exclude": [{"model": "vgg11"}]}, "unknown condition `model`"),
+        ({"search": {"trials_per_arm": 1}}, "search.audit is 2, more than the 1 trials"),
+        ({"name": "../escape"}, "name: string should match pattern"),
+        ({"conditions": {"train_fraction": []}}, "conditions.train_fraction"),
+    ],
+)
+def test_what_is_refused_names_the_place_and_the_mend(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError) as refused:
+        make_study(**changes)
+    assert message in str(refused.value)
+    assert "Traceback" not in str(refused.value)
+
+
+def test_overrides_change_single_entries() -> None:
+    study = load_study("quickstart", ("confirm.seeds=9", "recipe.learning_rate=1e-2", "nuisance={weight_decay: auto}"))
+    assert study.confirm.seeds == 9
+    assert study.recipe["learning_rate"] == 0.01
+
+
+@pytest.mark.parametrize("override", ["confirm.seeds", "=3", "confirm.seeds.x=3", "confirm..seeds=3", "a=[1"])
+def test_odd_overrides_are_refused(override: str) -> None:
+    with pytest.raises(InputError):
+        load_study("quickstart", (override,))
+
+
+def test_relative_data_paths_start_at_the_study_file(tmp_path: Path) -> None:
+    document = study_document(data={"source": "npz", "path": "images.npz"})
+    assert validate(document, "study.yaml", tmp_path).data.model_dump(mode="json")["path"] == str(
+        tmp_path / "images.npz"
+    )
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a list", "a: 1\na: 2", "!!python/object/apply:os.system ['true']"])
+def test_only_plain_yaml_mappings_are_read(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_mapping(text, "study.yaml")
