@@ -58,8 +58,8 @@ def questions(plan: Plan, verdicts: Sequence[Verdict], audits: Sequence[Audit]) 
         Question(
             "Does “no difference found” mean that there is none?",
             "“Not significant” is read as “the same”.",
-            f"Only “equivalent” says so: the effect is shown to be below {magnitude(plan.smallest_effect)} "
-            f"points. {_open(verdicts)}",
+            f"Only “equivalent” says so: the effect is shown to be below {magnitude(plan.smallest_effect)}. "
+            f"{_open(verdicts)}",
         ),
         Question(
             "Would it hold for other images?",

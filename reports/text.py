@@ -113,7 +113,7 @@ def figures(verdict: Verdict, plan: Plan, digits: int) -> str:
     if verdict.tuned.interval:
         parts.append(f"95 % interval {interval(verdict.tuned.interval, digits)}")
     parts.append("1 seed" if verdict.seeds == 1 else f"{verdict.seeds} seeds")
-    apart = f", less than {magnitude(plan.smallest_effect)} points apart"
+    apart = f", less than {magnitude(plan.smallest_effect)} apart"
     return f"{apart if verdict.verdict == EQUIVALENT else ''}; {', '.join(parts)}."
 
 
@@ -122,7 +122,7 @@ def seeds_sentence(verdict: Verdict, plan: Plan) -> str:
     needed = verdict.seeds_needed
     if needed is None or verdict.provisional:
         return ""
-    goal = f"To find a true effect of {magnitude(plan.smallest_effect)} points here would take"
+    goal = f"To find a true effect of {magnitude(plan.smallest_effect)} here would take"
     if needed.low is None:
         return f"{goal} more than {MOST_SEEDS} seeds."
     return f"{goal} {seeds_range(needed)}."
@@ -157,8 +157,9 @@ def points(fraction: float, digits: int) -> str:
 
 
 def magnitude(fraction: float) -> str:
-    """Return a size in percentage points, without sign and needless digits: `0.5`."""
-    return f"{100 * fraction:.3g}"
+    """Return a size in percentage points, without sign and needless digits: `0.5 points`, `1 point`."""
+    words = f"{100 * fraction:.3g}"
+    return f"{words} point" if words == "1" else f"{words} points"
 
 
 def accuracies(verdict: Verdict) -> str:

@@ -126,6 +126,7 @@ class View:
         updated: time of the newest entry, or empty.
         missing: what the study still lacks, in sentences.
         summary: how many claims got which verdict, in one sentence.
+        smallest: the smallest effect of interest ("0.5 points").
         claims: one an entry of the family, in order.
         answers: the same, those of one method together.
         conditions: one a condition.
@@ -138,6 +139,7 @@ class View:
     updated: str
     missing: tuple[str, ...]
     summary: str
+    smallest: str
     claims: tuple[Claim, ...]
     answers: tuple[Claim, ...]
     conditions: tuple[ConditionView, ...]
@@ -163,6 +165,7 @@ def build_view(study: Study, verdicts: Sequence[Verdict]) -> View:
         updated=_time(study.updated),
         missing=tuple(missing([arm.summary for arm in arms])),
         summary=_summary(verdicts),
+        smallest=text.magnitude(plan.smallest_effect),
         claims=claims,
         answers=_by_comparison(claims),
         conditions=_conditions(study, verdicts, colours),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.crossed import Crossed
-from reports.estimators import Estimate, Interval
+from reports.estimators import Estimate
 from reports.frames import Study
 from reports.overview import planned_confirmations
 from reports.plan import Contrast
@@ -59,7 +59,7 @@ def _doubts(study: Study, tuned: Estimate, found: Findings) -> list[str]:
     notes = []
     claimed = found.verdict in (HELPS, HURTS)
     interval = tuned.interval
-    if found.verdict == UNDECIDED and interval and _leaves_out_zero(interval):
+    if found.verdict == UNDECIDED and interval and interval.low * interval.high > 0:
         family = len(study.plan.contrasts)
         notes.append(
             f"The interval alone leaves out zero, but of {family} claims tested together some do so by luck"
@@ -76,11 +76,6 @@ def _doubts(study: Study, tuned: Estimate, found: Findings) -> list[str]:
     elif tuned.freedom > 0 and not found.images_known:
         notes.append("Single images are not recorded: nothing can be said about other images of the kind.")
     return notes
-
-
-def _leaves_out_zero(interval: Interval) -> bool:
-    """Return whether an interval leaves out zero by so much that it can be seen in one decimal of a point."""
-    return interval.low * interval.high > 0 and min(abs(interval.low), abs(interval.high)) >= 0.0005
 
 
 def _unfinished(study: Study, contrast: Contrast, cells: Crossed) -> list[str]:
