@@ -161,7 +161,8 @@ class Display:
         with Live(console=self._console, refresh_per_second=4, transient=True) as live:
             while not self._over.wait(LIVE_SECONDS):
                 count = self._count()
-                bar = ProgressBar(total=max(count.total, 1), completed=count.done, width=40)
+                bar = Table.grid()
+                bar.add_row(ProgressBar(total=max(count.total, 1), completed=count.done, width=40))
                 live.update(Group(Text(f"{self._title}: {self._when(count)}", style="bold"), bar, table(count)))
 
     def line(self) -> None:
@@ -181,6 +182,8 @@ class Display:
             self._first = count.done
         elapsed, gained = time.monotonic() - self._started, count.done - self._first
         share = f"{100 * count.done / max(count.total, 1e-9):.0f} % after {duration(elapsed)}"
+        if count.done >= count.total:
+            return f"{share}, finishing"
         if gained <= 0 or elapsed < 2:
             return f"{share}, starting"
         return f"{share}, about {duration((count.total - count.done) * elapsed / gained)} left"

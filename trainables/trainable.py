@@ -175,7 +175,9 @@ class Trial(tune.Trainable):
 
         if not isinstance(engine, Classifier):
             raise TrialError("a replayed run has no model to save")
-        engine.save_model(Path(self._job.model), tuple(self._arrays["class_names"]))
+        path = Path(self._job.model)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        engine.save_model(path, tuple(self._arrays["class_names"]))
 
     def _diverged(self, engine: Engine | None, error: DivergedError) -> Final:
         """Return the result of a run whose loss is not finite: it counts with what its network still gets right."""
