@@ -106,7 +106,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     from statsmodels.stats.multitest import multipletests
 
-    return multipletests(p_values, method="holm")[1].tolist() if len(p_values) else []
+    return [float(p) for p in np.asarray(multipletests(p_values, method="holm")[1])] if len(p_values) else []
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trainables.errors import AssayError, InputError
+
+if TYPE_CHECKING:
+    from search.final import Trained
 
 app = typer.Typer(
     name="assay",
@@ -116,6 +119,7 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run a study: search, confirm, judge, report and export."""
+    from search.ending import show_finished
     from search.run import run_study
     from search.session import Options
     from search.study import load_study
@@ -123,12 +127,13 @@ def run(
     asked = load_study(study, tuple(sets or ()))
     folder = output or _free(Path("runs") / asked.name)
     _remember(folder)
-    _show_finished(run_study(asked, folder, Options(address, replay, debug)), json)
+    show_finished(run_study(asked, folder, Options(address, replay, debug)), json)
 
 
 @command()
 def resume(folder: Folder, address: Address = None, json: Json = False, debug: Debug = False) -> None:
     """Go on with an interrupted study or final training."""
+    from search.ending import show_finished
     from search.final import resume_training
     from search.journal import Journal
     from search.run import resume_study
@@ -139,9 +144,9 @@ def resume(folder: Folder, address: Address = None, json: Json = False, debug: D
         final = journal.meta(records.META_RECIPE) is not None
     _remember(folder)
     if final:
-        _show_trained(resume_training(folder, Options(address, None, debug)), json)
+        _end(resume_training(folder, Options(address, None, debug)), json)
     else:
-        _show_finished(resume_study(folder, Options(address, None, debug)), json)
+        show_finished(resume_study(folder, Options(address, None, debug)), json)
 
 
 @command()
@@ -187,13 +192,14 @@ def report(
 ) -> None:
     """Write the report again: HTML, Markdown and CSV. Works while the study runs."""
     from reports.page import write_report
+    from search.ending import show_verdicts, verdicts_document
     from search.show import print_json
 
     paths = write_report(folder, output)
     if json:
-        print_json({**_verdicts(folder), "report": str(paths.html)})
+        print_json({**verdicts_document(folder), "report": str(paths.html)})
         return
-    _print_verdicts(folder)
+    show_verdicts(folder)
     typer.echo(f"report: {paths.html}")
 
 
@@ -207,6 +213,7 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write the configuration with the best confirmed validation accuracy as a recipe."""
+    from search.ending import promise_text
     from search.export import export_recipe
     from search.recipe import read_recipe
     from search.show import print_json
@@ -216,7 +223,7 @@ def export(
     if json:
         print_json({"recipe": str(path), **recipe.document()})
         return
-    typer.echo(f"{path}: {recipe.origin.method}, {recipe.origin.condition}; {_promise(recipe.promise)}")
+    typer.echo(f"{path}: {recipe.origin.method}, {recipe.origin.condition}; {promise_text(recipe.promise)}")
 
 
 @command()
@@ -239,15 +246,16 @@ def train(
     read = read_recipe(recipe)
     folder = output or _free(Path("runs") / f"final-{read.origin.method}")
     _remember(folder)
-    _show_trained(train_recipe(read, seeds, epochs, folder, Options(address, None, debug)), json)
+    _end(train_recipe(read, seeds, epochs, folder, Options(address, None, debug)), json)
 
 
 @command()
 def ui(folder: Folder, port: Annotated[int, typer.Option(min=1, max=65535)] = 5000, debug: Debug = False) -> None:
     """Open MLflow's pages on a study's store; on this machine only."""
-    from search.ui import ui_command
+    from search.ending import tracking_uri
+    from search.tracking.ui import ui_command
 
-    command = ui_command(folder, _tracking_uri(folder), port)
+    command = ui_command(folder, tracking_uri(folder), port)
     typer.echo(command, err=True)
     if command.startswith("mlflow"):
         import shlex
@@ -265,10 +273,11 @@ def sync(
     """Deliver to MLflow what it does not have yet, for instance after its server was away."""
     from dataclasses import asdict
 
-    from search.delivery import sync
+    from search.ending import tracking_uri
     from search.show import print_json
+    from search.tracking.delivery import sync
 
-    state = sync(folder, _tracking_uri(folder), timeout)
+    state = sync(folder, tracking_uri(folder), timeout)
     if json:
         print_json(asdict(state))
     else:
@@ -301,6 +310,15 @@ def list_(
         typer.echo()
 
 
+def _end(done: Trained, json: bool) -> None:
+    """Show a final training; a seed that failed is a failure of the command."""
+    from search.ending import show_trained
+
+    show_trained(done, json)
+    if done.failures:
+        raise typer.Exit(1)
+
+
 def _free(folder: Path) -> Path:
     """Return the folder, or the first numbered one that does not exist."""
     number, free = 2, folder
@@ -313,103 +331,6 @@ def _free(folder: Path) -> Path:
 def _remember(folder: Path) -> None:
     """Remember the folder for the message of an interruption."""
     app.info.context_settings = {"obj": folder}
-
-
-def _tracking_uri(folder: Path) -> str | None:
-    from search.journal import Journal
-    from trainables import records
-
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
-        study = journal.meta(records.META_STUDY) or {}
-    return study.get("tracking", {}).get("uri")
-
-
-def _verdicts(folder: Path) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from reports.frames import read_study
-    from reports.verdicts import judge
-
-    return {"verdicts": [asdict(verdict) for verdict in judge(read_study(folder))]}
-
-
-def _print_verdicts(folder: Path) -> None:
-    from reports.frames import read_study
-    from reports.text import verdict_table
-    from reports.verdicts import judge
-    from search.show import print_verdicts
-
-    print_verdicts(verdict_table(judge(read_study(folder))))
-
-
-def _promise(promise: Any) -> str:
-    return (
-        f"test accuracy {100 * promise.test_accuracy:.2f} % (95 % interval {100 * promise.low:.2f} to "
-        f"{100 * promise.high:.2f}, {promise.seeds} seeds)"
-    )
-
-
-def _show_finished(done: Any, json: bool) -> None:
-    from search.show import print_json
-    from search.ui import ui_command
-
-    mlflow = ui_command(done.folder, _tracking_uri(done.folder))
-    if json:
-        paths = {"report": str(done.report.html), "recipe": done.recipe and str(done.recipe), "mlflow": mlflow}
-        print_json({**_verdicts(done.folder), **paths, "folder": str(done.folder)})
-        return
-    _print_verdicts(done.folder)
-    typer.echo()
-    typer.echo(f"report   {done.report.html}")
-    if done.recipe:
-        from search.recipe import read_recipe
-
-        recipe = read_recipe(done.recipe)
-        typer.echo(f"recipe   {done.recipe}")
-        typer.echo(f"         {recipe.origin.method}, {recipe.origin.condition}: {_promise(recipe.promise)}")
-        typer.echo(f"         train it with: assay train {done.recipe} --seeds 3")
-    else:
-        typer.echo("recipe   none: no configuration could be confirmed")
-    typer.echo(f"MLflow   {mlflow}")
-    if done.undelivered:
-        typer.echo(f"warning: {done.undelivered}", err=True)
-
-
-def _show_trained(done: Any, json: bool) -> None:
-    from statistics import fmean, stdev
-
-    from search.show import print_json, print_table
-
-    if json:
-        print_json(
-            {
-                "folder": str(done.folder),
-                "test_accuracy": done.accuracies,
-                "failures": done.failures,
-                "models": {seed: str(path) for seed, path in done.models.items()},
-                "promise": done.promise.model_dump(),
-                "agrees": done.agrees,
-            }
-        )
-    else:
-        rows = [(seed, f"{100 * value:.2f} %", done.models[seed]) for seed, value in done.accuracies.items()]
-        rows += [(seed, "failed", reason) for seed, reason in done.failures.items()]
-        print_table(("seed", "test accuracy", "model"), rows)
-        if done.accuracies:
-            values = list(done.accuracies.values())
-            spread = f", spread {100 * stdev(values):.2f}" if len(values) > 1 else ""
-            typer.echo(f"mean     {100 * fmean(values):.2f} %{spread}")
-        typer.echo(f"promise  {_promise(done.promise)}")
-        words = {
-            True: "as promised, within what so few seeds can tell",
-            False: "NOT as promised: outside the 95 % prediction interval",
-            None: "not compared: another training length, or too few results",
-        }
-        typer.echo(f"verdict  {words[done.agrees]}")
-    if done.undelivered:
-        typer.echo(f"warning: {done.undelivered}", err=True)
-    if done.failures:
-        raise typer.Exit(1)
 
 
 def main() -> None:

@@ -11,20 +11,16 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.bridge import Bridge, Workplace
 from search.conductor import Conducts
 from search.study import Resources
-from trainables import records
 from trainables.errors import InputError
-from trainables.job import EPOCHS, FINAL, Final, Job
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from search.journal import Run
 
 QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -42,25 +38,6 @@ QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 WORKER_RESTARTS = 2
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """Where runs are done.
-
-    Args:
-        folder: the study's folder, reachable from every node.
-        resources: what one run takes.
-        address: a cluster's address, or None for this machine.
-        curves: a table to replay instead of training, or None.
-        debug: let Ray's and TensorFlow's own messages through.
-    """
-
-    folder: Path
-    resources: Resources
-    address: str | None = None
-    curves: Path | None = None
-    debug: bool = False
 
 
 @contextmanager
@@ -130,14 +107,14 @@ def run_all(conductor: Conducts, place: Workplace, arrays: dict[str, np.ndarray 
         return
     resources = {"cpu": place.resources.cpus, "gpu": place.resources.gpus}
     trainable = tune.with_resources(tune.with_parameters(Trial, arrays=arrays, threads=place.resources.cpus), resources)
-    heard = Heard(conductor, place)
+    bridge = Bridge(conductor, place)
     with tempfile.TemporaryDirectory(prefix="assay-tune-") as scratch:
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
                 num_samples=-1,
-                search_alg=JournalSearcher(heard),
-                scheduler=JournalScheduler(heard),
+                search_alg=JournalSearcher(bridge),
+                scheduler=JournalScheduler(bridge),
                 max_concurrent_trials=slots(place.resources),
                 reuse_actors=True,
             ),
@@ -150,65 +127,3 @@ def run_all(conductor: Conducts, place: Workplace, arrays: dict[str, np.ndarray 
             ),
         )
         tuner.fit()
-
-
-class Heard:
-    """Translates between Ray's trials and the conductor's runs."""
-
-    def __init__(self, conductor: Conducts, place: Workplace) -> None:
-        self._conductor = conductor
-        self._place = place
-
-    def next_job(self) -> dict[str, Any] | None:
-        """Return the next run as a worker needs it, None where there is none now."""
-        run = self._conductor.next_run()
-        return self._job(run).payload() if run else None
-
-    @property
-    def done(self) -> bool:
-        """Whether every run has ended."""
-        return self._conductor.done
-
-    def result(self, name: str, result: dict[str, Any]) -> bool:
-        """Take in what a worker sent; return whether its run must stop."""
-        stop = self._conductor.reported(name, result[EPOCHS]) if result.get(EPOCHS) else False
-        if FINAL in result:
-            self._conductor.ended(name, result[FINAL])
-            self._forget_checkpoints(name)
-        elif stop:
-            self._conductor.ended(name, Final())
-            self._forget_checkpoints(name)
-        return stop
-
-    def lost(self, name: str, reason: str) -> None:
-        """Take in that a worker died for good."""
-        self._conductor.ended(name, Final(records.FAILED, reason))
-        self._forget_checkpoints(name)
-
-    def _job(self, run: Run) -> Job:
-        folder, resources = self._place.folder, self._place.resources
-        return Job(
-            run=run.name,
-            phase=run.phase,
-            condition=run.condition,
-            method=run.method,
-            k=run.k,
-            seed=run.seed,
-            config=run.config,
-            stops=self._conductor.rungs(run),
-            test=run.phase != records.SEARCH,
-            checkpoints=str(folder / records.CHECKPOINTS / run.name),
-            log=str(folder / records.LOGS / f"{run.name}.log"),
-            checkpoint_seconds=resources.checkpoint_seconds,
-            epoch_seconds=60 * resources.epoch_minutes,
-            curves=str(self._place.curves or ""),
-            model=self._model(run),
-        )
-
-    def _model(self, run: Run) -> str:
-        return str(self._place.folder / "models" / f"{run.name}.keras") if run.phase == records.TRAIN else ""
-
-    def _forget_checkpoints(self, name: str) -> None:
-        import shutil
-
-        shutil.rmtree(self._place.folder / records.CHECKPOINTS / name, ignore_errors=True)

@@ -67,7 +67,7 @@ def carry_out(
     Returns:
         what `conclude` returned, and what MLflow has not received, in words, or an empty text.
     """
-    from search.delivery import start_delivery
+    from search.tracking.delivery import start_delivery
 
     quiet(f"working in {folder}")
     delivery = start_delivery(folder, tracking_uri)
@@ -90,7 +90,8 @@ def carry_out(
 
 
 def _run(conductor: Conducts, folder: Path, resources: Resources, options: Options, data: Dataset | None) -> None:
-    from search.launch import Workplace, ray_session, run_all
+    from search.bridge import Workplace
+    from search.launch import ray_session, run_all
 
     place = Workplace(folder, resources, options.address, options.curves, options.debug)
     arrays: dict[str, Any] = {**data.arrays(), "class_names": data.class_names} if data else {}

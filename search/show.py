@@ -68,3 +68,15 @@ def print_verdicts(rows: Sequence[Row]) -> None:
 def quiet(text: str) -> None:
     """Print a line on stderr."""
     Console(stderr=True, highlight=False).print(Text(text))
+
+
+def print_lines(*lines: str) -> None:
+    """Print lines on stdout, as they are."""
+    for line in lines:
+        print(line)
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr, if there is one."""
+    if text:
+        quiet(f"warning: {text}")

@@ -11,23 +11,23 @@ from ray.tune.search import Searcher
 from trainables.job import FINAL
 
 if TYPE_CHECKING:
-    from search.launch import Heard
+    from search.bridge import Bridge
 
 
 class JournalSearcher(Searcher):
     """Hands out runs until the study is done. Ray may pickle it, but nothing is restored from that."""
 
-    def __init__(self, heard: Heard) -> None:
+    def __init__(self, bridge: Bridge) -> None:
         super().__init__(metric=None, mode=None)
-        self._heard = heard
+        self._bridge = bridge
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next run's job, None to be asked again later, or FINISHED."""
-        job = self._heard.next_job()
-        if job is None and self._heard.done:
+        job = self._bridge.next_job()
+        if job is None and self._bridge.done:
             return Searcher.FINISHED
         return job
 
@@ -44,28 +44,28 @@ class JournalSearcher(Searcher):
 class JournalScheduler(FIFOScheduler):
     """Writes every result to the journal, and stops a run where the conductor says so."""
 
-    def __init__(self, heard: Heard) -> None:
+    def __init__(self, bridge: Bridge) -> None:
         super().__init__()
-        self._heard = heard
+        self._bridge = bridge
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Hear some epochs."""
-        stop = self._heard.result(trial.config["run"], result)
+        stop = self._bridge.result(trial.config["run"], result)
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Hear the last epochs and the final figures."""
         if FINAL in result:
-            self._heard.result(trial.config["run"], result)
+            self._bridge.result(trial.config["run"], result)
         else:
-            self._heard.lost(trial.config["run"], "the run ended without a result")
+            self._bridge.lost(trial.config["run"], "the run ended without a result")
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Hear that the worker died and was not revived."""
-        self._heard.lost(trial.config["run"], f"the worker process died: {_first_line(trial)}")
+        self._bridge.lost(trial.config["run"], f"the worker process died: {_first_line(trial)}")
 
 
 def _first_line(trial: Trial) -> str:

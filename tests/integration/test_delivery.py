@@ -19,13 +19,13 @@ from threading import Lock, Thread
 
 import pytest
 
-from search.courier import Courier
-from search.delivery import DeliveryState, start_delivery, sync
 from search.journal import Journal, Outcome, Run
-from search.outbox import Outbox, Source
-from search.tracking import StudyCard
-from search.tracking_store import ENVIRONMENT, TrackingStore
-from search.ui import ui_command
+from search.tracking.courier import Courier
+from search.tracking.delivery import DeliveryState, start_delivery, sync
+from search.tracking.mapping import StudyCard
+from search.tracking.outbox import Outbox, Source
+from search.tracking.store import ENVIRONMENT, TrackingStore
+from search.tracking.ui import ui_command
 from trainables import records
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -235,7 +235,7 @@ def test_a_living_run_is_running_and_its_reports_are_collected(study, monkeypatc
     with study.courier() as courier:
         courier.round(last=False)
         assert set(study.runs()) == {study.id}, "the first report is not old enough"
-        monkeypatch.setattr("search.courier.PATIENCE", 0.0)
+        monkeypatch.setattr("search.tracking.courier.PATIENCE", 0.0)
         courier.round(last=False)
         assert study.runs()["one"].info.status == "RUNNING"
         assert study.runs()["one"].data.tags[records.TAG_OUTCOME] == "running"
@@ -412,7 +412,7 @@ def test_two_deliveries_of_one_study_never_work_at_once(study):
 DRIVER = """
 import os, signal, sys
 from pathlib import Path
-from search.delivery import start_delivery
+from search.tracking.delivery import start_delivery
 start_delivery(Path(sys.argv[1]), sys.argv[2])
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from search import tracking
 from search.journal import Outcome, Run
-from search.tracking import Point, Report, StudyCard
-from search.ui import ui_command
+from search.tracking import mapping
+from search.tracking.mapping import Point, Report, StudyCard
+from search.tracking.ui import ui_command
 from trainables import records
 from trainables.errors import InputError
 
@@ -51,7 +51,7 @@ def no_server(monkeypatch):
 
 
 def test_parameters_keep_their_plain_names():
-    assert tracking.parameters(RUN) == {
+    assert mapping.parameters(RUN) == {
         "learning_rate": "0.1",
         "mixup.alpha": "1",
         "optimizer": "sgd",
@@ -99,8 +99,8 @@ def test_a_run_says_where_it_stands_in_the_study():
     ],
 )
 def test_outcomes_read_as_words(outcome, text, status):
-    assert tracking.outcome_text(outcome) == text
-    assert tracking.status(outcome) == status
+    assert mapping.outcome_text(outcome) == text
+    assert mapping.status(outcome) == status
 
 
 def test_epochs_become_points_at_their_own_time():
@@ -108,7 +108,7 @@ def test_epochs_become_points_at_their_own_time():
         Report(1, 1, {"train_loss": 2.0, "seconds": 1}, 100.25),
         Report(2, 2, {"train_loss": math.inf}, 101.5),
     ]
-    assert tracking.epoch_points(reports) == [
+    assert mapping.epoch_points(reports) == [
         Point("train_loss", 2.0, 100250, 1),
         Point("seconds", 1.0, 100250, 1),
         Point("train_loss", math.inf, 101500, 2),
@@ -117,20 +117,20 @@ def test_epochs_become_points_at_their_own_time():
 
 def test_final_figures_that_are_missing_are_left_out():
     outcome = Outcome("completed", 12, "", {"selection": 0.5, "test_accuracy": None, "audit": True})
-    assert tracking.final_points(outcome, 2.0) == [Point("selection", 0.5, 2000, 12)]
+    assert mapping.final_points(outcome, 2.0) == [Point("selection", 0.5, 2000, 12)]
 
 
 def test_a_run_started_before_its_first_epoch():
     one_by_one = [Report(1, 1, {"seconds": 2.0}, 102.0), Report(2, 2, {"seconds": 2.0}, 105.0)]
     together = [Report(1, 1, {"seconds": 2.0}, 104.0), Report(2, 2, {"seconds": 2.0}, 104.0)]
-    assert tracking.started(90.0, one_by_one, 110.0) == 100_000
-    assert tracking.started(90.0, together, 110.0) == 100_000
-    assert tracking.started(101.0, together, 110.0) == 101_000
-    assert tracking.started(90.0, [], 110.0) == 110_000
+    assert mapping.started(90.0, one_by_one, 110.0) == 100_000
+    assert mapping.started(90.0, together, 110.0) == 100_000
+    assert mapping.started(101.0, together, 110.0) == 101_000
+    assert mapping.started(90.0, [], 110.0) == 110_000
 
 
 def test_long_values_are_cut_and_kept():
-    short, long = tracking.shorten({"a": "x" * 10, "b": "y" * 3}, 4)
+    short, long = mapping.shorten({"a": "x" * 10, "b": "y" * 3}, 4)
     assert short == {"a": "xxxx", "b": "yyy"}
     assert long == {"a": "x" * 10}
 
@@ -147,33 +147,33 @@ def test_long_values_are_cut_and_kept():
     ],
 )
 def test_credentials_are_taken_out(text, clean):
-    assert tracking.redact(text) == clean
+    assert mapping.redact(text) == clean
 
 
 def test_credentials_reach_mlflow_outside_the_address():
-    uri, variables = tracking.without_credentials("https://me:pa%40ss@host:5000/x")
+    uri, variables = mapping.without_credentials("https://me:pa%40ss@host:5000/x")
     assert uri == "https://host:5000/x"
     assert variables == {"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "pa@ss"}
-    assert tracking.without_credentials("http://host") == ("http://host", {})
-    assert tracking.without_credentials("mysql://me:pw@db/x") == ("mysql://me:pw@db/x", {})
+    assert mapping.without_credentials("http://host") == ("http://host", {})
+    assert mapping.without_credentials("mysql://me:pw@db/x") == ("mysql://me:pw@db/x", {})
 
 
 def test_the_store_is_in_the_folder_unless_somebody_says_otherwise(monkeypatch):
-    assert tracking.store_uri(Path("/runs/one")) == "sqlite:////runs/one/mlflow.db"
+    assert mapping.store_uri(Path("/runs/one")) == "sqlite:////runs/one/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
-    assert tracking.store_uri(Path("/runs/one")) == "http://host:5000"
-    assert tracking.store_uri(Path("/runs/one"), "https://other") == "https://other"
+    assert mapping.store_uri(Path("/runs/one")) == "http://host:5000"
+    assert mapping.store_uri(Path("/runs/one"), "https://other") == "https://other"
 
 
 def test_a_relative_store_is_made_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert tracking.store_uri(Path("one"), "sqlite:///all.db") == f"sqlite:///{tmp_path}/all.db"
+    assert mapping.store_uri(Path("one"), "sqlite:///all.db") == f"sqlite:///{tmp_path}/all.db"
 
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "./mlruns", "/tmp/mlruns"])
 def test_a_folder_is_no_store(uri):
     with pytest.raises(InputError, match="no longer writes"):
-        tracking.store_uri(Path("/runs/one"), uri)
+        mapping.store_uri(Path("/runs/one"), uri)
 
 
 def test_the_command_for_the_pages_survives_a_shell():
@@ -186,7 +186,7 @@ def test_the_command_for_the_pages_survives_a_shell():
 
 
 def test_the_driver_does_not_load_mlflow():
-    code = "import sys, search.delivery, search.ui; sys.exit('mlflow' in sys.modules)"
+    code = "import sys, search.tracking.delivery, search.tracking.ui; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
 
 
@@ -202,8 +202,8 @@ def confirmed(seeds):
 def test_a_study_is_complete_when_every_arm_is_confirmed_at_every_point():
     pools = [{"condition": "small", "points": [{"k": 0}, {"k": 5}]}]
     runs = {run.name: run for run in [RUN, *confirmed(seeds=2)]}
-    assert tracking.study_is_complete(PLAN, runs, set(runs), pools)
-    assert not tracking.study_is_complete(PLAN, runs, set(runs) - {RUN.name}, pools)
-    assert not tracking.study_is_complete(PLAN, runs, set(runs), [])
+    assert mapping.study_is_complete(PLAN, runs, set(runs), pools)
+    assert not mapping.study_is_complete(PLAN, runs, set(runs) - {RUN.name}, pools)
+    assert not mapping.study_is_complete(PLAN, runs, set(runs), [])
     fewer = {run.name: run for run in [RUN, *confirmed(seeds=1)]}
-    assert not tracking.study_is_complete(PLAN, fewer, set(fewer), pools)
+    assert not mapping.study_is_complete(PLAN, fewer, set(fewer), pools)

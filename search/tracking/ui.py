@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from search.tracking import redact, store_uri
+from search.tracking.mapping import redact, store_uri
 
 
 def ui_command(folder: Path, uri: str | None = None, port: int = 5000) -> str:

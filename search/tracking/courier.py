@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from search import tracking
-from search.outbox import Item, Outbox
-from search.tracking_store import TrackingStore, error_code
+from search.tracking import mapping
+from search.tracking.outbox import Item, Outbox
+from search.tracking.store import TrackingStore, error_code
 from trainables import records
 
 PATIENCE = 5.0  # seconds for which reports of a living run are collected
@@ -70,7 +70,7 @@ class Courier:
         return delivered > 0 or refusal is None
 
     def _note(self, error: Exception | None) -> None:
-        text = tracking.redact(f"{type(error).__name__}: {error}")[:500] if error else ""
+        text = mapping.redact(f"{type(error).__name__}: {error}")[:500] if error else ""
         if text and text != self.error:
             _log.warning("MLflow does not take it, trying again: %s", text)
         elif self.error and not text:
@@ -84,14 +84,14 @@ class Courier:
             card = self._outbox.card()
             if card is None:
                 raise LookupError("the journal does not name its study yet")
-            begin = tracking.milliseconds(self._outbox.source.span()[0])
+            begin = mapping.milliseconds(self._outbox.source.span()[0])
             store = TrackingStore(self._uri, self._folder, card, begin)
             store.connect()
             self._outbox.compare(store.listing)
             _log.info("connected; %d runs are there, %d wait", len(store.listing), self._outbox.backlog()[0])
             self._store = store
         store = self._store
-        if not last and store.parent.status != tracking.RUNNING:
+        if not last and store.parent.status != mapping.RUNNING:
             store.reopen(store.parent)
         return store
 
@@ -122,23 +122,23 @@ class Courier:
     def _deliver_run(self, store: TrackingStore, item: Item) -> None:
         run, outcome, begun = item.run, item.outcome, item.sent > 0
         reports = self._outbox.source.reports_of(run.name, item.sent)
-        points = tracking.epoch_points(reports)
-        parameters = None if begun else tracking.parameters(run)
+        points = mapping.epoch_points(reports)
+        parameters = None if begun else mapping.parameters(run)
         announced = self._outbox.source.announced(run.name)
-        known = store.open_run(run, tracking.started(announced, reports, item.ended or time.time()))
+        known = store.open_run(run, mapping.started(announced, reports, item.ended or time.time()))
         if known.deleted:
             pass  # somebody threw it away in MLflow; it stays away
         elif outcome is not None:
             store.close(
                 known,
-                tracking.status(outcome),
-                tracking.outcome_text(outcome),
-                tracking.milliseconds(item.ended),
-                points=points + tracking.final_points(outcome, item.ended),
+                mapping.status(outcome),
+                mapping.outcome_text(outcome),
+                mapping.milliseconds(item.ended),
+                points=points + mapping.final_points(outcome, item.ended),
                 parameters=parameters,
             )
         else:
-            if known.status != tracking.RUNNING:
+            if known.status != mapping.RUNNING:
                 store.reopen(known)
             store.log(known.id, points, parameters)
         item.closed = outcome is not None
@@ -159,17 +159,17 @@ class Courier:
 
     def _close(self, store: TrackingStore) -> None:
         """Close the runs that did not end, and the study."""
-        end = tracking.milliseconds(self._outbox.source.span()[1])
+        end = mapping.milliseconds(self._outbox.source.span()[1])
         for known, text in self._outbox.interrupted(store.listing):
-            store.close(known, tracking.KILLED, text, end)
+            store.close(known, mapping.KILLED, text, end)
         complete = self._outbox.complete()
-        status, outcome = (tracking.FINISHED, records.COMPLETED) if complete else (tracking.KILLED, records.INTERRUPTED)
+        status, outcome = (mapping.FINISHED, records.COMPLETED) if complete else (mapping.KILLED, records.INTERRUPTED)
         if (store.parent.status, store.parent.outcome) != (status, outcome):
             store.close(store.parent, status, outcome, end)
 
     def _settle(self, store: TrackingStore) -> None:
         """Keep the report, and hold what MLflow lists against the journal."""
-        end = tracking.milliseconds(self._outbox.source.span()[1])
+        end = mapping.milliseconds(self._outbox.source.span()[1])
         store.log_folder(store.parent.id, self._folder / records.REPORT, records.REPORT)
         store.list_runs()
         self._outbox.compare(store.listing)
@@ -179,4 +179,4 @@ class Courier:
         if self.finished:
             refused = [store.listing[item.run.name] for item in waiting if item.run.name in store.listing]
             for known in refused:
-                store.close(known, tracking.KILLED, records.UNDELIVERED, end)
+                store.close(known, mapping.KILLED, records.UNDELIVERED, end)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from search.journal import Journal, Outcome, Run
-from search.tracking import (
+from search.tracking.mapping import (
     KILLED,
     MAX_TAG,
     RUNNING,

@@ -26,11 +26,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from search.courier import Courier
 from search.files import write_whole
-from search.outbox import Outbox, Source
-from search.tracking import redact, store_uri, without_credentials
-from search.tracking_store import ENVIRONMENT
+from search.tracking.courier import Courier
+from search.tracking.mapping import redact, store_uri, without_credentials
+from search.tracking.outbox import Outbox, Source
+from search.tracking.store import ENVIRONMENT
 from trainables import records
 from trainables.errors import InputError
 
@@ -103,7 +103,7 @@ class Delivery:
             logs.mkdir(exist_ok=True)
             with (logs / records.DELIVERY_LOG).open("ab") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "search.delivery", str(self._folder)],
+                    [sys.executable, "-P", "-m", "search.tracking.delivery", str(self._folder)],
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
@@ -317,7 +317,7 @@ def main() -> None:
 
     The store is no option: every user of the machine can see a command line and the credentials in it.
     """
-    parser = argparse.ArgumentParser("python -m search.delivery", description="Deliver a study to MLflow.")
+    parser = argparse.ArgumentParser("python -m search.tracking.delivery", description="Deliver a study to MLflow.")
     parser.add_argument("folder", type=Path, help="the study's folder")
     folder = parser.parse_args().folder.absolute()
     signal.signal(signal.SIGTERM, _terminate)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from search.journal import Run
-from search.outbox import Known
-from search.tracking import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyCard, redact, shorten
+from search.tracking.mapping import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyCard, redact, shorten
+from search.tracking.outbox import Known
 from trainables import records
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""MLflow: every run, once, from the journal, by a process of its own."""
