@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from search.arms import ArmSearch
 from search.confirm import PooledPoint, Trial, best, pool
@@ -19,6 +19,9 @@ from search.journal import Journal, Outcome, Run
 from search.plan import Arm, Plan, file_name
 from trainables import records
 from trainables.job import Final
+
+if TYPE_CHECKING:
+    import optuna
 
 Rows = list[tuple[int, dict[str, float]]]
 
@@ -242,6 +245,11 @@ class Conductor:
             self._journal.decide(records.POOL, detail)
             self._pools[condition] = points
         return self._pools[condition]
+
+    @property
+    def optuna_studies(self) -> list[optuna.Study]:
+        """The arms' Optuna studies."""
+        return [search.study for search in self._searches.values()]
 
     @property
     def pooled(self) -> dict[str, int]:

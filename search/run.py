@@ -140,15 +140,17 @@ def _go_on(plan: Plan, journal: Journal, folder: Path, options: Options, data: D
         data,
         title=study.name,
         count=lambda: count(conductor),
-        conclude=lambda: _conclude(folder),
+        conclude=lambda: _conclude(conductor, folder),
     )
     return Finished(folder, report, recipe, undelivered)
 
 
-def _conclude(folder: Path) -> tuple[ReportPaths, Path | None]:
+def _conclude(conductor: Conductor, folder: Path) -> tuple[ReportPaths, Path | None]:
     from reports.page import write_report
     from search.export import export_recipe
+    from search.optuna_file import write_optuna_file
 
+    write_optuna_file(conductor.optuna_studies, folder / records.OPTUNA_FILE)
     report = write_report(folder)
     try:
         recipe = export_recipe(folder)

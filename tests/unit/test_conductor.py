@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
 import pytest
 
 from search.conductor import Conductor
 from search.confirm import Trial, pool
 from search.journal import Journal, Run
+from search.optuna_file import write_optuna_file
 from search.plan import Plan, make_plan
 from spaces.distributions import Space
 from tests.conftest import make_study
@@ -186,3 +188,15 @@ def test_near_twins_become_one_point() -> None:
 
 def test_an_arm_without_results_brings_nothing() -> None:
     assert [point.arm for point in pool({"baseline": [], "mixup": trials((0.1, 0.9))}, SPACE, 2)] == ["mixup"]
+
+
+def test_optunas_file_holds_one_study_for_each_arm(
+    plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    conductor = carry_out(plan, tmp_path / "study.db", write_curves(mixup="raise"))
+    write_optuna_file(conductor.optuna_studies, tmp_path / "optuna.db")
+    storage = f"sqlite:///{tmp_path / 'optuna.db'}"
+    assert sorted(optuna.get_all_study_names(storage)) == sorted(arm.name for arm in plan.arms)
+    for arm in plan.arms:
+        states = {trial.state.name for trial in optuna.load_study(study_name=arm.name, storage=storage).trials}
+        assert states <= ({"FAIL"} if arm.method == "mixup" else {"COMPLETE", "PRUNED"})
