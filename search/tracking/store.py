@@ -36,6 +36,7 @@ _PAGE = 1000
 _PAUSES = (0.2, 0.8)  # seconds before a call is repeated
 _PASSING = {None, "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
 _TEXT_FILES = {".html", ".md", ".csv", ".json", ".yaml", ".yml", ".txt", ".svg"}
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens MLflow's pages on training runs
 _PARENT = ""  # stands for a run's name
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -104,7 +105,7 @@ class TrackingStore:
             if experiment is None:
                 kept_here = not self.uri.startswith(("http://", "https://", "databricks"))
                 location = (self.folder / records.ARTIFACTS).as_uri() if kept_here else None
-                return _again(self.client.create_experiment, name, artifact_location=location)
+                return _again(self.client.create_experiment, name, artifact_location=location, tags=_KIND)
             if experiment.lifecycle_stage == "active":
                 return str(experiment.experiment_id)
         raise LookupError(f"the experiment {self.card.name!r} was deleted in MLflow; restore it there")
