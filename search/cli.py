@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,11 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
                     raise
                 typer.echo(f"error: {error}", err=True)
                 raise typer.Exit(2 if isinstance(error, InputError) else 1) from None
+            except OSError as error:
+                if debug:
+                    raise
+                typer.echo(f"error: {error}", err=True)
+                raise typer.Exit(2) from None
             except KeyboardInterrupt:
                 typer.echo(_interrupted(), err=True)
                 raise typer.Exit(130) from None
@@ -234,6 +240,8 @@ def train(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="New folder; by default runs/final-METHOD, numbered if taken.")
     ] = None,
+    cpus: Annotated[int, typer.Option(min=1, help="CPUs of one run.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs of one run, or a fraction of one.")] = 0,
     address: Address = None,
     json: Json = False,
     debug: Debug = False,
@@ -242,11 +250,13 @@ def train(
     from search.final import train_recipe
     from search.recipe import read_recipe
     from search.session import Options
+    from search.study import Resources
 
     read = read_recipe(recipe)
     folder = output or _free(Path("runs") / f"final-{read.origin.method}")
     _remember(folder)
-    _end(train_recipe(read, seeds, epochs, folder, Options(address, None, debug)), json)
+    options = Options(address, None, debug, Resources(cpus=cpus, gpus=gpus))
+    _end(train_recipe(read, seeds, epochs, folder, options), json)
 
 
 @command()
@@ -334,7 +344,9 @@ def _remember(folder: Path) -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. A request to terminate ends it as Ctrl-C does: everything is saved."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     app()
 
 

@@ -54,7 +54,7 @@ def parse_mapping(text: str, source: str) -> dict[str, Any]:
     """
     try:
         document = parse_value(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{source} is no valid YAML: {error}") from None
     if not isinstance(document, dict):
         raise InputError(f"{source} must be a mapping such as `data: {{source: digits}}`, but is {document!r:.80}")

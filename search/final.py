@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 from search.conductor import Rows
 from search.files import dump, write_whole
 from search.journal import Journal, Outcome, Run
-from search.plan import file_name
+from search.plan import check_config, file_name
 from search.progress import Seen, Tally, tally
 from search.recipe import Promise, Recipe
-from search.run import refuse_changed
+from search.run import check_on_data, refuse_changed
 from search.session import Options, carry_out, facts, refuse_used
 from search.study import Resources
 from trainables import records
 from trainables.config import RunConfig
 from trainables.errors import InputError
 from trainables.job import Final
-from trainables.models import MODELS
 from trainables.randomness import derive_seed
 from trainables.schedules import selection_epochs
 
@@ -120,8 +119,8 @@ def train_recipe(recipe: Recipe, seeds: int, epochs: int | None, folder: Path, o
     refuse_used(folder)
     config = _lengthened(recipe.train, epochs)
     data = _checked_data(recipe, config)
-    write_whole(folder / RECIPE_FILE, dump(recipe.document()))
     with Journal.create(folder / records.JOURNAL_FILE) as journal:
+        write_whole(folder / RECIPE_FILE, dump(recipe.document()))
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
         journal.set_meta(records.META_FACTS, facts(data))
         journal.set_meta(records.META_RECIPE, {"recipe": recipe.document(), "seeds": seeds, "epochs": epochs})
@@ -140,6 +139,7 @@ def resume_training(folder: Path, options: Options) -> Trained:
         recipe = Recipe.model_validate(asked["recipe"])
         config = _lengthened(recipe.train, asked["epochs"])
         data = _checked_data(recipe, config)
+        journal.set_meta(records.META_PLAN, _plan(recipe, config, asked["seeds"]))
         return _go_on(recipe, config, asked["seeds"], journal, folder, options, data)
 
 
@@ -148,14 +148,13 @@ def _lengthened(config: RunConfig, epochs: int | None) -> RunConfig:
         return config
     if epochs < 1:
         raise InputError(f"--epochs must be at least 1, but got {epochs}")
-    longer = RunConfig.model_validate({**config.model_dump(mode="json"), "epochs": epochs})
-    longer.method.check(epochs, longer.augmentation)
-    return longer
+    return RunConfig.model_validate({**config.model_dump(mode="json"), "epochs": epochs})
 
 
 def _checked_data(recipe: Recipe, config: RunConfig) -> Dataset:
+    check_config(config)
     data = config.data.load()
-    MODELS.get(config.model).check(config.model, data.images.shape[1:])
+    check_on_data(config, data)
     if recipe.fingerprint:
         refuse_changed(data, {"fingerprint": recipe.fingerprint}, "the recipe was written")
     return data
@@ -197,7 +196,7 @@ def _go_on(
     _, undelivered = carry_out(
         conductor,
         folder,
-        Resources(),
+        options.resources or Resources(),
         None,
         options,
         data,

@@ -12,10 +12,10 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from trainables import records
 from trainables.errors import InputError
@@ -61,12 +61,13 @@ class Journal:
     Args:
         path: `study.db`.
         connection: an open connection to it.
+        lock: the writer's lock, or None for a reader.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: IO[str] | None) -> None:
         self.path = path
         self._db = connection
-        self._lock: Any = None
+        self._lock = lock
 
     @classmethod
     def create(cls, path: Path) -> Journal:
@@ -75,17 +76,23 @@ class Journal:
         Raises:
             InputError: there is one already, or another process has the lock.
         """
-        if path.exists():
-            raise InputError(f"{path} exists already. Continue it with `assay resume {path.parent}`.")
         path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _lock(path)
         unfinished = path.with_suffix(".new")
-        unfinished.unlink(missing_ok=True)
-        with sqlite3.connect(unfinished) as db:
-            db.executescript(records.JOURNAL_SCHEMA)
-            db.execute("INSERT INTO meta VALUES (?, ?)", (records.META_SCHEMA, str(records.SCHEMA_VERSION)))
-        db.close()
-        unfinished.rename(path)
-        return cls.open(path)
+        try:
+            if path.exists():
+                raise InputError(f"{path} exists already. Continue it with `assay resume {path.parent}`.")
+            unfinished.unlink(missing_ok=True)
+            with closing(sqlite3.connect(unfinished)) as db:
+                db.executescript(records.JOURNAL_SCHEMA)
+                db.execute("INSERT INTO meta VALUES (?, ?)", (records.META_SCHEMA, str(records.SCHEMA_VERSION)))
+                db.commit()
+            unfinished.rename(path)
+            return cls._opened(path, lock)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            lock.close()
+            raise
 
     @classmethod
     def open(cls, path: Path, write: bool = True) -> Journal:
@@ -100,32 +107,27 @@ class Journal:
         """
         if not path.is_file():
             raise InputError(f"no study in {path.parent}: {path.name} is missing. Start one with `assay run`.")
+        lock = _lock(path) if write else None
         try:
-            db = _connect(path, write)
+            return cls._opened(path, lock)
+        except BaseException:
+            if lock:
+                lock.close()
+            raise
+
+    @classmethod
+    def _opened(cls, path: Path, lock: IO[str] | None) -> Journal:
+        try:
+            db = _connect(path, write=lock is not None)
             _check(db, path)
+            if lock:
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=NORMAL")
         except sqlite3.DatabaseError as error:
             raise InputError(
                 f"{path} cannot be read as a journal ({error}). Nothing was changed; restore it from a copy."
             ) from None
-        journal = cls(path, db)
-        if write:
-            journal._take_lock()
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
-        return journal
-
-    def _take_lock(self) -> None:
-        lock = self.path.with_suffix(".lock").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            self._db.close()
-            raise InputError(
-                f"another process is running the study in {self.path.parent}. "
-                f"Look at it with `assay status {self.path.parent}`."
-            ) from None
-        self._lock = lock
+        return cls(path, db, lock)
 
     def close(self) -> None:
         """Close the journal and give its lock back."""
@@ -256,6 +258,23 @@ def _run(row: tuple[Any, ...]) -> Run:
     )
 
 
+def _lock(path: Path) -> IO[str]:
+    """Take the writer's lock of a journal.
+
+    Raises:
+        InputError: another process has it.
+    """
+    lock = path.with_suffix(".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise InputError(
+            f"another process is running the study in {path.parent}. Look at it with `assay status {path.parent}`."
+        ) from None
+    return lock
+
+
 def _connect(path: Path, write: bool) -> sqlite3.Connection:
     mode = "rw" if write else "ro"
     return sqlite3.connect(
@@ -269,7 +288,9 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
     if verdict != "ok":
         raise sqlite3.DatabaseError(verdict)
     row = db.execute("SELECT value FROM meta WHERE key = ?", (records.META_SCHEMA,)).fetchone()
-    version = int(row[0]) if row else 0
+    version = int(row[0]) if row and str(row[0]).isdigit() else 0
+    if version < 1:
+        raise sqlite3.DatabaseError("it has no version")
     if version > records.SCHEMA_VERSION:
         raise InputError(
             f"{path} was written by a newer Assay (journal version {version}, this one reads up to "

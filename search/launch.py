@@ -27,8 +27,8 @@ QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_DEDUP_LOGS": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would package the project and refuse other folders
     "RAY_USAGE_STATS_ENABLED": "0",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
@@ -60,7 +60,6 @@ def ray_session(place: Workplace) -> Iterator[None]:
             **options,
             log_to_driver=place.debug,
             logging_level=logging.WARNING if place.debug else logging.CRITICAL,
-            runtime_env={"env_vars": {"TF_CPP_MIN_LOG_LEVEL": os.environ["TF_CPP_MIN_LOG_LEVEL"]}},
         )
     except ConnectionError as error:
         raise InputError(f"no Ray cluster answers at `{place.address}`: {error}") from None

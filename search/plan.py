@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from optuna.distributions import (
@@ -26,6 +27,7 @@ from trainables.config import RunConfig
 from trainables.errors import InputError
 from trainables.fields import Choice
 from trainables.methods import METHODS, Method
+from trainables.optimizers import OPTIMIZERS
 from trainables.randomness import derive_seed
 from trainables.schedules import selection_epochs
 
@@ -187,7 +189,7 @@ def _optimizers(study: Study) -> list[str]:
     if isinstance(searched, Choice):
         return [str(name) for name in searched.options]
     chosen: list[Any] = list(study.conditions.get("optimizer", [study.recipe.get("optimizer", "sgd")]))
-    return [str(item["name"]) if isinstance(item, Mapping) else str(item) for item in chosen]
+    return [str(item.get("name", "sgd")) if isinstance(item, Mapping) else str(item) for item in chosen]
 
 
 def _grid(study: Study) -> list[dict[str, Any]]:
@@ -211,10 +213,9 @@ def _condition(study: Study, values: dict[str, Any]) -> Condition:
     if not isinstance(epochs, int) or epochs < 4:
         raise InputError(f"epochs must be a whole number of at least 4, but got {epochs!r}")
     milestones = settings.get("milestones", RunConfig.model_fields["milestones"].default)
-    spread = study.nuisance.get("milestones")
-    if spread is not None:
-        raise InputError("nuisance.milestones: milestones cannot be searched yet; set them in `recipe`")
-    kinds = [_method(entry) for entry in study.methods]
+    if not isinstance(milestones, list | tuple) or not all(isinstance(item, float) for item in milestones):
+        raise InputError(f"milestones must be a list of fractions such as [0.5, 0.75], but got {milestones!r}")
+    kinds = [kind for entry in study.methods for kind in _methods(entry)]
     cycles = [cycle for kind in kinds if (cycle := kind.cycle(epochs))]
     rungs = rung_epochs(epochs, list(milestones), study.search.reduction_factor, cycles)
     return Condition(
@@ -231,17 +232,30 @@ def _arm(study: Study, condition: Condition, entry: MethodEntry) -> Arm:
         name=f"{condition.name}: {entry.label}",
         entry=entry,
         condition=condition,
-        space=method_space(entry.name, entry.settings),
-        cost=_method(entry).cost,
+        space=_own_space(study, condition, entry),
+        cost=fmean(kind.cost for kind in _methods(entry)),
         reference=entry.label == study.reference,
     )
 
 
-def _method(entry: MethodEntry) -> Method:
-    """Return the method with the fields that the study fixes."""
-    kind = METHODS.get(entry.name)
+def _own_space(study: Study, condition: Condition, entry: MethodEntry) -> Space:
+    """Return what is searched of a method, without what recipe or condition set."""
+    given = {**study.recipe, **condition.values}
+    return {name: dist for name, dist in method_space(entry.name, entry.settings).items() if name not in given}
+
+
+def _methods(entry: MethodEntry) -> list[Method]:
+    """Return the method with every combination of the ends of what is searched of it."""
+    kind, prefix = METHODS.get(entry.name), f"{entry.name}."
+    space = method_space(entry.name, entry.settings)
+    ends = [dict(zip(space, values, strict=True)) for values in itertools.product(*map(_ends, space.values()))]
     try:
-        return kind.model_validate(entry.fixed())
+        return [
+            kind.model_validate(
+                {**entry.fixed(), **{name.removeprefix(prefix): value for name, value in values.items()}}
+            )
+            for values in ends
+        ]
     except ValidationError as error:
         raise InputError(explain(error, kind, f"methods: {entry.label}")) from None
 
@@ -254,9 +268,23 @@ def _check_arms(plan: Plan) -> None:
         if content in seen:
             raise InputError(f"methods: `{entry.label}` and `{seen[content]}` are the same; take one out")
         seen[content] = entry.label
+    _check_control(plan.study)
     for arm in plan.arms:
         for values in _corners({**plan.nuisance, **arm.space}):
             _check_run(plan, arm, values)
+
+
+def _check_control(study: Study) -> None:
+    """Refuse MaxUp against its control where the two may have other numbers of copies."""
+    entries = {entry.label: entry for entry in study.methods}
+    for one, other in study.contrasts:
+        copies = [entries[label].fixed().get("m") for label in (one, other)]
+        kinds = {entries[label].name for label in (one, other)}
+        if kinds == {"maxup", "maxup_mean"} and (copies[0] is None or copies[0] != copies[1]):
+            raise InputError(
+                f"contrasts: [{one}, {other}] needs the same copies in both; set `m` to one value in both, such as "
+                "{name: maxup, m: 4}"
+            )
 
 
 def _corners(space: Space) -> list[dict[str, Any]]:
@@ -279,15 +307,46 @@ def _check_run(plan: Plan, arm: Arm, values: dict[str, Any]) -> None:
         config = plan.run_config(arm, values, seed=0, split_seed=0)
     except ValidationError as error:
         raise InputError(explain(error, RunConfig, f"{arm.name}")) from None
+    _check_used(plan, arm, values, config)
+    try:
+        check_config(config)
+    except InputError as error:
+        raise InputError(f"{arm.name}: {error}") from None
+
+
+def check_config(config: RunConfig) -> None:
+    """Refuse a run that makes no sense on its data, or whose method cannot differ from plain training.
+
+    Raises:
+        InputError: it is one.
+    """
     if AUGMENTATIONS.get(config.augmentation).mirrors and not config.data.mirror_keeps_class:
         raise InputError(
             f"augmentation `{config.augmentation}` mirrors images, and a mirror image changes the class in this data. "
             "Use `crop` or `none`."
         )
-    try:
-        config.method.check(config.epochs, config.augmentation)
-    except InputError as error:
-        raise InputError(f"{arm.name}: {error}") from None
+    config.method.check(config.epochs, config.augmentation)
+
+
+def _check_used(plan: Plan, arm: Arm, values: dict[str, Any], config: RunConfig) -> None:
+    """Refuse a value that the run would silently not use."""
+    used = config.parameters()
+    asked = {**plan.study.recipe, **arm.condition.values, **values}
+    for name, value in asked.items():
+        place = next((part for part in ("conditions", "nuisance") if name in getattr(plan.study, part)), "recipe")
+        plain = name.split(".", 1)[-1] if name.split(".")[0] == used["optimizer"] else name
+        if isinstance(value, Mapping) or name.split(".")[0] in {*METHODS, *OPTIMIZERS} - {
+            arm.entry.name,
+            used["optimizer"],
+        }:
+            continue
+        if plain not in used:
+            raise InputError(f"{place}.{name}: {arm.name} does not have it, with optimizer `{used['optimizer']}`")
+        if used[plain] != value and not isinstance(value, list):
+            raise InputError(
+                f"{place}.{name} is {value!r}, but {arm.name} would run with {used[plain]!r}: "
+                "it is set in another place too"
+            )
 
 
 def file_name(*parts: str) -> str:

@@ -17,10 +17,10 @@ from search.study import Study, validate
 from trainables import records
 from trainables.errors import InputError
 from trainables.models import MODELS
-from trainables.randomness import derive_seed
 
 if TYPE_CHECKING:
     from reports.page import ReportPaths
+    from trainables.config import RunConfig
     from trainables.data import Dataset
 
 
@@ -51,8 +51,8 @@ def run_study(study: Study, folder: Path, options: Options) -> Finished:
     plan = make_plan(study)
     curves = _checked_curves(options.curves)
     data = None if curves else check_data(plan)
-    write_whole(folder / records.STUDY_FILE, dump(study.document()))
     with Journal.create(folder / records.JOURNAL_FILE) as journal:
+        write_whole(folder / records.STUDY_FILE, dump(study.document()))
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
         journal.set_meta(records.META_STUDY, study.document())
         journal.set_meta(records.META_FACTS, facts(data))
@@ -95,14 +95,22 @@ def check_data(plan: Plan) -> Dataset:
     Raises:
         InputError: the data, or a model or split on it.
     """
-    from trainables.data.splits import split
-
     data = plan.study.data.load()
     for arm in plan.arms:
-        config = plan.run_config(arm, {}, seed=0, split_seed=derive_seed(plan.study.seed, "search split"))
-        MODELS.get(config.model).check(config.model, data.images.shape[1:])
-        split(data.labels, config.split_seed, config.validation_fraction, config.train_fraction)
+        check_on_data(plan.run_config(arm, {}, *plan.search_seeds(0)), data)
     return data
+
+
+def check_on_data(config: RunConfig, data: Dataset) -> None:
+    """Refuse a model or a split that does not fit the images.
+
+    Raises:
+        InputError: it does not.
+    """
+    from trainables.data.splits import split
+
+    MODELS.get(config.model).check(config.model, data.images.shape[1:])
+    split(data.labels, config.split_seed, config.validation_fraction, config.train_fraction)
 
 
 def refuse_changed(data: Dataset | None, before: dict[str, str] | None, since: str) -> None:

@@ -33,11 +33,13 @@ class Options:
         address: a Ray cluster, or None for this machine.
         curves: a table of learning curves to replay instead of training.
         debug: let the noise of Ray and TensorFlow through.
+        resources: of a final training, what one run takes; a study's file says its own.
     """
 
     address: str | None = None
     curves: Path | None = None
     debug: bool = False
+    resources: Resources | None = None
 
 
 def carry_out(

@@ -23,6 +23,10 @@ from trainables.registry import unknown
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,79}$")]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.+-]{0,39}$")]
 Scalar = bool | int | float | str
+UNFAIR = {
+    "augmentation", "classes", "deterministic", "epochs", "label_noise", "milestones", "model", "steps",
+    "train_fraction", "validation_fraction",
+}  # fmt: skip
 RESERVED = {"data", "method", "seed", "split_seed"}
 
 
@@ -101,7 +105,7 @@ class Study(Frozen):
     @classmethod
     def _nuisance(cls, value: Any) -> Any:
         if isinstance(value, list):
-            value = dict.fromkeys(value, AUTO)
+            value = {str(item): AUTO for item in value}
         return {key: searched(item, key) for key, item in value.items()} if isinstance(value, Mapping) else value
 
     @model_validator(mode="after")
@@ -113,19 +117,23 @@ class Study(Frozen):
         for label in [self.reference, *(label for pair in self.contrasts for label in pair)]:
             if label not in labels:
                 raise ValueError("reference and contrasts: " + unknown("method of this study", label, labels))
+        _check_contrasts(self.contrasts, self.reference)
+        _check_conditions(self.conditions, self.exclude)
+        for factor in UNFAIR & set(self.nuisance):
+            raise ValueError(
+                f"nuisance.{factor}: trials that differ in it cannot be compared; make it a condition, or set it in "
+                "`recipe`"
+            )
         for factor in [*self.recipe, *self.conditions, *self.nuisance]:
             _check_factor(factor)
         for one, other in (("recipe", "conditions"), ("conditions", "nuisance"), ("recipe", "nuisance")):
             both = set(getattr(self, one)) & set(getattr(self, other))
             if both:
                 raise ValueError(f"`{min(both)}` stands in `{one}` and in `{other}`; leave it in one of them")
-        for pair in self.exclude:
-            for factor in pair:
-                if factor not in self.conditions:
-                    raise ValueError("exclude: " + unknown("condition", factor, list(self.conditions)))
         if self.search.audit > self.search.trials_per_arm and self.search.sampler != "none":
             raise ValueError(
-                f"search.audit is {self.search.audit}, more than the {self.search.trials_per_arm} trials of an arm"
+                f"search.trials_per_arm is {self.search.trials_per_arm}, and {self.search.audit} trials of each arm "
+                "are audited (`search.audit`); raise trials_per_arm, or search nothing with `sampler: none`"
             )
         return self
 
@@ -140,14 +148,50 @@ class Study(Frozen):
         return plain
 
 
+def _check_contrasts(contrasts: list[tuple[str, str]], reference: str) -> None:
+    """Refuse a contrast that says nothing, or that is in the family already."""
+    seen: list[set[str]] = []
+    for one, other in contrasts:
+        if one == other:
+            raise ValueError(f"contrasts: [{one}, {other}] compares a method with itself; take it out")
+        if reference in (one, other):
+            raise ValueError(f"contrasts: [{one}, {other}] is judged anyway, each method is held against `{reference}`")
+        if {one, other} in seen:
+            raise ValueError(f"contrasts: [{one}, {other}] stands there twice; take one out")
+        seen.append({one, other})
+
+
+def _check_conditions(conditions: dict[str, list[Scalar]], exclude: list[dict[str, Scalar]]) -> None:
+    """Refuse a value given twice, and an exclusion that excludes nothing."""
+    for factor, values in conditions.items():
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise ValueError(f"conditions.{factor}: {twice!r} stands there twice; take one out")
+    for pair in exclude:
+        for factor, value in pair.items():
+            if factor not in conditions:
+                raise ValueError("exclude: " + unknown("condition", factor, list(conditions)))
+            if value not in conditions[factor]:
+                raise ValueError(f"exclude: {factor} is never {value!r}; it is one of {conditions[factor]}")
+
+
 def searched(value: Any, key: str) -> Any:
     """Return a `Range` for {low, high}, a `Choice` for a list, and any other value as it is."""
     if isinstance(value, list):
         if not value:
             raise ValueError(f"{key}: the list of values is empty")
+        if not all(isinstance(item, bool | int | float | str) for item in value):
+            raise ValueError(f"{key}: a list holds single values, but got {value}")
+        if len({*map(repr, value)}) < len(value):
+            raise ValueError(f"{key}: a value stands twice in {value}")
         return Choice(tuple(value))
     if not isinstance(value, Mapping):
         return value
+    numbers = [value.get("low"), value.get("high")]
+    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
+        raise ValueError(f"{key}: low and high must be numbers, but got {dict(value)}")
+    if not all(isinstance(value.get(name, False), bool) for name in ("log", "integer")):
+        raise ValueError(f"{key}: log and integer must be true or false, but got {dict(value)}")
     extra = set(value) - {"low", "high", "log", "integer"}
     if extra or not {"low", "high"} <= set(value):
         raise ValueError(f"{key}: a searched range is {{low: ..., high: ..., log: true}}, but got {dict(value)}")
@@ -252,6 +296,13 @@ def _override(document: dict[str, Any], override: str) -> None:
         raise InputError(f"--set {override}: the value is no valid YAML") from None
 
 
+def _absolute(path: str, folder: Path, source: str) -> str:
+    try:
+        return str((folder / Path(path).expanduser()).resolve())
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"{source}: data.path: {path!r} is no path: {error}") from None
+
+
 def validate(document: dict[str, Any], source: str, folder: Path) -> Study:
     """Return the study that a mapping describes.
 
@@ -265,7 +316,7 @@ def validate(document: dict[str, Any], source: str, folder: Path) -> Study:
     """
     data = document.get("data")
     if isinstance(data, dict) and isinstance(data.get("path"), str):
-        document = {**document, "data": {**data, "path": str((folder / Path(data["path"]).expanduser()).resolve())}}
+        document = {**document, "data": {**data, "path": _absolute(data["path"], folder, source)}}
     elif isinstance(data, str):
         document = {**document, "data": {"source": data}}
     try:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KEYS = ("phase", "condition", "method", "k", "seed")
+FIGURES = (
+    records.TRAIN_LOSS, records.TRAIN_ACCURACY, records.VALIDATION_LOSS, records.VALIDATION_ACCURACY,
+    records.TEST_LOSS, records.TEST_ACCURACY, "wait",
+)  # fmt: skip
 REQUIRED = ("method", "epoch", records.VALIDATION_ACCURACY)
 TEST_EXAMPLES = 1000
 
@@ -45,9 +49,17 @@ def read_curves(path: Path) -> pd.DataFrame:
         raise InputError(f"no table of curves at {path}") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no CSV table: {error}") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder, not a CSV table") from None
     missing = [column for column in REQUIRED if column not in table]
     if missing:
         raise InputError(f"{path} lacks the column(s) {', '.join(missing)}; it has {', '.join(table.columns)}")
+    for column in ("epoch", *FIGURES):
+        if column in table and not pd.api.types.is_numeric_dtype(table[column]):
+            raise InputError(f"{path}: the column `{column}` holds text; it must hold numbers")
+    for column in (records.VALIDATION_ACCURACY, records.TEST_ACCURACY):
+        if column in table and not table[column].dropna().between(0, 1).all():
+            raise InputError(f"{path}: `{column}` must lie between 0 and 1")
     return table
 
 

@@ -54,18 +54,24 @@ class Trial(tune.Trainable):
         """Train some epochs; return them, and the final figures when the run is over."""
         rows: list[tuple[int, dict[str, float]]] = []
         try:
-            engine = self._engine or self._start()
-            self._train(engine, rows)
-            if engine.epoch < self._epochs:
-                return {EPOCHS: rows}
-            final = self._finish(engine)
-        except DivergedError as error:
-            final = self._diverged(self._engine, error)
+            final = self._go_on(rows)
         except Exception as error:  # whatever a run raises is that run's result
             log.error("%s", traceback.format_exc())
             final = _failure(error, self._engine.epoch if self._engine else 0)
+        if final is None:
+            return {EPOCHS: rows}
         self._close(final)
         return {EPOCHS: rows, FINAL: final, "done": True}
+
+    def _go_on(self, rows: list[tuple[int, dict[str, float]]]) -> Final | None:
+        """Train some epochs into `rows`; return how the run ended, or None."""
+        engine = self._engine or self._start()
+        self._checkpoint_if_due(engine)
+        try:
+            self._train(engine, rows)
+        except DivergedError as error:
+            return self._diverged(engine, error)
+        return self._finish(engine) if engine.epoch >= self._epochs else None
 
     def cleanup(self) -> None:
         """Close the log."""
@@ -80,6 +86,7 @@ class Trial(tune.Trainable):
         """Continue from a checkpoint that Ray kept."""
         self._engine = self._new_engine()
         self._engine.restore(Path(str(checkpoint)))
+        self._saved = time.monotonic()
 
     def _open(self, config: dict[str, Any]) -> None:
         self._job = Job(**config)
@@ -128,8 +135,6 @@ class Trial(tune.Trainable):
             _require(metrics)
             rows.append((engine.epoch, metrics))
             log.info("epoch %d: %s", engine.epoch, {key: round(value, 5) for key, value in metrics.items()})
-            if time.monotonic() - self._saved >= self._job.checkpoint_seconds:
-                self._checkpoint(engine)
             if engine.epoch in self._job.stops or time.monotonic() - started >= STEP_SECONDS:
                 return
 
@@ -152,7 +157,10 @@ class Trial(tune.Trainable):
         marker.write_text(reason)
         os._exit(1)
 
-    def _checkpoint(self, engine: Engine) -> None:
+    def _checkpoint_if_due(self, engine: Engine) -> None:
+        """Write a checkpoint now and then, before a step: all that it holds has been reported by then."""
+        if engine.epoch == 0 or time.monotonic() - self._saved < self._job.checkpoint_seconds:
+            return
         try:
             checkpoints.save(engine, Path(self._job.checkpoints))
         except OSError as error:
@@ -179,10 +187,10 @@ class Trial(tune.Trainable):
         path.parent.mkdir(parents=True, exist_ok=True)
         engine.save_model(path, tuple(self._arrays["class_names"]))
 
-    def _diverged(self, engine: Engine | None, error: DivergedError) -> Final:
+    def _diverged(self, engine: Engine, error: DivergedError) -> Final:
         """Return the result of a run whose loss is not finite: it counts with what its network still gets right."""
         log.error("%s", error)
-        if engine is None or self._job.curves:
+        if self._job.curves:
             return Final(records.DIVERGED, str(error), error.epoch)
         return self._tested(engine, records.DIVERGED, str(error), error.epoch)
 

@@ -34,7 +34,7 @@ class Source(Journal):
             InputError: as `Journal.open`.
         """
         journal = Journal.open(folder / records.JOURNAL_FILE, write=False)
-        return cls(journal.path, journal._db)
+        return cls(journal.path, journal._db, None)
 
     def arrivals(self, after: int) -> list[tuple[int, str]]:
         """Return (id, run) of the epochs reported after id `after`, in order."""

@@ -8,6 +8,7 @@ from search.budget import budget, detectable_effect
 from search.plan import Plan, file_name, make_plan
 from tests.conftest import make_study
 from trainables.errors import InputError
+from trainables.methods.sample_pairing import SamplePairing
 
 
 def test_every_arm_has_the_same_budget_and_every_contrast_is_in_the_family(plan: Plan) -> None:
@@ -45,6 +46,25 @@ def test_one_run_config_is_the_same_in_every_arm_but_for_the_method(plan: Plan) 
     assert configs[0] == configs[1] == configs[2]
 
 
+def test_a_method_field_set_by_a_condition_is_not_searched() -> None:
+    plan = make_plan(make_study(conditions={"mixup.alpha": [0.2, 1.0]}, methods=["baseline", "mixup"]))
+    alphas = [plan.run_config(arm, {}, 0, 0).parameters()["mixup.alpha"] for arm in plan.arms if arm.method == "mixup"]
+    assert alphas == [0.2, 1.0]
+    assert all(not arm.space for arm in plan.arms)
+
+
+def test_rungs_and_costs_hold_for_everything_that_is_searched() -> None:
+    pairing = {"name": "sample_pairing", "on_epochs": [2, 4], "off_epochs": 1}
+    plan = make_plan(
+        make_study(recipe={"augmentation": "crop", "epochs": 40}, conditions={}, methods=["baseline", pairing, "maxup"])
+    )
+    for on_epochs in (2, 4):
+        kind = SamplePairing(on_epochs=on_epochs, off_epochs=1)
+        for rung in plan.conditions[0].rungs:
+            assert not kind.cycle(40).on(rung - 1)
+    assert plan.arms[2].cost == pytest.approx((5 / 3 + 13 / 3) / 2)
+
+
 def test_seeds_of_search_and_confirmation_never_meet(plan: Plan) -> None:
     search = {plan.search_seeds(k) for k in range(50)}
     confirm = {plan.confirm_seeds(s) for s in range(50)}
@@ -63,6 +83,13 @@ def test_seeds_of_search_and_confirmation_never_meet(plan: Plan) -> None:
         ({"methods": ["baseline", {"name": "maxup", "m": 1}]}, "m"),
         ({"methods": ["baseline", "sample_pairing"]}, "fewer than two blocks"),
         ({"methods": ["baseline", "mixup", {"name": "mixup", "as": "again"}]}, "are the same"),
+        (
+            {"recipe": {"optimizer": {"name": "sgd", "learning_rate": 0.1}, "augmentation": "crop", "epochs": 12}},
+            "set in another place too",
+        ),
+        ({"recipe": {"beta_1": 0.5, "augmentation": "crop", "epochs": 12}}, "does not have it, with optimizer `sgd`"),
+        ({"recipe": {"milestones": 0.5, "augmentation": "crop", "epochs": 12}}, "milestones must be a list"),
+        ({"methods": ["baseline", "maxup", "maxup_mean"], "contrasts": [["maxup", "maxup_mean"]]}, "set `m` to one"),
         ({"nuisance": {"batch_size": "auto"}}, "`auto` needs a declared range"),
         ({"nuisance": {"learning_rate": 0.1}}, "A single value belongs in `recipe`"),
         ({"exclude": [{"train_fraction": 0.1}, {"train_fraction": 0.3}]}, "leaves no condition"),
