@@ -48,11 +48,16 @@ class Findings:
 
 def weaknesses(study: Study, contrast: Contrast, cells: Crossed, found: Findings) -> tuple[str, ...]:
     """Return what a reader must know beside the verdict, in sentences, the gravest first."""
-    notes = _failures(study, contrast)
+    notes = [*_replayed(study), *_failures(study, contrast)]
     if found.tuned is not None:
         notes = [*_unfinished(study, contrast, cells), *notes, *_left_out(cells)]
         notes += _doubts(study, found.tuned, found)
     return tuple(notes + _diverged(study, contrast) + _search_losses(study, contrast))
+
+
+def _replayed(study: Study) -> list[str]:
+    table = study.facts.get("replayed")
+    return [f"Nothing was trained here: the figures are replayed from {table}."] if table else []
 
 
 def _doubts(study: Study, tuned: Estimate, found: Findings) -> list[str]:

@@ -19,6 +19,7 @@ from trainables.errors import AssayError, InputError
 
 if TYPE_CHECKING:
     from search.final import Trained
+    from search.run import Finished
 
 app = typer.Typer(
     name="assay",
@@ -125,7 +126,6 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run a study: search, confirm, judge, report and export."""
-    from search.ending import show_finished
     from search.run import run_study
     from search.session import Options
     from search.study import load_study
@@ -133,13 +133,12 @@ def run(
     asked = load_study(study, tuple(sets or ()))
     folder = output or _free(Path("runs") / asked.name)
     _remember(folder)
-    show_finished(run_study(asked, folder, Options(address, replay, debug)), json)
+    _finish(run_study(asked, folder, Options(address, replay, debug)), json)
 
 
 @command()
 def resume(folder: Folder, address: Address = None, json: Json = False, debug: Debug = False) -> None:
     """Go on with an interrupted study or final training."""
-    from search.ending import show_finished
     from search.final import resume_training
     from search.journal import Journal
     from search.run import resume_study
@@ -152,7 +151,7 @@ def resume(folder: Folder, address: Address = None, json: Json = False, debug: D
     if final:
         _end(resume_training(folder, Options(address, None, debug)), json)
     else:
-        show_finished(resume_study(folder, Options(address, None, debug)), json)
+        _finish(resume_study(folder, Options(address, None, debug)), json)
 
 
 @command()
@@ -318,6 +317,16 @@ def list_(
     for name, entries in found.items():
         print_table((name, "", "settings"), [(entry.name, entry.summary, entry.settings) for entry in entries])
         typer.echo()
+
+
+def _finish(done: Finished, json: bool) -> None:
+    """Show a study; one in which no run gave a result is a failure of the command."""
+    from search.ending import show_finished
+
+    show_finished(done, json)
+    if done.failed:
+        typer.echo("error: no run gave a result; see `assay status` and the logs", err=True)
+        raise typer.Exit(1)
 
 
 def _end(done: Trained, json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean, stdev
@@ -22,6 +23,11 @@ AGREEMENT = {
     False: "NOT as promised: outside the 95 % prediction interval",
     None: "not compared: another training length, or too few results",
 }
+
+
+def prefix() -> str:
+    """Return what stood before `assay`, so that a printed command can be copied as it is."""
+    return "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
 
 
 def tracking_uri(folder: Path) -> str | None:
@@ -64,18 +70,18 @@ def show_finished(done: Finished, json: bool) -> None:
         print_json({**verdicts_document(done.folder), **paths, "folder": str(done.folder)})
         return
     show_verdicts(done.folder)
-    print_lines("", f"report   {done.report.html}", *_recipe_lines(done.recipe), f"MLflow   {mlflow}")
+    print_lines("", f"report   {done.report.html}", *_recipe_lines(done.recipe), f"MLflow   {prefix()}{mlflow}")
     warn(done.undelivered)
 
 
 def _recipe_lines(path: Path | None) -> list[str]:
     if path is None:
-        return ["recipe   none: no configuration could be confirmed"]
+        return ["recipe   none: no configuration could be confirmed; `assay status` says why runs failed"]
     recipe = read_recipe(path)
     return [
         f"recipe   {path}",
         f"         {recipe.origin.method}, {recipe.origin.condition}: {promise_text(recipe.promise)}",
-        f"         train it with: assay train {path} --seeds 3",
+        f"         train it with: {prefix()}assay train {path} --seeds 3",
     ]
 
 

@@ -33,12 +33,14 @@ class Finished:
         report: paths of the report.
         recipe: the exported recipe, or None where nothing could be exported.
         undelivered: what MLflow has not received, in words, or empty.
+        failed: whether not a single run gave a result.
     """
 
     folder: Path
     report: ReportPaths
     recipe: Path | None
     undelivered: str
+    failed: bool
 
 
 def run_study(study: Study, folder: Path, options: Options) -> Finished:
@@ -55,7 +57,7 @@ def run_study(study: Study, folder: Path, options: Options) -> Finished:
         write_whole(folder / records.STUDY_FILE, dump(study.document()))
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
         journal.set_meta(records.META_STUDY, study.document())
-        journal.set_meta(records.META_FACTS, facts(data))
+        journal.set_meta(records.META_FACTS, facts(data, curves))
         journal.set_meta(records.META_CURVES, str(curves or ""))
         journal.set_meta(records.META_PLAN, plan.document())
         return _go_on(plan, journal, folder, replace(options, curves=curves), data)
@@ -150,7 +152,8 @@ def _go_on(plan: Plan, journal: Journal, folder: Path, options: Options, data: D
         count=lambda: count(conductor),
         conclude=lambda: _conclude(conductor, folder),
     )
-    return Finished(folder, report, recipe, undelivered)
+    outcomes = {state.outcome.outcome for state in conductor.states.values() if state.outcome}
+    return Finished(folder, report, recipe, undelivered, failed=outcomes <= {records.FAILED, records.DIVERGED})
 
 
 def _conclude(conductor: Conductor, folder: Path) -> tuple[ReportPaths, Path | None]:

@@ -112,9 +112,10 @@ def _inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def facts(data: Dataset | None) -> dict[str, Any]:
-    """Return what runs are done with: versions, machine, data."""
+def facts(data: Dataset | None, replayed: Path | None = None) -> dict[str, Any]:
+    """Return what runs are done with: versions, machine, data, or the table that is replayed."""
     return {
+        **({"replayed": str(replayed)} if replayed else {}),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "machine": {"system": platform.system(), "processor": platform.machine(), "cpus": os.cpu_count()},
         "data": data
