@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainables.errors import InputError
-from trainables.records import TRAIN_LOSS, VALIDATION_LOSS
-
-LOWER_IS_BETTER = (TRAIN_LOSS, VALIDATION_LOSS)
+from trainables.records import LOWER_IS_BETTER
 
 
 @dataclass(frozen=True)

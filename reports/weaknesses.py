@@ -11,7 +11,7 @@ from reports.estimators import Estimate
 from reports.frames import Study
 from reports.overview import planned_confirmations
 from reports.plan import Contrast
-from trainables.records import CONFIRM, DIVERGED, FAILED, HELPS, HURTS, SEARCH, UNDECIDED
+from trainables.records import COMPLETED, CONFIRM, DIVERGED, FAILED, HELPS, HURTS, SEARCH, UNDECIDED
 
 
 def is_provisional(study: Study, contrast: Contrast) -> bool:
@@ -52,7 +52,8 @@ def weaknesses(study: Study, contrast: Contrast, cells: Crossed, found: Findings
     if found.tuned is not None:
         notes = [*_unfinished(study, contrast, cells), *notes, *_left_out(cells)]
         notes += _doubts(study, found.tuned, found)
-    return tuple(notes + _diverged(study, contrast) + _search_losses(study, contrast))
+    notes += _diverged(study, contrast) + _poorly_trained(study, contrast)
+    return tuple(notes + _search_losses(study, contrast))
 
 
 def _replayed(study: Study) -> list[str]:
@@ -119,6 +120,17 @@ def _diverged(study: Study, contrast: Contrast) -> list[str]:
         diverged = int((runs["outcome"] == DIVERGED).sum())
         if diverged:
             notes.append(f"{diverged} of {len(runs)} confirmation runs of {method} diverged, and count as they ended.")
+    return notes
+
+
+def _poorly_trained(study: Study, contrast: Contrast) -> list[str]:
+    """Say which completed runs something was wrong with, as their reason tells."""
+    notes = []
+    for method in _arms(contrast):
+        runs = study.runs_of(CONFIRM, contrast.condition, method)
+        flagged = runs[(runs["outcome"] == COMPLETED) & (runs["reason"] != "")]
+        if len(flagged):
+            notes.append(f"{len(flagged)} of {len(runs)} confirmation runs of {method}: {_reason(flagged)}.")
     return notes
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Workplace:
+class Place:
     """Where runs are done.
 
     Args:
@@ -38,7 +38,7 @@ class Workplace:
 class Bridge:
     """Translates between Ray's trials and the conductor's runs."""
 
-    def __init__(self, conductor: Conducts, place: Workplace) -> None:
+    def __init__(self, conductor: Conducts, place: Place) -> None:
         self._conductor = conductor
         self._place = place
 

@@ -28,7 +28,7 @@ Rows = list[tuple[int, dict[str, float]]]
 
 @dataclass
 class RunState:
-    """A run and what is known of it; `curve` holds the selection metric by epoch."""
+    """A run and what is known of it; `curve` holds the selection metric by epoch, so that more is better."""
 
     run: Run
     curve: dict[int, float] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Conductor:
         for _, run in self._journal.runs():
             self.states[run.name] = RunState(run)
         for _, name, epoch, metrics, _ in self._journal.reports():
-            self.states[name].curve.setdefault(epoch, metrics[self.plan.study.metric])
+            self.states[name].curve.setdefault(epoch, self._judged(metrics))
         for _, name, outcome, _ in self._journal.outcomes():
             self.states[name].outcome = outcome
         for name, detail in self._journal.decisions(records.RUNG):
@@ -110,7 +110,7 @@ class Conductor:
         if state.outcome is None:
             search.recall(run.k, values)
         else:
-            value = state.outcome.metrics.get(records.SELECTION)
+            value = self._selected(state.outcome)
             search.remember(values, state.outcome.outcome, state.curve, value)
 
     def _stopped_before(self, run: Run) -> bool:
@@ -219,9 +219,10 @@ class Conductor:
     def _completed(self, arm: Arm) -> list[Trial]:
         found = (self.states.get(self._trial_name(arm, k)) for k in range(self.plan.trials))
         return [
-            Trial(state.run.k, state.run.searched, state.outcome.metrics[records.SELECTION])
+            Trial(state.run.k, state.run.searched, value)
             for state in found
             if state and state.outcome and state.outcome.outcome == records.COMPLETED
+            if (value := self._selected(state.outcome)) is not None
         ]
 
     def _confirmable(self, arm: Arm) -> bool:
@@ -268,7 +269,7 @@ class Conductor:
         fresh = [(epoch, metrics) for epoch, metrics in rows if epoch not in state.curve]
         self._journal.report(name, fresh)
         for epoch, metrics in fresh:
-            state.curve[epoch] = metrics[self.plan.study.metric]
+            state.curve[epoch] = self._judged(metrics)
             if state.run.phase == records.SEARCH:
                 self._searches[state.run.arm].observe(state.run.k, epoch, state.curve[epoch])
         return any(self._decide(state, epoch) == records.STOP for epoch, _ in rows if epoch in self.rungs(state.run))
@@ -295,14 +296,27 @@ class Conductor:
         if final.outcome == records.COMPLETED:
             metrics[records.SELECTION] = self._selection(state)
         elif final.outcome == records.DIVERGED and run.phase != records.SEARCH:
-            metrics[records.SELECTION] = 0.0
+            metrics[records.SELECTION] = records.worst(self.plan.study.metric)
         epoch = max(state.curve, default=0) if final.epoch is None else final.epoch
         state.outcome = Outcome(final.outcome, epoch, final.reason, metrics)
         self._journal.end(name, state.outcome, final.correct, final.loss)
         if run.phase == records.SEARCH and run.k in self._searches[run.arm].open_trials:
-            self._searches[run.arm].finish(run.k, final.outcome, metrics.get(records.SELECTION))
+            self._searches[run.arm].finish(run.k, final.outcome, self._selected(state.outcome))
 
     def _selection(self, state: RunState) -> float:
         """Return what a run is judged on: the mean validation metric of its last epochs, never the best one."""
         last = self._arms[state.run.arm].condition.selection_epochs
-        return fmean(state.curve[epoch] for epoch in sorted(state.curve)[-last:])
+        mean = fmean(state.curve[epoch] for epoch in sorted(state.curve)[-last:])
+        return records.oriented(self.plan.study.metric, mean)
+
+    # What is written down is the metric itself; what is compared here, in the arms' searches and in the pool is
+    # the metric turned so that more is better.
+
+    def _judged(self, metrics: dict[str, float]) -> float:
+        """Return the selection metric of an epoch, so that more is better."""
+        return records.oriented(self.plan.study.metric, metrics[self.plan.study.metric])
+
+    def _selected(self, outcome: Outcome) -> float | None:
+        """Return what a run is judged on, so that more is better, or None."""
+        value = outcome.metrics.get(records.SELECTION)
+        return None if value is None else records.oriented(self.plan.study.metric, value)

@@ -25,7 +25,7 @@ class Confirmed:
 
     @property
     def validation(self) -> float:
-        """What configurations are chosen by: the mean judged validation metric over seeds."""
+        """The mean judged validation metric over seeds."""
         return fmean(outcome.metrics[records.SELECTION] for _, outcome in self.runs)
 
 
@@ -54,7 +54,7 @@ def export_recipe(
         chosen = [item for item in confirmed if condition in (None, item.condition) and method in (None, item.method)]
         if not chosen:
             raise InputError(f"nothing is confirmed yet in {folder}. Finish it with `assay resume {folder}`.")
-        recipe = _recipe(journal, max(chosen, key=lambda item: item.validation))
+        recipe = _recipe(journal, max(chosen, key=lambda item: records.oriented(plan["metric"], item.validation)))
     output = output or folder / "recipe.yaml"
     write_recipe(recipe, output)
     return output
@@ -82,7 +82,7 @@ def _recipe(journal: Journal, best: Confirmed) -> Recipe:
     data = facts["data"] or {}
     return Recipe(
         train=config,
-        milestone_epochs=[fraction * config.epochs for fraction in config.milestones],
+        milestone_epochs=[fraction * config.epochs for fraction in config.milestone_fractions],
         fingerprint=data.get("fingerprint"),
         class_names=data.get("class_names", []),
         promise=_promise([outcome.metrics[records.TEST_ACCURACY] for _, outcome in best.runs]),

@@ -168,7 +168,7 @@ def _plan(recipe: Recipe, config: RunConfig, seeds: int) -> dict[str, Any]:
         "name": ARM,
         "method": recipe.origin.method,
         "condition": ARM,
-        "cost": config.method.cost,
+        "cost": config.cost,
         "reference": True,
         "parameters": {},
     }

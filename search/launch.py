@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from search.bridge import Bridge, Workplace
+from search.bridge import Bridge, Place
 from search.conductor import Conducts
 from search.study import Resources
 from trainables.errors import InputError
@@ -41,7 +41,7 @@ WORKER_RESTARTS = 2
 
 
 @contextmanager
-def ray_session(place: Workplace) -> Iterator[None]:
+def ray_session(place: Place) -> Iterator[None]:
     """Connect to Ray, or start it here, for the time of the block.
 
     Raises:
@@ -89,7 +89,7 @@ def slots(resources: Resources) -> int:
     return min(fit, resources.concurrency or fit)
 
 
-def run_all(conductor: Conducts, place: Workplace, arrays: dict[str, np.ndarray | tuple[str, ...]]) -> None:
+def run_all(conductor: Conducts, place: Place, arrays: dict[str, np.ndarray | tuple[str, ...]]) -> None:
     """Do every run that the conductor hands out, inside a `ray_session`.
 
     Args:

@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from search.study import parse_preset_summary, presets
 from trainables.augmentation import AUGMENTATIONS
 from trainables.data import SOURCES
-from trainables.fields import Choice, declared
-from trainables.methods import METHODS
-from trainables.models import MODELS
+from trainables.fields import Choice, Range
+from trainables.methods import METHODS, Method
+from trainables.models import MODELS, Model
 from trainables.optimizers import OPTIMIZERS
 
 KINDS = ("methods", "models", "augmentations", "optimizers", "data", "studies")
@@ -38,20 +38,26 @@ def listing(kind: str) -> list[Entry]:
     if kind == "studies":
         return [Entry(name, parse_preset_summary(text), "") for name, text in presets().items()]
     if kind == "models":
-        return [Entry(name, MODELS.get(name).summary, f"images from {MODELS.get(name).smallest} px") for name in MODELS]
-    if kind == "augmentations":
-        return [Entry(name, AUGMENTATIONS.get(name).summary, "") for name in AUGMENTATIONS]
-    registry: Any = {"methods": METHODS, "optimizers": OPTIMIZERS, "data": SOURCES}[kind]
+        return [_model_entry(MODELS.get(name)(name=name)) for name in MODELS]
+    registry: Any = {"methods": METHODS, "augmentations": AUGMENTATIONS, "optimizers": OPTIMIZERS, "data": SOURCES}[
+        kind
+    ]
     return [Entry(name, registry.get(name).summary, "; ".join(_settings(registry.get(name)))) for name in registry]
 
 
+def _model_entry(model: Model) -> Entry:
+    """Return a model with its settings; the smallest image is that of its defaults."""
+    settings = [f"images from {model.smallest} px", *_settings(type(model))]
+    return Entry(model.name, model.summary, "; ".join(settings))
+
+
 def _settings(kind: type[BaseModel]) -> Iterable[str]:
-    ranges = declared(kind)
-    for name, field in kind.model_fields.items():
+    fields = kind.fields() if issubclass(kind, Method) else kind.model_fields
+    for name, field in fields.items():
         if name in HIDDEN:
             continue
         default = "required" if field.is_required() else f"{field.default}"
-        mark = ranges.get(name)
+        mark = next((each for each in field.metadata if isinstance(each, Range | Choice)), None)
         if isinstance(mark, Choice):
             yield f"{name} = {default}, searched in {list(mark.options)}"
         elif mark:

@@ -21,17 +21,19 @@ from pydantic import ValidationError
 from search.messages import explain
 from search.stopping import rung_epochs
 from search.study import MethodEntry, Study
-from spaces.distributions import Space, method_space, nuisance_space
-from trainables.augmentation import AUGMENTATIONS
+from spaces.distributions import Space, distribution, method_space, nuisance_space
 from trainables.config import RunConfig
 from trainables.errors import InputError
 from trainables.fields import Choice
 from trainables.methods import METHODS, Method
-from trainables.optimizers import OPTIMIZERS
+from trainables.methods.base import off_from
 from trainables.randomness import derive_seed
-from trainables.schedules import selection_epochs
+from trainables.schedules import fractions, selection_epochs
 
 DEFAULT_SPREAD = 1.0
+FIXED_LENGTH = ("epochs", "steps", "schedule", "milestones", "milestones_of")
+"""What the rungs of a condition follow from, so that it is the same in all its runs."""
+DEFAULT_MODEL: str = RunConfig.model_fields["model"].default.name
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ class Plan:
                     "condition": arm.condition.name,
                     "cost": arm.cost,
                     "reference": arm.reference,
-                    "parameters": {f"{arm.entry.name}.{key}": value for key, value in arm.entry.fixed().items()},
+                    "parameters": arm.entry.plain(),
                 }
                 for arm in self.arms
             ],
@@ -172,24 +174,41 @@ def make_plan(study: Study) -> Plan:
     Raises:
         InputError: an arm cannot be run, or cannot differ from its reference.
     """
-    nuisance = nuisance_space(study.nuisance, _optimizers(study))
+    nuisance = nuisance_space(study.nuisance, _used(study, "optimizer", "sgd"), _used(study, "model", DEFAULT_MODEL))
     conditions = tuple(_condition(study, values) for values in _grid(study))
     arms = tuple(_arm(study, condition, entry) for condition in conditions for entry in study.methods)
-    pairs = [(entry.label, study.reference) for entry in study.methods if entry.label != study.reference]
-    pairs += [pair for pair in study.contrasts if pair not in pairs]
+    pairs = _pairs(study)
     contrasts = tuple((condition.name, *pair) for condition in conditions for pair in pairs)
     plan = Plan(study, conditions, arms, contrasts, nuisance)
     _check_arms(plan)
     return plan
 
 
-def _optimizers(study: Study) -> list[str]:
-    """Return the names of all optimizers that some run of the study may use."""
-    searched = study.nuisance.get("optimizer")
+def _pairs(study: Study) -> list[tuple[str, str]]:
+    """Return what is compared: every method with the reference, and what the study adds; diagnostics make no claims."""
+    silent = {entry.label for entry in study.methods if not METHODS.get(entry.name).claims}
+    for label in [study.reference, *(label for pair in study.contrasts for label in pair)]:
+        if label in silent:
+            raise InputError(
+                f"`{label}` is a diagnostic and makes no claims, so it can neither be the reference nor stand in "
+                "`contrasts`; it runs beside the others and is shown with them"
+            )
+    pairs = [(entry.label, study.reference) for entry in study.methods if entry.label not in {study.reference, *silent}]
+    pairs += [pair for pair in study.contrasts if pair not in pairs]
+    if not pairs:
+        raise InputError(
+            f"nothing is compared: {', '.join(sorted(silent))} makes no claims; add a method beside the reference"
+        )
+    return pairs
+
+
+def _used(study: Study, factor: str, default: str) -> list[str]:
+    """Return the names of all optimizers, or models, that some run of the study may use."""
+    searched = study.nuisance.get(factor)
     if isinstance(searched, Choice):
         return [str(name) for name in searched.options]
-    chosen: list[Any] = list(study.conditions.get("optimizer", [study.recipe.get("optimizer", "sgd")]))
-    return [str(item.get("name", "sgd")) if isinstance(item, Mapping) else str(item) for item in chosen]
+    chosen: list[Any] = list(study.conditions.get(factor, [study.recipe.get(factor, default)]))
+    return [str(item.get("name", default)) if isinstance(item, Mapping) else str(item) for item in chosen]
 
 
 def _grid(study: Study) -> list[dict[str, Any]]:
@@ -212,12 +231,12 @@ def _condition(study: Study, values: dict[str, Any]) -> Condition:
     epochs = settings.get("epochs", RunConfig.model_fields["epochs"].default)
     if not isinstance(epochs, int) or epochs < 4:
         raise InputError(f"epochs must be a whole number of at least 4, but got {epochs!r}")
-    milestones = settings.get("milestones", RunConfig.model_fields["milestones"].default)
-    if not isinstance(milestones, list | tuple) or not all(isinstance(item, float) for item in milestones):
-        raise InputError(f"milestones must be a list of fractions such as [0.5, 0.75], but got {milestones!r}")
+    for factor in FIXED_LENGTH:
+        if factor in study.nuisance:
+            raise InputError(f"nuisance.{factor}: `{factor}` cannot be searched; set it in `recipe` or `conditions`")
     kinds = [kind for entry in study.methods for kind in _methods(entry)]
     cycles = [cycle for kind in kinds if (cycle := kind.cycle(epochs))]
-    rungs = rung_epochs(epochs, list(milestones), study.search.reduction_factor, cycles)
+    rungs = rung_epochs(epochs, _milestones(settings), study.search.reduction_factor, cycles)
     return Condition(
         name=", ".join(f"{key}={value}" for key, value in values.items()) or "all",
         values=values,
@@ -227,13 +246,22 @@ def _condition(study: Study, values: dict[str, Any]) -> Condition:
     )
 
 
+def _milestones(settings: Mapping[str, Any]) -> list[float]:
+    """Return where the learning rate falls, as fractions of the length; what is wrong is said later."""
+    names = ("schedule", "milestones", "milestones_of")
+    schedule, milestones, of = (settings.get(name, RunConfig.model_fields[name].default) for name in names)
+    if schedule != "milestones" or not isinstance(milestones, list | tuple) or not isinstance(of, int | float):
+        return []
+    return [at for at in fractions(milestones, of) if 0 < at < 1] if of > 0 else []
+
+
 def _arm(study: Study, condition: Condition, entry: MethodEntry) -> Arm:
     return Arm(
         name=f"{condition.name}: {entry.label}",
         entry=entry,
         condition=condition,
         space=_own_space(study, condition, entry),
-        cost=fmean(kind.cost for kind in _methods(entry)),
+        cost=_cost(study, condition, entry),
         reference=entry.label == study.reference,
     )
 
@@ -244,18 +272,20 @@ def _own_space(study: Study, condition: Condition, entry: MethodEntry) -> Space:
     return {name: dist for name, dist in method_space(entry.name, entry.settings).items() if name not in given}
 
 
+def _cost(study: Study, condition: Condition, entry: MethodEntry) -> float:
+    """Return the nominal cost of a mean epoch of an arm, in plain epochs; a mean over what is searched, too."""
+    fine_tune = {**study.recipe, **condition.values}.get("fine_tune", 0)
+    off = off_from(fine_tune, condition.epochs) if isinstance(fine_tune, int | float) else condition.epochs
+    return fmean(kind.mean_cost(condition.epochs, off) for kind in _methods(entry))
+
+
 def _methods(entry: MethodEntry) -> list[Method]:
     """Return the method with every combination of the ends of what is searched of it."""
-    kind, prefix = METHODS.get(entry.name), f"{entry.name}."
-    space = method_space(entry.name, entry.settings)
-    ends = [dict(zip(space, values, strict=True)) for values in itertools.product(*map(_ends, space.values()))]
+    kind = METHODS.get(entry.name)
+    marks = kind.searched(entry.settings)
+    ends = itertools.product(*(_ends(distribution(mark)) for mark in marks.values()))
     try:
-        return [
-            kind.model_validate(
-                {**entry.fixed(), **{name.removeprefix(prefix): value for name, value in values.items()}}
-            )
-            for values in ends
-        ]
+        return [kind.model_validate({**entry.fixed(), **dict(zip(marks, values, strict=True))}) for values in ends]
     except ValidationError as error:
         raise InputError(explain(error, kind, f"methods: {entry.label}")) from None
 
@@ -320,12 +350,12 @@ def check_config(config: RunConfig) -> None:
     Raises:
         InputError: it is one.
     """
-    if AUGMENTATIONS.get(config.augmentation).mirrors and not config.data.mirror_keeps_class:
+    if config.augmentation.mirrors and not config.data.mirror_keeps_class:
         raise InputError(
-            f"augmentation `{config.augmentation}` mirrors images, and a mirror image changes the class in this data. "
-            "Use `crop` or `none`."
+            f"augmentation `{config.augmentation.name}` mirrors images, and a mirror image changes the class in this "
+            "data. Use `crop` or `none`, or set its `flip` to 0."
         )
-    config.method.check(config.epochs, config.augmentation)
+    config.check_method()
 
 
 def _check_used(plan: Plan, arm: Arm, values: dict[str, Any], config: RunConfig) -> None:
@@ -334,17 +364,16 @@ def _check_used(plan: Plan, arm: Arm, values: dict[str, Any], config: RunConfig)
     asked = {**plan.study.recipe, **arm.condition.values, **values}
     for name, value in asked.items():
         place = next((part for part in ("conditions", "nuisance") if name in getattr(plan.study, part)), "recipe")
-        plain = name.split(".", 1)[-1] if name.split(".")[0] == used["optimizer"] else name
-        if isinstance(value, Mapping) or name.split(".")[0] in {*METHODS, *OPTIMIZERS} - {
-            arm.entry.name,
-            used["optimizer"],
-        }:
+        if "." in name or isinstance(value, Mapping | list) or name in {"model", "augmentation", "optimizer"}:
             continue
-        if plain not in used:
-            raise InputError(f"{place}.{name}: {arm.name} does not have it, with optimizer `{used['optimizer']}`")
-        if used[plain] != value and not isinstance(value, list):
+        if name not in used:
             raise InputError(
-                f"{place}.{name} is {value!r}, but {arm.name} would run with {used[plain]!r}: "
+                f"{place}.{name}: {arm.name} does not have it, with model `{used['model']}` and optimizer "
+                f"`{used['optimizer']}`"
+            )
+        if used[name] != value:
+            raise InputError(
+                f"{place}.{name} is {value!r}, but {arm.name} would run with {used[name]!r}: "
                 "it is set in another place too"
             )
 

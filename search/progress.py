@@ -19,11 +19,18 @@ from trainables import records
 
 PLAIN_SECONDS = 15.0
 LIVE_SECONDS = 0.5
+SHORT = {
+    records.VALIDATION_ACCURACY: "val. acc.",
+    records.VALIDATION_BALANCED_ACCURACY: "val. bal. acc.",
+    records.VALIDATION_MACRO_F1: "val. macro F1",
+    records.VALIDATION_LOSS: "val. loss",
+    records.VALIDATION_CALIBRATION_ERROR: "val. cal. error",
+}
 
 
 @dataclass
 class ArmCount:
-    """How many runs of an arm are where, and its best validation accuracy so far (NaN before any)."""
+    """How many runs of an arm are where, and its best judged figure so far (NaN before any)."""
 
     condition: str
     method: str
@@ -41,16 +48,18 @@ class Tally:
     Args:
         arms: counts by arm.
         done, total: work in plain epochs; what an early stop saves counts as done.
+        metric: what runs are judged on.
     """
 
     arms: list[ArmCount]
     done: float
     total: float
+    metric: str = records.VALIDATION_ACCURACY
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is known of one run: epochs finished, best validation accuracy so far, outcome or None."""
+    """What is known of one run: epochs finished, best judged figure so far (more is better), outcome or None."""
 
     phase: str
     arm: str
@@ -85,7 +94,9 @@ def tally(plan: dict[str, Any], runs: Iterable[Seen], pooled: Mapping[str, int] 
         else:
             arm.running += 1
     total = sum(cost[name] * length[name] * sum(arm.expected.values()) for name, arm in arms.items())
-    return Tally(list(arms.values()), done, total)
+    for arm in arms.values():
+        arm.best = records.oriented(plan["metric"], arm.best)
+    return Tally(list(arms.values()), done, total, plan["metric"])
 
 
 def _expected(plan: dict[str, Any], arm: dict[str, Any], pooled: Mapping[str, int]) -> dict[str, int]:
@@ -103,7 +114,7 @@ def table(count: Tally) -> Table:
     for name in ("condition", "method"):
         shown.add_column(name, overflow="fold")
     phases = [phase for phase in records.PHASES if any(arm.expected[phase] for arm in count.arms)]
-    for name in (*phases, "running", "stopped", "failed", "best val. acc."):
+    for name in (*phases, "running", "stopped", "failed", f"best {SHORT[count.metric]}"):
         shown.add_column(name, justify="right")
     for arm in count.arms:
         failed = arm.outcomes[records.FAILED] + arm.outcomes[records.DIVERGED]
@@ -114,9 +125,14 @@ def table(count: Tally) -> Table:
             str(arm.running or "."),
             str(arm.outcomes[records.STOPPED] or "."),
             Text(str(failed or "."), style="red" if failed else ""),
-            f"{100 * arm.best:.1f} %" if arm.best == arm.best else ".",
+            _figure(count.metric, arm.best) if arm.best == arm.best else ".",
         )
     return shown
+
+
+def _figure(metric: str, value: float) -> str:
+    """Return a judged figure as people read it."""
+    return f"{value:.3f}" if metric == records.VALIDATION_LOSS else f"{100 * value:.1f} %"
 
 
 def duration(seconds: float) -> str:

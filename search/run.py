@@ -16,7 +16,6 @@ from search.session import Options, carry_out, facts, refuse_used
 from search.study import Study, validate
 from trainables import records
 from trainables.errors import InputError
-from trainables.models import MODELS
 
 if TYPE_CHECKING:
     from reports.page import ReportPaths
@@ -109,10 +108,10 @@ def check_on_data(config: RunConfig, data: Dataset) -> None:
     Raises:
         InputError: it does not.
     """
-    from trainables.data.splits import split
+    from trainables.data.selection import select
 
-    MODELS.get(config.model).check(config.model, data.images.shape[1:])
-    split(data.labels, config.split_seed, config.validation_fraction, config.train_fraction)
+    chosen = select(data.arrays(), config, len(data.class_names))
+    config.model.check(data.images.shape[1:], chosen.classes)
 
 
 def refuse_changed(data: Dataset | None, before: dict[str, str] | None, since: str) -> None:

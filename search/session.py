@@ -92,10 +92,10 @@ def carry_out(
 
 
 def _run(conductor: Conducts, folder: Path, resources: Resources, options: Options, data: Dataset | None) -> None:
-    from search.bridge import Workplace
+    from search.bridge import Place
     from search.launch import ray_session, run_all
 
-    place = Workplace(folder, resources, options.address, options.curves, options.debug)
+    place = Place(folder, resources, options.address, options.curves, options.debug)
     arrays: dict[str, Any] = {**data.arrays(), "class_names": data.class_names} if data else {}
     with ray_session(place):
         run_all(conductor, place, arrays)

@@ -39,7 +39,7 @@ def study_tally(folder: Path) -> Tally:
         outcomes = {name: outcome.outcome for _, name, outcome, _ in journal.outcomes()}
         last: dict[str, tuple[int, float]] = {}
         for _, name, epoch, metrics, _ in journal.reports():
-            value = metrics.get(plan["metric"], float("nan"))
+            value = records.oriented(plan["metric"], metrics.get(plan["metric"], float("nan")))
             before = last.get(name, (0, value))
             last[name] = (max(epoch, before[0]), max(value, before[1]))
         seen = [

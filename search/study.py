@@ -14,10 +14,12 @@ from search.files import parse_mapping, parse_value, read_mapping
 from search.messages import explain
 from spaces.distributions import AUTO
 from trainables import records
-from trainables.config import AnySource, RunConfig
+from trainables.config import AnySource, RunConfig, model_fields
+from trainables.data import with_absolute_paths
 from trainables.errors import InputError
 from trainables.fields import Choice, Frozen, Range
 from trainables.methods import METHODS
+from trainables.methods.base import short_name
 from trainables.registry import unknown
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,79}$")]
@@ -40,6 +42,10 @@ class MethodEntry(Frozen):
     def fixed(self) -> dict[str, Any]:
         """Return the fields that are set to one value."""
         return {key: value for key, value in self.settings.items() if not isinstance(value, Range | Choice)}
+
+    def plain(self) -> dict[str, Any]:
+        """Return the same by plain name: `mixup.alpha`."""
+        return {METHODS.get(self.name).plain(key): value for key, value in self.fixed().items()}
 
 
 class Search(Frozen):
@@ -91,7 +97,7 @@ class Study(Frozen):
     confirm: Confirm = Confirm()
     smallest_effect: Annotated[float, Field(gt=0, le=50, description="in points of accuracy")] = 0.5
     alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.05
-    metric: Literal["validation_accuracy"] = records.VALIDATION_ACCURACY
+    metric: records.Metric = records.VALIDATION_ACCURACY
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
     seed: Annotated[int, Field(ge=0)] = 0
@@ -217,14 +223,17 @@ def _method_entry(entry: Any) -> Any:
         return entry
     fields = dict(entry)
     name, label = fields.pop("name", None), fields.pop("as", None)
-    if not isinstance(name, str) or name not in METHODS:
-        raise ValueError(unknown("method", str(name), list(METHODS)))
-    known = [field for field in METHODS.get(name).model_fields if field != "name"]
+    try:
+        kind = METHODS.get(str(name))
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    name = str(name)
+    known = list(kind.fields())
     for field in fields:
         if field not in known:
             raise ValueError(unknown(f"field of {name}", field, known) if known else f"{name} has no fields")
-    settings = {key: searched(value, f"{name}.{key}") for key, value in fields.items()}
-    return {"name": name, "label": label or name, "settings": settings}
+    settings = {key: searched(value, kind.plain(key)) for key, value in fields.items()}
+    return {"name": name, "label": label or short_name(name), "settings": settings}
 
 
 def _check_factor(factor: str) -> None:
@@ -237,7 +246,7 @@ def recipe_factors() -> list[str]:
     """Return the plain names that recipes, conditions and nuisance parameters may use."""
     from trainables.optimizers import OPTIMIZERS
 
-    own = set(RunConfig.model_fields) - RESERVED
+    own = (set(RunConfig.model_fields) | model_fields()) - RESERVED
     return sorted(own | {field for name in OPTIMIZERS for field in OPTIMIZERS.get(name).model_fields} - {"name"})
 
 
@@ -296,13 +305,6 @@ def _override(document: dict[str, Any], override: str) -> None:
         raise InputError(f"--set {override}: the value is no valid YAML") from None
 
 
-def _absolute(path: str, folder: Path, source: str) -> str:
-    try:
-        return str((folder / Path(path).expanduser()).resolve())
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"{source}: data.path: {path!r} is no path: {error}") from None
-
-
 def validate(document: dict[str, Any], source: str, folder: Path) -> Study:
     """Return the study that a mapping describes.
 
@@ -315,10 +317,13 @@ def validate(document: dict[str, Any], source: str, folder: Path) -> Study:
         InputError: something in it is not allowed; the message names path, value and what is.
     """
     data = document.get("data")
-    if isinstance(data, dict) and isinstance(data.get("path"), str):
-        document = {**document, "data": {**data, "path": _absolute(data["path"], folder, source)}}
-    elif isinstance(data, str):
-        document = {**document, "data": {"source": data}}
+    if isinstance(data, str):
+        data = {"source": data}
+    if isinstance(data, dict):
+        try:
+            document = {**document, "data": with_absolute_paths(data, folder)}
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"{source}: data: what it names is no path: {error}") from None
     try:
         return Study.model_validate(document)
     except ValidationError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,22 +14,27 @@ from zipfile import BadZipFile
 import numpy as np
 
 from trainables import records
-from trainables.augmentation import AUGMENTATIONS
+from trainables.backend import backend
+from trainables.batches import draw_batches
 from trainables.config import RunConfig
-from trainables.data.splits import split
+from trainables.data.selection import select
 from trainables.engine import TestResult
 from trainables.errors import DivergedError, TrialError
+from trainables.metrics import Predictions
 from trainables.network import network_of
 from trainables.randomness import stream
 from trainables.resident import resident_data
 from trainables.saved_model import save_model
-from trainables.schedules import learning_rates
+from trainables.schedules import learning_rates, part
 from trainables.step import epoch_function, evaluation_function
 
 STATE_FILE = "state.npz"
 RUN_FILE = "run.json"
 CHUNK = 512
 """Images per batch in evaluation, at most."""
+FAR_ABOVE_CHANCE = 2.0
+"""So many times the loss of guessing is a training that has gone wrong."""
+log = logging.getLogger(__name__)
 
 
 class Classifier:
@@ -41,38 +47,49 @@ class Classifier:
     Args:
         config: the run.
         arrays: what `Dataset.arrays` returns.
-        class_count: number of classes.
+        class_count: number of classes of the data.
 
     Raises:
-        InputError: the images are too small for the network, or a class has too few.
+        InputError: the images are too small for the network, a class has too few, or there are too few classes.
     """
 
     def __init__(self, config: RunConfig, arrays: Mapping[str, np.ndarray], class_count: int) -> None:
         self.config = config
         self.epoch = 0
+        self.warning = ""
+        chosen = select(arrays, config, class_count)
+        self._class_count = class_count = chosen.classes
+        self._train, self._validation, self._test = chosen.train, chosen.validation, chosen.test
         self._image_shape = tuple(arrays["images"].shape[1:])
-        self._network = network_of(config.model, self._image_shape, class_count)
-        self._train, self._validation = split(
-            arrays["labels"], config.split_seed, config.validation_fraction, config.train_fraction
+        self._xla = backend.compiles(config.compile)
+        self._network = network_of(
+            config.model.structure(), self._image_shape, class_count, config.precision, self._xla
         )
         self._measured = _subset(self._train, len(self._validation), config.split_seed)
         self._batch = min(config.batch_size, len(self._train))
         self._steps = len(self._train) // self._batch
+        self._length = config.steps or config.epochs * self._steps
         method = config.method
         self._run_epoch = epoch_function(
             self._network,
-            config.augmentation,
+            config.augmentation.name,
             method.apply,
-            method.reduction if method.copies > 1 else "mean",
-            type(config.optimizer),
+            method.objective.kind,
+            config.optimizer.structure(),
+            self._xla,
         )
         self._data = resident_data(arrays)
-        self._scale = {"mean": self._data.mean, "deviation": self._data.deviation}
+        self._development = dict(self._data.development)
+        if chosen.labels is not arrays["labels"]:
+            self._development["labels"] = backend.resident(chosen.labels)
+        mean, deviation = config.model.scale(self._data.mean, self._data.deviation)
+        self._scale = {"mean": mean, "deviation": deviation}
         self._constants = {
             **self._scale,
             "smoothing": np.float32(config.label_smoothing),
+            "temperature": np.float32(method.objective.temperature),
             "rates": {name: np.float32(value) for name, value in config.optimizer.rates().items()},
-            "decayed": self._network.decayed,
+            "decayed": np.ones_like(self._network.decayed) if config.optimizer.decay_all else self._network.decayed,
         }
         self._state = self._fresh_state()
 
@@ -80,31 +97,31 @@ class Classifier:
         """Train one more epoch, evaluate, and return EPOCH_METRICS (see `Engine.train_epoch`)."""
         started = time.perf_counter()
         batches = self._batches(self.epoch)
-        self._state, losses = self._run_epoch(self._state, self._data.development, self._constants, batches)
+        self._state, losses = self._run_epoch(self._state, self._development, self._constants, batches)
         finite = bool(np.isfinite(np.asarray(losses)).all())
         trained = time.perf_counter()
         if not finite:
             raise DivergedError(self.epoch + 1)
         self.epoch += 1
-        loss, correct = self._evaluate(self._data.development, np.concatenate([self._measured, self._validation]))
-        seen = slice(None, len(self._measured))
-        held = slice(len(self._measured), None)
+        found = self._evaluate(self._development, np.concatenate([self._measured, self._validation]))
+        seen = found[: len(self._measured)]
+        held = found[len(self._measured) :]
+        self._look_at(float(seen.loss.mean()))
+        steps = len(batches["learning_rate"])
         return {
-            records.TRAIN_LOSS: float(loss[seen].mean()),
-            records.TRAIN_ACCURACY: float(correct[seen].mean()),
-            records.VALIDATION_LOSS: float(loss[held].mean()),
-            records.VALIDATION_ACCURACY: float(correct[held].mean()),
+            records.TRAIN_LOSS: float(seen.loss.mean()),
+            records.TRAIN_ACCURACY: float(seen.correct.mean()),
+            **held.scores("validation"),
             records.LEARNING_RATE: float(batches["learning_rate"][-1]),
             records.SECONDS: time.perf_counter() - started,
-            records.IMAGES_PER_SECOND: self._steps * self._batch / (trained - started),
+            records.IMAGES_PER_SECOND: steps * self._batch / (trained - started),
             records.PLAIN_EPOCHS: self._plain_epochs(),
         }
 
     def test(self) -> TestResult:
         """Read the test set once (see `Engine.test`)."""
-        loss, correct = self._evaluate(self._data.test, np.arange(len(self._data.test["labels"])))
-        metrics = {records.TEST_ACCURACY: float(correct.mean()), records.TEST_LOSS: float(loss.mean())}
-        return TestResult(metrics, correct, loss)
+        found = self._evaluate(self._data.test, self._test)
+        return TestResult(found.scores("test"), found.correct, found.loss)
 
     def save(self, folder: Path) -> None:
         """Write the state into an existing folder (see `Engine.save`)."""
@@ -138,60 +155,93 @@ class Classifier:
         arrays = _to_arrays(self._state)
         state = _from_arrays(arrays)
         model = self._network.assign(state["weights"], state["moving"])
-        save_model(path, model, self._data.mean, self._data.deviation, class_names)
+        save_model(path, model, self._scale["mean"], self._scale["deviation"], class_names[: self._class_count])
 
     def _fresh_state(self) -> dict[str, Any]:
-        weights, moving = self._network.initial(self.config.seed)
+        weights, moving = self._network.initial(self.config.seed, self.config.model.dropout_rate)
         slots = [np.zeros_like(weights) for _ in range(self.config.optimizer.slots)]
         return {"weights": weights, "slots": slots, "moving": moving, "step": np.float32(0)}
 
     def _batches(self, epoch: int) -> dict[str, Any]:
-        """Draw an epoch: the order of images, and what augmentation and method need, cut into batches."""
-        config, method = self.config, self.config.method
-        order = stream(config.seed, "order", epoch).permutation(self._train).astype("int32")
-        augmentation = AUGMENTATIONS.get(config.augmentation)
-        copies = [
-            augmentation.draw(stream(config.seed, "augment", epoch, copy), len(order), self._image_shape)
-            for copy in range(method.copies)
+        """Draw the batches of an epoch, with the learning rate of each.
+
+        Where the length is given in epochs, that is one pass over the images; where it is given in steps, parts
+        of one pass or of several.
+        """
+        config, steps = self.config, self._steps
+        first, last = part(epoch, config.epochs, self._length)
+        drawn = [
+            _sliced(
+                draw_batches(config, self._train, self._image_shape, self._batch, epoch, number),
+                first - number * steps,
+                last - number * steps,
+            )
+            for number in range(first // steps, -(-last // steps))
         ]
-        n = self._steps * self._batch
-        active = method.active(epoch, config.epochs)
-        draws = method.draw(stream(config.seed, "method", epoch), n, self._batch, active)
         return {
-            "index": np.repeat(self._cut(order)[:, np.newaxis], method.copies, axis=1),
-            "augmentation": {name: np.stack([self._cut(copy[name]) for copy in copies], axis=1) for name in copies[0]},
-            "method": {name: self._cut(value) for name, value in draws.items()},
+            **(drawn[0] if len(drawn) == 1 else _joined(drawn)),
             "learning_rate": learning_rates(
                 config.optimizer.learning_rate,
-                config.milestones,
-                config.decay_factor,
-                epoch=epoch,
-                epochs=config.epochs,
-                steps=self._steps,
+                schedule=config.schedule,
+                milestones=config.milestone_fractions,
+                factor=config.decay_factor,
+                warm_up=config.warm_up,
+                first=first,
+                last=last,
+                total=self._length,
             ),
         }
 
-    def _cut(self, values: np.ndarray) -> np.ndarray:
-        """Return (steps, batch, ...), without the incomplete last batch."""
-        return values[: self._steps * self._batch].reshape(self._steps, self._batch, *values.shape[1:])
+    def _look_at(self, loss: float) -> None:
+        """Flag a training loss that is far worse than guessing."""
+        chance = float(np.log(self._class_count))
+        self.warning = ""
+        if loss > FAR_ABOVE_CHANCE * chance:
+            self.warning = (
+                f"after epoch {self.epoch} the training loss is {loss:.3g}, far above that of guessing ({chance:.3g}); "
+                "a lower learning rate or a warm-up may help"
+            )
+            log.warning("%s", self.warning)
 
-    def _evaluate(self, data: Mapping[str, Any], positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return log loss, float32 (n,), and whether each image is classified rightly, bool (n,)."""
+    def _evaluate(self, data: Mapping[str, Any], positions: np.ndarray) -> Predictions:
+        """Return what the network says of images, by their positions in the data."""
         n = len(positions)
         steps = -(-n // CHUNK)
         index = np.resize(positions.astype("int32"), (steps, -(-n // steps)))  # fills up with the first ones
-        function = evaluation_function(self._network)
+        function = evaluation_function(self._network, self._xla)
         outputs = function(self._state["weights"], self._state["moving"], data, self._scale, index)
-        loss, correct = np.asarray(outputs).swapaxes(0, 1).reshape(2, -1)[:, :n]
-        return loss, correct == 1
+        loss, likely, confidence = np.asarray(outputs).swapaxes(0, 1).reshape(3, -1)[:, :n]
+        return Predictions(np.asarray(data["labels"])[positions], likely.astype("int32"), confidence, loss)
 
     def _plain_epochs(self) -> float:
         """Return the cost so far, in epochs of plain training; an epoch with the method off costs one."""
-        method, epochs = self.config.method, self.config.epochs
-        return sum(method.cost if method.active(epoch, epochs) else 1.0 for epoch in range(self.epoch))
+        config, total = self.config, 0.0
+        for epoch in range(self.epoch):
+            first, last = part(epoch, config.epochs, self._length)
+            total += (config.method.cost if config.method_on(epoch) else 1.0) * (last - first) / self._steps
+        return total
 
     def _config_hash(self) -> str:
         return hashlib.sha256(self.config.model_dump_json().encode()).hexdigest()
+
+
+def _sliced(batches: dict[str, Any], first: int, last: int) -> dict[str, Any]:
+    """Return the batches from `first` to `last`, as far as there are any, of a nest of arrays."""
+    window = slice(max(first, 0), max(last, 0))
+    return {
+        name: _sliced(value, first, last) if isinstance(value, dict) else value[window]
+        for name, value in batches.items()
+    }
+
+
+def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return nests of arrays, one after the other, as one."""
+    return {
+        name: _joined([each[name] for each in parts])
+        if isinstance(value, dict)
+        else np.concatenate([each[name] for each in parts])
+        for name, value in parts[0].items()
+    }
 
 
 def _subset(train: np.ndarray, most: int, split_seed: int) -> np.ndarray:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
-from trainables.augmentation import AUGMENTATIONS
+from trainables.augmentation import AUGMENTATIONS, Policy
 from trainables.data import SOURCES, Source
 from trainables.errors import InputError
-from trainables.fields import Frozen
+from trainables.fields import Frozen, Range
 from trainables.methods import METHODS, Method
+from trainables.methods.base import LEAST_ON, off_from
 from trainables.methods.baseline import Baseline
-from trainables.models import MODELS
+from trainables.models import MODELS, Model
+from trainables.models.resnet import ResNetV1
 from trainables.optimizers import OPTIMIZERS, Optimizer, Sgd
 from trainables.registry import Registry, unknown
+from trainables.schedules import Schedule, fractions
 
 
 def _from_registry(registry: Registry[Any], key: str) -> BeforeValidator:
@@ -33,16 +36,6 @@ def _from_registry(registry: Registry[Any], key: str) -> BeforeValidator:
     return BeforeValidator(resolve)
 
 
-def _known(registry: Registry[Any]) -> BeforeValidator:
-    """Return a validator that accepts only names in the registry."""
-
-    def check(value: Any) -> Any:
-        _get(registry, value)
-        return value
-
-    return BeforeValidator(check)
-
-
 def _get(registry: Registry[Any], name: Any) -> Any:
     """Return what is registered, with an error that pydantic reports beside others."""
     if not isinstance(name, str):
@@ -56,10 +49,9 @@ def _get(registry: Registry[Any], name: Any) -> Any:
 AnySource = Annotated[SerializeAsAny[Source], _from_registry(SOURCES, "source")]
 AnyMethod = Annotated[SerializeAsAny[Method], _from_registry(METHODS, "name")]
 AnyOptimizer = Annotated[SerializeAsAny[Optimizer], _from_registry(OPTIMIZERS, "name")]
-ModelName = Annotated[str, _known(MODELS)]
-AugmentationName = Annotated[str, _known(AUGMENTATIONS)]
+AnyModel = Annotated[SerializeAsAny[Model], _from_registry(MODELS, "name")]
 Fraction = Annotated[float, Field(gt=0, le=1)]
-Milestone = Annotated[float, Field(gt=0, lt=1)]
+Milestone = Annotated[float, Field(gt=0)]
 
 
 class RunConfig(Frozen):
@@ -67,21 +59,40 @@ class RunConfig(Frozen):
 
     `split_seed` decides which images are for validation and training; `seed` the initial weights, the order,
     the augmentation and the method's draws. `train_fraction` is the part used of what validation leaves.
-    Milestones are fractions of the training length.
+    Of the classes the first `classes` are kept, all by default; `label_noise` is the part of the training images
+    that get a wrong label.
+
+    The length is `epochs` times all training images; or `steps`, which `epochs` share evenly, so that an epoch
+    is then a time between two evaluations. Milestones count in anything: they stand at `milestone /
+    milestones_of` of the length, so [0.5, 0.75] of 1, [80, 120] of 165 (epochs) and [32000, 48000] of 64000
+    (steps) all move with it. `warm_up` is a fraction of the length.
+
+    The last part of the epochs, `fine_tune`, is trained without the method, or with `fine_tune_off: all` also
+    without base augmentation; if it is above 0, it is at least as long as a run is judged on.
     """
 
     data: AnySource
     train_fraction: Fraction = 1.0
+    classes: Annotated[int, Field(ge=2)] | None = None
+    label_noise: Annotated[float, Field(ge=0, lt=1)] = 0.0
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    model: ModelName = "resnet20"
-    augmentation: AugmentationName = "crop_flip"
+    model: AnyModel = ResNetV1(name="resnet20")
+    augmentation: Policy = Policy.model_validate("crop_flip")
     method: AnyMethod = Baseline()
     optimizer: AnyOptimizer = Sgd()
+    schedule: Schedule = "milestones"
     milestones: tuple[Milestone, ...] = (0.5, 0.75)
-    decay_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    batch_size: Annotated[int, Field(ge=1)] = 128
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    milestones_of: Annotated[float, Field(gt=0)] = 1.0
+    decay_factor: Annotated[float, Field(gt=0, lt=1), Range(0.05, 0.5, log=True)] = 0.1
+    warm_up: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.1)] = 0.0
+    batch_size: Annotated[int, Field(ge=1), Range(32, 512, log=True, integer=True)] = 128
+    label_smoothing: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.2)] = 0.0
+    fine_tune: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0
+    fine_tune_off: Literal["method", "all"] = "method"
     epochs: Annotated[int, Field(ge=1)] = 100
+    steps: Annotated[int, Field(ge=1)] | None = None
+    precision: Literal["float32", "mixed"] = "float32"
+    compile: Literal["auto", "xla", "off"] = "auto"
     seed: Annotated[int, Field(ge=0)] = 0
     split_seed: Annotated[int, Field(ge=0)] = 0
     deterministic: bool = True
@@ -90,21 +101,67 @@ class RunConfig(Frozen):
     def _increasing(self) -> RunConfig:
         if list(self.milestones) != sorted(set(self.milestones)):
             raise ValueError(f"`milestones` must increase, but got {list(self.milestones)}")
+        if self.milestones and self.milestones[-1] >= self.milestones_of:
+            raise ValueError(
+                f"`milestones` must lie below the whole length, `milestones_of` = {self.milestones_of:g}, but got "
+                f"{list(self.milestones)}; for [80, 120] of 165 epochs set `milestones_of: 165`"
+            )
+        if self.steps is not None and self.steps < self.epochs:
+            raise ValueError(
+                f"`steps` ({self.steps}) are shared by `epochs` ({self.epochs}) evaluations and must be as many at "
+                "least; lower `epochs`"
+            )
         return self
+
+    @property
+    def milestone_fractions(self) -> tuple[float, ...]:
+        """Fractions of the length at which the learning rate falls; none with another schedule."""
+        return tuple(fractions(self.milestones, self.milestones_of)) if self.schedule == "milestones" else ()
+
+    def method_on(self, epoch: int) -> bool:
+        """Return whether the method is on in `epoch` (from 0)."""
+        return epoch < off_from(self.fine_tune, self.epochs) and self.method.active(epoch, self.epochs)
+
+    def augmentation_on(self, epoch: int) -> bool:
+        """Return whether images are augmented in `epoch` (from 0)."""
+        return self.fine_tune_off != "all" or epoch < off_from(self.fine_tune, self.epochs)
+
+    @property
+    def cost(self) -> float:
+        """Nominal cost of a mean epoch, in plain epochs."""
+        return self.method.mean_cost(self.epochs, off_from(self.fine_tune, self.epochs))
+
+    def check_method(self) -> None:
+        """Refuse settings with which the method cannot differ from plain training.
+
+        Raises:
+            InputError: it cannot differ.
+        """
+        self.method.check(self.epochs, self.augmentation.varies)
+        on = sum(map(self.method_on, range(self.epochs)))
+        if self.fine_tune and on < LEAST_ON * self.epochs:
+            raise InputError(
+                f"with fine_tune={self.fine_tune:g} the method is on for {on} of {self.epochs} epochs, and at least a "
+                "quarter is needed to differ from the baseline; lower `fine_tune` or train longer"
+            )
 
     def parameters(self) -> dict[str, Any]:
         """Return every setting by its plain name: `learning_rate`, `mixup.alpha`, `train_fraction`, ..."""
         plain = self.model_dump(mode="json")
         optimizer, method, source = plain.pop("optimizer"), plain.pop("method"), plain.pop("data")
-        name, optimizer_name = method.pop("name"), optimizer.pop("name")
+        plain |= {"augmentation": self.augmentation.name, **self.augmentation.settings()}
+        model = plain.pop("model")
+        name, optimizer_name, model_name = method.pop("name"), optimizer.pop("name"), model.pop("name")
         return {
             "data": source.pop("source"),
             **{f"data.{key}": value for key, value in source.items()},
             **plain,
             "method": name,
-            **{f"{name}.{key}": value for key, value in method.items()},
+            **self.method.parameters(),
             "optimizer": optimizer_name,
             **optimizer,
+            "model": model_name,
+            **model,
         }
 
     @classmethod
@@ -118,11 +175,12 @@ class RunConfig(Frozen):
             pydantic.ValidationError: a value is not allowed.
             InputError: a dotted name is of no field.
         """
-        plain = dict(plain)
+        plain = _with_augmentation(plain)
         sections = {
             **({"data": _section(plain, "data", "source", None)} if "data" in plain else {}),
-            "method": _section(plain, "method", "name", "baseline"),
+            "method": _method_section(plain),
             "optimizer": _section(plain, "optimizer", "name", "sgd"),
+            "model": _model_section(plain),
         }
         optimizer = sections["optimizer"]
         if optimizer.get("name") in list(OPTIMIZERS):
@@ -134,20 +192,73 @@ class RunConfig(Frozen):
 
 def _without_other_choices(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is left when the fields of methods and optimizers that were not chosen are dropped."""
-    kinds: dict[str, type[Frozen]] = {
-        **{name: METHODS.get(name) for name in METHODS},
-        **{name: OPTIMIZERS.get(name) for name in OPTIMIZERS},
-    }
+    registries: tuple[Registry[Any], ...] = (METHODS, OPTIMIZERS, MODELS, AUGMENTATIONS)
     of_optimizers = {field for name in OPTIMIZERS for field in OPTIMIZERS.get(name).model_fields}
     rest = {}
     for key, value in plain.items():
         kind, _, field = key.partition(".")
-        if field and kind in kinds:
-            if field not in kinds[kind].model_fields:
-                raise InputError(unknown(f"field of {kind}", field, sorted(kinds[kind].model_fields)))
+        owner = next((registry.get(kind) for registry in registries if kind in registry), None) if field else None
+        if owner is not None:
+            if field not in owner.model_fields:
+                raise InputError(unknown(f"field of {kind}", field, sorted(owner.model_fields)))
         elif key not in of_optimizers:
             rest[key] = value
     return rest
+
+
+def _method_section(plain: dict[str, Any]) -> dict[str, Any]:
+    """Take the method and its fields, `mixup.alpha`, out of `plain`."""
+    section = _section(plain, "method", "name", "baseline")
+    name = section.get("name")
+    if isinstance(name, str) and name in METHODS:
+        kind = METHODS.get(name)
+        for field in kind.fields():
+            if kind.plain(field) in plain:
+                section.setdefault(field, plain.pop(kind.plain(field)))
+    return section
+
+
+def _with_augmentation(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy in which dotted names (`affine_flip.rotation`) stand with the augmentation that they set."""
+    plain = dict(plain)
+    written = plain.get("augmentation", RunConfig.model_fields["augmentation"].default)
+    try:
+        policy = Policy.model_validate(written)
+    except ValidationError:
+        return plain  # refused with everything else that is wrong
+    steps: list[dict[str, Any]] = []
+    for step in policy.steps:
+        settings = step.model_dump(mode="json")
+        prefix = f"{settings['name']}."
+        own = [key for key in plain if key.startswith(prefix)]
+        steps.append({**settings, **{key.removeprefix(prefix): plain.pop(key) for key in own}})
+    return {**plain, "augmentation": steps} if steps else plain
+
+
+def _model_section(plain: dict[str, Any]) -> dict[str, Any]:
+    """Take the model and its fields, by plain or dotted name, out of `plain`.
+
+    Raises:
+        InputError: a field is of other models only; for those it can stand under a dotted name.
+    """
+    section = _section(plain, "model", "name", RunConfig.model_fields["model"].default.name)
+    name = section.get("name")
+    if not isinstance(name, str) or (name not in MODELS and ":" not in name):
+        return section
+    own = set(MODELS.get(name).model_fields) - {"name"}
+    for field in sorted(model_fields() & set(plain)):
+        if field not in own:
+            raise InputError(
+                f"model `{name}` has no `{field}`; it has: {', '.join(sorted(own))}. Where a study has several models, "
+                f"write `MODEL.{field}` for those that have it."
+            )
+        section.setdefault(field, plain.pop(field))
+    return section
+
+
+def model_fields() -> set[str]:
+    """Return the plain names of all models' settings."""
+    return {field for name in MODELS for field in MODELS.get(name).model_fields} - {"name"}
 
 
 def _section(plain: dict[str, Any], name: str, key: str, default: str | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ class TestResult(NamedTuple):
     """What one reading of the test set gives.
 
     Args:
-        metrics: TEST_ACCURACY and TEST_LOSS.
+        metrics: TEST_METRICS; a replay may lack some.
         correct: bool (n,), whether each test example is classified rightly, in the order of the data.
         loss: float32 (n,), log loss of each test example in nats.
     """
@@ -30,6 +30,8 @@ class Engine(Protocol):
 
     epoch: int
     """Epochs finished."""
+    warning: str
+    """What is wrong with the run as it stands, in a sentence, or empty."""
 
     def train_epoch(self) -> dict[str, float]:
         """Train one more epoch, evaluate, and return EPOCH_METRICS.

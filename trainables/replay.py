@@ -2,8 +2,8 @@
 
 The table is a CSV with one row for each epoch of each curve. Required columns: `method`, `epoch` (from 1) and
 `validation_accuracy`. Optional ones narrow down which curve serves which run (`phase`, `condition`, `k`, `seed`;
-empty cells fit any run), add figures (`train_loss`, `train_accuracy`, `validation_loss`, `test_accuracy`,
-`test_loss`, the test figures in the last epoch), or make the epoch go wrong, for tests of everything around a run:
+empty cells fit any run), add figures (any other metric of an epoch, or of the test in the last epoch), or make the
+epoch go wrong, for tests of everything around a run:
 
     wait    seconds to sleep
     fault   raise: an exception; diverge: the loss is not finite; omit: the metric is missing; kill: the process dies
@@ -96,6 +96,7 @@ class Replay:
 
     def __init__(self, table: pd.DataFrame, run: dict[str, Any], learning_rate: float, cost: float) -> None:
         self.epoch = 0
+        self.warning = ""
         self._rows = {int(row["epoch"]): row for row in choose_curve(table, run).to_dict("records")}
         self._learning_rate = learning_rate
         self._cost = cost
@@ -125,6 +126,7 @@ class Replay:
             records.TRAIN_ACCURACY: float(row.get(records.TRAIN_ACCURACY, accuracy)),
             records.VALIDATION_LOSS: float(row.get(records.VALIDATION_LOSS, 1 - accuracy)),
             records.VALIDATION_ACCURACY: accuracy,
+            **{name: float(row[name]) for name in records.EPOCH_METRICS if name in row},
             records.LEARNING_RATE: self._learning_rate,
             records.SECONDS: time.perf_counter() - started,
             records.IMAGES_PER_SECOND: 0.0,
@@ -142,7 +144,8 @@ class Replay:
         accuracy = float(row.get(records.TEST_ACCURACY, row[records.VALIDATION_ACCURACY]))
         loss = float(row.get(records.TEST_LOSS, 1 - accuracy))
         correct = np.arange(TEST_EXAMPLES) < round(accuracy * TEST_EXAMPLES)
-        metrics = {records.TEST_ACCURACY: accuracy, records.TEST_LOSS: loss}
+        metrics = {name: float(row[name]) for name in records.TEST_METRICS if name in row and not np.isnan(row[name])}
+        metrics |= {records.TEST_ACCURACY: accuracy, records.TEST_LOSS: loss}
         return TestResult(metrics, correct, np.full(TEST_EXAMPLES, loss, np.float32))
 
     def save(self, folder: Path) -> None:

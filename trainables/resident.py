@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables import tensorflow_backend as backend
+from trainables.backend import backend
 
 Tensor = Any
 GREY_VALUES = np.arange(256)

@@ -1,9 +1,9 @@
 """One epoch of training and one evaluation, as pure functions of tensors, compiled once for many runs.
 
 A step: take, repeat, augment, normalise, mix, forward, loss per example and copy, reduce, backward, update.
-Learning rate, weight decay, label smoothing, the method's draws, the number of copies and of images are
-arguments, so a change of theirs traces nothing anew. Only the network, the augmentation, the way of mixing,
-the reduction and the optimizer's rule are compiled in.
+Learning rate, weight decay, label smoothing, the method's draws, whether it and the augmentation are on, the
+number of copies, guests and images are arguments, so a change of theirs traces nothing anew. Only the network,
+the augmentation, the way of mixing, the kind of objective and the optimizer's rule are compiled in.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 
 from keras import ops
 
-from trainables import tensorflow_backend as backend
-from trainables.augmentation import AUGMENTATIONS
+from trainables.augmentation import policy_apply
+from trainables.backend import backend
+from trainables.methods.base import Method
 from trainables.network import Network
 from trainables.optimizers import Optimizer
 
@@ -25,81 +26,147 @@ Apply = Callable[[Tensor, Tensor, dict[str, Tensor]], tuple[Tensor, Tensor]]
 
 @lru_cache(maxsize=16)
 def epoch_function(
-    network: Network, augmentation: str, apply: Apply, reduction: str, optimizer: type[Optimizer]
-) -> backend.Compiled:
+    network: Network, augmentation: str, apply: Apply, objective: str, optimizer: Optimizer, xla: bool = False
+) -> Callable[..., Any]:
     """Return the compiled epoch: (state, data, constants, batches) to (state, loss of each step).
 
     state: `weights` float32 (p,), `slots` of the optimizer, `moving` of the network, `step` float32, the
         number of steps done.
     data: `images` uint8 (n, height, width, channels), `labels` int32 (n,).
-    constants: `mean`, `deviation` float32 (channels,), `smoothing`, `rates` of the optimizer, `decayed`
-        float32 (p,).
-    batches: of s steps: `index` int32 (s, copies, batch) into the data, `learning_rate` float32 (s,), and the
-        draws of `augmentation` (s, copies, batch, ...) and `method` (s, batch, ...) by name.
+    constants: `mean`, `deviation` float32 (channels,), `smoothing`, `temperature`, `rates` of the optimizer,
+        `decayed` float32 (p,).
+    batches: of s steps, what `draw_batches` returns, and `learning_rate` float32 (s,).
 
     Args:
         network: what is trained.
-        augmentation: name of the base augmentation.
+        augmentation: name of the base augmentation (see `Policy.name`).
         apply: the method's `apply`.
-        reduction: the method's `reduction`; `max` trains on the worst copy of each example.
-        optimizer: whose rule updates the weights.
+        objective: the kind of the method's `objective`, or `plain_max`.
+        optimizer: whose rule updates the weights; its `structure`.
+        xla: whether XLA compiles the network's passes and the update; the augmentation stays outside.
     """
-    augment = AUGMENTATIONS.get(augmentation).apply
+    augment = policy_apply(augmentation)
 
     def examples(data: Tensor, constants: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
-        index = _flat(batch["index"])
-        draws = {name: _flat(value) for name, value in batch["augmentation"].items()}
-        images = augment(ops.take(data["images"], index, axis=0), draws)
-        labels = ops.one_hot(ops.take(data["labels"], index, axis=0), network.classes, dtype="float32")
+        index = batch["index"]
+        shape: Tensor = ops.shape(index)
+        flat: Tensor = ops.reshape(index, (-1,))
+        draws = {name: ops.reshape(value, (-1, *value.shape[3:])) for name, value in batch["augmentation"].items()}
+        images: Tensor = ops.take(data["images"], flat, axis=0)
+        if augmentation != "none":
+            images = ops.cond(
+                batch["augmented"],
+                lambda: ops.cast(augment(images, draws), "float32"),
+                lambda: ops.cast(images, "float32"),
+            )
+        labels = ops.one_hot(ops.take(data["labels"], flat, axis=0), network.classes, dtype="float32")
         labels = labels * (1 - constants["smoothing"]) + constants["smoothing"] / network.classes
-        return apply(_normalised(images, constants), labels, batch["method"])
+        pool = (shape[0], shape[1] * shape[2])
+        images = ops.reshape(_normalised(images, constants), (*pool, *data["images"].shape[1:]))
+        labels = ops.reshape(labels, (*pool, network.classes))
+        return mixed(images, labels, shape[2], batch)
 
-    def worst(state: Tensor, images: Tensor, labels: Tensor, copies: Tensor) -> tuple[Tensor, Tensor]:
+    def mixed(images: Tensor, labels: Tensor, size: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
+        if apply is Method.apply:
+            return images, labels
+        made: Tensor = ops.cond(
+            batch["active"],
+            lambda: apply(images, labels, batch["method"]),
+            lambda: (images[:, :size], labels[:, :size]),
+        )
+        return made
+
+    def worst(state: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        shape: Tensor = ops.shape(labels)
+        images, labels = _flat(images), _flat(labels)
         logits, _ = network.logits(state["weights"], state["moving"], images, training=True)
-        chosen = worst_copies(cross_entropy(labels, logits), copies)
-        return ops.take(images, chosen, axis=0), ops.take(labels, chosen, axis=0)
+        chosen = worst_copies(cross_entropy(labels, logits), shape[0])
+        worst_images: Tensor = ops.take(images, chosen, axis=0)
+        worst_labels: Tensor = ops.take(labels, chosen, axis=0)
+        return worst_images[None], worst_labels[None]
+
+    def train(
+        state: Tensor, images: Tensor, labels: Tensor, constants: Tensor, on: Tensor, rate: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        def loss(weights: Tensor) -> tuple[Tensor, Tensor]:
+            shape: Tensor = ops.shape(labels)
+            logits, moving = network.logits(weights, state["moving"], _flat(images), training=True)
+            losses: Tensor = ops.reshape(cross_entropy(_flat(labels), logits), (shape[0], shape[1]))
+            return reduced(objective, losses, constants["temperature"], on), moving
+
+        value, moving, gradient = backend.value_and_gradient(loss, state["weights"])
+        done = state["step"] + 1
+        rates = {**constants["rates"], "learning_rate": rate, "step": done}
+        weights, slots = optimizer.update(state["weights"], gradient, state["slots"], constants["decayed"], rates)
+        return {"weights": weights, "slots": slots, "moving": moving, "step": done}, value
+
+    choose, learn = backend.jitted(worst, xla), backend.jitted(train, xla)
 
     def run(state: Tensor, data: Tensor, constants: Tensor, batches: Tensor) -> tuple[Tensor, Tensor]:
         def step(state: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
             images, labels = examples(data, constants, batch)
-            if reduction == "max":
-                shape: Tensor = ops.shape(batch["index"])
-                images, labels = worst(state, images, labels, shape[0])
-
-            def loss(weights: Tensor) -> tuple[Tensor, Tensor]:
-                logits, moving = network.logits(weights, state["moving"], images, training=True)
-                return ops.mean(cross_entropy(labels, logits)), moving
-
-            value, moving, gradient = backend.value_and_gradient(loss, state["weights"])
-            done = state["step"] + 1
-            rates = {**constants["rates"], "learning_rate": batch["learning_rate"], "step": done}
-            weights, slots = optimizer.update(state["weights"], gradient, state["slots"], constants["decayed"], rates)
-            return {"weights": weights, "slots": slots, "moving": moving, "step": done}, value
+            if objective == "max":
+                chosen: Tensor = ops.cond(
+                    batch["on"], lambda: choose(state, images, labels), lambda: (images[:1], labels[:1])
+                )
+                images, labels = chosen
+            return learn(state, images, labels, constants, batch["on"], batch["learning_rate"])
 
         return backend.scan(step, state, batches)
 
-    batches = {"index": 3, "learning_rate": 1, "augmentation": 3, "method": 2}
+    batches = {"index": 4, "learning_rate": 1, "active": 1, "on": 1, "augmented": 1, "augmentation": 4, "method": 4}
     return backend.Compiled(run, 0, 1, 0, batches)
 
 
-@lru_cache(maxsize=8)
-def evaluation_function(network: Network) -> backend.Compiled:
-    """Return the compiled evaluation: (weights, moving, data, constants, index) to float32 (s, 2, batch).
+def reduced(objective: str, losses: Tensor, temperature: Tensor, on: Tensor) -> Tensor:
+    """Return the loss that is minimised, a scalar.
 
-    Of each image its log loss in nats, and 1 if it is classified rightly, else 0. `index` is int32 (s, batch)
-    into the data. Where a logit is not finite, all classes count as equally likely.
+    Args:
+        objective: see `trainables.methods.Objective`; `max` has its worst copies chosen before; `plain_max` takes
+            the maximum over copies here, with all of them in the backward pass: the same gradient at more cost,
+            where examples do not act on each other in the network.
+        losses: float32 (copies, batch).
+        temperature: of `softmax`.
+        on: bool; if not, it is the mean.
     """
+    if objective in {"mean", "max"}:
+        return ops.mean(losses)
+
+    def own() -> Tensor:
+        if objective == "softmax":
+            powers: Tensor = ops.exp((losses - ops.max(losses, axis=0, keepdims=True)) / temperature)
+            weights = ops.stop_gradient(powers / ops.sum(powers, axis=0, keepdims=True))
+            return ops.mean(ops.sum(weights * losses, axis=0))
+        if objective == "plain_max":
+            return ops.mean(ops.max(losses, axis=0))
+        return ops.max(losses)
+
+    return ops.cond(on, own, lambda: ops.mean(losses))
+
+
+@lru_cache(maxsize=8)
+def evaluation_function(network: Network, xla: bool = False) -> Callable[..., Any]:
+    """Return the compiled evaluation: (weights, moving, data, constants, index) to float32 (s, 3, batch).
+
+    Of each image its log loss in nats, the most probable class and that class's probability. `index` is int32
+    (s, batch) into the data. Where a logit is not finite, all classes count as equally likely.
+    """
+
+    def logits_of(weights: Tensor, moving: Tensor, images: Tensor) -> Tensor:
+        return network.logits(weights, moving, images, training=False)[0]
+
+    forward = backend.jitted(logits_of, xla)
 
     def run(weights: Tensor, moving: Tensor, data: Tensor, constants: Tensor, index: Tensor) -> Tensor:
         def chunk(state: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
             images = _normalised(ops.take(data["images"], positions, axis=0), constants)
             labels = ops.take(data["labels"], positions, axis=0)
-            logits, _ = network.logits(weights, moving, images, training=False)
+            logits = forward(weights, moving, images)
             finite = ops.all(ops.isfinite(logits), axis=1, keepdims=True)
             logits = ops.where(finite, logits, ops.zeros_like(logits))
             losses = cross_entropy(ops.one_hot(labels, network.classes, dtype="float32"), logits)
-            right = ops.cast(ops.argmax(logits, axis=1), "int32") == labels
-            return state, ops.stack([losses, ops.cast(right, "float32")])
+            likely = ops.cast(ops.argmax(logits, axis=1), "float32")
+            return state, ops.stack([losses, likely, ops.max(ops.softmax(logits), axis=1)])
 
         _, outputs = backend.scan(chunk, ops.zeros(()), index)
         return outputs

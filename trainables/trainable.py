@@ -120,11 +120,11 @@ class Trial(tune.Trainable):
             from trainables.replay import Replay, read_curves
 
             run = {key: getattr(job, key) for key in ("phase", "condition", "method", "k", "seed")}
-            return Replay(read_curves(Path(job.curves)), run, config.optimizer.learning_rate, config.method.cost)
-        from trainables import tensorflow_backend
+            return Replay(read_curves(Path(job.curves)), run, config.optimizer.learning_rate, config.cost)
+        from trainables.backend import backend
         from trainables.classifier import Classifier
 
-        tensorflow_backend.configure(threads=self._threads, deterministic=config.deterministic)
+        backend.configure(threads=self._threads, deterministic=config.deterministic)
         return Classifier(config, self._arrays, len(self._arrays["class_names"]))
 
     def _train(self, engine: Engine, rows: list[tuple[int, dict[str, float]]]) -> None:
@@ -170,7 +170,7 @@ class Trial(tune.Trainable):
     def _finish(self, engine: Engine) -> Final:
         if self._job.model:
             self._save_model(engine)
-        return self._tested(engine, records.COMPLETED, "", engine.epoch)
+        return self._tested(engine, records.COMPLETED, engine.warning, engine.epoch)
 
     def _tested(self, engine: Engine, outcome: str, reason: str, epoch: int) -> Final:
         if not self._job.test:

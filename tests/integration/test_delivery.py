@@ -431,6 +431,7 @@ def test_the_delivery_outlives_a_killed_driver_and_then_ends(study):
     assert study.points() == study.truth()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_nothing_is_lost_or_doubled_whatever_dies(tmp_path, server):
     """The server is away at first, answers with errors, is killed; so is the delivery, in the middle."""

@@ -21,6 +21,7 @@ from tests.conftest import study_document
 from trainables import records
 
 pytestmark = pytest.mark.timeout(240)
+KILLS = 2
 
 
 def assay(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -65,12 +66,13 @@ def test_a_replayed_study_from_the_command_line(tmp_path: Path, write_curves: Ca
     assert Path(facts["log"]).is_file()
 
 
+@pytest.mark.slow
 def test_a_killed_driver_is_resumed_to_the_same_study(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
     study, curves = write_study(tmp_path), write_curves(wait=0.01)
     folder, chance = tmp_path / "study", random.Random(5)
     driver = subprocess.Popen(command("run", study, "--replay", curves, "-o", folder), start_new_session=True)
     kills = 0
-    while kills < 2:
+    while kills < KILLS:
         wait_for_outcomes(folder, more_than=len(ended(folder)) if kills else 3)
         time.sleep(chance.uniform(0, 1))
         os.killpg(driver.pid, signal.SIGKILL)
@@ -100,6 +102,7 @@ def wait_for_outcomes(folder: Path, more_than: int) -> None:
     raise AssertionError("the study does not get on")
 
 
+@pytest.mark.slow
 def test_workers_that_die_fail_their_runs_only(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
     study = write_study(
         tmp_path,

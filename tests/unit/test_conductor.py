@@ -200,3 +200,25 @@ def test_optunas_file_holds_one_study_for_each_arm(
     for arm in plan.arms:
         states = {trial.state.name for trial in optuna.load_study(study_name=arm.name, storage=storage).trials}
         assert states <= ({"FAIL"} if arm.method == "mixup" else {"COMPLETE", "PRUNED"})
+
+
+def test_a_metric_of_which_less_is_better_decides_as_its_opposite_does(
+    tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    """Replayed losses are 1 minus the accuracy, so that both must choose, stop and pool alike."""
+    curves = write_curves()
+    found = {}
+    for metric in (records.VALIDATION_ACCURACY, records.VALIDATION_LOSS):
+        plan = make_plan(make_study(metric=metric))
+        carry_out(plan, tmp_path / f"{metric}.db", curves)
+        with Journal.open(tmp_path / f"{metric}.db", write=False) as journal:
+            stops = [(run, detail["rung"], detail["action"]) for run, detail in journal.decisions(records.RUNG)]
+            pools = [detail["points"] for _, detail in journal.decisions(records.POOL)]
+            judged = {name: outcome.metrics.get(records.SELECTION) for _, name, outcome, _ in journal.outcomes()}
+            found[metric] = stops, pools, judged
+    accuracy, loss = found.values()
+    assert accuracy[:2] == loss[:2]
+    assert len(accuracy[0]) > 0
+    assert {point["k"] for points in accuracy[1] for point in points} == {3}  # the best trial there is
+    for name, value in accuracy[2].items():
+        assert (value is None and loss[2][name] is None) or loss[2][name] == pytest.approx(1 - value)

@@ -66,7 +66,7 @@ def test_several_optimizers_make_one_dimension_each() -> None:
     space = nuisance_space({"optimizer": Choice(("sgd", "adamw")), "learning_rate": "auto"}, ["sgd", "adamw"])
     assert list(space) == ["optimizer", "sgd.learning_rate", "adamw.learning_rate"]
     with pytest.raises(InputError, match="needs a declared range"):
-        nuisance_space({"batch_size": "auto"}, ["sgd"])
+        nuisance_space({"train_fraction": "auto"}, ["sgd"])
 
 
 def test_trial_k_has_the_same_nuisance_point_in_every_arm(plan: Plan) -> None:

@@ -15,12 +15,13 @@ from trainables.config import RunConfig
 from trainables.data import SOURCES
 from trainables.errors import DivergedError, InputError, TrialError
 from trainables.methods import METHODS
-from trainables.models import MODELS, Architecture
 from trainables.network import Network
+from trainables.optimizers import OPTIMIZERS
 from trainables.step import epoch_function
 
 tensorflow_backend.configure(threads=1, deterministic=True)
 TIMES = {records.SECONDS, records.IMAGES_PER_SECOND}
+DROPOUT = "tests.unit.test_trainables_classifier:dropout_network"
 
 
 def dropout_network(image_shape: tuple[int, int, int], classes: int) -> Any:
@@ -31,19 +32,13 @@ def dropout_network(image_shape: tuple[int, int, int], classes: int) -> Any:
     return keras.Sequential([keras.Input(image_shape), *steps, layers.Dense(classes)])
 
 
-@pytest.fixture(autouse=True)
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = Architecture("for tests", smallest=1, network=dropout_network)
-    monkeypatch.setitem(MODELS._entries, "dropout_for_tests", network)
-
-
 @pytest.fixture(scope="module")
 def digits() -> dict[str, np.ndarray]:
     return SOURCES.get("digits")().load().arrays()
 
 
 def start(digits: dict[str, np.ndarray], method: str = "baseline", **changes: Any) -> Classifier:
-    plain = {"data": "digits", "model": "dropout_for_tests", "augmentation": "crop", "method": method}
+    plain = {"data": "digits", "model": DROPOUT, "augmentation": "crop", "method": method}
     plain |= {"epochs": 4, "batch_size": 32, "train_fraction": 0.2, "learning_rate": 0.05, "seed": 3}
     if method == "sample_pairing":
         plain |= {"sample_pairing.start": 0.25, "sample_pairing.on_epochs": 1, "sample_pairing.off_epochs": 1}
@@ -75,8 +70,14 @@ def test_every_epoch_reports_every_metric(digits: dict[str, np.ndarray]) -> None
     assert run.epoch == 1
 
 
-@pytest.mark.parametrize("model", ["dropout_for_tests", "resnet8"])
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize(
+    ("method", "model"),
+    [
+        *((method, DROPOUT) for method in METHODS),
+        ("maxup", "resnet8"),
+        *(pytest.param(method, "resnet8", marks=pytest.mark.slow) for method in METHODS if method != "maxup"),
+    ],
+)
 def test_a_resumed_run_equals_the_uninterrupted_one(
     digits: dict[str, np.ndarray], tmp_path: Path, method: str, model: str
 ) -> None:
@@ -93,8 +94,8 @@ def test_a_resumed_run_equals_the_uninterrupted_one(
     assert measured(start(digits, method, model=model), 4) == first + rest
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_both_optimizers_resume(digits: dict[str, np.ndarray], tmp_path: Path, optimizer: str) -> None:
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+def test_every_optimizer_resumes(digits: dict[str, np.ndarray], tmp_path: Path, optimizer: str) -> None:
     whole = start(digits, optimizer=optimizer, learning_rate=0.003)
     measured(whole, 1)
     saved(whole, tmp_path / "half")
@@ -133,7 +134,7 @@ def test_runs_that_differ_in_numbers_share_one_trace(
     logits = Network.logits
     monkeypatch.setattr(Network, "logits", lambda *args, **kwargs: traces.append(1) or logits(*args, **kwargs))
     misses = epoch_function.cache_info().misses
-    numbers = {"learning_rate": 0.01, "weight_decay": 0.01, "nesterov": True, "label_smoothing": 0.1, "seed": 8}
+    numbers = {"learning_rate": 0.01, "weight_decay": 0.01, "momentum": 0.5, "label_smoothing": 0.1, "seed": 8}
     for method, fields in {
         "baseline": {"batch_size": 16},
         "maxup_mean": {"maxup_mean.m": 3},
@@ -181,9 +182,9 @@ def test_an_incomplete_batch_is_dropped_and_a_large_batch_is_all_images(digits: 
     run = start(digits, batch_size=50)
     n = len(run._train)
     assert n % 50 > 0
-    assert run._batches(0)["index"].shape == (n // 50, 1, 50)
+    assert run._batches(0)["index"].shape == (n // 50, 1, 1, 50)
     whole = start(digits, batch_size=100_000)._batches(0)["index"]
-    assert whole.shape == (1, 1, n)
+    assert whole.shape == (1, 1, 1, n)
     assert sorted(whole.ravel()) == sorted(run._train)
 
 
@@ -212,10 +213,9 @@ def test_the_test_set_is_read_image_by_image(digits: dict[str, np.ndarray]) -> N
     n = len(digits["test_labels"])
     assert (result.correct.shape, result.correct.dtype) == ((n,), np.bool_)
     assert (result.loss.shape, result.loss.dtype) == ((n,), np.float32)
-    assert result.metrics == {
-        records.TEST_ACCURACY: pytest.approx(result.correct.mean()),
-        records.TEST_LOSS: pytest.approx(result.loss.mean()),
-    }
+    assert set(result.metrics) == set(records.TEST_METRICS)
+    assert result.metrics[records.TEST_ACCURACY] == pytest.approx(result.correct.mean())
+    assert result.metrics[records.TEST_LOSS] == pytest.approx(result.loss.mean())
     assert result.loss[result.correct].max() <= np.log(10) + 1e-3
 
 
@@ -277,3 +277,57 @@ def test_images_too_small_for_the_model_are_refused(digits: dict[str, np.ndarray
     small = {name: array[:, :6] if "images" in name else array for name, array in digits.items()}
     with pytest.raises(InputError, match=r"`resnet8` needs images of at least 8 x 8 pixels"):
         start(small, model="resnet8")
+
+
+def test_steps_that_make_whole_passes_are_the_same_run_as_epochs(digits: dict[str, np.ndarray], tmp_path: Path) -> None:
+    passes = start(digits, "mixup", epochs=4)
+    each = passes._steps
+    steps = start(digits, "mixup", epochs=4, steps=4 * each)
+    assert measured(steps, 4) == measured(passes, 4)
+    assert same(saved(steps, tmp_path / "a"), saved(passes, tmp_path / "b"))
+
+
+def test_steps_cut_passes_into_even_parts_and_leave_the_draws_alone(digits: dict[str, np.ndarray]) -> None:
+    passes, steps = start(digits, "mixup", epochs=8), start(digits, "mixup", epochs=5, steps=33)
+    whole, parts = ([run._batches(epoch) for epoch in range(run.config.epochs)] for run in (passes, steps))
+    assert [len(batch["learning_rate"]) for batch in parts] == [6, 7, 6, 7, 7]
+    for name in ("index", "augmentation", "method"):
+        one, other = (nested([batch[name] for batch in batches]) for batches in (whole, parts))
+        assert one.keys() == other.keys()
+        for key in one:
+            n = min(33, len(one[key]))
+            assert np.array_equal(other[key][:n], one[key][:n])
+    assert steps._plain_epochs() == 0
+    steps.epoch = 5
+    assert steps._plain_epochs() == pytest.approx(33 / steps._steps)
+
+
+def nested(parts: list[Any]) -> dict[str, np.ndarray]:
+    """Return what is in nests of arrays, joined, by name."""
+    if not isinstance(parts[0], dict):
+        return {"": np.concatenate(parts)}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def test_decay_touches_all_weights_only_if_asked(digits: dict[str, np.ndarray]) -> None:
+    spared, all_of_them = (start(digits, decay_all=on)._constants["decayed"] for on in (False, True))
+    assert 0 < spared.sum() < all_of_them.sum() == len(all_of_them)
+
+
+def test_a_loss_far_above_chance_is_flagged(digits: dict[str, np.ndarray]) -> None:
+    run = start(digits)
+    run._look_at(2 * np.log(10) - 0.1)
+    assert run.warning == ""
+    run._look_at(2 * np.log(10) + 0.1)
+    assert "far above that of guessing (2.3)" in run.warning
+    run._look_at(1.0)
+    assert run.warning == ""
+
+
+@pytest.mark.parametrize("changes", [{"precision": "mixed"}, {"compile": "xla"}])
+def test_options_of_speed_train_to_nearly_the_same_figures(digits: dict[str, np.ndarray], changes: dict) -> None:
+    fields = {"model": "tests.networks:convolutional", "epochs": 4, "train_fraction": 0.5}
+    plain = measured(start(digits, "maxup", **fields), 2)[-1]
+    other = measured(start(digits, "maxup", **fields, **changes), 2)[-1]
+    assert other != plain
+    assert other[records.TRAIN_LOSS] == pytest.approx(plain[records.TRAIN_LOSS], rel=0.15)

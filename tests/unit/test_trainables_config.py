@@ -8,10 +8,11 @@ from pydantic import ValidationError
 from trainables.config import RunConfig
 from trainables.errors import InputError
 from trainables.methods import METHODS
+from trainables.optimizers import OPTIMIZERS
 
 
 @pytest.mark.parametrize("method", list(METHODS))
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
 def test_plain_names_and_json_round_trip(method: str, optimizer: str) -> None:
     config = RunConfig.from_plain(
         {"data": "digits", "method": method, "optimizer": optimizer, "learning_rate": 0.02, "seed": 3}
@@ -35,6 +36,13 @@ def test_fields_of_other_choices_are_left_out() -> None:
     assert not {"maxup.m", "momentum", "nesterov"} & set(parameters)
 
 
+def test_milestones_move_with_the_length_and_belong_to_one_schedule() -> None:
+    plain = {"data": "digits", "epochs": 165, "milestones": [82.5, 123.75], "milestones_of": 165}
+    assert RunConfig.from_plain(plain).milestone_fractions == (0.5, 0.75)
+    assert RunConfig.from_plain({**plain, "epochs": 10}).milestone_fractions == (0.5, 0.75)
+    assert RunConfig.from_plain({**plain, "schedule": "cosine"}).milestone_fractions == ()
+
+
 def test_a_misspelt_field_of_another_method_is_refused() -> None:
     with pytest.raises(InputError, match=r"unknown field of maxup `mm`"):
         RunConfig.from_plain({"data": "digits", "method": "mixup", "maxup.mm": 8})
@@ -47,8 +55,8 @@ def test_a_misspelt_field_of_another_method_is_refused() -> None:
         ({"method": ["mixup"]}, "the name of a method is expected, but got"),
         ({"model": "resnet21"}, "unknown model `resnet21`"),
         ({"augmentation": "flip"}, "unknown augmentation `flip`"),
-        ({"optimizer": "adam"}, "unknown optimizer `adam`"),
-        ({"data": {"path": "x.npz"}}, "`source` is missing; choose from: digits, npz"),
+        ({"optimizer": "adamm"}, "unknown optimizer `adamm`. Did you mean `adam`?"),
+        ({"data": {"path": "x.npz"}}, "`source` is missing; choose from: cifar10, cifar100, digits"),
         ({"method": "mixup", "mixup.alpha": 0.01}, "greater than or equal to 0.05"),
         ({"method": "mixup", "mixup.beta": 1}, "Extra inputs are not permitted"),
         ({"method": "maxup", "maxup.m": 0}, "greater than or equal to 1"),
@@ -57,7 +65,14 @@ def test_a_misspelt_field_of_another_method_is_refused() -> None:
             "`start` must be below `end`, but got start=0.9, end=0.5",
         ),
         ({"milestones": [0.5, 0.25]}, "`milestones` must increase, but got [0.5, 0.25]"),
-        ({"milestones": [1.5]}, "less than 1"),
+        ({"milestones": [80, 120]}, "for [80, 120] of 165 epochs set `milestones_of: 165`"),
+        ({"milestones": [0.0]}, "greater than 0"),
+        ({"schedule": "step"}, "'milestones', 'cosine' or 'constant'"),
+        ({"epochs": 100, "steps": 50}, "`steps` (50) are shared by `epochs` (100)"),
+        ({"optimizer": "adamw", "decay": "l2"}, "for `decay: l2` choose `adam`"),
+        ({"clip_norm": 0}, "greater than 0"),
+        ({"precision": "half"}, "'float32' or 'mixed'"),
+        ({"compile": "on"}, "'auto', 'xla' or 'off'"),
         ({"learning_rate": float("nan")}, "finite number"),
         ({"epochs": 0}, "greater than or equal to 1"),
         ({"epoch": 10}, "Extra inputs are not permitted"),

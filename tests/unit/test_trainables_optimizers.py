@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from pydantic import ValidationError
 
-from trainables.optimizers import OPTIMIZERS, AdamW, Optimizer, Sgd
+from trainables.optimizers import OPTIMIZERS, Adam, AdamW, Optimizer, RmsProp, Sgd
 
 RATE = 0.05
 
@@ -14,8 +15,8 @@ def ours(optimizer: Optimizer, weights: np.ndarray, gradients: np.ndarray, decay
     slots = [np.zeros_like(weights)] * optimizer.slots
     for step, gradient in enumerate(gradients, start=1):
         rates = {**optimizer.rates(), "learning_rate": RATE, "step": float(step)}
-        weights, slots = optimizer.update(weights, gradient, slots, decayed, rates)
-    return weights
+        weights, slots = optimizer.structure().update(weights, gradient, slots, decayed, rates)
+    return np.asarray(weights)
 
 
 def kerases(optimizer: keras.optimizers.Optimizer, weights: np.ndarray, gradients: np.ndarray) -> np.ndarray:
@@ -33,15 +34,35 @@ def problem() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return weights.astype("float32"), gradients.astype("float32"), np.ones(20, "float32")
 
 
+@pytest.mark.parametrize("clip", [None, 2.0])
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_sgd_without_decay_is_kerases(problem: tuple, momentum: float, nesterov: bool) -> None:
+def test_sgd_without_decay_is_kerases(problem: tuple, momentum: float, nesterov: bool, clip: float | None) -> None:
     weights, gradients, decayed = problem
-    optimizer = Sgd(momentum=momentum, nesterov=nesterov, weight_decay=0)
-    reference = keras.optimizers.SGD(RATE, momentum=momentum, nesterov=nesterov)
+    optimizer = Sgd(momentum=momentum, nesterov=nesterov, weight_decay=0, clip_norm=clip)
+    reference = keras.optimizers.SGD(RATE, momentum=momentum, nesterov=nesterov, global_clipnorm=clip)
     assert ours(optimizer, weights, gradients, decayed) == pytest.approx(
         kerases(reference, weights, gradients), rel=1e-5, abs=1e-6
     )
+
+
+def test_a_short_gradient_is_not_clipped_and_zero_is_fine(problem: tuple) -> None:
+    weights, gradients, decayed = problem
+    loose, plain = Sgd(clip_norm=100.0), Sgd()
+    assert np.array_equal(
+        ours(loose, weights, gradients, decayed), ours(plain, weights, gradients, decayed)
+    )  # a factor of exactly 1
+    zero = ours(Sgd(clip_norm=1.0, weight_decay=0), weights, np.zeros((1, 20), "float32"), decayed)
+    assert np.array_equal(zero, weights)
+
+
+def test_clipping_does_not_scale_the_decay(problem: tuple) -> None:
+    weights, gradients, decayed = problem
+    gradient = gradients[:1]
+    scale = 0.5 / np.linalg.norm(gradient)
+    expected = weights - RATE * (scale * gradient[0] + 0.01 * weights)
+    optimizer = Sgd(momentum=0, weight_decay=0.01, clip_norm=0.5)
+    assert ours(optimizer, weights, gradient, decayed) == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 def test_sgd_decays_as_part_of_the_gradient(problem: tuple) -> None:
@@ -55,20 +76,58 @@ def test_sgd_decays_as_part_of_the_gradient(problem: tuple) -> None:
     assert ours(optimizer, weights, gradients, decayed) == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
+def test_sgd_decays_beside_the_gradient(problem: tuple) -> None:
+    weights, gradients, decayed = problem
+    expected, velocity = weights.astype(float), np.zeros(20)
+    for gradient in gradients:
+        velocity = 0.9 * velocity + gradient
+        expected = expected - RATE * velocity - RATE * 0.01 * expected
+    optimizer = Sgd(momentum=0.9, weight_decay=0.01, decay="decoupled")
+    assert ours(optimizer, weights, gradients, decayed) == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_adamw_is_kerases(problem: tuple, decay: float) -> None:
     weights, gradients, decayed = problem
     reference = keras.optimizers.AdamW(RATE, weight_decay=decay, epsilon=1e-8)
-    assert ours(AdamW(weight_decay=decay), weights, gradients, decayed) == pytest.approx(
+    expected = kerases(reference, weights, gradients)
+    for optimizer in (AdamW(weight_decay=decay), Adam(weight_decay=decay, decay="decoupled")):
+        assert ours(optimizer, weights, gradients, decayed) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+def test_adam_is_kerases_and_decays_as_part_of_the_gradient(problem: tuple) -> None:
+    weights, gradients, decayed = problem
+    reference = keras.optimizers.Adam(RATE, epsilon=1e-8)
+    assert ours(Adam(), weights, gradients, decayed) == pytest.approx(
+        kerases(reference, weights, gradients), rel=1e-4, abs=1e-6
+    )
+    first, second = np.zeros(20), np.zeros(20)
+    expected = weights.astype(float)
+    for step, gradient in enumerate(gradients, start=1):
+        total = gradient + 0.1 * expected
+        first, second = 0.9 * first + 0.1 * total, 0.999 * second + 0.001 * total**2
+        expected = expected - RATE * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
+    assert ours(Adam(weight_decay=0.1), weights, gradients, decayed) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_rmsprop_is_kerases(problem: tuple, momentum: float) -> None:
+    weights, gradients, decayed = problem
+    reference = keras.optimizers.RMSprop(RATE, rho=0.8, momentum=momentum)
+    assert ours(RmsProp(rho=0.8, momentum=momentum), weights, gradients, decayed) == pytest.approx(
         kerases(reference, weights, gradients), rel=1e-4, abs=1e-6
     )
 
 
-def test_adamw_decays_only_what_decays(problem: tuple) -> None:
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+def test_decay_spares_what_is_not_decayed(problem: tuple, name: str) -> None:
     weights, gradients, _ = problem
-    plain = ours(AdamW(weight_decay=0), weights, gradients, np.ones(20, "float32"))
-    spared = ours(AdamW(weight_decay=0.1), weights, gradients, np.zeros(20, "float32"))
+    kind = OPTIMIZERS.get(name)
+    plain = ours(kind(weight_decay=0), weights, gradients, np.ones(20, "float32"))
+    spared = ours(kind(weight_decay=0.1), weights, gradients, np.zeros(20, "float32"))
+    decayed = ours(kind(weight_decay=0.1), weights, gradients, np.ones(20, "float32"))
     assert np.array_equal(plain, spared)
+    assert not np.allclose(plain, decayed)
 
 
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
@@ -76,3 +135,19 @@ def test_an_optimizer_is_complete(name: str) -> None:
     kind = OPTIMIZERS.get(name)
     assert kind.summary
     assert "learning_rate" not in kind.model_validate({"name": name}).rates()
+
+
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+def test_numbers_are_not_compiled_in(name: str) -> None:
+    kind = OPTIMIZERS.get(name)
+    one, other = kind(learning_rate=0.3, weight_decay=0.2, clip_norm=3.0), kind(clip_norm=5.0)
+    assert one.structure() == other.structure()
+    assert hash(one.structure()) == hash(other.structure())
+    assert one.structure() != kind().structure()
+    assert Sgd(nesterov=True).structure() != Sgd().structure()
+    assert Adam(decay="decoupled").structure() != Adam().structure()
+
+
+def test_adamw_refuses_l2() -> None:
+    with pytest.raises(ValidationError, match="for `decay: l2` choose `adam`"):
+        AdamW.model_validate({"decay": "l2"})

@@ -1,36 +1,58 @@
 """What changes with the epoch."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from trainables.errors import InputError
 from trainables.methods import METHODS, Cycle, Method
-from trainables.schedules import learning_rates, selection_epochs
+from trainables.schedules import Schedule, fractions, learning_rates, part, selection_epochs
 
 
 def pairing(**fields: float) -> Method:
     return METHODS.get("sample_pairing").model_validate({"name": "sample_pairing", **fields})
 
 
-def rates(epochs: int, steps: int, milestones: list[float]) -> list[float]:
-    return [
-        float(rate)
-        for epoch in range(epochs)
-        for rate in learning_rates(1.0, milestones, 0.1, epoch=epoch, epochs=epochs, steps=steps)
-    ]
+def rates(total: int, **fields: Any) -> list[float]:
+    return learning_rates(1.0, **fields, first=0, last=total, total=total).tolist()
 
 
 def test_the_rate_falls_at_each_milestone() -> None:
-    assert rates(4, 2, [0.5, 0.75]) == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01])
+    assert rates(8, milestones=[0.5, 0.75]) == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01])
+    assert rates(8, milestones=[0.25, 0.9], factor=0.5) == pytest.approx([1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.25])
 
 
-def test_a_milestone_may_lie_inside_an_epoch() -> None:
-    assert rates(2, 4, [0.25, 0.9]) == pytest.approx([1, 1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.01])
+def test_no_milestones_and_a_constant_rate_are_the_same() -> None:
+    assert rates(4) == rates(4, schedule="constant", milestones=[0.5]) == [1, 1, 1, 1]
+    assert learning_rates(0.1, first=0, last=3, total=3).dtype == np.float32
 
 
-def test_no_milestones() -> None:
-    assert rates(2, 2, []) == [1, 1, 1, 1]
-    assert learning_rates(0.1, [], 0.1, epoch=0, epochs=1, steps=3).dtype == np.float32
+def test_a_cosine_falls_from_the_full_rate_to_near_zero() -> None:
+    assert rates(4, schedule="cosine") == pytest.approx([1, 0.5 + 0.5**1.5, 0.5, 0.5 - 0.5**1.5])
+
+
+def test_warm_up_rises_in_equal_steps_and_leaves_milestones_where_they_are() -> None:
+    assert rates(8, milestones=[0.75], warm_up=0.5) == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 0.1, 0.1])
+    assert rates(6, schedule="cosine", warm_up=1 / 3) == pytest.approx([0.5, 1, *rates(4, schedule="cosine")])
+
+
+@pytest.mark.parametrize("schedule", ["milestones", "cosine", "constant"])
+def test_the_rates_of_a_part_are_a_part_of_the_rates(schedule: Schedule) -> None:
+    fields: dict[str, Any] = {"schedule": schedule, "milestones": [0.3, 0.8], "warm_up": 0.2, "total": 17}
+    whole = learning_rates(0.4, first=0, last=17, **fields)
+    assert np.array_equal(learning_rates(0.4, first=5, last=11, **fields), whole[5:11])
+
+
+def test_milestones_in_any_unit_move_with_the_length() -> None:
+    assert fractions([80, 120], 160) == [0.5, 0.75]
+    assert fractions([32_000, 48_000], 64_000) == [0.5, 0.75]
+
+
+def test_epochs_share_steps_evenly() -> None:
+    parts = [part(epoch, 4, 10) for epoch in range(4)]
+    assert parts == [(0, 2), (2, 5), (5, 7), (7, 10)]
+    assert [part(epoch, 3, 12) for epoch in range(3)] == [(0, 4), (4, 8), (8, 12)]
 
 
 @pytest.mark.parametrize(("epochs", "expected"), [(1, 3), (60, 3), (61, 4), (100, 5), (140, 7), (200, 10)])

@@ -1,6 +1,19 @@
-"""Base augmentations: one module per kind, one registration per policy."""
+"""Base augmentations: one module per kind, one registration per augmentation."""
 
-from trainables.augmentation import crop
+from trainables.augmentation import affine, colour, crop, cutout, one_of, photometric
 from trainables.augmentation.base import AUGMENTATIONS, Augmentation
+from trainables.augmentation.policy import Policy, make_policy, policy_apply
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "crop"]
+__all__ = [
+    "AUGMENTATIONS",
+    "Augmentation",
+    "Policy",
+    "affine",
+    "colour",
+    "crop",
+    "cutout",
+    "make_policy",
+    "one_of",
+    "photometric",
+    "policy_apply",
+]

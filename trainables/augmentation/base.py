@@ -1,34 +1,43 @@
-"""What a base augmentation is: small draws on the host, pixels on the device."""
+"""What a base augmentation is: settings, small draws on the host, pixels on the device."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from trainables.fields import Frozen
 from trainables.registry import Registry
 
 if TYPE_CHECKING:
-    from typing import Any
-
     import numpy as np
 
     Tensor = Any
     Draws = dict[str, np.ndarray]
 
-AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
+AUGMENTATIONS: Registry[type[Augmentation]] = Registry("augmentation")
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """A policy that every method shares. This one leaves images alone; subclasses do something.
+class Augmentation(Frozen):
+    """A way to change images that every method shares. Subclasses add their name and settings.
 
-    Args:
-        summary: what it does, in a few words.
-        mirrors: whether it may mirror images, which not every data set allows.
+    `draw` makes small random arrays on the host, for a whole epoch; `apply` is a pure function of tensors that
+    runs on the device. It is static, so it cannot look at the settings: what depends on them travels in the
+    draws. That is why runs that differ in settings share one compiled step.
     """
 
-    summary: str
-    mirrors: bool = False
+    summary: ClassVar[str] = ""
+    still: ClassVar[Mapping[str, Any]] = {}
+    """The settings with which images stay as they are."""
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether it may mirror images, which not every data set allows."""
+        return False
+
+    @property
+    def varies(self) -> bool:
+        """Whether it changes anything at all."""
+        return any(getattr(self, name) != value for name, value in self.still.items())
 
     def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> Draws:
         """Draw what `n` images need.
@@ -39,15 +48,16 @@ class Augmentation:
             image_shape: (height, width, channels).
 
         Returns:
-            small arrays of first dimension n.
+            small float32 or int32 arrays of first dimension n, the same names and shapes for all settings.
         """
         return {}
 
-    def apply(self, images: Tensor, draws: dict[str, Tensor]) -> Tensor:
-        """Return the augmented images: a pure function of tensors that runs on the device.
+    @staticmethod
+    def apply(images: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        """Return the augmented images.
 
         Args:
-            images: uint8, (batch, height, width, channels).
+            images: uint8, or float32 in [0, 255], (batch, height, width, channels).
             draws: what `draw` returned, sliced to these images.
 
         Returns:
@@ -56,4 +66,9 @@ class Augmentation:
         return images
 
 
-AUGMENTATIONS.register("none")(Augmentation("images as they are"))
+@AUGMENTATIONS.register("none")
+class Unchanged(Augmentation):
+    """No augmentation."""
+
+    summary: ClassVar[str] = "images as they are"
+    name: Literal["none"] = "none"

@@ -2,55 +2,90 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from trainables.augmentation.base import AUGMENTATIONS, Augmentation
 
 if TYPE_CHECKING:
     from trainables.augmentation.base import Draws, Tensor
 
+EIGHTH = "eighth"
+Padding = Annotated[
+    Annotated[int, Field(ge=0, le=1024)] | Literal["eighth"],
+    Field(description="pixels on each side, or an eighth of the image (4 at 32)"),
+]
+Share = Annotated[float, Field(ge=0, le=1)]
 
-def padding(size: int) -> int:
-    """Return by how many pixels an image of `size` pixels is padded on each side: an eighth (4 at 32)."""
-    return max(1, size // 8)
+
+def padding(size: int, setting: int | str = EIGHTH) -> int:
+    """Return by how many pixels an image of `size` pixels is padded on each side.
+
+    Args:
+        size: height or width.
+        setting: pixels, at most `size` of which count, or `eighth` (4 at 32, at least 1).
+    """
+    return min(setting, size) if isinstance(setting, int) else max(1, size // 8)
 
 
-@dataclass(frozen=True)
+@AUGMENTATIONS.register("crop")
 class Crop(Augmentation):
-    """Pad with black, crop to the old size at random, and mirror half of the images if `mirrors`."""
+    """Pad with black and crop to the old size at random."""
+
+    summary: ClassVar[str] = "shifts by up to an eighth of the image, black borders"
+    still: ClassVar = {"padding": 0}
+    name: Literal["crop"] = "crop"
+    padding: Padding = "eighth"
 
     def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> Draws:
-        """Draw by how many pixels each image moves, and whether it is mirrored (see `Augmentation.draw`)."""
-        height, width, _ = image_shape
-        draws = {
-            "down": rng.integers(-padding(height), padding(height), n, dtype="int32", endpoint=True),
-            "right": rng.integers(-padding(width), padding(width), n, dtype="int32", endpoint=True),
+        """Draw by how many pixels each image moves (see `Augmentation.draw`)."""
+        down, right = (padding(size, self.padding) for size in image_shape[:2])
+        return {
+            "down": rng.integers(-down, down, n, dtype="int32", endpoint=True),
+            "right": rng.integers(-right, right, n, dtype="int32", endpoint=True),
         }
-        if self.mirrors:
-            draws["mirror"] = rng.integers(0, 2, n, dtype="int32")
-        return draws
 
-    def apply(self, images: Tensor, draws: dict[str, Tensor]) -> Tensor:
+    @staticmethod
+    def apply(images: Tensor, draws: dict[str, Tensor]) -> Tensor:
         """Gather every pixel from where it was (see `Augmentation.apply`)."""
         from keras import ops
 
         height, width, channels = images.shape[1:]
         down, right = (draws[name][:, None, None] for name in ("down", "right"))
         across: Tensor = np.arange(width, dtype="int32")
-        if self.mirrors:
+        if "mirror" in draws:
             across = ops.where(draws["mirror"][:, None, None] == 1, width - 1 - across, across)
         rows = down + np.arange(height, dtype="int32")[:, None]
         columns = right + across
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
         shape: Tensor = ops.shape(images)
         first: Tensor = ops.reshape(ops.arange(shape[0], dtype="int32"), (-1, 1, 1))
-        source = ops.where(inside, (first * height + rows) * width + columns, 0)
-        pixels = ops.take(ops.reshape(images, (-1, channels)), source, axis=0)
-        return ops.where(inside[..., None], pixels, ops.zeros_like(pixels))
+        pixels: Tensor = ops.reshape(images, (-1, channels))
+        with_black = ops.concatenate([pixels, ops.zeros_like(pixels[:1])], axis=0)
+        source = ops.where(inside, (first * height + rows) * width + columns, shape[0] * (height * width))
+        return ops.take(with_black, source, axis=0)
 
 
-AUGMENTATIONS.register("crop")(Crop("shifts by up to an eighth of the image, black borders"))
-AUGMENTATIONS.register("crop_flip")(Crop("shifts by up to an eighth, and mirror images", mirrors=True))
+@AUGMENTATIONS.register("crop_flip")
+class CropFlip(Augmentation):
+    """Pad with black, crop to the old size at random, and mirror some of the images."""
+
+    summary: ClassVar[str] = "shifts by up to an eighth, and mirror images"
+    still: ClassVar = {"padding": 0, "flip": 0.0}
+    name: Literal["crop_flip"] = "crop_flip"
+    padding: Padding = "eighth"
+    flip: Annotated[Share, Field(description="share of images that are mirrored")] = 0.5
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether any image is mirrored."""
+        return self.flip > 0
+
+    def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> Draws:
+        """Draw the shifts that `crop` draws, and who is mirrored (see `Augmentation.draw`)."""
+        moves = Crop.model_validate({"padding": self.padding}).draw(rng, n, image_shape)
+        return {**moves, "mirror": (rng.random(n) < self.flip).astype("int32")}
+
+    apply = staticmethod(Crop.apply)

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 
 def split(
-    labels: np.ndarray, split_seed: int, validation_fraction: float, train_fraction: float
+    labels: np.ndarray,
+    split_seed: int,
+    validation_fraction: float,
+    train_fraction: float,
+    groups: np.ndarray | None = None,
+    validation: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split the development images by class.
 
@@ -23,6 +28,9 @@ def split(
         split_seed: decides which images; at least 0.
         validation_fraction: of each class, in (0, 1).
         train_fraction: of what each class has left, in (0, 1].
+        groups: int32 (n,), images of one group are never on both sides; then the fractions hold as nearly as
+            whole groups allow.
+        validation: bool (n,), the validation part that the data brings along, in place of a drawn one.
 
     Returns:
         indices of the training images and of the validation images, int64, ascending.
@@ -35,21 +43,76 @@ def split(
     from trainables.randomness import stream
 
     rng = stream(split_seed, "split")
-    train, validation = [], []
+    if validation is None and groups is not None:
+        validation = held_groups(labels, groups, validation_fraction, rng)
+    train, held = [], []
     for label in range(int(labels.max()) + 1):
         members = rng.permutation(np.flatnonzero(labels == label))
-        held = _round(len(members) * validation_fraction)
-        kept = _round((len(members) - held) * train_fraction)
-        if held == 0 or kept == 0:
-            part, name = ("validation", "validation_fraction") if held == 0 else ("training", "train_fraction")
+        if validation is None:
+            parts = np.split(members, [_round(len(members) * validation_fraction)])
+        else:
+            parts = [members[validation[members]], members[~validation[members]]]
+        kept = _round(len(parts[1]) * train_fraction)
+        if len(parts[0]) == 0 or kept == 0:
+            part, name = ("training", "train_fraction") if len(parts[0]) else ("validation", "validation_fraction")
             raise InputError(
                 f"class {label} has {len(members)} images and would have none for {part} with "
-                f"validation_fraction={validation_fraction} and train_fraction={train_fraction}: "
-                f"raise `{name}`, or add images of this class"
+                f"validation_fraction={validation_fraction} and train_fraction={train_fraction}"
+                f"{'' if groups is None else ' and whole groups'}: raise `{name}`, or add images of this class"
             )
-        validation.append(members[:held])
-        train.append(members[held : held + kept])
-    return np.sort(np.concatenate(train)), np.sort(np.concatenate(validation))
+        held.append(parts[0])
+        train.append(parts[1][:kept])
+    return np.sort(np.concatenate(train)), np.sort(np.concatenate(held))
+
+
+def held_groups(labels: np.ndarray, groups: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Return bool (n,): whole groups that make up about a fraction of every class.
+
+    In random order, a group is taken if that brings the classes nearer to their shares, small classes counting
+    like large ones; then, for a class of which nothing was taken, the first group that leaves some of every class.
+
+    Args:
+        labels: int32 (n,), classes from 0.
+        groups: int32 (n,).
+        fraction: of each class.
+        rng: where the order comes from.
+    """
+    import numpy as np
+
+    _, group = np.unique(groups, return_inverse=True)
+    counts = np.zeros((int(group.max()) + 1, int(labels.max()) + 1), dtype="int64")
+    np.add.at(counts, (group, labels), 1)
+    total = counts.sum(axis=0)
+    shares = counts / np.maximum(total, 1)
+    missing = np.where(total > 0, fraction, 0.0)
+    taken = np.zeros(len(counts), dtype=bool)
+    order = rng.permutation(len(counts))
+    for number in order:
+        left = missing - shares[number]
+        if np.abs(left).sum() < np.abs(missing).sum():
+            taken[number], missing = True, left
+    for label in np.flatnonzero(total > 0):
+        if not counts[taken, label].any():
+            for number in order:
+                rest = total - counts[taken].sum(axis=0) - counts[number]
+                if counts[number, label] and (rest[total > 0] > 0).all():
+                    taken[number] = True
+                    break
+    return taken[group]
+
+
+def drawn_test_part(labels: np.ndarray, fraction: float, groups: np.ndarray | None) -> np.ndarray:
+    """Return bool (n,): the images that are for the test where the data does not say so; always the same ones.
+
+    Raises:
+        InputError: a class would have no image on one side.
+    """
+    import numpy as np
+
+    _, test = split(labels, 0, fraction, 1.0, groups)
+    chosen = np.zeros(len(labels), dtype=bool)
+    chosen[test] = True
+    return chosen
 
 
 def _round(value: float) -> int:

@@ -1,6 +1,20 @@
 """Training methods: one module and one registration each."""
 
-from trainables.methods import baseline, maxup, mixup, sample_pairing
-from trainables.methods.base import METHODS, Cycle, Method
+from trainables.methods import baseline, cutmix, maxup, mixup, noise, sample_pairing
+from trainables.methods.base import Copies, Cycle, Method, Mixing, Objective
+from trainables.methods.registry import METHODS
 
-__all__ = ["METHODS", "Cycle", "Method", "baseline", "maxup", "mixup", "sample_pairing"]
+__all__ = [
+    "METHODS",
+    "Copies",
+    "Cycle",
+    "Method",
+    "Mixing",
+    "Objective",
+    "baseline",
+    "cutmix",
+    "maxup",
+    "mixup",
+    "noise",
+    "sample_pairing",
+]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from trainables.methods.base import METHODS, Method
+from trainables.methods.base import Method
+from trainables.methods.registry import METHODS
 
 
 @METHODS.register("baseline")

@@ -1,13 +1,78 @@
-"""What the mixing methods share: partners from the same batch, and a weighted sum with them."""
+"""What the mixing methods share: partners from the batch or the whole training set, and a weighted sum with them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
+from pydantic import Field
+
+from trainables.errors import InputError
+from trainables.methods.base import LEAST_ON, Mixing, off_from
 
 if TYPE_CHECKING:
     from trainables.methods.base import Tensor
+
+OffLast = Annotated[
+    float,
+    Field(ge=0, lt=1, description="off for this last part of the epochs; if above 0, for as long as a run is judged"),
+]
+
+
+class Partnered(Mixing):
+    """A mixing method with partners, which may be off at the end."""
+
+    partner: Annotated[
+        Literal["batch", "dataset"],
+        Field(description="partners are a permutation of the batch, or drawn from the whole training set"),
+    ] = "batch"
+
+    @property
+    def others(self) -> int:
+        """Partners of each image."""
+        return 1
+
+    @property
+    def guests(self) -> int:
+        """All partners, if they come from the whole training set."""
+        return self.others if self.partner == "dataset" else 0
+
+    def partners(self, rng: np.random.Generator, n: int, batch: int, active: bool) -> np.ndarray:
+        """Draw the partners of every example.
+
+        Args:
+            rng, n, batch, active: as in `Method.draw`.
+
+        Returns:
+            int32 (n, others), positions in the pool. From the batch: permutations of it, so that each example is
+            the first partner of one other. Where the method is off: the example itself.
+        """
+        if not active:
+            own = np.arange(n, dtype="int32") % batch
+            return np.repeat(own[:, np.newaxis], self.others, axis=1)
+        if self.partner == "dataset":
+            own = np.arange(n, dtype="int32")[:, np.newaxis] % batch
+            return own + batch * np.arange(1, self.others + 1, dtype="int32")
+        return np.stack([batch_partners(rng, n, batch) for _ in range(self.others)], axis=1)
+
+
+class Fading(Partnered):
+    """A mixing method that may be off for the last epochs."""
+
+    off_last: OffLast = 0.0
+
+    def active(self, epoch: int, epochs: int) -> bool:
+        """Return whether the last phase has not begun (see `Method.active`)."""
+        return epoch < off_from(self.off_last, epochs)
+
+    def check(self, epochs: int, augmented: bool) -> None:
+        """Refuse a method that is hardly ever on (see `Method.check`)."""
+        on = off_from(self.off_last, epochs)
+        if on < LEAST_ON * epochs:
+            raise InputError(
+                f"{type(self).model_fields['name'].default} with off_last={self.off_last:g} is on for {on} of {epochs} "
+                "epochs, and at least a quarter is needed to differ from the baseline; lower `off_last` or train longer"
+            )
 
 
 def batch_partners(rng: np.random.Generator, n: int, batch: int) -> np.ndarray:
@@ -24,18 +89,43 @@ def batch_partners(rng: np.random.Generator, n: int, batch: int) -> np.ndarray:
     return rng.random((n // batch, batch)).argsort(axis=1, kind="stable").reshape(n).astype("int32")
 
 
-def blend(images: Tensor, labels: Tensor, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Return weight x own + (1 - weight) x partner's, for images and, with weights of their own, for labels.
+def chosen(pool: Tensor, partner: Tensor) -> Tensor:
+    """Return the partners out of each copy's pool: (copies, batch, others, ...).
 
     Args:
-        images: float, (batch, height, width, channels).
-        labels: float, (batch, classes).
-        draws: `partner` int32 (batch,), positions in the batch; `weight` and `label_weight` float32 (batch,),
-            of the example itself; 1 leaves it as it is.
+        pool: (copies, pool, ...).
+        partner: int32 (copies, batch, others), positions in the pool.
     """
     from keras import ops
 
-    weight: Tensor = ops.reshape(draws["weight"], (-1, 1, 1, 1))
-    label_weight: Tensor = ops.reshape(draws["label_weight"], (-1, 1))
-    mixed = weight * images + (1 - weight) * ops.take(images, draws["partner"], axis=0)
-    return mixed, label_weight * labels + (1 - label_weight) * ops.take(labels, draws["partner"], axis=0)
+    shape: Tensor = ops.shape(pool)
+    first: Tensor = ops.arange(shape[0], dtype="int32") * shape[1]
+    return ops.take(ops.reshape(pool, (-1, *pool.shape[2:])), partner + first[:, None, None], axis=0)
+
+
+def blend(images: Tensor, labels: Tensor, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Return weighted sums of each image and its partners, and of the labels with weights of their own.
+
+    Args:
+        images: float32, (copies, pool, height, width, channels).
+        labels: float32, (copies, pool, classes).
+        draws: `partner` int32 (copies, batch, others), positions in the pool; `weight` and `label_weight` float32
+            (copies, batch, 1 + others), of the example itself and of its partners; 1, 0, ... leaves it as it is.
+    """
+    partner, weight, label_weight = draws["partner"], draws["weight"], draws["label_weight"]
+    return _sum(images, partner, weight), _sum(labels, partner, label_weight)
+
+
+def _sum(pool: Tensor, partner: Tensor, weight: Tensor) -> Tensor:
+    from keras import ops
+
+    rank = len(pool.shape) - 2
+    shape: Tensor = ops.shape(partner)
+    own = pool[:, : shape[1]]
+    first = weight[:, :, :1]
+    rest = weight[:, :, 1:]
+    for _ in range(rank - 1):
+        first = ops.expand_dims(first, -1)
+    for _ in range(rank):
+        rest = ops.expand_dims(rest, -1)
+    return first * own + ops.sum(rest * chosen(pool, partner), axis=2)

@@ -1,4 +1,4 @@
-"""mixup: train on random convex combinations of two examples and of their labels."""
+"""mixup: train on random convex combinations of examples and of their labels."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ import numpy as np
 from pydantic import Field
 
 from trainables.fields import Range
-from trainables.methods.base import METHODS, Method
-from trainables.methods.blend import batch_partners, blend
+from trainables.methods.blend import Fading, blend
+from trainables.methods.registry import METHODS
 
 if TYPE_CHECKING:
     from trainables.methods.base import Draws
 
 
 @METHODS.register("mixup")
-class Mixup(Method):
+class Mixup(Fading):
     """mixup (Zhang et al. 2018): x = lam x_i + (1 - lam) x_j, labels likewise, lam ~ Beta(alpha, alpha).
 
-    The partner is a permutation of the same batch, after base augmentation, as in the authors' code.
+    Partners are taken after base augmentation. By default they are a permutation of the same batch, as in the
+    authors' code; with `partner: dataset` each is drawn from the whole training set, with replacement, and has an
+    augmentation of its own. With more than two images the weights are Dirichlet(alpha, ..., alpha), of which
+    Beta(alpha, alpha) is the case of two.
     """
 
-    summary: ClassVar[str] = "convex combinations of two images and of their labels"
+    summary: ClassVar[str] = "convex combinations of images and of their labels"
     paper: ClassVar[str] = "arXiv 1710.09412"
     name: Literal["mixup"] = "mixup"
     alpha: Annotated[
@@ -33,18 +36,30 @@ class Mixup(Method):
     share: Annotated[Literal["example", "batch"], Field(description="one lambda per example, or one per batch")] = (
         "example"
     )
+    images: Annotated[int, Field(ge=2, le=4, description="images in each mixture")] = 2
+
+    @property
+    def others(self) -> int:
+        """All images of a mixture but the first."""
+        return self.images - 1
 
     def draw(self, rng: np.random.Generator, n: int, batch: int, active: bool) -> Draws:
-        """Draw lambda and the partner of every example (see `Method.draw`)."""
-        lam = rng.beta(self.alpha, self.alpha, n)
+        """Draw the weights and the partners of every example (see `Method.draw`)."""
+        weight = _weights(rng, self.alpha, self.images, n)
         if self.share == "batch":
-            lam = np.repeat(lam[::batch], batch)
-        partner = batch_partners(rng, n, batch)
-        weight = lam if active else np.ones(n)
-        return {
-            "partner": partner,
-            "weight": weight.astype("float32"),
-            "label_weight": weight.astype("float32"),
-        }
+            weight = np.repeat(weight[::batch], batch, axis=0)
+        partner = self.partners(rng, n, batch, active)
+        if not active:
+            weight = np.eye(1, self.images).repeat(n, axis=0)
+        weight = weight.astype("float32")
+        return {"partner": partner, "weight": weight, "label_weight": weight}
 
     apply = staticmethod(blend)
+
+
+def _weights(rng: np.random.Generator, alpha: float, images: int, n: int) -> np.ndarray:
+    """Return (n, images), each row with sum 1."""
+    if images == 2:
+        lam = rng.beta(alpha, alpha, n)
+        return np.stack([lam, 1 - lam], axis=1)
+    return rng.dirichlet([alpha] * images, n)

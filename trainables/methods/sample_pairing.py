@@ -9,52 +9,59 @@ from pydantic import Field, model_validator
 
 from trainables.errors import InputError
 from trainables.fields import Range
-from trainables.methods.base import METHODS, Cycle, Method
-from trainables.methods.blend import batch_partners, blend
+from trainables.methods.base import LEAST_ON, Cycle
+from trainables.methods.blend import Partnered, blend
+from trainables.methods.registry import METHODS
 from trainables.schedules import selection_epochs
 
 if TYPE_CHECKING:
     from trainables.methods.base import Draws
 
-LEAST_ON = 0.25
-"""Smallest fraction of the epochs with the method on."""
-
 
 @METHODS.register("sample_pairing")
-class SamplePairing(Method):
+class SamplePairing(Partnered):
     """SamplePairing (Inoue 2018): x = (x_a + x_b) / 2 after the augmentation of each, the label of a.
 
-    Off before `start` and from `end` on (fractions of the length); between them on for `on_epochs`, off for
-    `off_epochs`, and so on. The end comes earlier where it would leave fewer epochs without the method than a
-    run is judged on. `end` alone is searched: it leaves the ends of the off blocks, at which the runs of a
-    condition are compared, where they are.
+    Off before `start` and from `end` on; between them on for `on_epochs`, off for `off_epochs`, and so on. Each
+    length is a fraction of the training below 1 (`end`: up to 1), and else a whole number of epochs. The end comes
+    earlier where it would leave fewer epochs without the method than a run is judged on. `end` alone is searched:
+    it leaves the ends of the off blocks, at which the runs of a condition are compared, where they are.
     """
 
     summary: ClassVar[str] = "averages of two images with the label of the first, by an on/off schedule"
     paper: ClassVar[str] = "arXiv 1801.02929"
     name: Literal["sample_pairing"] = "sample_pairing"
-    start: Annotated[float, Field(ge=0, lt=1, description="off before, as a fraction of the length")] = 0.1
+    start: Annotated[float, Field(ge=0, description="off before: a fraction of the length, or epochs from 1 on")] = 0.1
     end: Annotated[
         float,
-        Field(gt=0, le=1, description="off from here on, as a fraction of the length"),
+        Field(gt=0, description="off from here on: a fraction of the length up to 1, or epochs"),
         Range(0.6, 0.9),
     ] = 0.9
-    on_epochs: Annotated[int, Field(ge=1, description="epochs on in each block")] = 8
-    off_epochs: Annotated[int, Field(ge=1, description="epochs off at the end of each block")] = 2
+    on_epochs: Annotated[float, Field(gt=0, description="on in each block: epochs, or a fraction below 1")] = 8
+    off_epochs: Annotated[
+        float, Field(gt=0, description="off at the end of each block: epochs, or a fraction below 1")
+    ] = 2
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.start >= self.end:
-            raise ValueError(f"`start` must be below `end`, but got start={self.start}, end={self.end}")
+        for name in ("start", "end", "on_epochs", "off_epochs"):
+            value = getattr(self, name)
+            if value > 1 and value != int(value):
+                raise ValueError(
+                    f"`{name}` is a fraction of the length, or a whole number of epochs above 1, but got {value:g}"
+                )
+        if (self.start < 1) == (self.end <= 1) and self.start >= self.end:
+            raise ValueError(f"`start` must be below `end`, but got start={self.start:g}, end={self.end:g}")
         return self
 
     def cycle(self, epochs: int) -> Cycle:
         """Return the on/off cycle (see `Method.cycle`)."""
-        start = round(self.start * epochs)
-        end = min(round(self.end * epochs), epochs - selection_epochs(epochs))
-        return Cycle(start, max(start, end), self.on_epochs + self.off_epochs, self.off_epochs)
+        start = round(self.start * epochs) if self.start < 1 else int(self.start)
+        end = round(self.end * epochs) if self.end <= 1 else int(self.end)
+        on, off = (_block(length, epochs) for length in (self.on_epochs, self.off_epochs))
+        return Cycle(start, max(start, min(end, epochs - selection_epochs(epochs))), on + off, off)
 
-    def check(self, epochs: int, augmentation: str) -> None:
+    def check(self, epochs: int, augmented: bool) -> None:
         """Refuse a schedule that is hardly ever on, or has fewer than two blocks (see `Method.check`)."""
         cycle = self.cycle(epochs)
         on = sum(map(cycle.on, range(epochs)))
@@ -73,10 +80,13 @@ class SamplePairing(Method):
 
     def draw(self, rng: np.random.Generator, n: int, batch: int, active: bool) -> Draws:
         """Draw the partner of every example (see `Method.draw`)."""
-        return {
-            "partner": batch_partners(rng, n, batch),
-            "weight": np.full(n, 0.5 if active else 1.0, dtype="float32"),
-            "label_weight": np.ones(n, dtype="float32"),
-        }
+        own = np.eye(1, 2, dtype="float32").repeat(n, axis=0)
+        weight = np.full((n, 2), 0.5, dtype="float32") if active else own
+        return {"partner": self.partners(rng, n, batch, active), "weight": weight, "label_weight": own}
 
     apply = staticmethod(blend)
+
+
+def _block(length: float, epochs: int) -> int:
+    """Return a block's length in epochs, at least 1."""
+    return int(length) if length >= 1 else max(1, round(length * epochs))

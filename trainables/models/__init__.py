@@ -1,6 +1,17 @@
 """Network architectures: one module per family, one registration per variant."""
 
-from trainables.models import resnet, vgg
-from trainables.models.base import MODELS, Architecture
+from trainables.models import applications, builder, classic, googlenet, resnet, resnet_large, vgg
+from trainables.models.base import MODELS, Architecture, Model
 
-__all__ = ["MODELS", "Architecture", "resnet", "vgg"]
+__all__ = [
+    "MODELS",
+    "Architecture",
+    "Model",
+    "applications",
+    "builder",
+    "classic",
+    "googlenet",
+    "resnet",
+    "resnet_large",
+    "vgg",
+]

@@ -1,15 +1,25 @@
-"""VGG for small images (Simonyan and Zisserman, arXiv 1409.1556), with batch norm and one dense layer."""
+"""VGG (Simonyan and Zisserman, arXiv 1409.1556): for small images, as published, and with ReLU before batch norm."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
-from trainables.models.base import MODELS, Architecture, Shape
+from trainables.models.base import MODELS, Architecture, Dropout, Width
+from trainables.models.blocks import (
+    average,
+    classify,
+    convolve,
+    convolve_relu,
+    dense_relu,
+    drop,
+    flatten,
+    normalise,
+    pool,
+    relu,
+    scaled,
+)
 
-if TYPE_CHECKING:
-    import keras
-
+Tensor = Any
 STAGES = {
     11: ((64,), (128,), (256, 256), (512, 512), (512, 512)),
     13: ((64, 64), (128, 128), (256, 256), (512, 512), (512, 512)),
@@ -19,29 +29,89 @@ STAGES = {
 """Widths of the 3x3 convolutions of each stage; a max pool ends each stage."""
 
 
-def build(depth: int, image_shape: Shape, classes: int) -> keras.Model:
-    """Return the network; pools round up, and are left out where the map is down to one pixel."""
-    import keras
-    from keras import layers
+class Vgg(Architecture):
+    """Five stages of 3x3 convolutions; pools round up, and are left out where the map is down to one pixel."""
 
-    image = keras.Input(image_shape, name="image")
-    x: Any = image
-    for stage, widths in enumerate(STAGES[depth], start=1):
-        for number, width in enumerate(widths, start=1):
-            name = f"stage{stage}_{number}"
-            x = layers.Conv2D(
-                width, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
-            )(x)
-            x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)
-            x = layers.ReLU(name=f"{name}_relu")(x)
-        if max(x.shape[1:3]) > 1:
-            x = layers.MaxPooling2D(2, padding="same", name=f"stage{stage}_pool")(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    logits = layers.Dense(classes, kernel_initializer="he_normal", name="logits")(x)
-    return keras.Model(image, logits, name=f"vgg{depth}")
+    paper: ClassVar[str] = "arXiv 1409.1556"
+    width: Width = 1.0
+    batch_norm: bool = True
+
+    @property
+    def depth(self) -> int:
+        """Layers with weights, with the three dense ones of the published network."""
+        return int(self.name.removeprefix("vgg").split("_", maxsplit=1)[0])
+
+    @property
+    def smallest(self) -> int:
+        """Smallest height and width in pixels."""
+        return 8
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the maps after the last pool."""
+        for stage, widths in enumerate(STAGES[self.depth], start=1):
+            for number, width in enumerate(widths, start=1):
+                x = self.convolution(x, scaled(width, self.width), f"stage{stage}_{number}")
+            if max(x.shape[1:3]) > 1:
+                x = pool(x, 2, 2, f"stage{stage}")
+        return x
+
+    def convolution(self, x: Tensor, width: int, name: str) -> Tensor:
+        """Return one convolution with what follows it."""
+        return convolve_relu(x, width, 3, name, norm=self.batch_norm)
+
+
+class SmallVgg(Vgg):
+    """For small images: batch norm, global average, one dense layer."""
+
+    @property
+    def summary(self) -> str:
+        """What it is, in a few words."""
+        return f"VGG-{self.depth} for small images: batch norm, one dense layer"
+
+    def logits(self, image: Tensor, classes: int) -> Tensor:
+        """Return the logits (see `Architecture.logits`)."""
+        return classify(average(self.features(image)), classes, self.dropout)
+
+
+class PublishedVgg(Vgg):
+    """As published: no batch norm, two dense layers of 4096 with dropout 0.5 after each."""
+
+    batch_norm: bool = False
+    dropout: Dropout = 0.5
+
+    @property
+    def summary(self) -> str:
+        """What it is, in a few words."""
+        return f"VGG-{self.depth} as published: no batch norm, dense 4096 twice, dropout 0.5"
+
+    def logits(self, image: Tensor, classes: int) -> Tensor:
+        """Return the logits (see `Architecture.logits`)."""
+        x = flatten(self.features(image))
+        x = drop(dense_relu(x, scaled(4096, self.width), "dense1"), self.dropout, "dropout1")
+        return classify(dense_relu(x, scaled(4096, self.width), "dense2"), classes, self.dropout)
+
+
+class ReluNormVgg(Vgg):
+    """VGG-13's convolutions, each with ReLU first and batch norm (without scale) after it; dense 512 and 256."""
+
+    @property
+    def summary(self) -> str:
+        """What it is, in a few words."""
+        return f"VGG-{self.depth} with batch norm after the ReLU, dense 512 and 256"
+
+    def convolution(self, x: Tensor, width: int, name: str) -> Tensor:
+        """Return one convolution, ReLU, and batch norm without scale."""
+        x = relu(convolve(x, width, 3, name, bias=True), name)
+        return normalise(x, name, scale=False) if self.batch_norm else x
+
+    def logits(self, image: Tensor, classes: int) -> Tensor:
+        """Return the logits (see `Architecture.logits`)."""
+        x = dense_relu(flatten(self.features(image)), scaled(512, self.width), "dense1")
+        x = dense_relu(drop(x, self.dropout, "dropout1"), scaled(256, self.width), "dense2")
+        return classify(x, classes, self.dropout)
 
 
 for _depth in STAGES:
-    MODELS.register(f"vgg{_depth}")(
-        Architecture(f"VGG-{_depth} for small images, with batch norm", smallest=8, network=partial(build, _depth))
-    )
+    MODELS.register(f"vgg{_depth}")(SmallVgg)
+    MODELS.register(f"vgg{_depth}_published")(PublishedVgg)
+MODELS.register("vgg13_relu_norm")(ReluNormVgg)

@@ -1,0 +1,35 @@
+"""Runs one benchmark: `uv run python -m tests.benchmarks NAME [OPTION ...]`.
+
+steps          a training step, beside `model.fit` on tf.data and a bare loop; options: names of networks
+methods        a step of each method, beside the usual ways; option: the name of a network
+augmentations  each policy, beside Keras's layers in sequence
+parallel       two single-threaded runs, beside one on both cores; options: names of networks
+
+Every table holds wall and CPU time; on a machine with other work the ratio of CPU times is the one to read.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+
+NAMES = ("steps", "methods", "augmentations", "parallel")
+
+
+def main(arguments: list[str]) -> int:
+    """Run what the first argument names; return the exit code."""
+    if not arguments or arguments[0] not in NAMES:
+        print(__doc__, file=sys.stderr)
+        return 2
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    warnings.filterwarnings("ignore")
+    if arguments != ["parallel"]:
+        importlib.import_module("trainables.backend")  # keeps TensorFlow quiet
+    importlib.import_module(f"tests.benchmarks.{arguments[0]}").main(arguments[1:])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,86 @@
+"""What the colour augmentations share: smoothed images, colour matrices, noise from small seeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from trainables.augmentation.base import Tensor
+
+LUMA = np.array([0.299, 0.587, 0.114], dtype="float32")
+"""What red, green and blue add to brightness (ITU-R BT.601)."""
+YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+"""From red, green and blue to brightness and two axes of colour (NTSC)."""
+SMOOTH_CENTRE, SMOOTH_SUM = 5, 13
+"""Pillow's smoothing kernel: ones around a five."""
+GOLDEN, FIRST, SECOND = (np.uint32(word).view("int32") for word in (0x9E3779B9, 0x7FEB352D, 0x846CA68B))
+
+
+def smooth(images: Tensor) -> Tensor:
+    """Return the images, float32, smoothed over 3 x 3 pixels; beyond the border it goes on."""
+    from keras import ops
+
+    tall: Tensor = ops.concatenate([images[:, :1], images, images[:, -1:]], axis=1)
+    sums = tall[:, :-2] + images + tall[:, 2:]
+    wide: Tensor = ops.concatenate([sums[:, :, :1], sums, sums[:, :, -1:]], axis=2)
+    box = wide[:, :, :-2] + sums + wide[:, :, 2:]
+    return (box + (SMOOTH_CENTRE - 1) * images) * (1 / SMOOTH_SUM)
+
+
+def saturating(factor: np.ndarray) -> np.ndarray:
+    """Return float64 (n, 3, 3), to be multiplied from the left, of factors (n,); 0 is grey, 1 changes nothing."""
+    to_grey = np.tile(LUMA.astype("float64"), (3, 1))
+    return to_grey + factor[:, None, None] * (np.eye(3) - to_grey)
+
+
+def hue_turning(part: np.ndarray) -> np.ndarray:
+    """Return float64 (n, 3, 3), to be multiplied from the left: colours turned by a part (n,) of the circle."""
+    angle = 2 * np.pi * part
+    turn = np.zeros((len(part), 3, 3))
+    turn[:, 0, 0] = 1
+    turn[:, 1, 1] = turn[:, 2, 2] = np.cos(angle)
+    turn[:, 1, 2], turn[:, 2, 1] = -np.sin(angle), np.sin(angle)
+    turned = np.linalg.inv(YIQ) @ turn @ YIQ
+    turned[part == 0] = np.eye(3)
+    return turned
+
+
+def noise(seeds: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
+    """Return standard normal noise, float32 (n, height, width, channels), that depends on each image's seed only.
+
+    Each pixel's number is mixed with the seed (a 32-bit finaliser: multiplications between shifts) into two
+    uniform numbers of 16 bits, and those into a normal one (Box and Muller).
+
+    Args:
+        seeds: int32 (n,).
+        image_shape: (height, width, channels).
+    """
+    from keras import ops
+
+    place = (np.arange(int(np.prod(image_shape)), dtype="int32") * GOLDEN).reshape(1, *image_shape)
+    key: Tensor = ops.reshape(seeds, (-1, 1, 1, 1))
+    word = _folded(key + place, 16) * FIRST
+    word = _folded(word, 15) * SECOND
+    word = _folded(word, 16)
+    low: Tensor = ops.cast(ops.bitwise_and(word, np.int32(0xFFFF)), "float32")
+    logarithm: Tensor = ops.log((low + 0.5) / 65536)
+    radius: Tensor = ops.sqrt(-2.0 * logarithm)
+    high: Tensor = ops.cast(_shifted(word, 16), "float32")
+    turn: Tensor = ops.cos(high * (2 * np.pi / 65536))
+    return radius * turn
+
+
+def _folded(word: Tensor, bits: int) -> Tensor:
+    """Return the word with its upper bits mixed into its lower ones."""
+    from keras import ops
+
+    return ops.bitwise_xor(word, _shifted(word, bits))
+
+
+def _shifted(word: Tensor, bits: int) -> Tensor:
+    """Shift int32 to the right and fill up with zeros."""
+    from keras import ops
+
+    return ops.bitwise_and(ops.right_shift(word, np.int32(bits)), np.int32((1 << (32 - bits)) - 1))

@@ -1,0 +1,135 @@
+"""Crop, mirrors, rotation; then brightness, contrast, colour, sharpness in random order, and noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from trainables.augmentation.base import AUGMENTATIONS, Augmentation
+from trainables.augmentation.colour import LUMA, noise, smooth
+from trainables.augmentation.crop import Share
+from trainables.augmentation.resampling import affine, resample, rotation, scaling
+from trainables.fields import Range
+
+if TYPE_CHECKING:
+    from trainables.augmentation.base import Draws, Tensor
+
+BRIGHTNESS, CONTRAST, COLOUR, SHARPNESS = range(4)
+CHANGES = 4
+
+Spread = Annotated[
+    float, Field(ge=0, le=1, description="factors from 1 - this to 1 + this; 1 changes nothing"), Range(0, 0.8)
+]
+
+
+@AUGMENTATIONS.register("photometric")
+class Photometric(Augmentation):
+    """A centre crop, mirrors and a rotation as one resampling, then four changes in random order, and noise.
+
+    A factor moves an image away from black (brightness), from its mean grey (contrast), from its grey version
+    (colour), or from its smoothed version (sharpness), as in Pillow's `ImageEnhance`. After each change values
+    are cut to 0..255, which is why the order counts. Noise comes before them all or after them all.
+    """
+
+    summary: ClassVar[str] = "centre crop, mirrors, rotation; brightness, contrast, colour, sharpness, noise"
+    still: ClassVar = {
+        "brightness": 0.0, "contrast": 0.0, "colour": 0.0, "sharpness": 0.0, "noise": 0.0,
+        "zoom": 1.0, "rotation": 0.0, "flip": 0.0, "vertical_flip": 0.0,
+    }  # fmt: skip
+    name: Literal["photometric"] = "photometric"
+    brightness: Spread = 0.5
+    contrast: Spread = 0.5
+    colour: Spread = 0.5
+    sharpness: Spread = 0.5
+    noise: Annotated[float, Field(ge=0, le=255, description="largest deviation, in grey values"), Range(0, 20)] = 5.0
+    noise_share: Annotated[Share, Field(description="share of images that get noise")] = 0.5
+    zoom: Annotated[float, Field(ge=1, le=10, description="the centre enlarged by 1 to this"), Range(1, 2)] = 1.5
+    rotation: Annotated[
+        float, Field(ge=0, le=180, description="largest angle in degrees, either way"), Range(0, 180)
+    ] = 180.0
+    flip: Annotated[Share, Field(description="share of images that are mirrored left to right")] = 0.5
+    vertical_flip: Annotated[Share, Field(description="share of images that are turned upside down")] = 0.5
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether any image is mirrored."""
+        return self.flip > 0 or self.vertical_flip > 0
+
+    def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> Draws:
+        """Draw each image's map, the order of its changes and how strong they are (see `Augmentation.draw`).
+
+        `change` int32 (n, 4) is which one comes when; `amount` float32 (n, 4) is its factor less 1; `noise`
+        float32 (n, 2) the deviation of the noise before and after them, `seed` int32 (n,) the noise's.
+        """
+        larger = rng.uniform(1, self.zoom, n)
+        mirrors = [np.where(rng.random(n) < share, -1.0, 1.0) for share in (self.vertical_flip, self.flip)]
+        matrix = rotation(self.rotation * rng.uniform(-1, 1, n)) @ scaling(*(mirror / larger for mirror in mirrors))
+        spreads = [self.brightness, self.contrast, self.colour, self.sharpness]
+        order = rng.random((n, CHANGES)).argsort(axis=1, kind="stable")
+        amount = np.take_along_axis(rng.uniform(-1, 1, (n, CHANGES)) * spreads, order, axis=1)
+        deviation = self.noise * rng.random(n) * (rng.random(n) < self.noise_share)
+        first = rng.random(n) < 0.5
+        return {
+            "affine": affine(matrix, np.zeros((n, 2))),
+            "change": order.astype("int32"),
+            "amount": amount.astype("float32"),
+            "noise": np.stack([deviation * first, deviation * ~first], axis=1).astype("float32"),
+            "seed": rng.integers(-(2**31), 2**31, n, dtype="int32"),
+        }
+
+    @staticmethod
+    def apply(images: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        """Resample, then change (see `Augmentation.apply`).
+
+        Each image is sharpened once, and what comes before and what after that in its own order is applied
+        before and after it for all: smoothing is the dear part.
+        """
+        from keras import ops
+
+        images = resample(images, draws["affine"])
+        change, amount, deviation = draws["change"], draws["amount"], draws["noise"][..., None, None, None]
+        sharpening: Tensor = ops.cast(change == SHARPNESS, "int32")
+        place: Tensor = ops.argmax(sharpening, axis=1)
+        grain = noise(draws["seed"], images.shape[1:])
+        images = ops.clip(images + deviation[:, 0] * grain, 0.0, 255.0)
+        for turn in range(CHANGES - 1):
+            images = _recoloured(images, change[:, turn], ops.where(turn < place, amount[:, turn], 0.0))
+        strength = ops.sum(ops.where(change == SHARPNESS, amount, 0.0), axis=1)
+        images = sharpened(images, strength)
+        for turn in range(1, CHANGES):
+            images = _recoloured(images, change[:, turn], ops.where(turn > place, amount[:, turn], 0.0))
+        return ops.clip(images + deviation[:, 1] * grain, 0.0, 255.0)
+
+
+def sharpened(images: Tensor, strength: Tensor) -> Tensor:
+    """Return the images moved away from their smoothed versions by a factor of 1 + strength, float32 (n,)."""
+    from keras import ops
+
+    amount: Tensor = ops.reshape(strength, (-1, 1, 1, 1))
+    return ops.clip((1 + amount) * images - amount * smooth(images), 0.0, 255.0)
+
+
+def _recoloured(images: Tensor, change: Tensor, amount: Tensor) -> Tensor:
+    """Return the images after one change of brightness, contrast or colour each, cut to 0..255.
+
+    Args:
+        images: float32 (n, height, width, channels).
+        change: int32 (n,), which change.
+        amount: float32 (n,), its factor less 1; 0 where there is none.
+    """
+    from keras import ops
+
+    height, width, channels = images.shape[1:]
+    amounts: list[Tensor] = [
+        ops.reshape(ops.where(change == kind, amount, 0.0), (-1, 1, 1)) for kind in (BRIGHTNESS, CONTRAST, COLOUR)
+    ]
+    brightness, contrast, colour = amounts
+    luma = LUMA if channels == 3 else np.ones(1, "float32")
+    pixels: Tensor = ops.reshape(images, (-1, height * width * channels))
+    mean_grey: Tensor = ops.matmul(pixels, np.tile(luma / (height * width), height * width)[:, None])
+    matrix = (1 + brightness + contrast + colour) * np.eye(channels, dtype="float32") - colour * luma[:, None]
+    moved: Tensor = ops.matmul(ops.reshape(images, (-1, height * width, channels)), matrix)
+    moved = moved - contrast * mean_grey[:, :, None]
+    return ops.reshape(ops.clip(moved, 0.0, 255.0), (-1, height, width, channels))

@@ -1,0 +1,155 @@
+"""What a run does with its images: augmentations in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, SerializeAsAny, ValidationError, model_serializer, model_validator
+
+from trainables.augmentation.base import AUGMENTATIONS, Augmentation
+from trainables.errors import InputError
+from trainables.fields import Frozen
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from trainables.augmentation.base import Draws, Tensor
+
+NONE = "none"
+JOINT = "+"
+
+
+def _step(value: Any) -> Any:
+    """Turn a name, or {name: ..., setting: value}, into a registered augmentation."""
+    if isinstance(value, Augmentation):
+        return value
+    settings = {"name": value} if isinstance(value, str) else value
+    if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
+        raise ValueError(f"an augmentation is a name or {{name: ..., setting: value}}, but got {value!r}")
+    try:
+        return AUGMENTATIONS.get(settings["name"]).model_validate(dict(settings))
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
+class Policy(Frozen):
+    """Augmentations in the order in which they are applied.
+
+    Written as a name (`crop_flip`), several names (`crop_flip+cutout`), one with settings
+    (`{name: affine_flip, rotation: 30}`), or a list of these.
+    """
+
+    steps: tuple[Annotated[SerializeAsAny[Augmentation], BeforeValidator(_step)], ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if isinstance(value, Policy) or (isinstance(value, Mapping) and set(value) <= {"steps"}):
+            return value
+        written = value if isinstance(value, list | tuple) else [value]
+        steps: list[Any] = []
+        for item in written:
+            steps += item.split(JOINT) if isinstance(item, str) else [item]
+        return {"steps": [step for step in steps if step not in (NONE, {"name": NONE})]}
+
+    @model_validator(mode="after")
+    def _once(self) -> Policy:
+        names = [_name(step) for step in self.steps]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"`{twice[0]}` stands twice; an augmentation may stand once")
+        return self
+
+    @model_serializer
+    def _written(self) -> list[dict[str, Any]] | str:
+        return [step.model_dump(mode="json") for step in self.steps] or NONE
+
+    @property
+    def name(self) -> str:
+        """The names joined by `+`, or `none`."""
+        return JOINT.join(_name(step) for step in self.steps) or NONE
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether it may mirror images."""
+        return any(step.mirrors for step in self.steps)
+
+    @property
+    def varies(self) -> bool:
+        """Whether two passes over an image can differ."""
+        return any(step.varies for step in self.steps)
+
+    def settings(self) -> dict[str, Any]:
+        """Return every setting by its plain name, `affine_flip.rotation`."""
+        return {
+            f"{_name(step)}.{key}": value
+            for step in self.steps
+            for key, value in step.model_dump(mode="json").items()
+            if key != "name"
+        }
+
+    def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
+        """Draw what `n` images need (see `Augmentation.draw`).
+
+        Each augmentation has a stream of its own, so another one behind it does not shift its draws. Names of
+        the first one's arrays are its own, those of the others begin with their place.
+
+        Args:
+            rng: the run's `augment` stream for this epoch and copy, unused so far.
+            n: images.
+            image_shape: (height, width, channels).
+        """
+        streams = [rng, *rng.spawn(max(0, len(self.steps) - 1))]
+        draws: Draws = {}
+        for place, (step, own) in enumerate(zip(self.steps, streams, strict=False)):
+            made = step.draw(own, n, image_shape)
+            draws |= {_prefix(place) + key: value for key, value in made.items()}
+        return draws
+
+
+def policy_apply(name: str) -> Callable[[Tensor, dict[str, Tensor]], Tensor]:
+    """Return what a policy of that name does on the device (see `Augmentation.apply`).
+
+    Args:
+        name: as `Policy.name` gives it.
+
+    Raises:
+        InputError: it names an augmentation that does not exist.
+    """
+    kinds = [AUGMENTATIONS.get(part) for part in name.split(JOINT)]
+
+    def apply(images: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        for place, kind in enumerate(kinds):
+            prefix = _prefix(place)
+            own = {key.removeprefix(prefix): value for key, value in draws.items() if _place(key) == place}
+            images = kind.apply(images, own)
+        return images
+
+    return apply
+
+
+def make_policy(value: Any) -> Policy:
+    """Return the policy that a study file writes so.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return Policy.model_validate(value)
+    except ValidationError as error:
+        details = "; ".join(str(detail["msg"]).removeprefix("Value error, ") for detail in error.errors())
+        raise InputError(f"augmentation: {details}") from None
+
+
+def _name(step: Augmentation) -> str:
+    return str(type(step).model_fields["name"].default)
+
+
+def _prefix(place: int) -> str:
+    return f"{place}." if place else ""
+
+
+def _place(key: str) -> int:
+    head, dot, _ = key.partition(".")
+    return int(head) if dot else 0

@@ -1,0 +1,128 @@
+"""What in a data set deserves a look before a study is run on it: counts, duplicates, imbalance, small parts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from trainables.data.base import Dataset
+    from trainables.data.selection import Selection
+
+IMBALANCE = 3.0
+"""From this ratio of the largest to the smallest class on, accuracy mostly tells of the large ones."""
+SMALL_VALIDATION, SMALL_CLASS = 500, 10
+"""Validation images, in all and per class, below which validation accuracy is coarse."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found.
+
+    Args:
+        facts: name and value of what is worth knowing.
+        classes: of each class its name and the numbers of development and test images.
+        warnings: what deserves a look.
+    """
+
+    facts: tuple[tuple[str, str], ...]
+    classes: tuple[tuple[str, int, int], ...]
+    warnings: tuple[str, ...]
+
+
+def inspect(data: Dataset, selections: Mapping[str, Selection]) -> Report:
+    """Look at a data set, and at what each condition of a study uses of it.
+
+    Args:
+        data: the data set.
+        selections: by condition.
+    """
+    import numpy as np
+
+    height, width, channels = data.images.shape[1:]
+    count = len(data.class_names)
+    numbers = [np.bincount(labels, minlength=count) for labels in (data.labels, data.test_labels)]
+    facts = [
+        ("images", f"{len(data.images)} for training and validation, {len(data.test_images)} for the test"),
+        ("shape", f"{height} x {width}, {'grey' if channels == 1 else 'colour'}"),
+        ("classes", str(count)),
+        ("fingerprint", data.fingerprint),
+    ]
+    if data.validation is not None:
+        facts.append(("validation", f"a part of its own: {int(data.validation.sum())} images"))
+    if data.groups is not None:
+        facts.append(("groups", f"{len(np.unique(data.groups))}, never on both sides of a split"))
+    for name, chosen in selections.items():
+        wrong = int((chosen.labels != data.labels).sum())
+        noise = f", {wrong} of the first with a wrong label" if wrong else ""
+        parts = f"{len(chosen.train)} training, {len(chosen.validation)} validation, {len(chosen.test)} test{noise}"
+        facts.append((name, parts))
+    classes = zip(data.class_names, numbers[0].tolist(), numbers[1].tolist(), strict=True)
+    warnings = [*data.notes, *_duplicates(data), *_imbalance(data, numbers[0]), *_shared_groups(data)]
+    warnings += [line for name, chosen in selections.items() for line in _small(name, chosen, data)]
+    return Report(tuple(facts), tuple(classes), tuple(dict.fromkeys(warnings)))
+
+
+def _duplicates(data: Dataset) -> list[str]:
+    """Return lines about images that are the same, pixel by pixel."""
+    import numpy as np
+
+    labels = np.concatenate([data.labels, data.test_labels])
+    seen: dict[bytes, list[int]] = {}
+    position = 0
+    for images in (data.images, data.test_images):
+        for image in images:
+            seen.setdefault(hashlib.blake2b(image.tobytes(), digest_size=16).digest(), []).append(position)
+            position += 1
+    border = len(data.images)
+    copies = [places for places in seen.values() if len(places) > 1]
+    across = sum(sum(place >= border for place in places) for places in copies if places[0] < border)
+    within = sum(len([place for place in places if place < border]) > 1 for places in copies)
+    contradictory = sum(len({int(labels[place]) for place in places}) > 1 for places in copies)
+    lines = []
+    if across:
+        lines.append(f"{across} test image(s) are also among the training images: test accuracy is too good")
+    if within:
+        lines.append(
+            f"{within} image(s) stand more than once in the development part and may be in training and validation "
+            "at once; give copies a common group, or remove them"
+        )
+    if contradictory:
+        lines.append(f"{contradictory} image(s) stand under several classes")
+    return lines
+
+
+def _imbalance(data: Dataset, counts: np.ndarray) -> list[str]:
+    ratio = counts.max() / max(1, counts.min())
+    if ratio <= IMBALANCE:
+        return []
+    large, small = (data.class_names[int(place)] for place in (counts.argmax(), counts.argmin()))
+    return [
+        f"class `{large}` has {ratio:.1f} times as many images as `{small}` ({counts.max()} and {counts.min()}): look "
+        "at balanced accuracy and macro F1, too"
+    ]
+
+
+def _shared_groups(data: Dataset) -> list[str]:
+    if data.groups is None or data.test_groups is None:
+        return []
+    both = set(data.groups.tolist()) & set(data.test_groups.tolist())
+    return [f"{len(both)} group(s) have images in training and in the test that the data brings along"] if both else []
+
+
+def _small(name: str, chosen: Selection, data: Dataset) -> list[str]:
+    import numpy as np
+
+    n = len(chosen.validation)
+    fewest = int(np.bincount(data.labels[chosen.validation], minlength=chosen.classes).min())
+    if n >= SMALL_VALIDATION and fewest >= SMALL_CLASS:
+        return []
+    error = 100 * (0.9 * 0.1 / n) ** 0.5
+    return [
+        f"{name}: the validation part has {n} images, {fewest} of the smallest class; an accuracy of 90 % measured on "
+        f"it has a standard error of {error:.1f} points. Raise `validation_fraction`"
+    ]

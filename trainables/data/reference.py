@@ -1,0 +1,67 @@
+"""A data set from a function of the user's: `source: module:function`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from trainables.data.arrays import dataset_of
+from trainables.data.base import REFERENCE, SOURCES, Dataset, Source
+from trainables.errors import InputError
+from trainables.plugins import load_reference
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@SOURCES.register(REFERENCE)
+class Reference(Source):
+    """What a function returns: a `trainables.data.Dataset`, or a dictionary of arrays as `npz` has them.
+
+    The function gets `options` as keyword arguments. Its module is looked for beside the study file, too.
+    """
+
+    summary: ClassVar[str] = "what a function of yours returns: a Dataset, or arrays as in npz"
+    source: Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")]
+    options: Annotated[dict[str, Any], Field(description="keyword arguments of the function")] = {}
+    path: Annotated[Path | None, Field(description="folder of the module; by default that of the study file")] = None
+
+    def load(self) -> Dataset:
+        """Call the function (see `Source.load`)."""
+        folder = str(self.path) if self.path else ""
+        added = bool(folder) and folder not in sys.path
+        if added:
+            sys.path.append(folder)
+        try:
+            function = load_reference(self.source, "data source")
+            found = function(**self.options)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(f"data source `{self.source}` failed: {type(error).__name__}: {error}") from error
+        finally:
+            if added:
+                sys.path.remove(folder)
+        return _checked(found, self.source)
+
+
+def _checked(found: Any, name: str) -> Dataset:
+    import numpy as np
+
+    if isinstance(found, Dataset):
+        arrays: dict[str, np.ndarray] = {
+            "x_train": found.images, "y_train": found.labels,
+            "x_test": found.test_images, "y_test": found.test_labels, "class_names": np.array(found.class_names),
+        }  # fmt: skip
+        dataset_of(arrays, f"data source `{name}`")
+        return found
+    if not isinstance(found, Mapping):
+        raise InputError(
+            f"data source `{name}` must return a trainables.data.Dataset or a dictionary of arrays, but returned "
+            f"{type(found).__name__}"
+        )
+    return dataset_of({key: np.asarray(value) for key, value in found.items()}, f"data source `{name}`")

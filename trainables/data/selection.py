@@ -1,0 +1,94 @@
+"""Which images a run uses, and with which labels: its split, its classes, its wrong labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trainables.data.splits import split
+from trainables.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from trainables.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a run uses of a data set.
+
+    Args:
+        train: int64, the training images as positions in the development images.
+        validation: int64, the validation images likewise.
+        test: int64, positions in the test images.
+        labels: int32 (n,), of all development images; some of those of `train` are wrong on purpose.
+        classes: number of classes.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    labels: np.ndarray
+    classes: int
+
+
+def select(arrays: Mapping[str, np.ndarray], config: RunConfig, class_count: int) -> Selection:
+    """Return what a run uses.
+
+    Of the classes it keeps the first `classes`, in training, validation and test alike. Wrong labels are in the
+    training part only. All of it depends on the data and on `split_seed`.
+
+    Args:
+        arrays: what `Dataset.arrays` returns.
+        config: the run.
+        class_count: number of classes of the data.
+
+    Raises:
+        InputError: there are not so many classes, or one has too few images.
+    """
+    import numpy as np
+
+    classes = config.classes or class_count
+    if classes > class_count:
+        raise InputError(f"`classes` is {classes}, but the data has {class_count}; lower it")
+    kept = np.flatnonzero(arrays["labels"] < classes)
+    labels = arrays["labels"][kept]
+    parts = split(
+        labels,
+        config.split_seed,
+        config.validation_fraction,
+        config.train_fraction,
+        *(arrays[name][kept] if name in arrays else None for name in ("groups", "validation")),
+    )
+    train, validation = (kept[part] for part in parts)
+    test = np.flatnonzero(arrays["test_labels"] < classes)
+    noisy = mislabelled(arrays["labels"], train, config.label_noise, classes, config.split_seed)
+    return Selection(train, validation, test, noisy, classes)
+
+
+def mislabelled(labels: np.ndarray, train: np.ndarray, share: float, classes: int, split_seed: int) -> np.ndarray:
+    """Return the labels, int32 (n,), with a share of the training ones replaced by another class, evenly.
+
+    The wrong labels of a smaller share are among those of a larger one, and say the same.
+
+    Args:
+        labels: int32 (n,).
+        train: positions of the training images.
+        share: in [0, 1).
+        classes: number of classes.
+        split_seed: decides which, and what they say.
+    """
+    import numpy as np
+
+    from trainables.randomness import stream
+
+    if share == 0:
+        return labels
+    rng = stream(split_seed, "label_noise")
+    rank, step = rng.random(len(labels)), rng.random(len(labels))
+    wrong = train[np.argsort(rank[train], kind="stable")[: int(share * len(train) + 0.5)]]
+    made = labels.copy()
+    made[wrong] = (labels[wrong] + 1 + (step[wrong] * (classes - 1)).astype("int32")) % classes
+    return made
