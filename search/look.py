@@ -32,14 +32,13 @@ def check_report(source: str, overrides: tuple[str, ...] = ()) -> Report:
     from search.study import load_study
     from trainables.data.checks import inspect
     from trainables.data.selection import Selection, select
-    from trainables.randomness import derive_seed
 
     plan = make_plan(load_study(source, overrides))
     data = plan.study.data.load()
     chosen: dict[str, Selection] = {}
     for arm in plan.arms:
         if arm.condition.name not in chosen:
-            config = plan.run_config(arm, {}, seed=0, split_seed=derive_seed(plan.study.seed, "search split"))
+            config = plan.run_config(arm, {}, *plan.search_seeds(0))
             chosen[arm.condition.name] = select(data.arrays(), config, len(data.class_names))
     return inspect(data, chosen)
 

@@ -30,7 +30,6 @@ from trainables.methods.base import off_from
 from trainables.randomness import derive_seed
 from trainables.schedules import fractions, selection_epochs
 
-DEFAULT_SPREAD = 1.0
 FIXED_LENGTH = ("epochs", "steps", "schedule", "milestones", "milestones_of")
 """What the rungs of a condition follow from, so that it is the same in all its runs."""
 DEFAULT_MODEL: str = RunConfig.model_fields["model"].default.name

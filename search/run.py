@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from search.conductor import Conductor
 from search.files import dump, write_whole
@@ -139,7 +139,7 @@ def _checked_curves(path: Path | None) -> Path | None:
 def _go_on(plan: Plan, journal: Journal, folder: Path, options: Options, data: Dataset | None) -> Finished:
     folder = folder.absolute()
     conductor = Conductor(plan, journal)
-    study = plan.study
+    study, document = plan.study, plan.document()
     (report, recipe), undelivered = carry_out(
         conductor,
         folder,
@@ -148,7 +148,7 @@ def _go_on(plan: Plan, journal: Journal, folder: Path, options: Options, data: D
         options,
         data,
         title=study.name,
-        count=lambda: count(conductor),
+        count=lambda: count(conductor, document),
         conclude=lambda: _conclude(conductor, folder),
     )
     outcomes = {state.outcome.outcome for state in conductor.states.values() if state.outcome}
@@ -169,8 +169,8 @@ def _conclude(conductor: Conductor, folder: Path) -> tuple[ReportPaths, Path | N
     return report, recipe
 
 
-def count(conductor: Conductor) -> Tally:
-    """Return how far a study is."""
+def count(conductor: Conductor, document: dict[str, Any]) -> Tally:
+    """Return how far a study is; `document` is its plan, as in `records.PLAN`."""
     seen = (
         Seen(
             state.run.phase,
@@ -181,4 +181,4 @@ def count(conductor: Conductor) -> Tally:
         )
         for state in list(conductor.states.values())
     )
-    return tally(conductor.plan.document(), seen, conductor.pooled)
+    return tally(document, seen, conductor.pooled)
