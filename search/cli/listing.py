@@ -1,0 +1,73 @@
+"""What can be used in a study file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli.program import Debug, Json, command
+from trainables.errors import InputError
+
+
+@command("list")
+def list_(
+    kind: Annotated[
+        str | None, typer.Argument(help="methods, models, augmentations, optimizers, data or studies.")
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw what augmentations or methods make of images, as a picture."),
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(metavar="STUDY", help="Draw the sheet with this study's images and settings.")
+    ] = None,
+    check: Annotated[
+        str | None, typer.Option(metavar="STUDY", help="Look at this study's data: parts, classes, duplicates.")
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List what can be used in a study file."""
+    from search.listing import KINDS, listing
+    from search.show import print_json, print_table
+    from trainables.registry import unknown
+
+    if kind is not None and kind not in KINDS:
+        raise InputError(unknown("kind", kind, list(KINDS)))
+    if check is not None:
+        _show_check(kind, check, json)
+        return
+    if sheet is not None:
+        from search.look import draw_sheet
+
+        draw_sheet(kind or "", sheet, study)
+        typer.echo(str(sheet))
+        return
+    found = {name: listing(name) for name in ([kind] if kind else KINDS)}
+    if json:
+        print_json({name: [entry.document() for entry in entries] for name, entries in found.items()})
+        return
+    for name, entries in found.items():
+        print_table((name, "", "settings"), [(entry.name, entry.summary, entry.settings) for entry in entries])
+        typer.echo()
+
+
+def _show_check(kind: str | None, study: str, json: bool) -> None:
+    from dataclasses import asdict
+
+    from search.look import check_report
+    from search.show import print_json, print_table
+
+    if kind != "data":
+        raise InputError("--check looks at a study's data: assay list data --check STUDY")
+    found = check_report(study)
+    if json:
+        print_json(asdict(found))
+        return
+    print_table(("", study), found.facts)
+    typer.echo()
+    print_table(("class", "development", "test"), found.classes, ("development", "test"))
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
