@@ -76,7 +76,9 @@ def worst(metric: str) -> float:
 
 # Decisions.
 RUNG = "rung"  # detail: rung (epoch), value, cutoff, action
-POOL = "pool"  # detail: condition, points: [{k, arm, votes, values}]
+POOL = "pool"  # detail: condition, search (0), points: [{k, arm, votes, values}], own: {arm: method values}
+LOOK = "look"  # detail: look (from 0), seeds, settled: [condition]; a settled condition gets no more seeds
+EXTEND = "extend"  # detail: what, exploratory, plan: the plan before
 Action = Literal["pass", "stop", "would_stop"]
 PASS, STOP, WOULD_STOP = get_args(Action)
 
@@ -133,17 +135,33 @@ META_STUDY = "study"  # the resolved study file
 META_PLAN = "plan"  # see `PLAN` below
 META_FACTS = "facts"  # versions, machine, data: name, fingerprint, classes, image shape, sizes
 PLAN = """
-The plan, as JSON:
+The plan, as JSON. Keys marked + may be missing in an older plan: the default stands behind them.
   name              str         the study's name
   metric            str         the selection metric, a key of the epoch metrics
   smallest_effect   float       smallest effect of interest, a fraction (0.005 is half a point)
   alpha             float       family-wise error rate
-  seeds, points, trials_per_arm  int
+  seeds             int         confirmation seeds asked for now
+  points            int         pooled points of one search, at most
+  trials_per_arm    int         search trials of an arm in one search
+  + factors         {factor: [level]} [{}]     compared factors beside the method, in order; a factorial has several
+  + looks           [int] [[seeds]]            seeds at which the family is judged, increasing; the last is `seeds`
+  + look_alphas     [float] [[alpha]]          the error rate of each look; they add up to alpha
+  + replicates      int [1]                    searches of every arm, each with its own points and its own pool: trial k
+                                               is of search k // trials_per_arm, pooled point p of search p // points
+                                               (with one search, every p is of it)
+  + match           str ["epochs"]             epochs | steps | compute
+  + extensions      [{what: [str], exploratory: bool}] [[]]   how the study was grown after it began
   conditions        [{name, values: {factor: value}, epochs, selection_epochs, rungs: [epoch]}]
   arms              [{name, method, condition, cost, reference: bool, parameters}]
-                                name is unique; method is the display name; cost in plain epochs per epoch;
-                                parameters are what the study fixes of the method, by plain name
+                                name is unique; method is the display name of the level or cell; cost in plain epochs
+                                per epoch; parameters are what the study fixes of the method, by plain name
+    + levels        {factor: level} [{}]       the cell of a factorial; `method` is one where several are crossed
+    + epochs        int [the condition's]      its training length
+    + compute_of    str [null]                 not searched: another arm of the condition (`same_as`) at
+                                               the compute of the method named here, not retuned at that length
+    + same_as       str [null]                 display name of the arm whose points and values it takes
   contrasts         [{condition, method, reference}]  the family, in order; display names
+    + family        int [0]                    contrasts that were added later are a family of their own
 """
 
 SCHEMA_VERSION = 1
