@@ -27,17 +27,19 @@ class ArmSearch:
     Args:
         plan: the study's plan.
         arm: the arm.
+        search: number of the search, from 0; each has points and an Optuna study of its own.
     """
 
-    def __init__(self, plan: Plan, arm: Arm) -> None:
+    def __init__(self, plan: Plan, arm: Arm, search: int = 0) -> None:
         self.arm = arm
+        self._first = search * plan.trials
         self.rungs = Rungs(plan.study.search.reduction_factor)
         self._audit = plan.study.search.audit
         self._space = {**plan.nuisance, **arm.space}
-        self._design = _design(plan, arm)
-        seed = derive_seed(plan.study.seed, "sampler", arm.name)
+        self._design = _design(plan, arm, search)
+        seed = derive_seed(plan.study.seed, "sampler", arm.name, *_mark(search))
         self._optuna = optuna.create_study(
-            study_name=arm.name,
+            study_name=f"{arm.name}, search {search + 1}" if plan.searches > 1 else arm.name,
             direction="maximize",
             sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True),
         )
@@ -45,12 +47,12 @@ class ArmSearch:
 
     def audited(self, k: int) -> bool:
         """Return whether trial k runs to the end whatever the rungs say: the same trials in every arm."""
-        return k < self._audit
+        return k - self._first < self._audit
 
     def propose(self, k: int) -> dict[str, Any]:
         """Return the nuisance and method values of trial k; trials are asked for in order."""
-        if k < len(self._design):
-            self._optuna.enqueue_trial(self._design[k])
+        if k - self._first < len(self._design):
+            self._optuna.enqueue_trial(self._design[k - self._first])
         self.open_trials[k] = self._optuna.ask(self._space)
         return dict(self.open_trials[k].params)
 
@@ -95,13 +97,18 @@ class ArmSearch:
         return self._optuna
 
 
-def _design(plan: Plan, arm: Arm) -> list[dict[str, Any]]:
+def _mark(search: int) -> tuple[int, ...]:
+    """Return what sets the streams of a search apart; the first one has none."""
+    return (search,) if search else ()
+
+
+def _design(plan: Plan, arm: Arm, number: int) -> list[dict[str, Any]]:
     """Return the points that are fixed beforehand: all of them, or with `tpe` the first half."""
     search = plan.study.search
     count = math.ceil(plan.trials / 2) if search.sampler == "tpe" else plan.trials
     points = sobol_points if search.sampler != "random" else random_points
-    shared = points(plan.nuisance, count, derive_seed(plan.study.seed, "nuisance"))
-    own = points(arm.space, count, derive_seed(plan.study.seed, "method", arm.method))
+    shared = points(plan.nuisance, count, derive_seed(plan.study.seed, "nuisance", *_mark(number)))
+    own = points(arm.space, count, derive_seed(plan.study.seed, "method", arm.method, *_mark(number)))
     return [{**nuisance, **method} for nuisance, method in zip(shared, own, strict=True)]
 
 

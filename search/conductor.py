@@ -1,24 +1,25 @@
 """Decides, run by run, what a study does next. Knows the journal, and nothing of Ray.
 
-Everything is rebuilt from the journal: starting, resuming and finishing a study are the same thing. Search runs
-come first, condition by condition and, inside one, trial number by trial number over all arms; when a condition's
+Everything is rebuilt from the journal: starting, resuming, finishing and extending a study are the same thing. Search
+runs come first, condition by condition and, inside one, trial number by trial number over all arms; when a condition's
 search has ended, its best points are pooled and every arm is confirmed at each of them, seed by seed, so that pairs
-are complete early.
+are complete early. At each declared look but the last, conditions in which everything is decided get no more seeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
 from search.arms import ArmSearch
-from search.confirm import PooledPoint, Trial, best, pool
+from search.confirm import Pool, PooledPoint, Trial, pool, with_own_values
 from search.journal import Journal, Outcome, Run
 from search.plan import Arm, Plan, file_name
 from trainables import records
 from trainables.job import Final
+from trainables.schedules import selection_epochs
 
 if TYPE_CHECKING:
     import optuna
@@ -60,21 +61,34 @@ class Conducts(Protocol):
         ...
 
 
+Settle = Callable[[int], set[str]]
+
+
 class Conductor:
     """Conducts a whole study.
 
     Args:
         plan: what it does.
         journal: what has been done, open for writing.
+        settle: judges the study with so many seeds and returns the conditions in which everything is decided; needed
+            where looks are declared.
     """
 
-    def __init__(self, plan: Plan, journal: Journal) -> None:
+    def __init__(self, plan: Plan, journal: Journal, settle: Settle | None = None) -> None:
         self.plan = plan
+        self._settle = settle or (lambda _: set())
         self.states: dict[str, RunState] = {}
         self._journal = journal
         self._arms = {arm.name: arm for arm in plan.arms}
-        self._searches = {arm.name: ArmSearch(plan, arm) for arm in plan.arms}
-        self._pools: dict[str, list[PooledPoint]] = {}
+        self._searches = {
+            (arm.name, search): ArmSearch(plan, arm, search)
+            for arm in plan.arms
+            if arm.searched
+            for search in range(plan.searches)
+        }
+        self._pools: dict[tuple[str, int], Pool] = {}
+        self._settled: dict[str, int] = {}
+        self._looks_taken = 0
         self._decided: dict[tuple[str, int], str] = {}
         self._again: list[str] = []
         self._running: set[str] = set()
@@ -92,9 +106,11 @@ class Conductor:
         for name, detail in self._journal.decisions(records.RUNG):
             state = self.states[str(name)]
             self._decided[state.run.name, detail["rung"]] = detail["action"]
-            self._searches[state.run.arm].rungs.values[detail["rung"]].append(detail["value"])
+            self._search_of(state.run).rungs.values[detail["rung"]].append(detail["value"])
         for _, detail in self._journal.decisions(records.POOL):
-            self._pools[detail["condition"]] = [PooledPoint(**point) for point in detail["points"]]
+            self._pools[detail["condition"], detail["search"]] = Pool.from_detail(detail)
+        for _, detail in self._journal.decisions(records.LOOK):
+            self._take_look(detail)
         for state in sorted(self.states.values(), key=lambda state: (state.run.phase != records.SEARCH, state.run.k)):
             self._recall_run(state)
 
@@ -106,7 +122,7 @@ class Conductor:
             self._again.append(run.name)
         if run.phase != records.SEARCH:
             return
-        search, values = self._searches[run.arm], run.searched
+        search, values = self._search_of(run), run.searched
         if state.outcome is None:
             search.recall(run.k, values)
         else:
@@ -122,13 +138,17 @@ class Conductor:
     @property
     def done(self) -> bool:
         """Whether every run has ended."""
-        return not self._running and not self._again and all(self._finished(c.name) for c in self.plan.conditions)
-
-    def _finished(self, condition: str) -> bool:
-        return self._searched(condition) and next(self._missing_confirmations(condition), None) is None
+        if self._running or self._again:
+            return False
+        self._look()
+        return self._seeds == self.plan.study.confirm.seeds and all(
+            self._searched(condition.name) and next(self._missing_confirmations(condition.name), None) is None
+            for condition in self.plan.conditions
+        )
 
     def next_run(self) -> Run | None:
         """Return a run to start, announced in the journal, or None if none can start now."""
+        self._look()
         run = self._unfinished() or self._new_trial() or self._new_confirmation()
         if run:
             self._running.add(run.name)
@@ -139,14 +159,14 @@ class Conductor:
 
     def _new_trial(self) -> Run | None:
         for condition in self.plan.conditions:
-            for k in range(self.plan.trials):
-                for arm in self.plan.in_condition(condition.name):
+            for k in range(self.plan.trials * self.plan.searches):
+                for arm in self.plan.searched_in(condition.name):
                     if self._trial_name(arm, k) not in self.states:
                         return self._announce_trial(arm, k)
         return None
 
     def _announce_trial(self, arm: Arm, k: int) -> Run:
-        search = self._searches[arm.name]
+        search = self._searches[arm.name, self.plan.search_of_trial(k)]
         values = search.propose(k)
         name = self._trial_name(arm, k)
         return self._announce(name, records.SEARCH, arm, k, 0, search.audited(k), values, self.plan.search_seeds(k))
@@ -157,21 +177,23 @@ class Conductor:
                 continue
             missing = next(self._missing_confirmations(condition.name), None)
             if missing:
-                arm, point, s = missing
-                values = {**self._pool(condition.name)[point].values, **self._own_values(arm)}
-                name = self._confirmation_name(arm, point, s)
+                arm, number, s = missing
+                point = self._points(condition.name)[number]
+                values = {**point.values, **point.own.get(arm.same_as or arm.name, {})}
+                name = self._confirmation_name(arm, number, s)
                 seeds = self.plan.confirm_seeds(s)
-                return self._announce(name, records.CONFIRM, arm, point, s, False, values, seeds)
+                return self._announce(name, records.CONFIRM, arm, number, s, False, values, seeds)
         return None
 
     def _missing_confirmations(self, condition: str) -> Iterator[tuple[Arm, int, int]]:
         """Yield (arm, point, seed) of the confirmation runs that are not announced, pairs together."""
-        arms = [arm for arm in self.plan.in_condition(condition) if self._confirmable(arm)]
-        for s in range(self.plan.study.confirm.seeds):
-            for point in range(len(self._pool(condition))):
+        arms = self.plan.in_condition(condition)
+        for s in range(self._settled.get(condition, self._seeds)):
+            for number, point in self._points(condition).items():
                 for arm in arms:
-                    if self._confirmation_name(arm, point, s) not in self.states:
-                        yield arm, point, s
+                    known = not self.plan.trials or (arm.same_as or arm.name) in point.own
+                    if known and self._confirmation_name(arm, number, s) not in self.states:
+                        yield arm, number, s
 
     def _announce(
         self,
@@ -208,44 +230,83 @@ class Conductor:
     def _confirmation_name(self, arm: Arm, point: int, s: int) -> str:
         return file_name("confirm", arm.condition.name, arm.method, f"p{point:02d}", f"s{s:03d}")
 
+    # Looks
+
+    @property
+    def _seeds(self) -> int:
+        """Confirmation seeds up to the next look."""
+        stages = self.plan.study.confirm.stages
+        return stages[min(self._looks_taken, len(stages) - 1)]
+
+    def _look(self) -> None:
+        """Judge once all runs up to a look have ended, and let conditions rest in which everything is decided."""
+        stages = self.plan.study.confirm.stages
+        while self._looks_taken < len(stages) - 1 and self._ended_up_to_look():
+            seeds = self._seeds
+            settled = self._settle(seeds)
+            ordered = [condition.name for condition in self.plan.conditions if condition.name in settled]
+            detail = {"look": self._looks_taken, "seeds": seeds, "settled": ordered}
+            self._journal.decide(records.LOOK, detail)
+            self._take_look(detail)
+
+    def _take_look(self, detail: dict[str, Any]) -> None:
+        self._looks_taken = detail["look"] + 1
+        for condition in detail["settled"]:
+            self._settled.setdefault(condition, detail["seeds"])
+
+    def _ended_up_to_look(self) -> bool:
+        """Return whether every run up to the next look has been announced and has ended."""
+        return all(
+            self._searched(condition.name) and next(self._missing_confirmations(condition.name), None) is None
+            for condition in self.plan.conditions
+        ) and all(state.outcome for state in self.states.values())
+
     # The pool
 
     def _searched(self, condition: str) -> bool:
         """Return whether all trials of a condition have ended."""
-        arms = self.plan.in_condition(condition)
-        states = [self.states.get(self._trial_name(arm, k)) for arm in arms for k in range(self.plan.trials)]
-        return all(state and state.outcome for state in states)
+        return all(
+            state and state.outcome
+            for arm in self.plan.searched_in(condition)
+            for state in self._trials(arm, range(self.plan.trials * self.plan.searches))
+        )
 
-    def _completed(self, arm: Arm) -> list[Trial]:
-        found = (self.states.get(self._trial_name(arm, k)) for k in range(self.plan.trials))
+    def _trials(self, arm: Arm, ks: range) -> list[RunState | None]:
+        return [self.states.get(self._trial_name(arm, k)) for k in ks]
+
+    def _completed(self, arm: Arm, search: int) -> list[Trial]:
+        ks = range(search * self.plan.trials, (search + 1) * self.plan.trials)
         return [
             Trial(state.run.k, state.run.searched, value)
-            for state in found
+            for state in self._trials(arm, ks)
             if state and state.outcome and state.outcome.outcome == records.COMPLETED
             if (value := self._selected(state.outcome)) is not None
         ]
 
-    def _confirmable(self, arm: Arm) -> bool:
-        """Return whether the arm has anything to confirm: an arm whose every trial failed has not."""
-        return self.plan.trials == 0 or bool(self._completed(arm))
+    def _points(self, condition: str) -> dict[int, PooledPoint]:
+        """Return the pooled points of a condition by their numbers; each search has a block of its own."""
+        return {
+            search * self.plan.points + place: point
+            for search in range(self.plan.searches)
+            for place, point in enumerate(self._pool(condition, search).points)
+        }
 
-    def _own_values(self, arm: Arm) -> dict[str, Any]:
-        """Return the method's hyperparameters in the arm's best trial."""
-        completed = self._completed(arm)
-        return {name: best(completed).values[name] for name in arm.space} if completed else {}
-
-    def _pool(self, condition: str) -> list[PooledPoint]:
-        """Return the pooled points of a condition, decided once."""
-        if condition not in self._pools:
-            arms = self.plan.in_condition(condition)
-            trials = {arm.name: self._completed(arm) for arm in arms}
-            points = pool(trials, self.plan.nuisance, self.plan.points)
-            if self.plan.trials == 0:
-                points = [PooledPoint(arms[0].name, 0, len(arms), {})]
-            detail = {"condition": condition, "points": [vars(point) for point in points]}
-            self._journal.decide(records.POOL, detail)
-            self._pools[condition] = points
-        return self._pools[condition]
+    def _pool(self, condition: str, search: int) -> Pool:
+        """Return the pooled points of one search, decided once, and added to when the search is extended."""
+        known = self._pools.get((condition, search))
+        if known and known.trials >= self.plan.trials:
+            return known
+        arms = self.plan.searched_in(condition)
+        trials = {arm.name: self._completed(arm, search) for arm in arms}
+        if self.plan.trials == 0:
+            points = [PooledPoint(arms[0].name, 0, len(arms), {})]
+        else:
+            points = pool(trials, self.plan.nuisance, self.plan.points, known.points if known else [])
+            points = with_own_values(points, trials, {arm.name: arm.space for arm in arms})
+        made = Pool(condition, search, self.plan.trials, points)
+        self._journal.decide(records.POOL, made.detail())
+        self._pools[condition, search] = made
+        return made
 
     @property
     def optuna_studies(self) -> list[optuna.Study]:
@@ -253,15 +314,22 @@ class Conductor:
         return [search.study for search in self._searches.values()]
 
     @property
-    def pooled(self) -> dict[str, int]:
-        """How many points are confirmed, by condition, as far as that is decided."""
-        return {condition: len(points) for condition, points in list(self._pools.items())}
+    def confirmations(self) -> dict[str, tuple[int, int]]:
+        """How many points are confirmed with how many seeds, by condition, as far as that is decided."""
+        points: dict[str, int] = {}
+        for (condition, _), decided in list(self._pools.items()):
+            points[condition] = points.get(condition, 0) + len(decided.points)
+        seeds = self.plan.study.confirm.seeds
+        return {condition: (count, self._settled.get(condition, seeds)) for condition, count in points.items()}
 
     # Hearing
 
     def rungs(self, run: Run) -> tuple[int, ...]:
         """Return the epochs after which a decision on the run is due."""
         return self._arms[run.arm].condition.rungs if run.phase == records.SEARCH else ()
+
+    def _search_of(self, run: Run) -> ArmSearch:
+        return self._searches[run.arm, self.plan.search_of_trial(run.k)]
 
     def reported(self, name: str, rows: Rows) -> bool:
         """Write epochs down, decide at a rung, and return whether the run must stop."""
@@ -271,14 +339,14 @@ class Conductor:
         for epoch, metrics in fresh:
             state.curve[epoch] = self._judged(metrics)
             if state.run.phase == records.SEARCH:
-                self._searches[state.run.arm].observe(state.run.k, epoch, state.curve[epoch])
+                self._search_of(state.run).observe(state.run.k, epoch, state.curve[epoch])
         return any(self._decide(state, epoch) == records.STOP for epoch, _ in rows if epoch in self.rungs(state.run))
 
     def _decide(self, state: RunState, rung: int) -> str:
         """Decide at a rung, once: what the journal holds is not reversed."""
         key = (state.run.name, rung)
         if key not in self._decided:
-            search = self._searches[state.run.arm]
+            search = self._search_of(state.run)
             value = state.curve[rung]
             action, cutoff = search.at_rung(rung, value, state.run.k)
             detail = {"rung": rung, "value": value, "cutoff": cutoff, "action": action}
@@ -300,12 +368,12 @@ class Conductor:
         epoch = max(state.curve, default=0) if final.epoch is None else final.epoch
         state.outcome = Outcome(final.outcome, epoch, final.reason, metrics)
         self._journal.end(name, state.outcome, final.correct, final.loss)
-        if run.phase == records.SEARCH and run.k in self._searches[run.arm].open_trials:
-            self._searches[run.arm].finish(run.k, final.outcome, self._selected(state.outcome))
+        if run.phase == records.SEARCH and run.k in self._search_of(run).open_trials:
+            self._search_of(run).finish(run.k, final.outcome, self._selected(state.outcome))
 
     def _selection(self, state: RunState) -> float:
         """Return what a run is judged on: the mean validation metric of its last epochs, never the best one."""
-        last = self._arms[state.run.arm].condition.selection_epochs
+        last = selection_epochs(self._arms[state.run.arm].epochs)
         mean = fmean(state.curve[epoch] for epoch in sorted(state.curve)[-last:])
         return records.oriented(self.plan.study.metric, mean)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from spaces.design import distance
@@ -29,12 +30,40 @@ class PooledPoint:
         k: the arm's trial.
         votes: arms whose best point it is, or is near to.
         values: nuisance values by plain name.
+        own: of each arm that has a completed trial, the method's own values, from the arm's best trial.
     """
 
     arm: str
     k: int
     votes: int
     values: dict[str, Any]
+    own: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What one search of a condition hands to the confirmation, as the journal keeps it.
+
+    Args:
+        condition: its name.
+        search: number of the search, from 0.
+        trials: how many trials of each arm were looked at.
+        points: in the order of their numbers.
+    """
+
+    condition: str
+    search: int
+    trials: int
+    points: list[PooledPoint]
+
+    def detail(self) -> dict[str, Any]:
+        """Return the decision as it is written down (see `records.POOL`)."""
+        return asdict(self)
+
+    @classmethod
+    def from_detail(cls, detail: Mapping[str, Any]) -> Pool:
+        """Return what `detail` made."""
+        return cls(**{**detail, "points": [PooledPoint(**point) for point in detail["points"]]})
 
 
 def best(trials: list[Trial]) -> Trial:
@@ -42,7 +71,9 @@ def best(trials: list[Trial]) -> Trial:
     return max(trials, key=lambda trial: (trial.selection, -trial.k))
 
 
-def pool(trials: dict[str, list[Trial]], nuisance: Space, count: int) -> list[PooledPoint]:
+def pool(
+    trials: dict[str, list[Trial]], nuisance: Space, count: int, before: list[PooledPoint] | None = None
+) -> list[PooledPoint]:
     """Return the nuisance points to confirm.
 
     Each arm brings its best point; points that are near twins become one. The reference's own best point is always
@@ -53,7 +84,15 @@ def pool(trials: dict[str, list[Trial]], nuisance: Space, count: int) -> list[Po
         trials: completed trials by arm, the reference first; arms without any bring nothing.
         nuisance: the shared dimensions.
         count: how many points at most.
+        before: points that are confirmed already; they stay, and up to `count` new ones follow them.
     """
+    if before:
+        fresh = [
+            point
+            for point in pool(trials, nuisance, count)
+            if all(distance(nuisance, point.values, old.values) >= NEAR for old in before)
+        ]
+        return [*before, *fresh]
     merged: list[PooledPoint] = []
     for arm, ended in trials.items():
         if not ended:
@@ -69,6 +108,20 @@ def pool(trials: dict[str, list[Trial]], nuisance: Space, count: int) -> list[Po
     ranks = _mean_ranks(trials)
     others = sorted(merged[1:], key=lambda point: (-point.votes, ranks.get(point.k, 1.0), point.k))
     return [*merged[:1], *others][:count]
+
+
+def with_own_values(
+    points: list[PooledPoint], trials: dict[str, list[Trial]], spaces: Mapping[str, Space]
+) -> list[PooledPoint]:
+    """Return the points with every arm's own best method values; points that have them keep theirs.
+
+    Args:
+        points: pooled points.
+        trials: completed trials by arm.
+        spaces: what is searched of each arm's method.
+    """
+    own = {arm: {name: best(ended).values[name] for name in spaces[arm]} for arm, ended in trials.items() if ended}
+    return [point if point.own else replace(point, own=own) for point in points]
 
 
 def _mean_ranks(trials: dict[str, list[Trial]]) -> dict[int, float]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from search.checks import check_config
 from search.conductor import Rows
 from search.files import dump, write_whole
 from search.journal import Journal, Outcome, Run
-from search.plan import check_config, file_name
+from search.plan import file_name
 from search.progress import Seen, Tally, tally
 from search.recipe import Promise, Recipe
 from search.run import check_on_data, refuse_changed

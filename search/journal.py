@@ -189,6 +189,16 @@ class Journal:
                 (kind, run, json.dumps(detail), time.time()),
             )
 
+    def extend(self, study: dict[str, Any], plan: dict[str, Any], detail: dict[str, Any]) -> None:
+        """Write down that the study grows: its new study file and plan, and the decision that holds the old one."""
+        with self._writing() as db:
+            db.execute(
+                "INSERT INTO decisions (kind, run, detail, at) VALUES (?, NULL, ?, ?)",
+                (records.EXTEND, json.dumps(detail), time.time()),
+            )
+            for key, value in ((records.META_STUDY, study), (records.META_PLAN, plan)):
+                db.execute("UPDATE meta SET value = ? WHERE key = ?", (json.dumps(value), key))
+
     def end(
         self, run: str, outcome: Outcome, correct: np.ndarray | None = None, loss: np.ndarray | None = None
     ) -> None:

@@ -28,7 +28,7 @@ def check_report(source: str, overrides: tuple[str, ...] = ()) -> Report:
     Raises:
         InputError: the study or its data is refused.
     """
-    from search.plan import make_plan
+    from search.planning import make_plan
     from search.study import load_study
     from trainables.data.checks import inspect
     from trainables.data.selection import Selection, select
@@ -71,7 +71,7 @@ def draw_sheet(kind: str, path: Path, study: str | None = None) -> None:
 
 
 def _of_study(study: str) -> tuple[Plan, Dataset]:
-    from search.plan import make_plan
+    from search.planning import make_plan
     from search.study import load_study
 
     plan = make_plan(load_study(study))

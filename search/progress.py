@@ -68,19 +68,19 @@ class Seen:
     outcome: str | None
 
 
-def tally(plan: dict[str, Any], runs: Iterable[Seen], pooled: Mapping[str, int] | None = None) -> Tally:
+def tally(plan: dict[str, Any], runs: Iterable[Seen], confirmed: Mapping[str, tuple[int, int]] | None = None) -> Tally:
     """Count.
 
     Args:
         plan: as in `records.PLAN`.
         runs: the runs announced so far.
-        pooled: how many points are confirmed, by condition, where that is decided.
+        confirmed: how many points are confirmed with how many seeds, by condition, where that is decided.
     """
     epochs = {condition["name"]: condition["epochs"] for condition in plan["conditions"]}
-    length = {arm["name"]: epochs[arm["condition"]] for arm in plan["arms"]}
+    length = {arm["name"]: arm.get("epochs", epochs[arm["condition"]]) for arm in plan["arms"]}
     cost = {arm["name"]: arm["cost"] for arm in plan["arms"]}
     arms = {
-        arm["name"]: ArmCount(arm["condition"], arm["method"], _expected(plan, arm, pooled or {}))
+        arm["name"]: ArmCount(arm["condition"], arm["method"], _expected(plan, arm, confirmed or {}))
         for arm in plan["arms"]
     }
     done = 0.0
@@ -99,11 +99,12 @@ def tally(plan: dict[str, Any], runs: Iterable[Seen], pooled: Mapping[str, int] 
     return Tally(list(arms.values()), done, total, plan["metric"])
 
 
-def _expected(plan: dict[str, Any], arm: dict[str, Any], pooled: Mapping[str, int]) -> dict[str, int]:
-    points = pooled.get(arm["condition"], plan["points"])
+def _expected(plan: dict[str, Any], arm: dict[str, Any], confirmed: Mapping[str, tuple[int, int]]) -> dict[str, int]:
+    searches = plan.get("replicates", 1)
+    points, seeds = confirmed.get(arm["condition"], (plan["points"] * searches, plan["seeds"]))
     return {
-        records.SEARCH: plan["trials_per_arm"],
-        records.CONFIRM: points * plan["seeds"],
+        records.SEARCH: 0 if arm.get("compute_of") else plan["trials_per_arm"] * searches,
+        records.CONFIRM: points * seeds,
         records.TRAIN: plan.get("final_seeds", 0),
     }
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.conductor import Conductor
+from search.extend import check_kept, grown_document, growth
 from search.files import dump, write_whole
 from search.journal import Journal
-from search.plan import Plan, make_plan
+from search.plan import Plan
+from search.planning import make_plan
 from search.progress import Seen, Tally, tally
 from search.session import Options, carry_out, facts, refuse_used
 from search.study import Study, validate
@@ -77,6 +79,24 @@ def resume_study(folder: Path, options: Options) -> Finished:
         return _go_on(plan, journal, folder, options, data)
 
 
+def extend_study(study: Study, folder: Path, options: Options) -> Finished:
+    """Add to a study that was run before: more trials, seeds, methods or conditions; only what is missing is run.
+
+    Raises:
+        InputError: there is no such study, it is running, its data has changed, or something in it would change.
+    """
+    with Journal.open(folder / records.JOURNAL_FILE) as journal:
+        before = journal_plan(journal, folder)
+        found = growth(before.study, study)
+        plan = make_plan(study)
+        check_kept(before, plan)
+        detail = found.detail(journal.meta(records.META_PLAN))
+        history = [*(old for _, old in journal.decisions(records.EXTEND)), detail]
+        journal.extend(study.document(), grown_document(plan, history), detail)
+        write_whole(folder / records.STUDY_FILE, dump(study.document()))
+    return resume_study(folder, options)
+
+
 def journal_plan(journal: Journal, folder: Path) -> Plan:
     """Return the plan of a study from its journal.
 
@@ -137,9 +157,13 @@ def _checked_curves(path: Path | None) -> Path | None:
 
 
 def _go_on(plan: Plan, journal: Journal, folder: Path, options: Options, data: Dataset | None) -> Finished:
+    from reports.verdicts import settled_conditions
+
+    from reports.frames import read_study
+
     folder = folder.absolute()
-    conductor = Conductor(plan, journal)
-    study, document = plan.study, plan.document()
+    conductor = Conductor(plan, journal, lambda seeds: settled_conditions(read_study(folder), seeds))
+    study, document = plan.study, journal.meta(records.META_PLAN)
     (report, recipe), undelivered = carry_out(
         conductor,
         folder,
@@ -181,4 +205,4 @@ def count(conductor: Conductor, document: dict[str, Any]) -> Tally:
         )
         for state in list(conductor.states.values())
     )
-    return tally(document, seen, conductor.pooled)
+    return tally(document, seen, conductor.confirmations)

@@ -46,8 +46,22 @@ def study_tally(folder: Path) -> Tally:
             Seen(run.phase, run.arm, *last.get(run.name, (0, float("nan"))), outcomes.get(run.name))
             for _, run in journal.runs()
         ]
-        pooled = {detail["condition"]: len(detail["points"]) for _, detail in journal.decisions(records.POOL)}
-    return tally(plan, seen, pooled)
+        confirmed = _confirmed(journal, plan["seeds"])
+    return tally(plan, seen, confirmed)
+
+
+def _confirmed(journal: Journal, seeds: int) -> dict[str, tuple[int, int]]:
+    """Return (points, seeds) of the confirmation by condition, as far as that is decided."""
+    decisions = journal.decisions(records.POOL)
+    pools = {(detail["condition"], detail["search"]): len(detail["points"]) for _, detail in decisions}
+    settled: dict[str, int] = {}
+    for _, detail in journal.decisions(records.LOOK):
+        for condition in detail["settled"]:
+            settled.setdefault(condition, detail["seeds"])
+    points: dict[str, int] = {}
+    for (condition, _), count in pools.items():
+        points[condition] = points.get(condition, 0) + count
+    return {condition: (count, settled.get(condition, seeds)) for condition, count in points.items()}
 
 
 def run_facts(folder: Path, name: str) -> dict[str, Any]:

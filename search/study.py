@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -11,10 +12,11 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from search.files import parse_mapping, parse_value, read_mapping
+from search.levels import Level, Scalar, check_factor, factors_of, parse_levels, searched, written, written_level
 from search.messages import explain
 from spaces.distributions import AUTO
 from trainables import records
-from trainables.config import AnySource, RunConfig, model_fields
+from trainables.config import AnySource
 from trainables.data import with_absolute_paths
 from trainables.errors import InputError
 from trainables.fields import Choice, Frozen, Range
@@ -22,14 +24,15 @@ from trainables.methods import METHODS
 from trainables.methods.base import short_name
 from trainables.registry import unknown
 
+METHOD = "method"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,79}$")]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.+-]{0,39}$")]
-Scalar = bool | int | float | str
 UNFAIR = {
     "augmentation", "classes", "deterministic", "epochs", "label_noise", "milestones", "model", "steps",
     "train_fraction", "validation_fraction",
 }  # fmt: skip
-RESERVED = {"data", "method", "seed", "split_seed"}
+UNFAIR_LEVELS = UNFAIR - {"augmentation", "milestones", "model"}
+"""What the arms of a condition share, so that they differ in what is compared and in nothing else."""
 
 
 class MethodEntry(Frozen):
@@ -49,30 +52,72 @@ class MethodEntry(Frozen):
 
 
 class Search(Frozen):
-    """How each arm is searched."""
+    """How each arm is searched.
+
+    Args:
+        match: what the arms of a condition have in common: `epochs`; `steps` of the optimizer, whatever the batch
+            size; or `epochs`, with the cheaper method of each contrast confirmed again at the `compute` of the
+            costlier one.
+        replicates: whole searches of every arm, each with its own points and pool; a claim beyond "for the
+            configurations found here" needs three.
+    """
 
     sampler: Literal["none", "sobol", "random", "tpe"] = "sobol"
     trials_per_arm: Annotated[int, Field(ge=1, le=10_000)] = 16
     early_stopping: bool = True
     reduction_factor: Annotated[float, Field(gt=1, le=10)] = 3
     audit: Annotated[int, Field(ge=2)] = 2
+    match: Literal["epochs", "steps", "compute"] = "epochs"
+    replicates: Annotated[int, Field(ge=1, le=100)] = 1
 
 
 class Confirm(Frozen):
-    """How the winners are confirmed."""
+    """How the winners are confirmed.
+
+    Args:
+        points: pooled points at which every arm is confirmed.
+        seeds: paired seeds of every arm and point; by default the last look, or 10.
+        looks: numbers of seeds at which the family is judged; a condition in which all is decided gets no more.
+    """
 
     points: Annotated[int, Field(ge=1, le=100)] = 2
     seeds: Annotated[int, Field(ge=2, le=1000)] = 10
+    looks: tuple[Annotated[int, Field(ge=2, le=1000)], ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _last_look(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and isinstance(value.get("looks"), list | tuple) and value["looks"]:
+            return {"seeds": value["looks"][-1], **value}
+        return value
+
+    @model_validator(mode="after")
+    def _increasing(self) -> Confirm:
+        if list(self.looks) != sorted(set(self.looks)):
+            raise ValueError(f"`looks` must increase, but got {list(self.looks)}")
+        if self.looks and self.looks[-1] != self.seeds:
+            raise ValueError(f"the last of `looks`, {self.looks[-1]}, must be `seeds`, {self.seeds}; leave `seeds` out")
+        return self
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """The looks, the last of which is the number of seeds."""
+        return self.looks or (self.seeds,)
 
 
 class Resources(Frozen):
-    """What one run takes, and how many run at once (by default as many as fit)."""
+    """What one run takes, and how many run at once (by default as many as fit).
 
-    cpus: Annotated[int, Field(ge=1)] = 1
-    gpus: Annotated[float, Field(ge=0)] = 0
-    concurrency: Annotated[int, Field(ge=1)] | None = None
+    Args:
+        budget_hours: wall time after which a study stops as if interrupted; `assay plan` holds its estimate against it.
+    """
+
+    cpus: Annotated[int, Field(ge=1, le=10_000)] = 1
+    gpus: Annotated[float, Field(ge=0, le=10_000)] = 0
+    concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = None
     checkpoint_seconds: Annotated[float, Field(gt=0)] = 60
     epoch_minutes: Annotated[float, Field(gt=0, description="an epoch that takes longer fails its run")] = 60
+    budget_hours: Annotated[float, Field(gt=0)] | None = None
 
 
 class Tracking(Frozen):
@@ -87,11 +132,12 @@ class Study(Frozen):
     name: Name = "study"
     data: AnySource
     recipe: dict[str, Any] = {}
-    conditions: dict[str, Annotated[list[Scalar], Field(min_length=1)]] = {}
+    compare: dict[str, list[Level]] = {}
+    conditions: dict[str, list[Level]] = {}
     exclude: list[dict[str, Scalar]] = []
-    methods: Annotated[list[MethodEntry], Field(min_length=2)]
-    reference: str = "baseline"
-    contrasts: list[tuple[str, str]] = []
+    methods: Annotated[list[MethodEntry], Field(min_length=1)]
+    reference: str | dict[str, Scalar] = "baseline"
+    contrasts: list[tuple[str | dict[str, Scalar], str | dict[str, Scalar]]] = []
     nuisance: dict[str, Any] = {"learning_rate": AUTO, "weight_decay": AUTO}
     search: Search = Search()
     confirm: Confirm = Confirm()
@@ -100,12 +146,37 @@ class Study(Frozen):
     metric: records.Metric = records.VALIDATION_ACCURACY
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        document = dict(value)
+        compared = document.get("compare")
+        if compared == METHOD or compared is None:
+            document.pop("compare", None)
+        else:
+            document = {"methods": ["baseline"], "reference": {}, **document}
+        if isinstance(document.get("search"), str):
+            document["search"] = {"sampler": document["search"]}
+        return document
 
     @field_validator("methods", mode="before")
     @classmethod
     def _entries(cls, value: Any) -> Any:
         return [_method_entry(entry) for entry in value] if isinstance(value, list) else value
+
+    @field_validator("compare", mode="before")
+    @classmethod
+    def _compared(cls, value: Any) -> Any:
+        return parse_levels("compare", value)
+
+    @field_validator("conditions", mode="before")
+    @classmethod
+    def _held(cls, value: Any) -> Any:
+        return parse_levels("conditions", value)
 
     @field_validator("nuisance", mode="before")
     @classmethod
@@ -120,22 +191,8 @@ class Study(Frozen):
         for label in labels:
             if labels.count(label) > 1:
                 raise ValueError(f"methods: two are called `{label}`; give one another name with `as: ...`")
-        for label in [self.reference, *(label for pair in self.contrasts for label in pair)]:
-            if label not in labels:
-                raise ValueError("reference and contrasts: " + unknown("method of this study", label, labels))
-        _check_contrasts(self.contrasts, self.reference)
-        _check_conditions(self.conditions, self.exclude)
-        for factor in UNFAIR & set(self.nuisance):
-            raise ValueError(
-                f"nuisance.{factor}: trials that differ in it cannot be compared; make it a condition, or set it in "
-                "`recipe`"
-            )
-        for factor in [*self.recipe, *self.conditions, *self.nuisance]:
-            _check_factor(factor)
-        for one, other in (("recipe", "conditions"), ("conditions", "nuisance"), ("recipe", "nuisance")):
-            both = set(getattr(self, one)) & set(getattr(self, other))
-            if both:
-                raise ValueError(f"`{min(both)}` stands in `{one}` and in `{other}`; leave it in one of them")
+        _check_exclude(self.conditions, self.exclude)
+        _check_places(self)
         if self.search.audit > self.search.trials_per_arm and self.search.sampler != "none":
             raise ValueError(
                 f"search.trials_per_arm is {self.search.trials_per_arm}, and {self.search.audit} trials of each arm "
@@ -143,77 +200,67 @@ class Study(Frozen):
             )
         return self
 
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """What all runs share: the recipe, and nuisance parameters that are set to one value."""
+        return {**self.recipe, **{key: value for key, value in self.nuisance.items() if _is_fixed(value)}}
+
+    @property
+    def searched(self) -> dict[str, Any]:
+        """The nuisance parameters that are searched: a declaration each, or `auto`."""
+        return {key: value for key, value in self.nuisance.items() if not _is_fixed(value)}
+
     def document(self) -> dict[str, Any]:
         """Return the study as a study file says it, complete: reading it back gives the same study."""
-        plain = self.model_dump(mode="json", exclude={"methods", "nuisance"})
+        plain = self.model_dump(mode="json", exclude={"methods", "nuisance", "compare", "conditions"})
+        for place in ("compare", "conditions"):
+            grid: dict[str, list[Level]] = getattr(self, place)
+            plain[place] = {key: [written_level(key, level) for level in options] for key, options in grid.items()}
         plain["methods"] = [
-            {"name": entry.name, "as": entry.label, **{key: _written(item) for key, item in entry.settings.items()}}
+            {"name": entry.name, "as": entry.label, **{key: written(item) for key, item in entry.settings.items()}}
             for entry in self.methods
         ]
-        plain["nuisance"] = {key: _written(item) for key, item in self.nuisance.items()}
+        plain["nuisance"] = {key: written(item) for key, item in self.nuisance.items()}
         return plain
 
 
-def _check_contrasts(contrasts: list[tuple[str, str]], reference: str) -> None:
-    """Refuse a contrast that says nothing, or that is in the family already."""
-    seen: list[set[str]] = []
-    for one, other in contrasts:
-        if one == other:
-            raise ValueError(f"contrasts: [{one}, {other}] compares a method with itself; take it out")
-        if reference in (one, other):
-            raise ValueError(f"contrasts: [{one}, {other}] is judged anyway, each method is held against `{reference}`")
-        if {one, other} in seen:
-            raise ValueError(f"contrasts: [{one}, {other}] stands there twice; take one out")
-        seen.append({one, other})
+def _is_fixed(value: Any) -> bool:
+    return value != AUTO and not isinstance(value, Range | Choice)
 
 
-def _check_conditions(conditions: dict[str, list[Scalar]], exclude: list[dict[str, Scalar]]) -> None:
-    """Refuse a value given twice, and an exclusion that excludes nothing."""
-    for factor, values in conditions.items():
-        twice = next((value for value in values if values.count(value) > 1), None)
-        if twice is not None:
-            raise ValueError(f"conditions.{factor}: {twice!r} stands there twice; take one out")
+def _check_exclude(conditions: dict[str, list[Level]], exclude: list[dict[str, Scalar]]) -> None:
+    """Refuse an exclusion that excludes nothing."""
     for pair in exclude:
         for factor, value in pair.items():
             if factor not in conditions:
                 raise ValueError("exclude: " + unknown("condition", factor, list(conditions)))
-            if value not in conditions[factor]:
-                raise ValueError(f"exclude: {factor} is never {value!r}; it is one of {conditions[factor]}")
+            names = [level.name for level in conditions[factor]]
+            if value not in names:
+                raise ValueError(f"exclude: {factor} is never {value!r}; it is one of {names}")
 
 
-def searched(value: Any, key: str) -> Any:
-    """Return a `Range` for {low, high}, a `Choice` for a list, and any other value as it is."""
-    if isinstance(value, list):
-        if not value:
-            raise ValueError(f"{key}: the list of values is empty")
-        if not all(isinstance(item, bool | int | float | str) for item in value):
-            raise ValueError(f"{key}: a list holds single values, but got {value}")
-        if len({*map(repr, value)}) < len(value):
-            raise ValueError(f"{key}: a value stands twice in {value}")
-        return Choice(tuple(value))
-    if not isinstance(value, Mapping):
-        return value
-    numbers = [value.get("low"), value.get("high")]
-    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
-        raise ValueError(f"{key}: low and high must be numbers, but got {dict(value)}")
-    if not all(isinstance(value.get(name, False), bool) for name in ("log", "integer")):
-        raise ValueError(f"{key}: log and integer must be true or false, but got {dict(value)}")
-    extra = set(value) - {"low", "high", "log", "integer"}
-    if extra or not {"low", "high"} <= set(value):
-        raise ValueError(f"{key}: a searched range is {{low: ..., high: ..., log: true}}, but got {dict(value)}")
-    made = Range(**value)
-    if not made.low < made.high or (made.log and made.low <= 0):
-        raise ValueError(f"{key}: needs low < high, and low > 0 where log is true, but got {dict(value)}")
-    return made
-
-
-def _written(value: Any) -> Any:
-    """Return a declaration as a study file writes it."""
-    if isinstance(value, Choice):
-        return list(value.options)
-    if isinstance(value, Range):
-        return {"low": value.low, "high": value.high, "log": value.log, "integer": value.integer}
-    return value
+def _check_places(study: Study) -> None:
+    """Refuse a factor that does not exist, stands where it may not, or stands in two places."""
+    for factor in UNFAIR & set(study.nuisance):
+        raise ValueError(
+            f"nuisance.{factor}: trials that differ in it cannot be compared; make it a condition, or set it in "
+            "`recipe`"
+        )
+    for factor in UNFAIR_LEVELS & factors_of(study.compare):
+        raise ValueError(
+            f"compare: arms that differ in `{factor}` do not have data and length in common; make it a condition"
+        )
+    for factor in [*study.recipe, *study.nuisance]:
+        check_factor(factor)
+    places = {"recipe": {*study.recipe}, "nuisance": {*study.nuisance}}
+    for place in ("conditions", "compare"):
+        grid: dict[str, list[Level]] = getattr(study, place)
+        for name, options in grid.items():
+            factors = factors_of({name: options})
+            places[place if factors == {name} else f"{place}.{name}"] = factors | places.get(place, set())
+    for (one, first), (other, second) in itertools.combinations(places.items(), 2):
+        if first & second:
+            raise ValueError(f"`{min(first & second)}` stands in `{one}` and in `{other}`; leave it in one of them")
 
 
 def _method_entry(entry: Any) -> Any:
@@ -234,20 +281,6 @@ def _method_entry(entry: Any) -> Any:
             raise ValueError(unknown(f"field of {name}", field, known) if known else f"{name} has no fields")
     settings = {key: searched(value, kind.plain(key)) for key, value in fields.items()}
     return {"name": name, "label": label or short_name(name), "settings": settings}
-
-
-def _check_factor(factor: str) -> None:
-    known = recipe_factors()
-    if factor in RESERVED or (factor not in known and "." not in factor):
-        raise ValueError(unknown("recipe factor", factor, known))
-
-
-def recipe_factors() -> list[str]:
-    """Return the plain names that recipes, conditions and nuisance parameters may use."""
-    from trainables.optimizers import OPTIMIZERS
-
-    own = (set(RunConfig.model_fields) | model_fields()) - RESERVED
-    return sorted(own | {field for name in OPTIMIZERS for field in OPTIMIZERS.get(name).model_fields} - {"name"})
 
 
 def presets() -> dict[str, str]:

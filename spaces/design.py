@@ -82,6 +82,26 @@ def to_unit(dist: BaseDistribution, value: Any) -> float:
     return (value - dist.low) / (dist.high - dist.low)
 
 
+def ends(dist: BaseDistribution) -> list[Any]:
+    """Return the smallest and the largest value of a dimension, or all of its choices.
+
+    Raises:
+        TypeError: the distribution is of a kind that Assay does not search.
+    """
+    if isinstance(dist, CategoricalDistribution):
+        return list(dist.choices)
+    if isinstance(dist, FloatDistribution | IntDistribution):
+        return [dist.low, dist.high]
+    raise TypeError(f"cannot search {type(dist).__name__}")
+
+
+def corners(space: Space) -> list[dict[str, Any]]:
+    """Return points that hold every dimension's smallest and largest value, or each of its choices."""
+    values = {name: ends(dist) for name, dist in space.items()}
+    longest = max((len(options) for options in values.values()), default=1)
+    return [{name: options[i % len(options)] for name, options in values.items()} for i in range(longest)]
+
+
 def distance(space: Space, one: dict[str, Any], other: dict[str, Any]) -> float:
     """Return the largest distance over the dimensions, in [0, 1]; different choices are 1 apart."""
     return max((_gap(dist, one[name], other[name]) for name, dist in space.items()), default=0.0)

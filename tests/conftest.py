@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from search.plan import Plan, make_plan
+from search.plan import Plan
+from search.planning import make_plan
 from search.study import Study, validate
 
 METHODS = ("baseline", "mixup", "sample_pairing", "maxup", "maxup_mean")

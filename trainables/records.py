@@ -76,7 +76,7 @@ def worst(metric: str) -> float:
 
 # Decisions.
 RUNG = "rung"  # detail: rung (epoch), value, cutoff, action
-POOL = "pool"  # detail: condition, search (0), points: [{k, arm, votes, values}], own: {arm: method values}
+POOL = "pool"  # detail: condition, search, trials, points: [{k, arm, votes, values, own: {arm: values}}]
 LOOK = "look"  # detail: look (from 0), seeds, settled: [condition]; a settled condition gets no more seeds
 EXTEND = "extend"  # detail: what, exploratory, plan: the plan before
 Action = Literal["pass", "stop", "would_stop"]

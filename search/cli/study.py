@@ -20,6 +20,7 @@ from search.cli.program import (
     free,
     remember,
 )
+from trainables.errors import InputError
 
 
 @command()
@@ -34,7 +35,7 @@ def plan(
 ) -> None:
     """Say what a study would run, and the smallest effect it could find, before spending."""
     from search.budget import budget
-    from search.plan import make_plan
+    from search.planning import make_plan
     from search.show import print_json, print_table
     from search.study import load_study
 
@@ -74,15 +75,24 @@ def run(
     replay: Annotated[
         Path | None, typer.Option(metavar="CURVES.csv", help="Replay learning curves from a table; train nothing.")
     ] = None,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Add to the study in --output: trials, seeds, methods or conditions.")
+    ] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Run a study: search, confirm, judge, report and export."""
-    from search.run import run_study
+    from search.run import extend_study, run_study
     from search.session import Options
     from search.study import load_study
 
     asked = load_study(study, tuple(sets or ()))
+    if extend:
+        if output is None or replay is not None:
+            raise InputError("--extend needs the folder of the study, `--output FOLDER`, and takes no --replay")
+        remember(output)
+        end_study(extend_study(asked, output, Options(address, None, debug)), json)
+        return
     folder = output or free(Path("runs") / asked.name)
     remember(folder)
     end_study(run_study(asked, folder, Options(address, replay, debug)), json)

@@ -62,7 +62,7 @@ def test_tensorflow_is_imported_in_one_file() -> None:
     [
         "import search.cli, search.run, search.plan, search.export, search.final, search.status, search.listing",
         "import reports.page, reports.frames, reports.verdicts",
-        "from search.study import load_study; from search.plan import make_plan; make_plan(load_study('quickstart'))",
+        "import search.study as s; from search.planning import make_plan; make_plan(s.load_study('quickstart'))",
     ],
 )
 def test_planning_reporting_and_usage_errors_load_nothing_heavy(code: str) -> None:

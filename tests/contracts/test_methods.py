@@ -324,7 +324,7 @@ def test_a_method_on_for_hardly_any_epoch_is_refused_with_its_fine_tuning(digits
 
 
 def test_a_diagnostic_makes_no_claims() -> None:
-    from search.plan import make_plan
+    from search.planning import make_plan
 
     plan = make_plan(make_study(methods=["baseline", "mixup", "batch_max"]))
     assert {method for _, method, _ in plan.contrasts} == {"mixup"}
@@ -337,7 +337,7 @@ def test_a_diagnostic_makes_no_claims() -> None:
 
 
 def test_a_study_says_fine_tuning_and_combinations_by_plain_names() -> None:
-    from search.plan import make_plan
+    from search.planning import make_plan
 
     study = make_study(
         recipe={"augmentation": "crop", "epochs": 20, "model": "resnet8", "fine_tune_off": "all"},

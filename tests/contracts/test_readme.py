@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from search.cli import app
 from search.files import parse_mapping
-from search.plan import make_plan
+from search.planning import make_plan
 from search.study import validate
 
 ROOT = Path(__file__).parents[2]

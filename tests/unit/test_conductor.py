@@ -13,7 +13,8 @@ from search.conductor import Conductor
 from search.confirm import Trial, pool
 from search.journal import Journal, Run
 from search.optuna_file import write_optuna_file
-from search.plan import Plan, make_plan
+from search.plan import Plan
+from search.planning import make_plan
 from spaces.distributions import Space
 from tests.conftest import make_study
 from trainables import records
@@ -101,7 +102,7 @@ def test_the_same_trials_are_audited_in_every_arm(tmp_path: Path, write_curves: 
         runs = [s for s in conductor.states.values() if s.run.arm == arm.name and s.run.phase == records.SEARCH]
         assert sorted(s.run.k for s in runs if s.run.audit) == [0, 1, 2]
         assert all(s.outcome and s.outcome.outcome == records.COMPLETED for s in runs if s.run.audit)
-        study = conductor._searches[arm.name].study
+        study = conductor._searches[arm.name, 0].study
         states = [trial.state.name for trial in study.trials]
         assert len(states) == 6
         assert "RUNNING" not in states

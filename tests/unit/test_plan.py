@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from search.budget import budget, detectable_effect
-from search.plan import Plan, file_name, make_plan
+from search.plan import Plan, file_name
+from search.planning import make_plan
 from tests.conftest import make_study
 from trainables.errors import InputError
 from trainables.methods.sample_pairing import SamplePairing
@@ -91,7 +92,11 @@ def test_seeds_of_search_and_confirmation_never_meet(plan: Plan) -> None:
         ({"recipe": {"milestones": 0.5, "augmentation": "crop", "epochs": 12}}, "milestones"),
         ({"methods": ["baseline", "maxup", "maxup_mean"], "contrasts": [["maxup", "maxup_mean"]]}, "set `m` to one"),
         ({"nuisance": {"nesterov": "auto"}}, "`auto` needs a declared range"),
-        ({"nuisance": {"learning_rate": 0.1}}, "A single value belongs in `recipe`"),
+        ({"methods": ["mixup", "maxup"]}, "unknown method of this study `baseline`"),
+        ({"contrasts": [["mixup", "cutmix"]]}, "unknown method of this study `cutmix`"),
+        ({"contrasts": [["mixup", "mixup"]]}, "compares it with itself"),
+        ({"contrasts": [["baseline", "mixup"]]}, "is judged anyway"),
+        ({"contrasts": [["maxup", "mixup"], ["mixup", "maxup"]]}, "stands there twice"),
         ({"exclude": [{"train_fraction": 0.1}, {"train_fraction": 0.3}]}, "leaves no condition"),
     ],
 )

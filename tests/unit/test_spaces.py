@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search.arms import ArmSearch
-from search.plan import Plan, make_plan
+from search.plan import Plan
+from search.planning import make_plan
 from spaces.design import distance, from_unit, random_points, sobol_points, to_unit
 from spaces.distributions import method_space, nuisance_space
 from tests.conftest import make_study

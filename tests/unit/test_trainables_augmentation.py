@@ -13,7 +13,7 @@ from keras import ops
 from PIL import Image, ImageEnhance
 from pydantic import ValidationError
 
-from search.plan import make_plan
+from search.planning import make_plan
 from tests.conftest import make_study
 from trainables.augmentation import AUGMENTATIONS, Policy, make_policy, policy_apply
 from trainables.augmentation.colour import noise, saturating, smooth

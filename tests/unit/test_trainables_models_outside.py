@@ -17,7 +17,7 @@ from keras import layers
 from pydantic import ValidationError
 
 from search.listing import listing
-from search.plan import make_plan
+from search.planning import make_plan
 from search.run import check_data
 from tests.conftest import make_study
 from trainables.classifier import Classifier
