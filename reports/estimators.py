@@ -1,6 +1,7 @@
 """Estimators: arrays to numbers. No tests and no figures here.
 
-Differences are method minus reference, as fractions of test accuracy, one a seed, shape (S,).
+Differences are method minus reference, in the unit of the test figure (a fraction, or nats), turned so that more is
+better, one a seed, shape (S,). Cells have the axes arm, pooled point, seed: (A, K, S).
 """
 
 from __future__ import annotations
@@ -15,6 +16,13 @@ LEVEL = 0.95
 
 BCA_FROM = 20
 """Pairs from which a BCa interval is given: below, it covers too little (85 % at 6 pairs, 90 % at 10)."""
+
+
+CORRELATION_FROM = 3
+"""Pairs from which a correlation over seeds is given."""
+
+NO_SPREAD = 1e-12
+"""A spread up to this is rounding."""
 
 
 @dataclass(frozen=True)
@@ -56,36 +64,75 @@ class Proportion:
     interval: Interval
 
 
-def best_point(selection: np.ndarray) -> int:
-    """Return the index of the point with the best mean over seeds (the first of equals).
+def own_best(selection: np.ndarray, searches: np.ndarray | None = None) -> np.ndarray:
+    """Return the point with the best mean over seeds, of each arm among the points of each search.
 
     Args:
-        selection: float (K, S), higher is better.
+        selection: float (A, K, S), higher is better.
+        searches: int (K,), the search that each point comes from; None for one search.
+
+    Returns:
+        Indices of points, int (A, R), searches in order; the first of equals.
     """
-    return int(np.argmax(selection.mean(axis=1)))
+    means = selection.mean(axis=2)
+    origins = np.zeros(means.shape[1], dtype=int) if searches is None else searches
+    own = [np.where(origins == search, means, -np.inf).argmax(axis=1) for search in np.unique(origins)]
+    return np.stack(own, axis=1)
 
 
-def tuned_differences(selection: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+def at_points(cells: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return the cells (A, K, S) of each arm at its chosen points (A, R): shape (A, R, S)."""
+    return cells[np.arange(len(cells))[:, None], chosen]
+
+
+def tuned_differences(
+    selection: np.ndarray, test: np.ndarray, searches: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the differences of two arms, each at its own best point, chosen on validation.
+
+    With several searches, the mean over them: in each, both arms choose among the points of that search.
 
     Args:
         selection: float (2, K, S), higher is better.
         test: float (2, K, S).
+        searches: int (K,), the search that each point comes from; None for one search.
 
     Returns:
-        The differences (S,), and the indices of the two chosen points.
+        The differences (S,), and the indices of the chosen points, int (2, R).
     """
-    method, reference = best_point(selection[0]), best_point(selection[1])
-    return test[0, method] - test[1, reference], (method, reference)
+    chosen = own_best(selection, searches)
+    method, reference = at_points(test, chosen)
+    return (method - reference).mean(axis=0), chosen
 
 
-def matched_differences(test: np.ndarray) -> np.ndarray:
+def matched_differences(test: np.ndarray, searches: np.ndarray | None = None) -> np.ndarray:
     """Return for each seed the mean over the points of the differences at the same point, (S,).
+
+    With several searches, the mean over searches of that mean.
 
     Args:
         test: float (2, K, S).
+        searches: int (K,), the search that each point comes from; None for one search.
     """
-    return (test[0] - test[1]).mean(axis=0)
+    differences = test[0] - test[1]
+    if searches is None:
+        return differences.mean(axis=0)
+    return np.mean([differences[searches == search].mean(axis=0) for search in np.unique(searches)], axis=0)
+
+
+def correlation(method: np.ndarray, reference: np.ndarray) -> float | None:
+    """Return the correlation of two arms over seeds: what pairing takes out of the spread of their difference.
+
+    Args:
+        method: float (S,).
+        reference: float (S,).
+
+    Returns:
+        Pearson's r; None below three seeds, and where an arm does not vary.
+    """
+    if len(method) < CORRELATION_FROM or min(np.ptp(method), np.ptp(reference)) <= NO_SPREAD:
+        return None
+    return float(stats.pearsonr(method, reference).statistic)
 
 
 def over_seeds(differences: np.ndarray) -> Estimate:
@@ -99,50 +146,64 @@ def over_seeds(differences: np.ndarray) -> Estimate:
     if seeds < 2:
         return Estimate(mean, float("nan"), 0)
     spread = float(differences.std(ddof=1))
-    if spread <= 1e-12:  # equal but for rounding
+    if spread <= NO_SPREAD:
         return Estimate(mean, 0.0, seeds - 1)
     return Estimate(mean, spread / float(np.sqrt(seeds)), seeds - 1)
 
 
-def over_seeds_and_images(method: np.ndarray, reference: np.ndarray) -> Estimate:
-    """Estimate the mean difference, with its error over seeds *and* test images: "new images like these".
-
-    Two-way random effects without replication: d[s, i] = mu + seed[s] + image[i] + rest[s, i], with d the
-    difference of correctness (-1, 0 or 1). With the mean squares of seeds (S - 1 degrees of freedom), images
-    (N - 1) and rest ((S - 1)(N - 1)),
-
-        error^2 = (MS_seeds + MS_images - MS_rest) / (S N),
-
-    whose expectation is var(seed)/S + var(image)/N + var(rest)/(S N). Degrees of freedom are Satterthwaite's,
-
-        (MS_seeds + MS_images - MS_rest)^2 / (MS_seeds^2/df_seeds + MS_images^2/df_images +
-        MS_rest^2/df_rest).
-
-    The result is never narrower than the interval over seeds alone: where its estimate would be, that one is
-    returned.
+def unpaired(method: np.ndarray, reference: np.ndarray) -> Estimate:
+    """Estimate the difference of two means of seeds that are not shared (Welch, 1947).
 
     Args:
-        method: bool (S, N), whether each test image is classified rightly.
-        reference: bool (S, N).
+        method: float (S,).
+        reference: float (T,).
     """
-    differences = method.astype(np.float64) - reference.astype(np.float64)
-    seeds, images = differences.shape
-    by_seed, by_image = differences.mean(axis=1), differences.mean(axis=0)
+    mean = float(method.mean() - reference.mean())
+    sizes = len(method), len(reference)
+    if min(sizes) < 2:
+        return Estimate(mean, float("nan"), 0)
+    parts = [float(values.var(ddof=1)) / len(values) for values in (method, reference)]
+    if np.sqrt(sum(parts)) <= NO_SPREAD:
+        return Estimate(mean, 0.0, min(sizes) - 1)
+    freedom = sum(parts) ** 2 / sum(part**2 / (size - 1) for part, size in zip(parts, sizes, strict=True))
+    return Estimate(mean, float(np.sqrt(sum(parts))), freedom)
+
+
+def over_seeds_and(differences: np.ndarray) -> Estimate:
+    """Estimate the mean difference, with its error over seeds *and* a second source of luck.
+
+    The columns are test images ("new images like these") or searches ("searches like these"). Two-way random
+    effects without replication: d[s, i] = mu + seed[s] + column[i] + rest[s, i]. With the mean squares of seeds
+    (S - 1 degrees of freedom), columns (N - 1) and rest ((S - 1)(N - 1)),
+
+        error^2 = (MS_seeds + MS_columns - MS_rest) / (S N),
+
+    whose expectation is var(seed)/S + var(column)/N + var(rest)/(S N). Degrees of freedom are Satterthwaite's,
+
+        (MS_seeds + MS_columns - MS_rest)^2 / (MS_seeds^2/df_seeds + MS_columns^2/df_columns +
+        MS_rest^2/df_rest),
+
+    and no fewer than those of the shorter side. The result is never narrower than the interval over seeds alone:
+    where its estimate would be, that one is returned.
+
+    Args:
+        differences: float (S, N).
+    """
+    seeds, columns = differences.shape
+    by_seed, by_column = differences.mean(axis=1), differences.mean(axis=0)
     alone = over_seeds(by_seed)
-    if alone.interval is None or images < 2:
+    if alone.interval is None or columns < 2:
         return alone
     mean = float(differences.mean())
-    square_seeds = images * float(((by_seed - mean) ** 2).sum()) / (seeds - 1)
-    square_images = seeds * float(((by_image - mean) ** 2).sum()) / (images - 1)
-    rest = differences - by_seed[:, None] - by_image[None, :] + mean
-    square_rest = float((rest**2).sum()) / ((seeds - 1) * (images - 1))
-    total = square_seeds + square_images - square_rest
+    freedoms = seeds - 1, columns - 1, (seeds - 1) * (columns - 1)
+    rest = differences - by_seed[:, None] - by_column[None, :] + mean
+    squares = columns * ((by_seed - mean) ** 2).sum(), seeds * ((by_column - mean) ** 2).sum(), (rest**2).sum()
+    of_seeds, of_columns, of_rest = (float(sum_) / freedom for sum_, freedom in zip(squares, freedoms, strict=True))
+    total = of_seeds + of_columns - of_rest
     if total <= 0:
         return alone
-    parts = (
-        square_seeds**2 / (seeds - 1) + square_images**2 / (images - 1) + square_rest**2 / ((seeds - 1) * (images - 1))
-    )
-    both = Estimate(mean, float(np.sqrt(total / (seeds * images))), max(seeds - 1, total**2 / parts))
+    parts = sum(square**2 / freedom for square, freedom in zip((of_seeds, of_columns, of_rest), freedoms, strict=True))
+    both = Estimate(mean, float(np.sqrt(total / (seeds * columns))), max(min(freedoms[:2]), total**2 / parts))
     return both if both.interval and _width(both.interval) > _width(alone.interval) else alone
 
 

@@ -200,3 +200,12 @@ def missing(summaries: Sequence[ArmSummary]) -> list[str]:
 
 def _runs(count: int) -> str:
     return "1 run" if count == 1 else f"{count} runs"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in the two largest units: `1 h 20 min`, `3 min 5 s`."""
+    total = round(seconds)
+    hours, minutes = divmod(total // 60, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {total % 60} s" if minutes else f"{total} s"

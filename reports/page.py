@@ -1,9 +1,10 @@
-"""Writes the report: one page that works offline, Markdown for a pull request, and CSV of all figures."""
+"""Writes the report: one page that works offline, Markdown for a pull request, and all figures as CSV and JSON."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from reports import text
 from reports.frames import Study, read_study
-from reports.verdicts import Verdict, judge
+from reports.verdicts import judge
 from reports.view import View, build_view
 from trainables import records
 from trainables.errors import InputError
@@ -30,15 +31,15 @@ class ReportPaths:
         folder: where they are.
         html: the page.
         markdown: the same without pictures.
-        verdicts: CSV, one line a claim, unrounded.
-        runs: CSV, one line a run.
+        json: all figures, unrounded, by the name of their table.
+        tables: the same as CSV: `verdicts`, `runs` and those of the sections.
     """
 
     folder: Path
     html: Path
     markdown: Path
-    verdicts: Path
-    runs: Path
+    json: Path
+    tables: Mapping[str, Path]
 
 
 def write_report(folder: Path, output: Path | None = None) -> ReportPaths:
@@ -52,39 +53,58 @@ def write_report(folder: Path, output: Path | None = None) -> ReportPaths:
         InputError: there is no readable journal, or the output cannot be written.
     """
     study = read_study(folder)
-    verdicts = judge(study)
-    view = build_view(study, verdicts)
-    target = study.journal.parent / records.REPORT if output is None else output
+    return write_study(study, study.journal.parent / records.REPORT if output is None else output)
+
+
+def write_study(study: Study, folder: Path) -> ReportPaths:
+    """Write the report of a study that is in memory.
+
+    Args:
+        study: the study.
+        folder: for the report, made if missing.
+
+    Raises:
+        InputError: the files cannot be written.
+    """
+    view = build_view(study, judge(study))
+    tables = figures(view, study)
+    csv = {folder / f"{name}.csv": table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()}
     paths = ReportPaths(
-        folder=target,
-        html=target / "index.html",
-        markdown=target / "report.md",
-        verdicts=target / "verdicts.csv",
-        runs=target / "runs.csv",
+        folder=folder,
+        html=folder / "index.html",
+        markdown=folder / "report.md",
+        json=folder / "report.json",
+        tables={name: folder / f"{name}.csv" for name in tables},
     )
     contents = {
-        paths.html: render_html(view),
+        paths.html: render_html(view, tables),
         paths.markdown: render_markdown(view),
-        paths.verdicts: verdicts_csv(verdicts),
-        paths.runs: runs_csv(study),
+        paths.json: figures_json(view, tables),
+        **csv,
     }
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for path, content in contents.items():
             _replace(path, content)
     except OSError as error:
-        message = f"the report cannot be written to `{target}`: {error}. Give another folder with --output."
+        message = f"the report cannot be written to `{folder}`: {error}. Give another folder with --output."
         raise InputError(message) from None
     return paths
 
 
-def render_html(view: View) -> str:
-    """Return the page as one self-contained HTML document."""
+def render_html(view: View, tables: Iterable[str] = ()) -> str:
+    """Return the page as one self-contained HTML document.
+
+    Args:
+        view: the report.
+        tables: names of the CSV files beside it.
+    """
     return (
         _environment(autoescape=True)
         .get_template("report.html.j2")
         .render(
             view=view,
+            tables=tables,
             style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
             script=Markup((TEMPLATES / "report.js").read_text("utf-8")),
             plotly=Markup(get_plotlyjs()),
@@ -100,16 +120,24 @@ def render_markdown(view: View) -> str:
     return environment.get_template("report.md.j2").render(view=view, table=table)
 
 
-def verdicts_csv(verdicts: Sequence[Verdict]) -> str:
-    """Return one line a claim, with all figures."""
-    return pd.DataFrame(text.verdict_records(verdicts)).to_csv(index=False, lineterminator="\n")
+def figures(view: View, study: Study) -> dict[str, pd.DataFrame]:
+    """Return all figures, unrounded, by the name of their table."""
+    tables = {name: table for section in view.sections for name, table in section.data.items()}
+    return {**tables, "runs": runs_table(study)}
 
 
-def runs_csv(study: Study) -> str:
+def figures_json(view: View, tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return all figures as one JSON document; what is not known is null."""
+    records_of = {
+        name: json.loads(table.to_json(orient="records", double_precision=15)) for name, table in tables.items()
+    }
+    return json.dumps({"study": view.plan.name, "updated": view.updated, **records_of}, ensure_ascii=False, indent=1)
+
+
+def runs_table(study: Study) -> pd.DataFrame:
     """Return one line a run; its parameters stand in columns `parameters.NAME`."""
     parameters = pd.DataFrame(list(study.runs["parameters"]), index=study.runs.index)
-    table = study.runs.drop(columns="parameters").join(parameters.add_prefix("parameters."))
-    return table.to_csv(index=False, lineterminator="\n")
+    return study.runs.drop(columns="parameters").join(parameters.add_prefix("parameters."))
 
 
 def _environment(autoescape: bool) -> Environment:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from reports.units import Unit, unit_of
 from trainables.errors import InputError
 from trainables.records import LOWER_IS_BETTER
 
@@ -31,12 +32,7 @@ class Condition:
     @property
     def description(self) -> str:
         """The condition in words: `on resnet8 with 10 % of the data`."""
-        values = dict(self.values)
-        words = [f"on {values.pop('model')}"] if "model" in values else []
-        if isinstance(values.get("train_fraction"), int | float):
-            words.append(f"with {_share(float(values.pop('train_fraction')))} of the data")
-        words += [f"with {name} {_plain(value)}" for name, value in values.items()]
-        return " ".join(words) or f"under {self.name}"
+        return describe(self.values) or f"under {self.name}"
 
 
 @dataclass(frozen=True)
@@ -50,6 +46,10 @@ class Arm:
         cost: epochs of plain training that one epoch costs.
         reference: whether the others of the condition are held against it.
         parameters: what is fixed in this arm, by plain name.
+        levels: the cell of a factorial, a level of every compared factor.
+        epochs: its training length, None for the condition's.
+        compute_of: display name of the method whose compute it was given; such an arm is not searched.
+        same_as: display name of the arm whose points and values it takes, None where it has its own.
     """
 
     name: str
@@ -58,15 +58,29 @@ class Arm:
     cost: float
     reference: bool
     parameters: Mapping[str, Any]
+    levels: Mapping[str, Any] = field(default_factory=dict)
+    epochs: int | None = None
+    compute_of: str | None = None
+    same_as: str | None = None
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """A paired difference, method minus reference, under one condition."""
+    """A paired difference, method minus reference, under one condition.
+
+    Args:
+        family: claims of one family are corrected together; what was added later has one of its own.
+    """
 
     condition: str
     method: str
     reference: str
+    family: int = 0
+
+    @property
+    def arms(self) -> tuple[str, str]:
+        """Display names of both sides, the method first."""
+        return self.method, self.reference
 
 
 @dataclass(frozen=True)
@@ -76,14 +90,17 @@ class Plan:
     Args:
         name: name of the study.
         metric: the validation metric on which runs are chosen.
-        smallest_effect: smallest effect of interest, a fraction of test accuracy.
+        smallest_effect: smallest effect of interest, a fraction (of a loss: nats).
         alpha: family-wise error rate.
         seeds: confirmation seeds of every arm and pooled point.
-        points: pooled points at most.
-        trials_per_arm: runs in the search of each arm.
+        points: pooled points of one search, at most.
+        trials_per_arm: runs in one search of each arm.
         conditions: all conditions.
         arms: all arms.
-        contrasts: the family of claims, in order.
+        contrasts: all claims, in order.
+        looks: seeds at which the families are judged; the last is `seeds`.
+        look_alphas: the error rate of each look; they add up to `alpha`.
+        replicates: searches of every arm.
     """
 
     name: str
@@ -96,6 +113,9 @@ class Plan:
     conditions: tuple[Condition, ...]
     arms: tuple[Arm, ...]
     contrasts: tuple[Contrast, ...]
+    looks: tuple[int, ...]
+    look_alphas: tuple[float, ...]
+    replicates: int
 
     @classmethod
     def from_json(cls, plan: Mapping[str, Any]) -> Plan:
@@ -105,20 +125,25 @@ class Plan:
             InputError: an entry is missing or of the wrong kind.
         """
         try:
+            seeds, alpha = int(plan["seeds"]), float(plan["alpha"])
+            looks = tuple(int(look) for look in plan.get("looks", [seeds]))
+            alphas = tuple(float(share) for share in plan.get("look_alphas", [alpha]))
+            if not looks or len(looks) != len(alphas):
+                raise ValueError(f"{len(looks)} looks have {len(alphas)} error rates")
             return cls(
                 name=str(plan["name"]),
                 metric=str(plan["metric"]),
                 smallest_effect=float(plan["smallest_effect"]),
-                alpha=float(plan["alpha"]),
-                seeds=int(plan["seeds"]),
+                alpha=alpha,
+                seeds=seeds,
                 points=int(plan["points"]),
                 trials_per_arm=int(plan["trials_per_arm"]),
                 conditions=tuple(_condition(entry) for entry in plan["conditions"]),
                 arms=tuple(_arm(entry) for entry in plan["arms"]),
-                contrasts=tuple(
-                    Contrast(str(entry["condition"]), str(entry["method"]), str(entry["reference"]))
-                    for entry in plan["contrasts"]
-                ),
+                contrasts=tuple(_contrast(entry) for entry in plan["contrasts"]),
+                looks=looks,
+                look_alphas=alphas,
+                replicates=int(plan.get("replicates", 1)),
             )
         except KeyError as error:
             raise InputError(f"the journal's plan has no {error}: it was not written by Assay") from None
@@ -129,6 +154,24 @@ class Plan:
     def higher_is_better(self) -> bool:
         """Whether a higher selection metric is better (no for losses)."""
         return self.metric not in LOWER_IS_BETTER
+
+    @property
+    def unit(self) -> Unit:
+        """What effects are measured in: the test figure that belongs to the metric."""
+        return unit_of(self.metric)
+
+    @property
+    def families(self) -> tuple[tuple[int, ...], ...]:
+        """Positions of the claims of each family, families in order."""
+        numbers = sorted({contrast.family for contrast in self.contrasts})
+        return tuple(
+            tuple(index for index, contrast in enumerate(self.contrasts) if contrast.family == number)
+            for number in numbers
+        )
+
+    def search_of(self, k: int) -> int:
+        """Return the number of the search that a pooled point comes from."""
+        return k // self.points if self.replicates > 1 else 0
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -167,7 +210,26 @@ def _arm(entry: Mapping[str, Any]) -> Arm:
         cost=float(entry["cost"]),
         reference=bool(entry["reference"]),
         parameters=dict(entry["parameters"]),
+        levels=dict(entry.get("levels") or {}),
+        epochs=None if entry.get("epochs") is None else int(entry["epochs"]),
+        compute_of=None if entry.get("compute_of") is None else str(entry["compute_of"]),
+        same_as=None if entry.get("same_as") is None else str(entry["same_as"]),
     )
+
+
+def _contrast(entry: Mapping[str, Any]) -> Contrast:
+    return Contrast(
+        str(entry["condition"]), str(entry["method"]), str(entry["reference"]), int(entry.get("family", 0))
+    )
+
+
+def describe(values: Mapping[str, Any]) -> str:
+    """Return factors in words, `on resnet8 with 10 % of the data`; empty where there are none."""
+    rest = dict(values)
+    words = [f"on {rest.pop('model')}"] if "model" in rest else []
+    if isinstance(rest.get("train_fraction"), int | float):
+        words.append(f"with {_share(float(rest.pop('train_fraction')))} of the data")
+    return " ".join([*words, *(f"with {name} {plain(value)}" for name, value in rest.items())])
 
 
 def _share(fraction: float) -> str:
@@ -175,8 +237,8 @@ def _share(fraction: float) -> str:
     return "all" if fraction == 1 else f"{100 * fraction:.3g} %"
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """Return a factor's value in words; of a mapping, the first entry names it."""
     if isinstance(value, Mapping):
-        return _plain(next(iter(value.values()), ""))
+        return plain(next(iter(value.values()), ""))
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -53,24 +53,25 @@ def equivalence_p(estimate: Estimate, margin: float) -> float:
     return 0.0 if identical else 1.0
 
 
-def sign_flip_p(selection: np.ndarray, test: np.ndarray) -> float:
+def sign_flip_p(selection: np.ndarray, test: np.ndarray, searches: np.ndarray | None = None) -> float:
     """Return the p-value of the tuned effect when the arms are exchanged seed by seed, and choose again.
 
     If the methods are alike, a seed's results at all points could as well have come from the other arm. For
-    every pattern of exchanges both arms choose their point again, so that the luck of choosing is part of the
+    every pattern of exchanges both arms choose their points again, so that the luck of choosing is part of the
     test. All 2^S patterns up to `EXACT_UP_TO` seeds; beyond, `FLIPS` random ones with a fixed seed, and the
     observed one.
 
     Args:
         selection: float (2, K, S), higher is better.
-        test: float (2, K, S), test accuracies.
+        test: float (2, K, S), higher is better.
+        searches: int (K,), the search that each point comes from; None for one search.
     """
     seeds = test.shape[2]
     if seeds == 0:
         return 1.0
     flips = _flips(seeds)  # (B, S), the first without any
-    effects = _points_after(flips, selection, test)
-    observed = abs(tuned_differences(selection, test)[0].mean())
+    effects = _effects_after(flips, selection, test, searches)
+    observed = abs(tuned_differences(selection, test, searches)[0].mean())
     return float(np.mean(np.abs(effects) >= observed - 1e-12))
 
 
@@ -82,20 +83,26 @@ def _flips(seeds: int) -> np.ndarray:
     return np.concatenate([np.zeros((1, seeds), dtype=bool), drawn])
 
 
-def _points_after(flips: np.ndarray, selection: np.ndarray, test: np.ndarray) -> np.ndarray:
+def _effects_after(
+    flips: np.ndarray, selection: np.ndarray, test: np.ndarray, searches: np.ndarray | None
+) -> np.ndarray:
     """Return the tuned effect after each pattern of exchanges, (B,)."""
     stay, go = (~flips).astype(float), flips.astype(float)
 
-    def first_and_second(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the means over seeds of both arms at each point, (B, K) each."""
+    def means(values: np.ndarray) -> np.ndarray:
+        """Return the means over seeds of both arms at each point, (2, K, B)."""
         method, reference = values
-        size = values.shape[2]
-        return (stay @ method.T + go @ reference.T) / size, (stay @ reference.T + go @ method.T) / size
+        return np.stack([method @ stay.T + reference @ go.T, method @ go.T + reference @ stay.T]) / values.shape[2]
 
-    chosen = [np.argmax(means, axis=1) for means in first_and_second(selection)]
-    rows = np.arange(len(flips))
-    method, reference = first_and_second(test)
-    return method[rows, chosen[0]] - reference[rows, chosen[1]]
+    chosen_on, judged_on = means(selection), means(test)
+    origins = np.zeros(test.shape[1], dtype=int) if searches is None else searches
+    by_search = []
+    for search in np.unique(origins):
+        own = origins == search
+        best = chosen_on[:, own].argmax(axis=1)  # (2, B)
+        method, reference = np.take_along_axis(judged_on[:, own], best[:, None], axis=1)[:, 0]
+        by_search.append(method - reference)
+    return np.mean(by_search, axis=0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

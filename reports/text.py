@@ -3,23 +3,23 @@ alike."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
-from typing import Any
 
 from reports.estimators import Interval, Proportion
 from reports.plan import Plan
 from reports.significance import MOST_SEEDS, SeedsNeeded
+from reports.units import POINTS, Unit, unit_of
 from reports.verdicts import Effect, Verdict
 from trainables.records import EQUIVALENT
 
-NARROW = 0.01
-"""An interval below one point of width needs a second decimal."""
+NARROW = 10
+"""An interval below so many steps of the last decimal needs one decimal more."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the verdict table, ready to print. Effects are in percentage points of test accuracy.
+    """One line of the verdict table, ready to print. Effects are in the study's unit, percentage points or nats.
 
     Args:
         condition: name of the condition.
@@ -46,43 +46,48 @@ class Row:
     notes: str
 
 
-HEADINGS = Row(
-    condition="condition",
-    method="method",
-    against="against",
-    verdict="verdict",
-    effect="effect (points)",
-    interval="95 % interval",
-    matched="at the same settings",
-    better="better in",
-    seeds="seeds",
-    notes="what weakens it",
-)
+def headings(unit: Unit = POINTS) -> Row:
+    """Return the headings of the verdict table."""
+    return Row(
+        condition="condition",
+        method="method",
+        against="against",
+        verdict="verdict",
+        effect=f"effect ({unit.many})",
+        interval="95 % interval",
+        matched="at the same settings",
+        better="better in",
+        seeds="seeds",
+        notes="what weakens it",
+    )
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> list[Row]:
     """Return the verdicts as rows of text, in their order."""
     digits = digits_for(verdicts)
-    return [
-        Row(
-            condition=verdict.condition,
-            method=verdict.method,
-            against=verdict.reference,
-            verdict=label(verdict),
-            effect=points(verdict.tuned.mean, digits) if verdict.tuned else "",
-            interval=interval(verdict.tuned.interval, digits) if verdict.tuned else "",
-            matched=effect(verdict.matched, digits) if verdict.matched else "",
-            better=chance(verdict.improvement) if verdict.improvement else "",
-            seeds=f"{verdict.seeds}/{verdict.planned_seeds}",
-            notes=" ".join(verdict.notes),
-        )
-        for verdict in verdicts
-    ]
+    return [_row(verdict, digits) for verdict in verdicts]
 
 
-def markdown_table(rows: Sequence[Row]) -> str:
+def _row(verdict: Verdict, digits: int) -> Row:
+    unit = unit_of(verdict.metric)
+    return Row(
+        condition=verdict.condition,
+        method=verdict.method,
+        against=verdict.reference,
+        verdict=label(verdict),
+        effect=points(verdict.tuned.mean, digits, unit) if verdict.tuned else "",
+        interval=interval(verdict.tuned.interval, digits, unit) if verdict.tuned else "",
+        matched=effect(verdict.matched, digits, unit) if verdict.matched else "",
+        better=chance(verdict.improvement) if verdict.improvement else "",
+        seeds=f"{verdict.seeds}/{verdict.planned_seeds}",
+        notes=" ".join(verdict.notes),
+    )
+
+
+def markdown_table(rows: Sequence[Row], unit: Unit = POINTS) -> str:
     """Return the rows as a Markdown table; names cannot break out of their cells."""
-    lines = [astuple(HEADINGS), ("---",) * len(astuple(HEADINGS)), *(astuple(row) for row in rows)]
+    first = astuple(headings(unit))
+    lines = [first, ("---",) * len(first), *(astuple(row) for row in rows)]
     return "\n".join(f"| {' | '.join(markdown(cell) for cell in line)} |" for line in lines)
 
 
@@ -109,12 +114,24 @@ def figures(verdict: Verdict, plan: Plan, digits: int) -> str:
     """Return what follows the verdict in its sentence: effect, interval and seeds."""
     if verdict.tuned is None:
         return "; no seed is finished in both arms."
-    parts = [f"{points(verdict.tuned.mean, digits)} points"]
+    unit = plan.unit
+    parts = [f"{points(verdict.tuned.mean, digits, unit)} {unit.many}"]
     if verdict.tuned.interval:
-        parts.append(f"95 % interval {interval(verdict.tuned.interval, digits)}")
+        parts.append(f"95 % interval {interval(verdict.tuned.interval, digits, unit)}")
     parts.append("1 seed" if verdict.seeds == 1 else f"{verdict.seeds} seeds")
-    apart = f", less than {magnitude(plan.smallest_effect)} apart"
+    apart = f", less than {magnitude(plan.smallest_effect, unit)} apart"
     return f"{apart if verdict.verdict == EQUIVALENT else ''}; {', '.join(parts)}."
+
+
+def reach_sentence(verdict: Verdict, plan: Plan, digits: int) -> str:
+    """Return at which look a claim was decided, and what other searches would say; empty where there is neither."""
+    sentences = []
+    if verdict.look is not None and verdict.look < plan.seeds:
+        sentences.append(f"Decided at the look at {verdict.look} of at most {plan.seeds} seeds.")
+    if verdict.other_searches:
+        found = interval(verdict.other_searches, digits, plan.unit)
+        sentences.append(f"Over seeds and {verdict.searches} searches: {found} {plan.unit.many}.")
+    return " ".join(sentences)
 
 
 def seeds_sentence(verdict: Verdict, plan: Plan) -> str:
@@ -122,7 +139,7 @@ def seeds_sentence(verdict: Verdict, plan: Plan) -> str:
     needed = verdict.seeds_needed
     if needed is None or verdict.provisional:
         return ""
-    goal = f"To find a true effect of {magnitude(plan.smallest_effect)} here would take"
+    goal = f"To find a true effect of {magnitude(plan.smallest_effect, plan.unit)} here would take"
     if needed.low is None:
         return f"{goal} more than {MOST_SEEDS} seeds."
     return f"{goal} {seeds_range(needed)}."
@@ -144,39 +161,47 @@ def label(verdict: Verdict) -> str:
 
 
 def digits_for(verdicts: Sequence[Verdict]) -> int:
-    """Return the decimals of percentage points that all verdicts of a study are shown with."""
-    intervals = [verdict.tuned.interval for verdict in verdicts if verdict.tuned and verdict.tuned.interval]
-    return 2 if any(0 < found.high - found.low < NARROW for found in intervals) else 1
+    """Return the decimals that the effects of all verdicts of a study are shown with."""
+    unit = unit_of(verdicts[0].metric) if verdicts else POINTS
+    return decimals([verdict.tuned.interval for verdict in verdicts if verdict.tuned], unit)
 
 
-def points(fraction: float, digits: int) -> str:
-    """Return a difference in percentage points with its sign: `+0.4`, `−0.9`, `0.0`."""
-    rounded = round(100 * fraction, digits)
+def decimals(intervals: Iterable[Interval | None], unit: Unit = POINTS) -> int:
+    """Return the decimals that show the narrowest of some intervals."""
+    narrow = NARROW * 10**-unit.digits / unit.scale
+    return unit.digits + any(found is not None and 0 < found.high - found.low < narrow for found in intervals)
+
+
+def points(difference: float, digits: int, unit: Unit = POINTS) -> str:
+    """Return a difference in its unit with its sign: `+0.4`, `−0.9`, `0.0`."""
+    rounded = round(unit.scale * difference, digits)
     sign = "+" if rounded > 0 else "−" if rounded < 0 else ""
     return f"{sign}{abs(rounded):.{digits}f}"
 
 
-def magnitude(fraction: float) -> str:
-    """Return a size in percentage points, without sign and needless digits: `0.5 points`, `1 point`."""
-    words = f"{100 * fraction:.3g}"
-    return f"{words} point" if words == "1" else f"{words} points"
+def magnitude(difference: float, unit: Unit = POINTS) -> str:
+    """Return a size in its unit, without sign and needless digits: `0.5 points`, `1 point`."""
+    words = f"{unit.scale * difference:.3g}"
+    return f"{words} {unit.one if words == '1' else unit.many}"
 
 
-def accuracies(verdict: Verdict) -> str:
-    """Return the test accuracies of the method and its reference: `88.5 from 85.9 %`, or an empty string."""
-    if verdict.accuracy is None or verdict.reference_accuracy is None:
+def values(verdict: Verdict) -> str:
+    """Return the test figures of the method and its reference: `88.5 from 85.9 %`, or an empty string."""
+    if verdict.value is None or verdict.reference_value is None:
         return ""
-    return f"{100 * verdict.accuracy:.1f} from {100 * verdict.reference_accuracy:.1f} %"
+    unit = unit_of(verdict.metric)
+    own, other = (f"{unit.scale * value:.{unit.digits}f}" for value in (verdict.value, verdict.reference_value))
+    return f"{own} from {other} {'%' if unit.many == POINTS.many else unit.many}"
 
 
-def interval(found: Interval | None, digits: int) -> str:
-    """Return an interval in percentage points: `−0.9 to +1.7`, or `none`."""
-    return "none" if found is None else f"{points(found.low, digits)} to {points(found.high, digits)}"
+def interval(found: Interval | None, digits: int, unit: Unit = POINTS) -> str:
+    """Return an interval in its unit: `−0.9 to +1.7`, or `none`."""
+    return "none" if found is None else f"{points(found.low, digits, unit)} to {points(found.high, digits, unit)}"
 
 
-def effect(found: Effect, digits: int) -> str:
+def effect(found: Effect, digits: int, unit: Unit = POINTS) -> str:
     """Return an effect with its interval: `+0.4 (−0.9 to +1.7)`."""
-    return f"{points(found.mean, digits)} ({interval(found.interval, digits)})"
+    return f"{points(found.mean, digits, unit)} ({interval(found.interval, digits, unit)})"
 
 
 def chance(found: Proportion) -> str:
@@ -206,52 +231,3 @@ def markdown(text: str) -> str:
     ):
         text = text.replace(mark, shown)
     return " ".join(text.replace("<", "&lt;").replace(">", "&gt;").split())
-
-
-def verdict_records(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """Return the verdicts as flat records with unrounded figures, for CSV and JSON; effects in percentage
-    points."""
-    return [
-        {
-            "condition": verdict.condition,
-            "method": verdict.method,
-            "reference": verdict.reference,
-            "verdict": verdict.verdict,
-            "on_this_test_set": verdict.on_this_test_set,
-            "provisional": verdict.provisional,
-            "seeds": verdict.seeds,
-            "planned_seeds": verdict.planned_seeds,
-            "accuracy": verdict.accuracy,
-            "reference_accuracy": verdict.reference_accuracy,
-            **_effect_record("tuned", verdict.tuned),
-            **_interval_record("tuned_images", verdict.images),
-            **_effect_record("matched", verdict.matched),
-            "sign_flip_p": verdict.sign_flip_p,
-            "equivalence_p": verdict.equivalence_p,
-            "equivalence_p_adjusted": verdict.equivalence_p_adjusted,
-            "better": verdict.improvement.share if verdict.improvement else None,
-            "better_low": verdict.improvement.interval.low if verdict.improvement else None,
-            "better_high": verdict.improvement.interval.high if verdict.improvement else None,
-            "seeds_needed_low": verdict.seeds_needed.low if verdict.seeds_needed else None,
-            "seeds_needed_high": verdict.seeds_needed.high if verdict.seeds_needed else None,
-            "notes": " ".join(verdict.notes),
-        }
-        for verdict in verdicts
-    ]
-
-
-def _effect_record(name: str, found: Effect | None) -> dict[str, float | None]:
-    return {
-        f"{name}_points": 100 * found.mean if found else None,
-        **_interval_record(name, found.interval if found else None),
-        **_interval_record(f"{name}_bca", found.bca if found else None),
-        f"{name}_p": found.p if found else None,
-        f"{name}_p_adjusted": found.p_adjusted if found else None,
-    }
-
-
-def _interval_record(name: str, found: Interval | None) -> dict[str, float | None]:
-    return {
-        f"{name}_low": 100 * found.low if found else None,
-        f"{name}_high": 100 * found.high if found else None,
-    }

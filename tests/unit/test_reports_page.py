@@ -45,11 +45,11 @@ def report(finished: Path) -> ReportPaths:
     return write_report(finished)
 
 
-def test_four_files_are_written_into_the_study_or_where_asked(
+def test_the_files_are_written_into_the_study_or_where_asked(
     finished: Path, report: ReportPaths, tmp_path: Path
 ) -> None:
     assert report.folder == finished / records.REPORT
-    names = {"index.html", "report.md", "verdicts.csv", "runs.csv"}
+    names = {"index.html", "report.md", "report.json", "verdicts.csv", "runs.csv"}
     assert {path.name for path in report.folder.iterdir()} == names
     elsewhere = write_report(finished, tmp_path / "a" / "b")
     assert {path.name for path in elsewhere.folder.iterdir()} == names
@@ -59,7 +59,7 @@ def test_four_files_are_written_into_the_study_or_where_asked(
 def test_page_markdown_and_csv_show_the_same_figures(finished: Path, report: ReportPaths) -> None:
     verdicts = judge(read_study(finished))
     page, markdown = text_of(report.html.read_text()), report.markdown.read_text()
-    table = pd.read_csv(report.verdicts)
+    table = pd.read_csv(report.tables["verdicts"])
     assert len(table) == len(verdicts) == 10
     for row, (_, record), verdict in zip(verdict_table(verdicts), table.iterrows(), verdicts, strict=True):
         assert verdict.tuned is not None
@@ -71,7 +71,7 @@ def test_page_markdown_and_csv_show_the_same_figures(finished: Path, report: Rep
 def test_the_page_opens_with_the_answer(report: ReportPaths) -> None:
     page = text_of(report.html.read_text())
     start = page.index("mixup on resnet8 with 10 % of the data: ▲ helps;")
-    assert start < page.index("Question") < page.index("Does it help here?") < page.index("The exact set-up")
+    assert start < page.index("Question") < page.index("Click a heading") < page.rindex("The exact set-up")
 
 
 def test_the_page_is_whole_and_needs_nothing_from_outside(report: ReportPaths) -> None:
@@ -87,7 +87,10 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(report: ReportPaths) -
 
     links = Links()
     links.feed(page)
-    assert links.found == ["data:,", "report.md", "verdicts.csv", "runs.csv"]
+    anchors = [link for link in links.found if link.startswith("#")]
+    files = [link for link in links.found if link not in anchors]
+    assert all(f'id="{anchor[1:]}"' in page for anchor in anchors)
+    assert files == ["data:,", "report.md", "report.json", "verdicts.csv", "runs.csv"]
     assert page.count("plotly.js v") == 1
     assert len(page) < 6_000_000
 
@@ -99,7 +102,7 @@ def test_the_set_up_names_settings_versions_and_data(report: ReportPaths) -> Non
 
 
 def test_runs_csv_holds_every_run_with_its_parameters(report: ReportPaths) -> None:
-    table = pd.read_csv(report.runs)
+    table = pd.read_csv(report.tables["runs"])
     assert len(table) == 2 * 5 * (4 + 12)
     assert set(table["parameters.learning_rate"]) == {0.1}
     assert table.loc[table["phase"] == records.CONFIRM, records.TEST_ACCURACY].notna().all()
@@ -127,7 +130,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert "<" not in markdown
     rows = [line for line in markdown.splitlines() if line.startswith("| ")]
     assert {re.sub(r"\\.", "", row).count("|") for row in rows} <= {3, 4, 11}
-    assert set(pd.read_csv(paths.runs)["method"]) == set(HOSTILE)
+    assert set(pd.read_csv(paths.tables["runs"])["method"]) == set(HOSTILE)
 
 
 def test_an_unfinished_study_says_what_is_missing(tmp_path: Path) -> None:
@@ -163,7 +166,7 @@ def test_one_run_alone_has_its_curve_and_no_verdict(tmp_path: Path) -> None:
         journal.report(run, 1, dict.fromkeys(records.EPOCH_METRICS, 0.5))
         journal.end(run, selection=0.5, test=0.5)
     view = view_of(tmp_path)
-    assert [len(condition.panels) for condition in view.conditions] == [1, 0]
+    assert [len(block.panels) for block in view.section("curves").blocks] == [1]
     assert all(claim.label == "no answer yet" for claim in view.claims)
     assert "Nothing was tuned" in text_of(render_html(view))
 
@@ -171,7 +174,7 @@ def test_one_run_alone_has_its_curve_and_no_verdict(tmp_path: Path) -> None:
 def test_failed_arms_are_shown_with_their_reasons(tmp_path: Path) -> None:
     simulate_study(tmp_path, failing=["mixup"])
     view = view_of(tmp_path)
-    failed = [arm for arm in view.arms if arm.summary.confirm.failed]
+    failed = [arm for arm in view.section("trust").content if arm.summary.confirm.failed]
     assert [arm.summary.confirm.failed for arm in failed] == [12, 12]
     page = text_of(render_html(view))
     assert "12 failed: ResourceExhaustedError: out of memory" in page
@@ -187,9 +190,11 @@ def test_the_audit_counts_would_be_stops_and_mistakes(tmp_path: Path) -> None:
                 journal.decide(records.RUNG, {"rung": 4, "action": records.WOULD_STOP}, run)
                 journal.decide(records.RUNG, {"rung": 8, "action": records.WOULD_STOP}, run)
     view = view_of(tmp_path)
-    audit = next(arm.audit for arm in view.arms if arm.summary.arm.name == "mixup/resnet8-0.1")
+    audit = next(arm.audit for arm in view.section("trust").content if arm.summary.arm.name == "mixup/resnet8-0.1")
     assert (audit.audited, audit.would_stop, audit.mistakes) == (2, 2, 1)
-    assert any("would have stopped 2 of them, too few" in question.answer for question in view.questions)
+    assert any(
+        "would have stopped 2 of them, too few" in question.answer for question in view.section("questions").content
+    )
 
 
 def test_many_claims_fold_the_undecided_ones_away(tmp_path: Path) -> None:
@@ -219,5 +224,5 @@ def test_csv_of_an_empty_study_can_be_read(tmp_path: Path) -> None:
     with JournalBuilder(tmp_path):
         pass
     paths = write_report(tmp_path)
-    assert pd.read_csv(io.StringIO(paths.runs.read_text())).empty
-    assert len(pd.read_csv(paths.verdicts)) == 10
+    assert pd.read_csv(io.StringIO(paths.tables["runs"].read_text())).empty
+    assert len(pd.read_csv(paths.tables["verdicts"])) == 10

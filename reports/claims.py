@@ -1,0 +1,105 @@
+"""Every verdict in all the forms in which the report shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reports import text
+from reports.plan import Plan
+from reports.verdicts import Verdict
+from trainables.records import VERDICTS
+
+SIGNS: dict[str, str] = dict(zip(VERDICTS, ("▲", "▼", "≈", "○"), strict=True))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One verdict in all the forms in which the page shows it.
+
+    Args:
+        verdict: the verdict itself.
+        row: its line of the verdict table.
+        comparison: what is judged ("mixup", "maxup against maxup_mean").
+        description: the condition in words ("on resnet8 with 10 % of the data").
+        sign: a sign for the verdict that needs no colour.
+        label: the verdict in words.
+        figures: the second half of the sentence.
+        aside: the seeds that it would need, or empty.
+        images: interval over seeds and images.
+        matched: effect at the same settings.
+        matched_interval: its interval.
+        better: share of seeds in which the method won.
+        better_interval: its interval.
+        accuracies: of the method and the reference.
+        colour: the method's.
+    """
+
+    verdict: Verdict
+    row: text.Row
+    comparison: str
+    description: str
+    sign: str
+    label: str
+    figures: str
+    aside: str
+    images: str
+    matched: str
+    matched_interval: str
+    better: str
+    better_interval: str
+    accuracies: str
+    colour: str
+
+
+def claims(plan: Plan, verdicts: Sequence[Verdict], colours: Mapping[str, str]) -> tuple[Claim, ...]:
+    """Return one an entry of the family, in order.
+
+    Args:
+        plan: the study's plan.
+        verdicts: one an entry of the family.
+        colours: of every method.
+    """
+    digits = text.digits_for(verdicts)
+    return tuple(
+        Claim(
+            verdict=verdict,
+            row=row,
+            comparison=text.comparison(verdict, plan),
+            description=plan.condition(verdict.condition).description,
+            sign=SIGNS[verdict.verdict],
+            label=text.label(verdict),
+            figures=text.figures(verdict, plan, digits),
+            aside=text.seeds_sentence(verdict, plan),
+            images=text.interval(verdict.images, digits) if verdict.images else "",
+            matched=text.points(verdict.matched.mean, digits) if verdict.matched else "",
+            matched_interval=text.interval(verdict.matched.interval, digits) if verdict.matched else "",
+            better=text.share(verdict.improvement) if verdict.improvement else "",
+            better_interval=text.share_interval(verdict.improvement) if verdict.improvement else "",
+            accuracies=text.accuracies(verdict),
+            colour=colours[verdict.method],
+        )
+        for verdict, row in zip(verdicts, text.verdict_table(verdicts), strict=True)
+    )
+
+
+def by_comparison(claims: Sequence[Claim]) -> tuple[Claim, ...]:
+    """Return the claims with those of one comparison together, in the order of first appearance."""
+    order = {pair: index for index, pair in enumerate(dict.fromkeys(map(_pair, claims)))}
+    return tuple(sorted(claims, key=lambda claim: order[_pair(claim)]))
+
+
+def _pair(claim: Claim) -> tuple[str, str]:
+    return claim.verdict.method, claim.verdict.reference
+
+
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """Return how many claims got which verdict: `10 claims: helps in 1, undecided in 9.`"""
+    if not verdicts:
+        return "The study claims nothing: its plan has no contrasts."
+    answered = [verdict for verdict in verdicts if verdict.tuned]
+    counts = {name: sum(verdict.verdict == name for verdict in answered) for name in VERDICTS}
+    parts = [f"{name} in {count}" for name, count in counts.items() if count]
+    if len(answered) < len(verdicts):
+        parts.append(f"no answer in {len(verdicts) - len(answered)}")
+    return f"{len(verdicts)} {'claim' if len(verdicts) == 1 else 'claims'}: {', '.join(parts)}."

@@ -1,0 +1,54 @@
+"""What a study is judged on: the test figure that belongs to its metric, and the unit of its effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainables.records import LOWER_IS_BETTER, TEST_LOSS, VALIDATION_ACCURACY
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A test figure and how differences of it are said. Effects are turned so that more is better.
+
+    Args:
+        metric: the test figure, one of `records.TEST_METRICS`.
+        one: the unit of one ("point").
+        many: the unit of several ("points").
+        scale: what a difference is multiplied with to be in that unit.
+        digits: decimals of a usual difference.
+    """
+
+    metric: str
+    one: str
+    many: str
+    scale: float
+    digits: int
+
+    @property
+    def figure(self) -> str:
+        """The test figure in words: `test accuracy`."""
+        return self.metric.replace("_", " ")
+
+    @property
+    def effect(self) -> str:
+        """What an effect is, in words: `the difference in test accuracy, in percentage points`."""
+        unit = "percentage points" if self.many == "points" else self.many
+        if self.metric in LOWER_IS_BETTER:
+            return f"how much lower the {self.figure} is, in {unit}"
+        return f"the difference in {self.figure}, in {unit}"
+
+
+def unit_of(metric: str) -> Unit:
+    """Return the unit of a metric, of validation or of test.
+
+    Args:
+        metric: such as `validation_macro_f1`, which is judged on `test_macro_f1`.
+    """
+    test = metric.replace("validation_", "test_")
+    if test == TEST_LOSS:
+        return Unit(test, "nat", "nats", 1.0, 3)
+    return Unit(test, "point", "points", 100.0, 1)
+
+
+POINTS = unit_of(VALIDATION_ACCURACY)
