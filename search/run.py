@@ -157,9 +157,8 @@ def _checked_curves(path: Path | None) -> Path | None:
 
 
 def _go_on(plan: Plan, journal: Journal, folder: Path, options: Options, data: Dataset | None) -> Finished:
-    from reports.verdicts import settled_conditions
-
     from reports.frames import read_study
+    from reports.verdicts import settled_conditions
 
     folder = folder.absolute()
     conductor = Conductor(plan, journal, lambda seeds: settled_conditions(read_study(folder), seeds))

@@ -9,7 +9,6 @@ from pathlib import Path
 import optuna
 import pytest
 
-from search.conductor import Conductor
 from search.confirm import Trial, pool
 from search.journal import Journal, Run
 from search.optuna_file import write_optuna_file
@@ -17,55 +16,8 @@ from search.plan import Plan
 from search.planning import make_plan
 from spaces.distributions import Space
 from tests.conftest import make_study
+from tests.driver import carry_out
 from trainables import records
-from trainables.errors import DivergedError, TrialError
-from trainables.job import Final
-from trainables.replay import Replay, read_curves
-
-
-class Worker:
-    """Does what the Ray trainable does, one epoch at a time, in this process; `fuse` events, then it is gone."""
-
-    def __init__(self, conductor: Conductor, curves: Path, fuse: int = 10**9) -> None:
-        self.conductor, self.table, self.fuse = conductor, read_curves(curves), fuse
-
-    def work(self) -> None:
-        while not self.conductor.done:
-            run = self.conductor.next_run()
-            if run is None:
-                raise AssertionError("nothing to do, and not done")
-            self._train(run)
-
-    def _train(self, run: Run) -> None:
-        engine = Replay(self.table, vars(run), 0.1, 1.0)
-        while engine.epoch < run.config["epochs"]:
-            self._burn()
-            try:
-                metrics = engine.train_epoch()
-            except DivergedError as error:
-                return self.conductor.ended(run.name, Final(records.DIVERGED, str(error), error.epoch))
-            except TrialError as error:
-                return self.conductor.ended(run.name, Final(records.FAILED, str(error), engine.epoch))
-            if self.conductor.reported(run.name, [(engine.epoch, metrics)]):
-                self._burn()
-                return self.conductor.ended(run.name, Final())
-        self._burn()
-        test = engine.test() if run.phase == records.CONFIRM else None
-        final = Final(records.COMPLETED, "", engine.epoch, test.metrics if test else {})
-        return self.conductor.ended(run.name, final)
-
-    def _burn(self) -> None:
-        self.fuse -= 1
-        if self.fuse < 0:
-            raise KeyboardInterrupt
-
-
-def carry_out(plan: Plan, path: Path, curves: Path, fuse: int = 10**9) -> Conductor:
-    journal = Journal.open(path) if path.exists() else Journal.create(path)
-    with journal:
-        conductor = Conductor(plan, journal)
-        Worker(conductor, curves, fuse).work()
-        return conductor
 
 
 def facts(path: Path) -> tuple[dict[str, str], dict[tuple[str, int], str], dict[str, float]]:

@@ -1,0 +1,64 @@
+"""A study driven in this process: the conductor and a worker that replays curves, without Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reports.frames import read_study
+from reports.verdicts import settled_conditions
+from search.conductor import Conductor
+from search.journal import Journal, Run
+from search.plan import Plan
+from trainables import records
+from trainables.errors import DivergedError, TrialError
+from trainables.job import Final
+from trainables.replay import Replay, read_curves
+
+
+class Worker:
+    """Does what the Ray trainable does, one epoch at a time, in this process; `fuse` events, then it is gone."""
+
+    def __init__(self, conductor: Conductor, curves: Path, fuse: int = 10**9) -> None:
+        self.conductor, self.table, self.fuse = conductor, read_curves(curves), fuse
+
+    def work(self) -> None:
+        while not self.conductor.done:
+            run = self.conductor.next_run()
+            if run is None:
+                raise AssertionError("nothing to do, and not done")
+            self._train(run)
+
+    def _train(self, run: Run) -> None:
+        engine = Replay(self.table, vars(run), 0.1, 1.0)
+        while engine.epoch < run.config["epochs"]:
+            self._burn()
+            try:
+                metrics = engine.train_epoch()
+            except DivergedError as error:
+                return self.conductor.ended(run.name, Final(records.DIVERGED, str(error), error.epoch))
+            except TrialError as error:
+                return self.conductor.ended(run.name, Final(records.FAILED, str(error), engine.epoch))
+            if self.conductor.reported(run.name, [(engine.epoch, metrics)]):
+                self._burn()
+                return self.conductor.ended(run.name, Final())
+        self._burn()
+        test = engine.test() if run.phase == records.CONFIRM else None
+        final = Final(records.COMPLETED, "", engine.epoch, test.metrics if test else {})
+        return self.conductor.ended(run.name, final)
+
+    def _burn(self) -> None:
+        self.fuse -= 1
+        if self.fuse < 0:
+            raise KeyboardInterrupt
+
+
+def carry_out(plan: Plan, path: Path, curves: Path, fuse: int = 10**9) -> Conductor:
+    """Run a study, or go on with it, in a journal; `fuse` events long."""
+    journal = Journal.open(path) if path.exists() else Journal.create(path)
+    with journal:
+        if journal.meta(records.META_PLAN) is None:
+            journal.set_meta(records.META_STUDY, plan.study.document())
+            journal.set_meta(records.META_PLAN, plan.document())
+        conductor = Conductor(plan, journal, lambda seeds: settled_conditions(read_study(path), seeds))
+        Worker(conductor, curves, fuse).work()
+        return conductor
