@@ -257,7 +257,8 @@ def _check_places(study: Study) -> None:
         grid: dict[str, list[Level]] = getattr(study, place)
         for name, options in grid.items():
             factors = factors_of({name: options})
-            places[place if factors == {name} else f"{place}.{name}"] = factors | places.get(place, set())
+            where = place if factors == {name} else f"{place}.{name}"
+            places[where] = places.get(where, set()) | factors
     for (one, first), (other, second) in itertools.combinations(places.items(), 2):
         if first & second:
             raise ValueError(f"`{min(first & second)}` stands in `{one}` and in `{other}`; leave it in one of them")

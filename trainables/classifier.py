@@ -118,6 +118,21 @@ class Classifier:
             records.PLAIN_EPOCHS: self._plain_epochs(),
         }
 
+    @property
+    def images(self) -> int:
+        """Number of training images."""
+        return len(self._train)
+
+    @property
+    def evaluated(self) -> int:
+        """Number of images that are evaluated after each epoch."""
+        return len(self._measured) + len(self._validation)
+
+    @property
+    def state_bytes(self) -> int:
+        """Size of a checkpoint, in bytes."""
+        return sum(value.nbytes for value in _to_arrays(self._state).values())
+
     def test(self) -> TestResult:
         """Read the test set once (see `Engine.test`)."""
         found = self._evaluate(self._data.test, self._test)

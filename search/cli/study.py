@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,10 @@ from search.cli.program import (
 )
 from trainables.errors import InputError
 
+if TYPE_CHECKING:
+    from search.plan import Plan
+    from search.timing import Costs
+
 
 @command()
 def plan(
@@ -30,38 +34,51 @@ def plan(
     spread: Annotated[
         float, typer.Option(help="Assumed spread of a paired difference over seeds, in points.", min=0.01)
     ] = 1.0,
+    timed: Annotated[
+        bool, typer.Option("--timed", help="Time a few steps of every network here, for hours and disk.")
+    ] = False,
+    throughput: Annotated[
+        float | None,
+        typer.Option("--images-per-second", help="Of plain training on one slot, instead of timing it.", min=1e-3),
+    ] = None,
+    budget_hours: Annotated[
+        float | None, typer.Option(help="Propose sizes that fit; by default resources.budget_hours.", min=1e-3)
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Say what a study would run, and the smallest effect it could find, before spending."""
-    from search.budget import budget
+    """Say what a study would run, how long, and the smallest effect it could find, before spending."""
+    from search.budget import budget, proposed, rows
     from search.planning import make_plan
-    from search.show import print_json, print_table
+    from search.show import print_json, print_table, warn
     from search.study import load_study
 
     made = make_plan(load_study(study, tuple(sets or ())))
-    size = budget(made, spread)
+    hours = budget_hours or made.study.resources.budget_hours
+    size = budget(made, spread, _costs(made, timed or bool(budget_hours), throughput), hours)
     if json:
         print_json({**size.document(), "plan": made.document()})
         return
-    rows = [
-        ("arms", f"{size.arms}: {size.methods} methods under {size.conditions} conditions"),
-        ("search", f"{size.search_runs} runs, {made.trials} for each arm"),
-        (
-            "confirmation",
-            f"{size.confirmation_runs} runs at most, {made.points} points x {made.study.confirm.seeds} seeds",
-        ),
-        ("work", f"{size.plain_epochs:,.0f} epochs of plain training, if nothing is stopped early"),
-        ("family", f"{size.contrasts} contrasts, Holm at {100 * made.study.alpha:g} %"),
-        (
-            "detectable",
-            f"{size.detectable_points:.2f} points with 80 % power, if differences spread by {spread:g} points over "
-            f"seeds ({size.detectable:.2f} times the spread)",
-        ),
-    ]
-    print_table(("", made.study.name), rows)
+    print_table(("", made.study.name), rows(made, size))
+    if size.proposals:
+        print_table(("trials", "seeds", "hours", f"detectable, within {hours:g} hours"), proposed(size))
     for warning in size.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        warn(warning)
+
+
+def _costs(made: Plan, timed: bool, throughput: float | None) -> Costs | None:
+    """Return what the runs take, as far as it was asked for."""
+    if throughput:
+        from search.timing import at_throughput
+
+        return at_throughput(made, made.study.data.load(), throughput)
+    if not timed:
+        return None
+    from search.show import quiet
+    from search.timing import timed as time_networks
+
+    quiet("timing a few steps of every network")
+    return time_networks(made, made.study.data.load())
 
 
 @command()
