@@ -72,10 +72,7 @@ def resume_study(folder: Path, options: Options) -> Finished:
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         plan = journal_plan(journal, folder)
-        curves = journal.meta(records.META_CURVES)
-        options = replace(options, curves=_checked_curves(Path(curves)) if curves else None)
-        data = None if curves else check_data(plan)
-        refuse_changed(data, journal.meta(records.META_FACTS)["data"], f"the study in {folder} began")
+        options, data = _as_before(plan, journal, folder, options)
         return _go_on(plan, journal, folder, options, data)
 
 
@@ -87,14 +84,27 @@ def extend_study(study: Study, folder: Path, options: Options) -> Finished:
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         before = journal_plan(journal, folder)
-        found = growth(before.study, study)
-        plan = make_plan(study)
+        found, plan = growth(before.study, study), make_plan(study)
         check_kept(before, plan)
+        options, data = _as_before(plan, journal, folder, options)
         detail = found.detail(journal.meta(records.META_PLAN))
         history = [*(old for _, old in journal.decisions(records.EXTEND)), detail]
         journal.extend(study.document(), grown_document(plan, history), detail)
         write_whole(folder / records.STUDY_FILE, dump(study.document()))
-    return resume_study(folder, options)
+        return _go_on(plan, journal, folder, options, data)
+
+
+def _as_before(plan: Plan, journal: Journal, folder: Path, options: Options) -> tuple[Options, Dataset | None]:
+    """Return options and data with which a study goes on: the curves that it replays, or images that are the same.
+
+    Raises:
+        InputError: the data has changed, or a run does not fit it.
+    """
+    curves = journal.meta(records.META_CURVES)
+    options = replace(options, curves=_checked_curves(Path(curves)) if curves else None)
+    data = None if curves else check_data(plan)
+    refuse_changed(data, journal.meta(records.META_FACTS)["data"], f"the study in {folder} began")
+    return options, data
 
 
 def journal_plan(journal: Journal, folder: Path) -> Plan:
