@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.frames import Study
+from reports.plan import Arm
 from trainables.records import COMPLETED, CONFIRM, LOOK, POOL, SEARCH
 
 
@@ -71,10 +72,13 @@ def pools(study: Study, condition: str) -> dict[int, list[Mapping[str, Any]]]:
     """Return the pooled points of a condition by search, as far as they are chosen."""
     decisions = study.decisions.loc[study.decisions["kind"] == POOL, "detail"]
     return {
-        int(detail.get("search", 0)): list(detail["points"])
-        for detail in decisions
-        if detail["condition"] == condition
+        int(detail.get("search", 0)): list(detail["points"]) for detail in decisions if detail["condition"] == condition
     }
+
+
+def planned_trials(study: Study, arm: Arm) -> int:
+    """Return how many search runs an arm gets, in all its searches."""
+    return 0 if arm.compute_of else study.plan.trials_per_arm * study.plan.replicates
 
 
 def planned_confirmations(study: Study, condition: str, method: str, seeds: int | None = None) -> int:

@@ -241,7 +241,9 @@ def _assembled(
         improvement=improvement(one.tuned) if one.seeds else None,
         equivalence_p=decision.equivalence_p,
         equivalence_p_adjusted=decision.equivalence_p_adjusted,
-        seeds_needed=seeds_needed(tuned.spread or 0, one.seeds, plan.smallest_effect, strictest) if tuned and open_ else None,
+        seeds_needed=seeds_needed(tuned.spread or 0, one.seeds, plan.smallest_effect, strictest)
+        if tuned and open_
+        else None,
         notes=weaknesses(study, found),
     )
 

@@ -95,7 +95,7 @@ def weaknesses(study: Study, found: Findings) -> tuple[str, ...]:
         notes = [*_unfinished(study, found), *notes, *_left_out(found)]
         notes += _doubts(study, found) + _reach(study, found)
     notes += _set_up(study, contrast) + _extended(study, found)
-    return tuple([*notes, *(note for loss in _LESSER for note in _losses(study, contrast, loss))])
+    return (*notes, *(note for loss in _LESSER for note in _losses(study, contrast, loss)))
 
 
 def _replayed(study: Study) -> list[str]:
@@ -161,7 +161,9 @@ def _reach(study: Study, found: Findings) -> list[str]:
     if found.on_this_test_set and found.images_known:
         notes.append("On this test set only: over other images of the same kind it would not stand.")
     elif found.measured.seeds > 1 and not found.images_known:
-        known = "Single images are not recorded" if unit.metric == TEST_ACCURACY else f"Single images have no {unit.figure}"
+        known = (
+            "Single images are not recorded" if unit.metric == TEST_ACCURACY else f"Single images have no {unit.figure}"
+        )
         notes.append(f"{known}: nothing can be said about other images of the kind.")
     if found.for_these_searches:
         notes.append("For the configurations found here only: over other searches like these it would not stand.")

@@ -35,7 +35,7 @@ def test_exchanging_the_arms_turns_both_effects_round(cells: tuple[np.ndarray, n
     tuned, chosen = estimators.tuned_differences(selection, test)
     turned, other = estimators.tuned_differences(selection[::-1], test[::-1])
     np.testing.assert_allclose(turned, -tuned)
-    assert other == chosen[::-1]
+    np.testing.assert_array_equal(other, chosen[::-1])
     np.testing.assert_allclose(estimators.matched_differences(test[::-1]), -estimators.matched_differences(test))
 
 
