@@ -40,6 +40,11 @@ class Decision:
     equivalence_p: float
     equivalence_p_adjusted: float
 
+    @property
+    def decided(self) -> bool:
+        """Whether the verdict is any but `undecided`."""
+        return self.verdict != UNDECIDED
+
 
 def decide(
     estimates: Sequence[Sequence[Estimate | None]], alphas: Sequence[float], alpha: float, margin: float
@@ -82,7 +87,7 @@ def _judged(
 
     def decision(claim: int) -> Decision:
         estimate, old = estimates[claim], before[claim]
-        if old is not None and (estimate is None or old.verdict != UNDECIDED):
+        if old is not None and (estimate is None or old.decided):
             return old
         return Decision(
             estimate=estimate,
@@ -99,7 +104,7 @@ def _judged(
 
 def _tests(estimate: Estimate | None, before: Decision | None, margin: float) -> tuple[float, float]:
     """Return the p-values of difference and equivalence; a claim that is decided claims nothing else."""
-    if before is not None and before.verdict != UNDECIDED:
+    if before is not None and before.decided:
         return (1.0, 0.0) if before.verdict == EQUIVALENT else (0.0, 1.0)
     return (1.0, 1.0) if estimate is None else (difference_p(estimate), equivalence_p(estimate, margin))
 

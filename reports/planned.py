@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,17 @@ def stages(study: Study, arms: Iterable[tuple[str, str]]) -> tuple[Stage, ...]:
         if not complete:
             break
     return tuple(found)
+
+
+def is_final(held: Sequence[Stage], look: int, decided: bool) -> bool:
+    """Return whether no run can change a claim any more.
+
+    Args:
+        held: the looks that are judged.
+        look: the one whose data the claim rests on.
+        decided: it is decided there; what is not waits for the last look.
+    """
+    return held[look].complete if decided else held[-1].last and held[-1].complete
 
 
 def is_confirmed(study: Study, condition: str, method: str, seeds: int) -> bool:

@@ -117,6 +117,8 @@ def _unfinished(study: Study, found: Findings) -> list[str]:
     contrast, pairs, planned = found.measured.contrast, found.measured.seeds, found.stage.seeds
     confirmed = all(is_confirmed(study, contrast.condition, method, planned) for method in contrast.arms)
     if found.provisional and not confirmed:
+        if len(study.plan.looks) > 1:
+            return [f"So far {pairs} seeds are complete; the next look is at {planned}."]
         return [f"So far only {pairs} of {planned} seeds are complete; a look before the end claims too much."]
     notes = ["Other claims that are tested together with it are not finished."] if found.provisional else []
     if pairs < planned:
@@ -187,7 +189,7 @@ def _extended(study: Study, found: Findings) -> list[str]:
     notes = []
     for detail in study.decisions.loc[study.decisions["kind"] == EXTEND, "detail"]:
         before = detail.get("plan") or {}
-        decided = not found.provisional and found.decision.verdict != UNDECIDED
+        decided = not found.provisional and found.decision.decided
         stands = decided and before.get("points") == study.plan.points and found.stage.seeds <= before.get("seeds", 0)
         if detail["exploratory"] and not stands:
             what = "; ".join(str(change) for change in detail["what"])
