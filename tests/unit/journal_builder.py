@@ -152,10 +152,12 @@ class JournalBuilder:
         reason: str = "",
         selection: float | None = None,
         test: float | None = None,
+        figures: Mapping[str, float] | None = None,
     ) -> None:
         metrics = {records.SELECTION: selection, records.TEST_ACCURACY: test}
         if test is not None:
             metrics[records.TEST_LOSS] = 2 * (1 - test)
+        metrics.update(figures or {})
         kept = {name: value for name, value in metrics.items() if value is not None}
         self.connection.execute(
             "INSERT INTO outcomes (run, outcome, epoch, reason, metrics, at) VALUES (?, ?, ?, ?, ?, ?)",

@@ -129,3 +129,9 @@ def test_the_interval_of_a_spread_is_the_textbooks() -> None:
     found = estimators.spread_interval(1.0, 10)
     assert found.low == pytest.approx(np.sqrt(9 / 19.0228), rel=1e-4)
     assert found.high == pytest.approx(np.sqrt(9 / 2.70039), rel=1e-4)
+
+
+def test_the_correlation_over_seeds_is_pearsons() -> None:
+    assert estimators.correlation(A, B) == pytest.approx(stats.pearsonr(A, B).statistic)
+    assert estimators.correlation(A[:2], B[:2]) is None
+    assert estimators.correlation(A, np.full(6, 0.8)) is None
