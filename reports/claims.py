@@ -25,13 +25,13 @@ class Claim:
         sign: a sign for the verdict that needs no colour.
         label: the verdict in words.
         figures: the second half of the sentence.
-        aside: the seeds that it would need, or empty.
+        aside: at which look it was decided, what other searches would say, the seeds that it would need; or empty.
         images: interval over seeds and images.
         matched: effect at the same settings.
         matched_interval: its interval.
         better: share of seeds in which the method won.
         better_interval: its interval.
-        accuracies: of the method and the reference.
+        values: test figures of the method and the reference.
         colour: the method's.
     """
 
@@ -48,7 +48,7 @@ class Claim:
     matched_interval: str
     better: str
     better_interval: str
-    accuracies: str
+    values: str
     colour: str
 
 
@@ -70,13 +70,15 @@ def claims(plan: Plan, verdicts: Sequence[Verdict], colours: Mapping[str, str]) 
             sign=SIGNS[verdict.verdict],
             label=text.label(verdict),
             figures=text.figures(verdict, plan, digits),
-            aside=text.seeds_sentence(verdict, plan),
-            images=text.interval(verdict.images, digits) if verdict.images else "",
-            matched=text.points(verdict.matched.mean, digits) if verdict.matched else "",
-            matched_interval=text.interval(verdict.matched.interval, digits) if verdict.matched else "",
+            aside=" ".join(
+                filter(None, (text.reach_sentence(verdict, plan, digits), text.seeds_sentence(verdict, plan)))
+            ),
+            images=text.interval(verdict.images, digits, plan.unit) if verdict.images else "",
+            matched=text.points(verdict.matched.mean, digits, plan.unit) if verdict.matched else "",
+            matched_interval=text.interval(verdict.matched.interval, digits, plan.unit) if verdict.matched else "",
             better=text.share(verdict.improvement) if verdict.improvement else "",
             better_interval=text.share_interval(verdict.improvement) if verdict.improvement else "",
-            accuracies=text.accuracies(verdict),
+            values=text.values(verdict),
             colour=colours[verdict.method],
         )
         for verdict, row in zip(verdicts, text.verdict_table(verdicts), strict=True)

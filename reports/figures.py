@@ -1,4 +1,4 @@
-"""Figures: effects with their intervals, and learning curves. Numbers come in ready; nothing is estimated
+"""Figures: learning curves, and what all figures share. Numbers come in ready; nothing is estimated
 here.
 
 Plotly reads some HTML in its labels and `%{...}` in its hover texts, so every name that a user chose goes
@@ -16,28 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports import text
 from reports.curves import ArmCurves
 from reports.palette import REFERENCE, translucent
-from reports.plan import Plan
-from reports.verdicts import Verdict
-from trainables.records import (
-    EQUIVALENT,
-    HELPS,
-    HURTS,
-    TRAIN_ACCURACY,
-    TRAIN_LOSS,
-    UNDECIDED,
-    VALIDATION_ACCURACY,
-    VALIDATION_LOSS,
-)
+from trainables.records import TRAIN_ACCURACY, TRAIN_LOSS, VALIDATION_ACCURACY, VALIDATION_LOSS
 
 Figure = dict[str, Any]
 Trace = dict[str, Any]
 
-MARKERS = {HELPS: "circle", HURTS: "circle", EQUIVALENT: "square", UNDECIDED: "circle-open"}
 LONGEST_LABEL = 36
-ROW_HEIGHT = 46
 MOST_EPOCHS = 250
 """Longer curves are thinned to this many points."""
 
@@ -62,125 +48,6 @@ def shown(name: str, longest: int = LONGEST_LABEL) -> str:
         half = (longest - 1) // 2
         one_line = f"{one_line[:half]}…{one_line[-half:]}"
     return html.escape(one_line, quote=False).replace("%{", "%\u200b{")
-
-
-def effect_range(verdicts: Sequence[Verdict], smallest_effect: float) -> tuple[float, float]:
-    """Return a range in percentage points that holds zero, all effects and all intervals."""
-    ends = [0.0, -2 * smallest_effect, 2 * smallest_effect]
-    for verdict in verdicts:
-        for found in (verdict.tuned, verdict.matched):
-            if found:
-                ends += [found.mean, *((found.interval.low, found.interval.high) if found.interval else ())]
-        if verdict.images:
-            ends += [verdict.images.low, verdict.images.high]
-    low, high = 100 * min(ends), 100 * max(ends)
-    margin = 0.05 * (high - low) or 1.0
-    return low - margin, high + margin
-
-
-def effect_figure(
-    verdicts: Sequence[Verdict],
-    plan: Plan,
-    colours: Mapping[str, str],
-    *,
-    limits: tuple[float, float],
-    digits: int,
-) -> Figure:
-    """Draw the effects of one condition: a row a contrast, the method's name and verdict above its interval.
-
-    Thick line: 95 % interval over seeds. Thin line: over seeds and images. Diamond: effect at the same
-    points. Grey band: effects below the smallest one of interest.
-
-    Args:
-        verdicts: those of the condition, in order.
-        plan: the study's plan.
-        colours: of every method.
-        limits: range of the axis in percentage points, the same for all conditions.
-        digits: decimals of the figures.
-    """
-    rows = list(enumerate(verdicts))
-    return {
-        "data": [
-            trace for row, verdict in rows for trace in _effect_traces(row, verdict, colours[verdict.method], digits)
-        ],
-        "layout": {
-            "height": ROW_HEIGHT * len(rows) + 62,
-            "margin": {"l": 8, "r": 8, "t": 6, "b": 44},
-            "showlegend": False,
-            "hovermode": "closest",
-            "shapes": _indifference(plan.smallest_effect),
-            "annotations": [_row_heading(row, verdict, plan) for row, verdict in rows],
-            "xaxis": {
-                "range": list(limits),
-                "title": {"text": "points of test accuracy, against the reference", "standoff": 8},
-                "zeroline": False,
-                "fixedrange": True,
-            },
-            "yaxis": {"range": [len(rows) - 0.55, -0.85], "visible": False, "fixedrange": True},
-        },
-    }
-
-
-def _indifference(smallest_effect: float) -> list[dict[str, Any]]:
-    """Return the line at zero and the band of effects that are too small to matter."""
-    band = 100 * smallest_effect
-    whole = {"yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
-    area = {
-        "type": "rect",
-        "x0": -band,
-        "x1": band,
-        "fillcolor": REFERENCE,
-        "opacity": 0.16,
-        "line": {"width": 0},
-    }
-    return [
-        {**area, **whole},
-        {"type": "line", "x0": 0, "x1": 0, "line": {"color": REFERENCE, "width": 1.5}, **whole},
-    ]
-
-
-def _row_heading(row: int, verdict: Verdict, plan: Plan) -> dict[str, Any]:
-    return {
-        "x": 0, "xref": "paper", "xanchor": "left", "y": row - 0.42, "yref": "y", "showarrow": False,
-        "text": f"<b>{shown(text.comparison(verdict, plan), 44)}</b>  {text.label(verdict)}",
-        "font": {"size": 13},
-    }  # fmt: skip
-
-
-def _effect_traces(row: int, verdict: Verdict, colour: str, digits: int) -> list[Trace]:
-    if verdict.tuned is None:
-        return []
-    traces: list[Trace] = [
-        {
-            "type": "scatter", "mode": "lines", "x": _rounded([found.low, found.high], 100), "y": [row, row],
-            "line": {"color": colour, "width": width}, "hoverinfo": "skip",
-        }
-        for found, width in ((verdict.images, 1.5), (verdict.tuned.interval, 5))
-        if found
-    ]  # fmt: skip
-    if verdict.matched:
-        matched = f"at the same settings {text.effect(verdict.matched, digits)}"
-        marker = {"symbol": "diamond-tall-open", "size": 13, "color": REFERENCE, "line": {"width": 1.5}}
-        traces.append(_dot(row, verdict.matched.mean, marker, matched))
-    described = (
-        f"{shown(verdict.method)}, {text.label(verdict)}"
-        f"<br>at its own best settings {text.effect(verdict.tuned, digits)}"
-        f"<br>over seeds and images {text.interval(verdict.images, digits)}"
-    )
-    marker = {
-        "symbol": MARKERS[verdict.verdict],
-        "size": 13,
-        "color": colour,
-        "line": {"width": 2.5, "color": colour},
-    }
-    return [*traces, _dot(row, verdict.tuned.mean, marker, described)]
-
-
-def _dot(row: int, effect: float, marker: dict[str, Any], described: str) -> Trace:
-    return {
-        "type": "scatter", "mode": "markers", "x": _rounded([effect], 100), "y": [row],
-        "marker": marker, "hoverinfo": "text", "hovertext": [described],
-    }  # fmt: skip
 
 
 def curve_ranges(arms: Sequence[ArmCurves]) -> Ranges:
@@ -230,11 +97,11 @@ def learning_figure(arm: ArmCurves, reference: ArmCurves | None, ranges: Ranges,
             "hovermode": "x unified",
             "xaxis": {"title": {"text": "epoch", "standoff": 6}, "anchor": "y2", **fixed},
             "yaxis": {
-                "domain": [0.54, 1], "range": _rounded(ranges.accuracy, 100),
+                "domain": [0.54, 1], "range": rounded(ranges.accuracy, 100),
                 "title": {"text": "accuracy, %"}, **fixed,
             },
             "yaxis2": {
-                "domain": [0, 0.46], "range": _rounded(ranges.loss),
+                "domain": [0, 0.46], "range": rounded(ranges.loss),
                 "title": {"text": "loss"}, "anchor": "x", **fixed,
             },
         },
@@ -249,7 +116,7 @@ def _line(curve: pd.Series, axis: str, colour: str, *, words: str) -> list[Trace
     return [
         {
             "type": "scatter", "mode": "lines" if len(thin) > 1 else "markers", "x": thin.index.tolist(),
-            "y": _rounded(thin), "yaxis": axis, "name": shown(words), "hovertemplate": "%{y:.3~f}",
+            "y": rounded(thin), "yaxis": axis, "name": shown(words), "hovertemplate": "%{y:.3~f}",
             "line": {"color": colour, "dash": dash, "width": 2}, "marker": {"color": colour},
         }
     ]  # fmt: skip
@@ -265,7 +132,7 @@ def _band(mean: pd.Series, spread: pd.Series, axis: str, colour: str) -> list[Tr
     return [
         {
             "type": "scatter", "mode": "lines", "x": [*epochs, *reversed(epochs)],
-            "y": [*_rounded(mean + spread), *_rounded((mean - spread)[::-1])], "yaxis": axis,
+            "y": [*rounded(mean + spread), *rounded((mean - spread)[::-1])], "yaxis": axis,
             "line": {"width": 0},
             "fill": "toself", "fillcolor": translucent(colour, 0.18), "hoverinfo": "skip",
         }
@@ -278,6 +145,6 @@ def _thinned(curve: pd.Series) -> pd.Series:
     return curve.iloc[np.unique(np.linspace(0, len(curve) - 1, MOST_EPOCHS).round().astype(int))]
 
 
-def _rounded(values: Iterable[float], scale: float = 1.0) -> list[float]:
+def rounded(values: Iterable[float], scale: float = 1.0) -> list[float]:
     """Return five significant digits of each value: a picture needs no more, and the page stays small."""
     return [float(f"{scale * value:.5g}") for value in values]

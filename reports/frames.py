@@ -54,12 +54,19 @@ class Study:
 
     def runs_of(self, phase: str, condition: str, method: str) -> pd.DataFrame:
         """Return the rows of `runs` of one phase of one arm, in order."""
-        return self.runs.iloc[self._run_rows.get((phase, condition, method), np.empty(0, dtype=int))]
+        key = (phase, condition, method)
+        if key not in self._runs_by_arm:
+            self._runs_by_arm[key] = self.runs.iloc[self._run_rows.get(key, np.empty(0, dtype=int))]
+        return self._runs_by_arm[key]
 
     def curves_of(self, runs: Iterable[str]) -> pd.DataFrame:
         """Return the rows of `curves` of some runs, run by run."""
         rows = [self._curve_rows[run] for run in runs if run in self._curve_rows]
         return self.curves.iloc[np.concatenate(rows) if rows else np.empty(0, dtype=int)]
+
+    @cached_property
+    def _runs_by_arm(self) -> dict[tuple[str, str, str], pd.DataFrame]:
+        return {}
 
     @cached_property
     def _run_rows(self) -> dict[Any, np.ndarray]:

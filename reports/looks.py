@@ -40,6 +40,11 @@ class Decision:
     equivalence_p: float
     equivalence_p_adjusted: float
 
+    @property
+    def decided(self) -> bool:
+        """Whether the verdict is any but `undecided`."""
+        return self.verdict != UNDECIDED
+
 
 def decide(
     estimates: Sequence[Sequence[Estimate | None]], alphas: Sequence[float], alpha: float, margin: float
@@ -76,17 +81,13 @@ def _judged(
     margin: float,
 ) -> list[Decision]:
     """Judge one look; `price` is what its p-values are multiplied with to be held against alpha."""
-    verdicts = [UNDECIDED if old is None else old.verdict for old in before]
-    differences, equivalences = [], []
-    for estimate, verdict in zip(estimates, verdicts, strict=True):
-        open_ = estimate is not None and verdict == UNDECIDED
-        differences.append(0.0 if verdict in (HELPS, HURTS) else difference_p(estimate) if open_ else 1.0)
-        equivalences.append(0.0 if verdict == EQUIVALENT else equivalence_p(estimate, margin) if open_ else 1.0)
+    tests = [_tests(estimate, old, margin) for estimate, old in zip(estimates, before, strict=True)]
+    differences, equivalences = [test[0] for test in tests], [test[1] for test in tests]
     adjusted, equivalent = _priced(holm(differences), price), _priced(holm(equivalences), price)
 
     def decision(claim: int) -> Decision:
         estimate, old = estimates[claim], before[claim]
-        if old is not None and (estimate is None or old.verdict != UNDECIDED):
+        if old is not None and (estimate is None or old.decided):
             return old
         return Decision(
             estimate=estimate,
@@ -99,6 +100,13 @@ def _judged(
         )
 
     return [decision(claim) for claim in range(len(estimates))]
+
+
+def _tests(estimate: Estimate | None, before: Decision | None, margin: float) -> tuple[float, float]:
+    """Return the p-values of difference and equivalence; a claim that is decided claims nothing else."""
+    if before is not None and before.decided:
+        return (1.0, 0.0) if before.verdict == EQUIVALENT else (0.0, 1.0)
+    return (1.0, 1.0) if estimate is None else (difference_p(estimate), equivalence_p(estimate, margin))
 
 
 def _priced(p_values: Sequence[float], price: float) -> list[float]:

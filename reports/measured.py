@@ -101,6 +101,6 @@ def over_images(study: Study, found: Measured) -> Estimate | None:
     if len(correct) < len(np.unique(names.astype(str))) or len({len(images) for images in correct.values()}) != 1:
         return None
     method, reference = (
-        np.mean([[correct[name] for name in search] for search in arm], axis=0, dtype=np.float64) for arm in names
+        np.array([[correct[name] for name in search] for search in arm]).mean(axis=0) for arm in names
     )  # (S, N) each
     return over_seeds_and(method - reference)

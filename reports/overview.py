@@ -10,6 +10,7 @@ import pandas as pd
 
 from reports.frames import UNFINISHED, Study
 from reports.plan import Arm
+from reports.planned import planned_confirmations, planned_trials, pools
 from trainables import records
 
 
@@ -93,35 +94,21 @@ class Audit:
 
 
 def pooled_points(study: Study, condition: str) -> tuple[Pooled, ...] | None:
-    """Return the pooled points of a condition, or None while they are not chosen."""
+    """Return the pooled points of a condition, of all its searches, or None while none are chosen."""
     methods = {arm.name: arm.method for arm in study.plan.arms}
-    decisions = study.decisions[study.decisions["kind"] == records.POOL]
-    for detail in decisions["detail"]:
-        if detail["condition"] == condition:
-            return tuple(
-                Pooled(
-                    number=number,
-                    origin=f"{methods.get(point['arm'], point['arm'])}, search run {point['k']}"
-                    if point["values"]
-                    else "",
-                    values=dict(point["values"]),
-                )
-                for number, point in enumerate(detail["points"])
+    chosen = pools(study, condition)
+    return (
+        tuple(
+            Pooled(
+                number=search * study.plan.points + place,
+                origin=f"{methods.get(point['arm'], point['arm'])}, search run {point['k']}" if point["values"] else "",
+                values=dict(point["values"]),
             )
-    return None
-
-
-def planned_confirmations(study: Study, condition: str, method: str) -> int:
-    """Return how many confirmation runs an arm gets; while its points are not chosen, at most.
-
-    An arm none of whose search runs was completed has nothing to confirm.
-    """
-    points = pooled_points(study, condition)
-    if points is None:
-        return study.plan.seeds * study.plan.points
-    search = study.runs_of(records.SEARCH, condition, method)
-    barren = study.plan.trials_per_arm > 0 and not (search["outcome"] == records.COMPLETED).any()
-    return 0 if barren else study.plan.seeds * len(points)
+            for search, points in sorted(chosen.items())
+            for place, point in enumerate(points)
+        )
+        or None
+    )
 
 
 def summarise_arms(study: Study) -> list[ArmSummary]:
@@ -138,7 +125,7 @@ def _summary(study: Study, arm: Arm, costs: pd.DataFrame) -> ArmSummary:
     cost = costs.reindex(runs["run"]).sum()
     return ArmSummary(
         arm=arm,
-        search=_counts(search, study.plan.trials_per_arm),
+        search=_counts(search, planned_trials(study, arm)),
         confirm=_counts(confirm, planned_confirmations(study, arm.condition, arm.method)),
         reasons=tuple((str(reason), int(count)) for reason, count in reasons.value_counts().items()),
         plain_epochs=float(cost[records.PLAIN_EPOCHS]),

@@ -116,7 +116,7 @@ def render_markdown(view: View) -> str:
     """Return the report as Markdown, without pictures."""
     environment = _environment(autoescape=False)
     environment.filters["md"] = lambda value: text.markdown(str(value))
-    table = text.markdown_table([claim.row for claim in view.claims])
+    table = text.markdown_table([claim.row for claim in view.claims], view.plan.unit)
     return environment.get_template("report.md.j2").render(view=view, table=table)
 
 

@@ -218,9 +218,7 @@ def _arm(entry: Mapping[str, Any]) -> Arm:
 
 
 def _contrast(entry: Mapping[str, Any]) -> Contrast:
-    return Contrast(
-        str(entry["condition"]), str(entry["method"]), str(entry["reference"]), int(entry.get("family", 0))
-    )
+    return Contrast(str(entry["condition"]), str(entry["method"]), str(entry["reference"]), int(entry.get("family", 0)))
 
 
 def describe(values: Mapping[str, Any]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reports.frames import Study
+from reports.plan import Arm
 from trainables.records import COMPLETED, CONFIRM, LOOK, POOL, SEARCH
 
 
@@ -51,6 +52,17 @@ def stages(study: Study, arms: Iterable[tuple[str, str]]) -> tuple[Stage, ...]:
     return tuple(found)
 
 
+def is_final(held: Sequence[Stage], look: int, decided: bool) -> bool:
+    """Return whether no run can change a claim any more.
+
+    Args:
+        held: the looks that are judged.
+        look: the one whose data the claim rests on.
+        decided: it is decided there; what is not waits for the last look.
+    """
+    return held[look].complete if decided else held[-1].last and held[-1].complete
+
+
 def is_confirmed(study: Study, condition: str, method: str, seeds: int) -> bool:
     """Return whether all confirmation runs of an arm with the first seeds have ended."""
     runs = study.runs_of(CONFIRM, condition, method)
@@ -71,10 +83,13 @@ def pools(study: Study, condition: str) -> dict[int, list[Mapping[str, Any]]]:
     """Return the pooled points of a condition by search, as far as they are chosen."""
     decisions = study.decisions.loc[study.decisions["kind"] == POOL, "detail"]
     return {
-        int(detail.get("search", 0)): list(detail["points"])
-        for detail in decisions
-        if detail["condition"] == condition
+        int(detail.get("search", 0)): list(detail["points"]) for detail in decisions if detail["condition"] == condition
     }
+
+
+def planned_trials(study: Study, arm: Arm) -> int:
+    """Return how many search runs an arm gets, in all its searches."""
+    return 0 if arm.compute_of else study.plan.trials_per_arm * study.plan.replicates
 
 
 def planned_confirmations(study: Study, condition: str, method: str, seeds: int | None = None) -> int:

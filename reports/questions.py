@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from reports.measured import SEARCHES_TO_CLAIM
 from reports.overview import Audit
 from reports.plan import Plan
 from reports.text import magnitude
 from reports.verdicts import Verdict
-from trainables.records import EQUIVALENT, UNDECIDED
+from trainables.records import EQUIVALENT, TEST_ACCURACY, UNDECIDED
 
 AUDIT_FROM = 10
 """Would-be stops below which the share of mistakes cannot be estimated."""
@@ -52,19 +53,25 @@ def questions(plan: Plan, verdicts: Sequence[Verdict], audits: Sequence[Audit]) 
         Question(
             "Could one of many comparisons look good by chance?",
             "Every comparison is tested as if it were the only one.",
-            f"{_family(plan)} fixed before the first run; for all together, the chance of naming a "
-            f"difference where there is none is at most {100 * plan.alpha:g} %.",
+            f"{_family(plan)} for all together, the chance of naming a difference where there is none is at most "
+            f"{100 * plan.alpha:g} %.{_added(plan)}{_looks(plan)}",
         ),
         Question(
             "Does “no difference found” mean that there is none?",
             "“Not significant” is read as “the same”.",
-            f"Only “equivalent” says so: the effect is shown to be below {magnitude(plan.smallest_effect)}. "
+            f"Only “equivalent” says so: the effect is shown to be below "
+            f"{magnitude(plan.smallest_effect, plan.unit)}. "
             f"{_open(verdicts)}",
         ),
         Question(
             "Would it hold for other images?",
             "The test set is taken for the world.",
-            f"A second interval also counts the luck of the test images. {_images(verdicts)}",
+            _images(verdicts, plan),
+        ),
+        Question(
+            "Would it hold after another search?",
+            "The winner of one search is taken for the method.",
+            _searches(verdicts, plan),
         ),
     )
 
@@ -75,19 +82,36 @@ def _seeds(verdicts: Sequence[Verdict], plan: Plan) -> str:
     if seeds == [plan.seeds] or not seeds:
         return f"{plan.seeds} paired seeds"
     low, high = seeds[0], seeds[-1]
-    return f"{low if low == high else f'{low} to {high}'} of {plan.seeds} planned seeds, paired,"
+    planned = f"at most {plan.seeds}" if len(plan.looks) > 1 else f"{plan.seeds} planned"
+    return f"{low if low == high else f'{low} to {high}'} of {planned} seeds, paired,"
 
 
 def _family(plan: Plan) -> str:
-    count = len(plan.contrasts)
-    return "1 claim was" if count == 1 else f"{count} claims were"
+    count = len(plan.families[0]) if plan.families else 0
+    return f"{'1 claim was' if count == 1 else f'{count} claims were'} fixed before the first run;"
+
+
+def _added(plan: Plan) -> str:
+    """Return how many claims came later, with a space before."""
+    count = sum(map(len, plan.families[1:]))
+    claims = "1 claim was" if count == 1 else f"{count} claims were"
+    return f" {claims} added later, each addition with a correction of its own." if count else ""
+
+
+def _looks(plan: Plan) -> str:
+    """Return when the study is judged, with a space before, where that is more than once."""
+    if len(plan.looks) < 2:
+        return ""
+    *first, last = plan.looks
+    return f" It is judged at {', '.join(map(str, first))} and {last} seeds, each time with a share of that chance."
 
 
 def _search(plan: Plan) -> str:
     if plan.trials_per_arm == 0:
         return "Nothing was tuned: all settings were fixed beforehand, alike for all."
     runs = "1 search run" if plan.trials_per_arm == 1 else f"{plan.trials_per_arm} search runs"
-    start = f"Every method, the baseline too, had {runs}."
+    each = f" in each of {plan.replicates} searches" if plan.replicates > 1 else ""
+    start = f"Every method, the baseline too, had {runs}{each}."
     return f"{start} Then every method runs at the same settings, the best that any of them found."
 
 
@@ -110,11 +134,33 @@ def _open(verdicts: Sequence[Verdict]) -> str:
     return f"Here {equivalent} of {len(verdicts)} claims are equivalent, and {undecided} are left open."
 
 
-def _images(verdicts: Sequence[Verdict]) -> str:
+def _images(verdicts: Sequence[Verdict], plan: Plan) -> str:
+    if plan.unit.metric != TEST_ACCURACY:
+        return f"This cannot be said of {plan.unit.figure}: single images have none."
+    start = "A second interval also counts the luck of the test images."
     decided = [verdict for verdict in verdicts if verdict.verdict != UNDECIDED]
+    narrow = sum(verdict.on_this_test_set for verdict in decided)
+    return f"{start} {_standing(len(decided), narrow)}{', and say “on this test set”.' if narrow else ''}"
+
+
+def _searches(verdicts: Sequence[Verdict], plan: Plan) -> str:
+    if plan.trials_per_arm == 0:
+        return "Nothing was searched: every claim is about the settings of the study."
+    if plan.replicates < SEARCHES_TO_CLAIM:
+        times = "once" if plan.replicates == 1 else f"{plan.replicates} times"
+        return f"Searched {times}: every claim is about the configurations found here."
+    decided = [verdict for verdict in verdicts if verdict.verdict != UNDECIDED]
+    narrow = sum(verdict.for_these_searches for verdict in decided)
+    start = f"A third interval counts the luck of {plan.replicates} searches."
+    return f"{start} {_standing(len(decided), narrow)}{', and say so.' if narrow else ''}"
+
+
+def _standing(decided: int, narrow: int) -> str:
+    """Return how many decided claims do not stand with a wider interval; a sentence unless there are some."""
     if not decided:
         return "Here nothing is decided yet."
-    narrow = sum(verdict.on_this_test_set for verdict in decided)
-    if narrow == 0:
-        return "Every decided claim here stands with it."
-    return f"{narrow} of {len(decided)} decided claims do not stand with it, and say “on this test set”."
+    return (
+        f"{narrow} of {decided} decided claims do not stand with it"
+        if narrow
+        else "Every decided claim here stands with it."
+    )

@@ -12,10 +12,10 @@ from reports.frames import Study
 from reports.looks import Decision, decide
 from reports.measured import Measured, measure, over_images
 from reports.plan import Contrast
-from reports.planned import Stage, settled, stages
+from reports.planned import Stage, is_final, settled, stages
 from reports.significance import SeedsNeeded, seeds_needed, sign_flip_p
 from reports.weaknesses import Findings, weaknesses
-from trainables.records import UNDECIDED, oriented
+from trainables.records import oriented
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,6 @@ def _judge_family(study: Study, contrasts: Sequence[Contrast]) -> list[Verdict]:
 def _verdict(study: Study, family: _Family, claim: int) -> Verdict:
     decision = family.seeds_only[-1][claim]
     stage, one = family.stages[decision.look], family.measured[decision.look][claim]
-    decided = decision.verdict != UNDECIDED
     images, matched = family.images[decision.look][claim], family.matched[decision.look][claim]
     beyond_images, beyond_searches = (
         judged[decision.look][claim].verdict == decision.verdict
@@ -198,11 +197,11 @@ def _verdict(study: Study, family: _Family, claim: int) -> Verdict:
         decision=decision,
         stage=stage,
         family=family.size,
-        provisional=not (stage.complete and (decided or stage.last)),
+        provisional=not is_final(family.stages, decision.look, decision.decided),
         sign_flip_p=flip,
-        on_this_test_set=decided and not beyond_images,
+        on_this_test_set=decision.decided and not beyond_images,
         images_known=images is not None,
-        for_these_searches=decided and over_searches is not None and not beyond_searches,
+        for_these_searches=decision.decided and over_searches is not None and not beyond_searches,
     )
     return _assembled(study, found, images, matched, over_searches)
 
@@ -213,7 +212,7 @@ def _assembled(
     plan, one, decision = study.plan, found.measured, found.decision
     contrast, tuned = one.contrast, _effect(one.tuned, decision.p, decision.p_adjusted)
     values = [oriented(plan.unit.metric, float(level.mean())) for level in one.levels] if one.seeds else [None, None]
-    open_ = decision.verdict == UNDECIDED and tuned is not None and tuned.spread is not None
+    open_ = not decision.decided and tuned is not None and tuned.spread is not None
     strictest = plan.look_alphas[-1] / found.family
     return Verdict(
         condition=contrast.condition,
@@ -224,7 +223,7 @@ def _assembled(
         on_this_test_set=found.on_this_test_set,
         for_these_searches=found.for_these_searches,
         provisional=found.provisional,
-        look=None if found.provisional or decision.verdict == UNDECIDED else found.stage.seeds,
+        look=None if found.provisional or not decision.decided else found.stage.seeds,
         family=contrast.family,
         seeds=one.seeds,
         planned_seeds=found.stage.seeds,
@@ -241,7 +240,9 @@ def _assembled(
         improvement=improvement(one.tuned) if one.seeds else None,
         equivalence_p=decision.equivalence_p,
         equivalence_p_adjusted=decision.equivalence_p_adjusted,
-        seeds_needed=seeds_needed(tuned.spread or 0, one.seeds, plan.smallest_effect, strictest) if tuned and open_ else None,
+        seeds_needed=seeds_needed(tuned.spread or 0, one.seeds, plan.smallest_effect, strictest)
+        if tuned and open_
+        else None,
         notes=weaknesses(study, found),
     )
 

@@ -62,7 +62,7 @@ def build_view(study: Study, verdicts: Sequence[Verdict]) -> View:
         updated=_time(study.updated),
         missing=tuple(missing(context.summaries)),
         summary=summary(verdicts),
-        smallest=text.magnitude(study.plan.smallest_effect),
+        smallest=text.magnitude(study.plan.smallest_effect, study.plan.unit),
         claims=context.claims,
         sections=build_sections(context),
     )

@@ -95,7 +95,7 @@ def weaknesses(study: Study, found: Findings) -> tuple[str, ...]:
         notes = [*_unfinished(study, found), *notes, *_left_out(found)]
         notes += _doubts(study, found) + _reach(study, found)
     notes += _set_up(study, contrast) + _extended(study, found)
-    return tuple([*notes, *(note for loss in _LESSER for note in _losses(study, contrast, loss))])
+    return (*notes, *(note for loss in _LESSER for note in _losses(study, contrast, loss)))
 
 
 def _replayed(study: Study) -> list[str]:
@@ -117,6 +117,8 @@ def _unfinished(study: Study, found: Findings) -> list[str]:
     contrast, pairs, planned = found.measured.contrast, found.measured.seeds, found.stage.seeds
     confirmed = all(is_confirmed(study, contrast.condition, method, planned) for method in contrast.arms)
     if found.provisional and not confirmed:
+        if len(study.plan.looks) > 1:
+            return [f"So far {pairs} seeds are complete; the next look is at {planned}."]
         return [f"So far only {pairs} of {planned} seeds are complete; a look before the end claims too much."]
     notes = ["Other claims that are tested together with it are not finished."] if found.provisional else []
     if pairs < planned:
@@ -161,7 +163,9 @@ def _reach(study: Study, found: Findings) -> list[str]:
     if found.on_this_test_set and found.images_known:
         notes.append("On this test set only: over other images of the same kind it would not stand.")
     elif found.measured.seeds > 1 and not found.images_known:
-        known = "Single images are not recorded" if unit.metric == TEST_ACCURACY else f"Single images have no {unit.figure}"
+        known = (
+            "Single images are not recorded" if unit.metric == TEST_ACCURACY else f"Single images have no {unit.figure}"
+        )
         notes.append(f"{known}: nothing can be said about other images of the kind.")
     if found.for_these_searches:
         notes.append("For the configurations found here only: over other searches like these it would not stand.")
@@ -185,7 +189,7 @@ def _extended(study: Study, found: Findings) -> list[str]:
     notes = []
     for detail in study.decisions.loc[study.decisions["kind"] == EXTEND, "detail"]:
         before = detail.get("plan") or {}
-        decided = not found.provisional and found.decision.verdict != UNDECIDED
+        decided = not found.provisional and found.decision.decided
         stands = decided and before.get("points") == study.plan.points and found.stage.seeds <= before.get("seeds", 0)
         if detail["exploratory"] and not stands:
             what = "; ".join(str(change) for change in detail["what"])

@@ -11,13 +11,15 @@ from collections.abc import Callable
 
 from reports.blocks import Section
 from reports.context import Context
-from reports.sections import answer, effects, reading, setup, training, trust
+from reports.sections import answer, effects, gains, reading, setup, training, trust, when
 
 Builder = Callable[[Context], Section | None]
 SECTIONS: tuple[Builder, ...] = (
     answer.build,
     reading.build,
     effects.build,
+    when.build,
+    gains.build,
     training.build,
     trust.build,
     setup.build,

@@ -7,7 +7,8 @@ import pandas as pd
 from reports import text
 from reports.blocks import Block, Picture, Section
 from reports.context import Context
-from reports.figures import effect_figure, effect_range
+from reports.effect_figures import effect_figure, effect_range, effect_rows
+from reports.tables import verdict_records
 
 
 def build(context: Context) -> Section:
@@ -18,18 +19,20 @@ def build(context: Context) -> Section:
         blocks=_blocks(context),
         partial="effects",
         content=context.claims,
-        data={"verdicts": pd.DataFrame(text.verdict_records(context.verdicts))},
+        data={"verdicts": pd.DataFrame(verdict_records(context.verdicts))},
     )
 
 
 def _blocks(context: Context) -> tuple[Block, ...]:
     plan, verdicts = context.plan, context.verdicts
-    limits, digits = effect_range(verdicts, plan.smallest_effect), text.digits_for(verdicts)
+    digits = text.digits_for(verdicts)
+    rows = effect_rows(verdicts, plan, context.colours, digits)
+    limits = effect_range(rows, plan.smallest_effect, plan.unit)
     blocks = []
     for number, condition in enumerate(plan.conditions, start=1):
-        own = [verdict for verdict in verdicts if verdict.condition == condition.name]
-        if any(verdict.tuned for verdict in own):
-            figure = effect_figure(own, plan, context.colours, limits=limits, digits=digits)
+        own = [row for row, verdict in zip(rows, verdicts, strict=True) if verdict.condition == condition.name]
+        if any(row.mean is not None for row in own):
+            figure = effect_figure(own, plan, limits)
             picture = Picture(f"effects-{number}", figure, f"Effects {condition.description}")
             blocks.append(Block(condition.description, condition.name, picture=picture))
     return tuple(blocks)

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,16 @@ FACTS = {
         "sizes": {"train": 1437, "test": 360},
     },
 }
+
+
+def make_factorial(factors: Mapping[str, Sequence[Any]], **changes: Any) -> dict[str, Any]:
+    """Return a plan of one condition whose arms are the cells of a factorial, each against the first."""
+    cells = [dict(zip(factors, levels, strict=True)) for levels in product(*factors.values())]
+    names = [", ".join(f"{factor}={level}" for factor, level in cell.items()) for cell in cells]
+    plan = make_plan({"c": {"model": "resnet8"}}, names, factors={name: list(own) for name, own in factors.items()})
+    for arm, cell in zip(plan["arms"], cells, strict=True):
+        arm["levels"] = cell
+    return {**plan, **changes}
 
 
 def make_plan(
@@ -141,10 +152,12 @@ class JournalBuilder:
         reason: str = "",
         selection: float | None = None,
         test: float | None = None,
+        figures: Mapping[str, float] | None = None,
     ) -> None:
         metrics = {records.SELECTION: selection, records.TEST_ACCURACY: test}
         if test is not None:
             metrics[records.TEST_LOSS] = 2 * (1 - test)
+        metrics.update(figures or {})
         kept = {name: value for name, value in metrics.items() if value is not None}
         self.connection.execute(
             "INSERT INTO outcomes (run, outcome, epoch, reason, metrics, at) VALUES (?, ?, ?, ?, ?, ?)",
@@ -208,7 +221,7 @@ def simulate_study(
     Args:
         folder: made if missing.
         plan: default `make_plan()`.
-        effects: true effect of each method, a fraction (default 0).
+        effects: true effect of each method, or of each arm by its name, a fraction (default 0).
         seeds: confirmation seeds that are finished (default: all).
         search: write the search as well.
         images: test images.
@@ -218,7 +231,8 @@ def simulate_study(
     plan = make_plan() if plan is None else plan
     effects = effects or {}
     rng = np.random.default_rng(20_240_101)
-    points = plan["points"]
+    searches = range(plan.get("replicates", 1))
+    points = plan["points"] * len(searches)
     with JournalBuilder(folder, plan) as journal:
         if search:
             _search(journal, effects, rng)
@@ -226,9 +240,10 @@ def simulate_study(
             pool = [
                 {"k": 3 - k, "arm": f"{plan['arms'][0]['method']}/{condition['name']}", "votes": 1,
                  "values": {"optimizer": "sgd", "learning_rate": 0.1 / (k + 1), "weight_decay": 5e-4}}
-                for k in range(points)
+                for k in range(plan["points"])
             ]  # fmt: skip
-            journal.decide(records.POOL, {"condition": condition["name"], "points": pool})
+            for number in searches:
+                journal.decide(records.POOL, {"condition": condition["name"], "search": number, "points": pool})
             difficulty = rng.normal(1.3, 1.2, images)
             quality = rng.normal(0, 0.01, points)
             shared = rng.normal(0, 0.01, plan["seeds"])
@@ -238,13 +253,17 @@ def simulate_study(
                 for k in range(points):
                     for seed in range(plan["seeds"] if seeds is None else seeds):
                         run = journal.run(condition["name"], arm["method"], k=k, seed=seed)
-                        level = effects.get(arm["method"], 0.0) + quality[k] + shared[seed] + rng.normal(0, luck)
+                        level = _effect(effects, arm) + quality[k] + shared[seed] + rng.normal(0, luck)
                         if arm["method"] in failing:
                             journal.end(run, records.FAILED, epoch=0, reason="ResourceExhaustedError: out of memory")
                             continue
                         correct = difficulty + 6 * level + rng.normal(0, 0.35, images) > 0
                         _finish(journal, run, condition["epochs"], correct, rng)
     return folder
+
+
+def _effect(effects: Mapping[str, float], arm: Mapping[str, Any]) -> float:
+    return effects.get(arm["name"], effects.get(arm["method"], 0.0))
 
 
 def _finish(journal: JournalBuilder, run: str, epochs: int, correct: np.ndarray, rng: np.random.Generator) -> None:
@@ -259,11 +278,13 @@ def _finish(journal: JournalBuilder, run: str, epochs: int, correct: np.ndarray,
 
 def _search(journal: JournalBuilder, effects: Mapping[str, float], rng: np.random.Generator) -> None:
     for arm in journal.plan["arms"]:
-        for k in range(journal.plan["trials_per_arm"]):
+        if arm.get("compute_of"):
+            continue
+        for k in range(journal.plan["trials_per_arm"] * journal.plan.get("replicates", 1)):
             audit = k < 2
             run = journal.run(arm["condition"], arm["method"], phase=records.SEARCH, k=k, audit=audit)
             stopped = not audit and rng.random() < 0.5
-            final = 0.83 + effects.get(arm["method"], 0.0) + rng.normal(0, 0.02)
+            final = 0.83 + _effect(effects, arm) + rng.normal(0, 0.02)
             rows = curve(final, 12, rng, gap=0.06)[: 4 if stopped else 12]
             for epoch, row in enumerate(rows, start=1):
                 journal.report(run, epoch, row)

@@ -16,12 +16,12 @@ def test_each_arm_chooses_its_own_best_point_on_validation_alone() -> None:
     selection = np.array([[[0.5, 0.5], [0.7, 0.8]], [[0.6, 0.6], [0.5, 0.4]]])
     test = np.array([[[0.9, 0.9], [0.3, 0.4]], [[0.2, 0.2], [0.8, 0.8]]])
     differences, chosen = estimators.tuned_differences(selection, test)
-    assert chosen == (1, 0)
+    assert chosen.tolist() == [[1], [0]]
     np.testing.assert_allclose(differences, [0.1, 0.2])
 
 
 def test_the_first_of_equally_good_points_is_chosen() -> None:
-    assert estimators.best_point(np.array([[0.5, 0.7], [0.7, 0.5]])) == 0
+    assert estimators.own_best(np.array([[[0.5, 0.7], [0.7, 0.5]]])).tolist() == [[0]]
 
 
 def test_the_matched_effect_is_the_mean_over_points_of_differences_at_the_same_point() -> None:
@@ -50,7 +50,7 @@ def test_the_error_over_seeds_and_images_agrees_with_an_analysis_of_variance_by_
     # Differences: rows (1 1 -1 0), (1 1 -1 1), (1 1 -1 0); grand mean 1/3; row means 1/4, 1/2, 1/4; column means
     # 1, 1, -1, 1/3. Sums of squares: total 26/3, rows 1/6, columns 8, rest 1/2; freedom 2, 3, 6.
     seeds, images, rest = 1 / 12, 8 / 3, 1 / 12
-    estimate = estimators.over_seeds_and_images(method, reference)
+    estimate = estimators.over_seeds_and(method.astype(float) - reference)
     assert estimate.mean == pytest.approx(1 / 3)
     assert estimate.error == pytest.approx(np.sqrt((seeds + images - rest) / 12))
     assert estimate.freedom == pytest.approx((8 / 3) ** 2 / (seeds**2 / 2 + images**2 / 3 + rest**2 / 6))
@@ -60,7 +60,7 @@ def test_the_wider_interval_is_never_narrower_than_the_one_over_seeds() -> None:
     rng = np.random.default_rng(3)
     for _ in range(50):
         method, reference = rng.random((2, 3, 40)) < 0.8
-        wide = estimators.over_seeds_and_images(method, reference).interval
+        wide = estimators.over_seeds_and(method.astype(float) - reference).interval
         alone = estimators.over_seeds(method.mean(axis=1) - reference.mean(axis=1)).interval
         if wide is None or alone is None:
             assert wide == alone
@@ -84,7 +84,7 @@ def test_over_new_images_only_the_wider_interval_keeps_its_promise() -> None:
         reference = rng.random((6, 120)) < stats.norm.cdf(ease + seeds[1])
         for name, estimate in (
             ("seeds", estimators.over_seeds(method.mean(axis=1) - reference.mean(axis=1))),
-            ("images", estimators.over_seeds_and_images(method, reference)),
+            ("images", estimators.over_seeds_and(method.astype(float) - reference)),
         ):
             interval = estimate.interval
             covered[name] += interval is not None and interval.low <= truth <= interval.high
@@ -129,3 +129,9 @@ def test_the_interval_of_a_spread_is_the_textbooks() -> None:
     found = estimators.spread_interval(1.0, 10)
     assert found.low == pytest.approx(np.sqrt(9 / 19.0228), rel=1e-4)
     assert found.high == pytest.approx(np.sqrt(9 / 2.70039), rel=1e-4)
+
+
+def test_the_correlation_over_seeds_is_pearsons() -> None:
+    assert estimators.correlation(A, B) == pytest.approx(stats.pearsonr(A, B).statistic)
+    assert estimators.correlation(A[:2], B[:2]) is None
+    assert estimators.correlation(A, np.full(6, 0.8)) is None

@@ -11,14 +11,8 @@ import plotly.graph_objects as go
 import pytest
 
 from reports.curves import ArmCurves, arm_curves
-from reports.figures import (
-    MOST_EPOCHS,
-    curve_ranges,
-    effect_figure,
-    effect_range,
-    learning_figure,
-    shown,
-)
+from reports.effect_figures import effect_figure, effect_range, effect_rows
+from reports.figures import MOST_EPOCHS, curve_ranges, learning_figure, shown
 from reports.frames import Study, read_study
 from reports.palette import COLOURS, REFERENCE, method_colours, translucent
 from reports.verdicts import judge
@@ -34,9 +28,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 def effects(study: Study) -> dict[str, Any]:
-    verdicts = judge(study)[:4]
-    limits = effect_range(verdicts, study.plan.smallest_effect)
-    return effect_figure(verdicts, study.plan, COLOUR, limits=limits, digits=1)
+    rows = effect_rows(judge(study)[:4], study.plan, COLOUR, digits=1)
+    return effect_figure(rows, study.plan, effect_range(rows, study.plan.smallest_effect))
 
 
 def learning(study: Study, method: str) -> dict[str, Any]:

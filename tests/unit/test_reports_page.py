@@ -63,7 +63,7 @@ def test_page_markdown_and_csv_show_the_same_figures(finished: Path, report: Rep
     assert len(table) == len(verdicts) == 10
     for row, (_, record), verdict in zip(verdict_table(verdicts), table.iterrows(), verdicts, strict=True):
         assert verdict.tuned is not None
-        assert record["tuned_points"] == pytest.approx(100 * verdict.tuned.mean)
+        assert record["tuned_effect"] == pytest.approx(100 * verdict.tuned.mean)
         assert f"{row.verdict}; {row.effect} points, 95 % interval {row.interval}, 6 seeds." in page
         assert f"| {row.effect} | {row.interval} | {row.matched} |" in markdown
 

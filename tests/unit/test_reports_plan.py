@@ -40,7 +40,7 @@ def test_losses_are_better_when_lower() -> None:
 
 
 def test_unknown_entries_are_left_aside() -> None:
-    assert Plan.from_json(make_plan(looks=[6, 12])).seeds == 6
+    assert Plan.from_json(make_plan(colour="blue")).seeds == 6
 
 
 @pytest.mark.parametrize("change", [{"seeds": "many"}, {"arms": [{"name": "a"}]}, {"conditions": 3}])

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
@@ -15,6 +16,25 @@ from reports.estimators import Estimate, over_seeds, tuned_differences
 
 A = np.array([0.871, 0.866, 0.878, 0.869, 0.874, 0.880])
 B = np.array([0.868, 0.868, 0.869, 0.866, 0.870, 0.871])
+
+
+def test_students_own_example() -> None:
+    """Hours of sleep gained under two drugs (Student, 1908): t = 4.062 with 9 degrees of freedom, p = .0028."""
+    first = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])
+    second = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
+    estimate = over_seeds(second - first)
+    assert (estimate.mean, estimate.mean / estimate.error) == pytest.approx((1.58, 4.0621), abs=1e-4)
+    assert significance.difference_p(estimate) == pytest.approx(0.002833, abs=1e-6)
+    assert estimate.interval is not None
+    assert (estimate.interval.low, estimate.interval.high) == pytest.approx((0.7001142, 2.4598858))
+
+
+def test_darwins_maize_as_fisher_exchanged_it() -> None:
+    """Crossed minus self-fertilised, in eighths of an inch: 1 726 of 32 768 patterns are as far out (Fisher, 1935)."""
+    differences = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48.0])
+    assert significance.difference_p(over_seeds(differences)) == pytest.approx(0.0497, abs=1e-4)
+    test = np.stack([differences, np.zeros(15)])[:, None, :]
+    assert significance.sign_flip_p(test, test) == pytest.approx(1726 / 32768, abs=0.006)
 
 
 def test_the_difference_is_scipys_paired_t_test() -> None:
@@ -60,6 +80,11 @@ def test_holm_is_the_step_down_formula() -> None:
         largest = max(largest, (20 - place) * p)
         expected[p] = min(largest, 1.0)
     assert significance.holm(list(p_values)) == pytest.approx([expected[p] for p in p_values])
+
+
+def test_holm_is_that_of_statsmodels() -> None:
+    p_values = [0.2, 0.01, 0.01, 0.9, 1.0, 0.0, 0.04]
+    assert significance.holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]))
 
 
 def test_holm_keeps_missing_tests_in_the_family() -> None:

@@ -10,9 +10,10 @@ from reports import text
 from reports.estimators import Interval, Proportion
 from reports.plan import Plan
 from reports.significance import SeedsNeeded
+from reports.tables import verdict_records
 from reports.verdicts import Effect, Verdict
 from tests.unit.journal_builder import make_plan
-from trainables.records import EQUIVALENT, HELPS, UNDECIDED
+from trainables.records import EQUIVALENT, HELPS, TEST_ACCURACY, UNDECIDED
 
 PLAN = Plan.from_json(make_plan())
 EFFECT = Effect(0.0042, 0.01, Interval(-0.0091, 0.0174), 0.3, 0.9, None)
@@ -20,18 +21,25 @@ VERDICT = Verdict(
     condition="resnet8-0.1",
     method="mixup",
     reference="baseline",
+    metric=TEST_ACCURACY,
     verdict=UNDECIDED,
     on_this_test_set=False,
+    for_these_searches=False,
     provisional=False,
+    look=None,
+    family=0,
     seeds=6,
     planned_seeds=6,
-    points=(0, 1),
-    accuracy=0.865,
-    reference_accuracy=0.8608,
+    searches=1,
+    points=((0, 1),),
+    value=0.865,
+    reference_value=0.8608,
     tuned=EFFECT,
     matched=replace(EFFECT, mean=-0.001),
     images=Interval(-0.01, 0.02),
+    other_searches=None,
     sign_flip_p=0.3,
+    correlation=0.5,
     improvement=Proportion(4 / 6, Interval(0.22, 0.96)),
     equivalence_p=0.4,
     equivalence_p_adjusted=1.0,
@@ -113,12 +121,12 @@ def test_the_seeds_needed_are_a_range(needed: SeedsNeeded, words: str) -> None:
 
 
 def test_the_table_row_holds_the_same_figures_as_the_sentence_and_the_record() -> None:
-    row, record = text.verdict_table([VERDICT])[0], text.verdict_records([VERDICT])[0]
+    row, record = text.verdict_table([VERDICT])[0], verdict_records([VERDICT])[0]
     assert (row.effect, row.interval) == ("+0.4", "−0.9 to +1.7")
     assert row.matched == "−0.1 (−0.9 to +1.7)"
     assert row.better == "67 % (22 to 96)"
     assert row.notes == "One thing. Another."
-    assert record["tuned_points"] == pytest.approx(0.42)
+    assert record["tuned_effect"] == pytest.approx(0.42)
     assert record["tuned_low"] == pytest.approx(-0.91)
     assert record["seeds_needed_high"] == 381
 

@@ -14,14 +14,13 @@ from scipy import stats
 from reports.crossed import crossed
 from reports.frames import Study, read_study
 from reports.overview import missing, pooled_points, summarise_arms
-from reports.plan import Contrast
 from reports.verdicts import Verdict, judge
 from tests.unit.journal_builder import JournalBuilder, make_plan, simulate_study
 from trainables import records
 from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED
 
 ONE = {"c": {"model": "resnet8"}}
-PAIR = Contrast("c", "mixup", "baseline")
+PAIR = ("mixup", "baseline")
 SEEDS = np.array([0.0, 0.004, -0.003, 0.006, -0.005, 0.001])  # what seeds share
 LUCK = np.array([0.002, -0.001, 0.001, -0.002, 0.0015, -0.0005])  # what they do not
 
@@ -80,13 +79,13 @@ def test_the_tuned_effect_is_scipys_paired_t_test_at_the_chosen_points(tmp_path:
     (found,) = judge(one_contrast(tmp_path, grids(baseline=baseline, mixup=mixup), points=3))
     own, other = int(mixup.mean(axis=1).argmax()), int(baseline.mean(axis=1).argmax())
     expected = stats.ttest_rel(mixup[own], baseline[other])
-    assert found.points == (own, other)
+    assert found.points == ((own, other),)
     assert found.tuned is not None
     assert found.matched is not None
     assert found.tuned.p == pytest.approx(expected.pvalue)
     assert found.matched.p == pytest.approx(stats.ttest_1samp((mixup - baseline).mean(axis=0), 0).pvalue)
-    assert found.accuracy == pytest.approx(mixup[own].mean())
-    assert found.reference_accuracy == pytest.approx(baseline[other].mean())
+    assert found.value == pytest.approx(mixup[own].mean())
+    assert found.reference_value == pytest.approx(baseline[other].mean())
 
 
 def test_a_loss_as_selection_metric_is_minimised(tmp_path: Path) -> None:
@@ -96,14 +95,14 @@ def test_a_loss_as_selection_metric_is_minimised(tmp_path: Path) -> None:
             journal.cells("c", method, loss, np.array([0.7 + LUCK, 0.8 + LUCK]))
 
     (found,) = judge(one_contrast(tmp_path, fill, points=2, metric=records.VALIDATION_LOSS))
-    assert found.points == (1, 1)
+    assert found.points == ((1, 1),)
 
 
 def test_a_seed_counts_only_where_both_arms_finished_it_at_every_kept_point(tmp_path: Path) -> None:
     baseline, mixup = np.full((2, 6), 0.8), np.full((2, 6), 0.9)
     baseline[0, 1] = np.nan
     mixup[1, 4] = np.nan
-    cells = crossed(one_contrast(tmp_path, grids(baseline=baseline, mixup=mixup), points=2), PAIR)
+    cells = crossed(one_contrast(tmp_path, grids(baseline=baseline, mixup=mixup), points=2), "c", PAIR)
     assert cells.seeds.tolist() == [0, 2, 3, 5]
     assert cells.incomplete == (1, 4)
     assert cells.test.shape == cells.selection.shape == cells.runs.shape == (2, 2, 4)
@@ -113,7 +112,7 @@ def test_a_point_that_one_arm_hardly_finishes_is_left_out_of_both(tmp_path: Path
     baseline, mixup = np.full((2, 6), 0.8), np.full((2, 6), 0.9)
     mixup[1, :4] = np.nan
     study = one_contrast(tmp_path, grids(baseline=baseline, mixup=mixup), points=2)
-    cells = crossed(study, PAIR)
+    cells = crossed(study, "c", PAIR)
     assert cells.points.tolist() == [0]
     assert cells.left_out == (1,)
     assert len(cells.seeds) == 6
