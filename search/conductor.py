@@ -14,9 +14,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
 from search.arms import ArmSearch
-from search.confirm import Pool, PooledPoint, Trial, pool, with_own_values
+from search.confirm import Trial
 from search.journal import Journal, Outcome, Run
 from search.plan import Arm, Plan, file_name
+from search.pools import Pools
 from trainables import records
 from trainables.job import Final
 from trainables.schedules import selection_epochs
@@ -86,7 +87,7 @@ class Conductor:
             if arm.searched
             for search in range(plan.searches)
         }
-        self._pools: dict[tuple[str, int], Pool] = {}
+        self._pools = Pools(plan, journal, self._completed)
         self._settled: dict[str, int] = {}
         self._looks_taken = 0
         self._decided: dict[tuple[str, int], str] = {}
@@ -107,8 +108,6 @@ class Conductor:
             state = self.states[str(name)]
             self._decided[state.run.name, detail["rung"]] = detail["action"]
             self._search_of(state.run).rungs.values[detail["rung"]].append(detail["value"])
-        for _, detail in self._journal.decisions(records.POOL):
-            self._pools[detail["condition"], detail["search"]] = Pool.from_detail(detail)
         for _, detail in self._journal.decisions(records.LOOK):
             self._take_look(detail)
         for state in sorted(self.states.values(), key=lambda state: (state.run.phase != records.SEARCH, state.run.k)):
@@ -178,7 +177,7 @@ class Conductor:
             missing = next(self._missing_confirmations(condition.name), None)
             if missing:
                 arm, number, s = missing
-                point = self._points(condition.name)[number]
+                point = self._pools.points(condition.name)[number]
                 values = {**point.values, **point.own.get(arm.same_as or arm.name, {})}
                 name = self._confirmation_name(arm, number, s)
                 seeds = self.plan.confirm_seeds(s)
@@ -189,7 +188,7 @@ class Conductor:
         """Yield (arm, point, seed) of the confirmation runs that are not announced, pairs together."""
         arms = self.plan.in_condition(condition)
         for s in range(self._settled.get(condition, self._seeds)):
-            for number, point in self._points(condition).items():
+            for number, point in self._pools.points(condition).items():
                 for arm in arms:
                     known = not self.plan.trials or (arm.same_as or arm.name) in point.own
                     if known and self._confirmation_name(arm, number, s) not in self.states:
@@ -261,7 +260,7 @@ class Conductor:
             for condition in self.plan.conditions
         ) and all(state.outcome for state in self.states.values())
 
-    # The pool
+    # What the search has given
 
     def _searched(self, condition: str) -> bool:
         """Return whether all trials of a condition have ended."""
@@ -283,31 +282,6 @@ class Conductor:
             if (value := self._selected(state.outcome)) is not None
         ]
 
-    def _points(self, condition: str) -> dict[int, PooledPoint]:
-        """Return the pooled points of a condition by their numbers; each search has a block of its own."""
-        return {
-            search * self.plan.points + place: point
-            for search in range(self.plan.searches)
-            for place, point in enumerate(self._pool(condition, search).points)
-        }
-
-    def _pool(self, condition: str, search: int) -> Pool:
-        """Return the pooled points of one search, decided once, and added to when the search is extended."""
-        known = self._pools.get((condition, search))
-        if known and known.trials >= self.plan.trials:
-            return known
-        arms = self.plan.searched_in(condition)
-        trials = {arm.name: self._completed(arm, search) for arm in arms}
-        if self.plan.trials == 0:
-            points = [PooledPoint(arms[0].name, 0, len(arms), {})]
-        else:
-            points = pool(trials, self.plan.nuisance, self.plan.points, known.points if known else [])
-            points = with_own_values(points, trials, {arm.name: arm.space for arm in arms})
-        made = Pool(condition, search, self.plan.trials, points)
-        self._journal.decide(records.POOL, made.detail())
-        self._pools[condition, search] = made
-        return made
-
     @property
     def optuna_studies(self) -> list[optuna.Study]:
         """The arms' Optuna studies."""
@@ -316,11 +290,9 @@ class Conductor:
     @property
     def confirmations(self) -> dict[str, tuple[int, int]]:
         """How many points are confirmed with how many seeds, by condition, as far as that is decided."""
-        points: dict[str, int] = {}
-        for (condition, _), decided in list(self._pools.items()):
-            points[condition] = points.get(condition, 0) + len(decided.points)
         seeds = self.plan.study.confirm.seeds
-        return {condition: (count, self._settled.get(condition, seeds)) for condition, count in points.items()}
+        counts = self._pools.counts
+        return {condition: (count, self._settled.get(condition, seeds)) for condition, count in counts.items()}
 
     # Hearing
 

@@ -56,6 +56,11 @@ class Pool:
     trials: int
     points: list[PooledPoint]
 
+    @property
+    def arms(self) -> set[str]:
+        """The arms that are run at some point."""
+        return {arm for point in self.points for arm in point.own}
+
     def detail(self) -> dict[str, Any]:
         """Return the decision as it is written down (see `records.POOL`)."""
         return asdict(self)
@@ -113,7 +118,7 @@ def pool(
 def with_own_values(
     points: list[PooledPoint], trials: dict[str, list[Trial]], spaces: Mapping[str, Space]
 ) -> list[PooledPoint]:
-    """Return the points with every arm's own best method values; points that have them keep theirs.
+    """Return the points with the arms' own best method values; what a point has already stays.
 
     Args:
         points: pooled points.
@@ -121,7 +126,7 @@ def with_own_values(
         spaces: what is searched of each arm's method.
     """
     own = {arm: {name: best(ended).values[name] for name in spaces[arm]} for arm, ended in trials.items() if ended}
-    return [point if point.own else replace(point, own=own) for point in points]
+    return [replace(point, own={**own, **point.own}) for point in points]
 
 
 def _mean_ranks(trials: dict[str, list[Trial]]) -> dict[int, float]:

@@ -189,9 +189,18 @@ def test_an_added_method_makes_a_family_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
     first = make_plan(make_study(methods=["baseline", "mixup"]))
     table = curves(make_plan(make_study()), tmp_path / "c.csv")
-    carry_out(first, path, table)
+    before = runs(carry_out(first, path, table), records.CONFIRM)
     plan = grow(path, first)
-    assert runs(carry_out(plan, path, table), records.SEARCH)["train_fraction=0.1", "maxup"] == 4
+    grown = carry_out(plan, path, table)
+    assert runs(grown, records.SEARCH)["train_fraction=0.1", "maxup"] == 4
+    cells = {
+        method: {
+            (s.run.k, s.run.seed) for s in grown.states.values() if s.run.phase == "confirm" and s.run.method == method
+        }
+        for method in ("baseline", "mixup", "maxup")
+    }
+    assert cells["maxup"] == cells["baseline"] >= cells["mixup"]
+    assert runs(grown, records.CONFIRM)["train_fraction=0.1", "mixup"] == before["train_fraction=0.1", "mixup"]
     with Journal.open(path, write=False) as journal:
         document = journal.meta(records.META_PLAN)
     assert {(c["method"], c["family"]) for c in document["contrasts"]} == {("mixup", 0), ("maxup", 1)}
