@@ -20,7 +20,7 @@ from reports.plan import Plan
 from reports.sections import when
 from reports.verdicts import judge
 from tests.unit.journal_builder import JournalBuilder, make_plan
-from trainables.records import EQUIVALENT, HELPS, UNDECIDED
+from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED
 
 LUCK = np.array([0.004, -0.002, 0.002, -0.004, 0.003, -0.003])
 GRID = {
@@ -72,9 +72,9 @@ def test_an_effect_that_changes_is_found_where_it_changes(tmp_path: Path) -> Non
     decided = {
         (change.pair.first.condition, change.pair.second.condition): change.decision.verdict
         for change in found
-        if change.decision.verdict != UNDECIDED
+        if change.decision.verdict in (HELPS, HURTS)
     }
-    assert decided == {("resnet20-0.25", "resnet20-0.5"): "helps", ("resnet20-0.5", "vgg11-0.5"): "hurts"}
+    assert decided == {("resnet20-0.25", "resnet20-0.5"): HELPS, ("resnet20-0.5", "vgg11-0.5"): HURTS}
 
 
 def test_the_difference_is_scipys_paired_t_test_over_shared_seeds(tmp_path: Path) -> None:
@@ -110,7 +110,9 @@ def test_the_section_says_what_changes_where_and_draws_the_grid(tmp_path: Path) 
     section = section_of(grid_study(tmp_path, STEP, GRID))
     (block,) = section.blocks
     first = next(sentence for sentence in block.sentences if "train fraction" in sentence)
-    assert first.startswith("mixup’s effect on resnet20 changes between train fraction 0.25 and 0.5: from −2.0 to +3.0")
+    assert first.startswith(
+        "mixup’s effect on resnet20 changes between train fraction 0.25 and 0.5: from −2.00 to +3.00"
+    )
     (panel,) = block.panels
     figure = go.Figure(panel.picture.figure)
     assert np.array(figure.data[0].z, dtype=float).shape == (2, 3)

@@ -49,7 +49,7 @@ def test_the_files_are_written_into_the_study_or_where_asked(
     finished: Path, report: ReportPaths, tmp_path: Path
 ) -> None:
     assert report.folder == finished / records.REPORT
-    names = {"index.html", "report.md", "report.json", "verdicts.csv", "runs.csv"}
+    names = {"index.html", "report.md", "report.json", "verdicts.csv", "when.csv", "runs.csv"}
     assert {path.name for path in report.folder.iterdir()} == names
     elsewhere = write_report(finished, tmp_path / "a" / "b")
     assert {path.name for path in elsewhere.folder.iterdir()} == names
@@ -90,7 +90,7 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(report: ReportPaths) -
     anchors = [link for link in links.found if link.startswith("#")]
     files = [link for link in links.found if link not in anchors]
     assert all(f'id="{anchor[1:]}"' in page for anchor in anchors)
-    assert files == ["data:,", "report.md", "report.json", "verdicts.csv", "runs.csv"]
+    assert files == ["data:,", "report.md", "report.json", "verdicts.csv", "when.csv", "runs.csv"]
     assert page.count("plotly.js v") == 1
     assert len(page) < 6_000_000
 
@@ -122,7 +122,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     for name in HOSTILE:
         assert name in seen
     figures = re.findall(r'<script type="application/json" data-for="([^"]+)">(.*?)</script>', page, re.DOTALL)
-    assert len(figures) == 2 + 2 * 5
+    assert len(figures) == 2 + 5 + 2 * 5  # effects, maps over the conditions, learning curves
     for _, content in figures:
         assert "<" not in content
         assert json.loads(content)["data"]
