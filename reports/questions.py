@@ -38,7 +38,7 @@ def questions(plan: Plan, verdicts: Sequence[Verdict], audits: Sequence[Audit]) 
             "Is the difference more than luck?",
             "One run each; the higher accuracy wins.",
             f"{_seeds(verdicts, plan)} per method. With the same seed both sides share split, first weights "
-            "and order of the images, so only the method differs.",
+            f"and order of the images, so only the method differs.{_pairing(verdicts)}",
         ),
         Question(
             "Did the baseline get the same chance?",
@@ -84,6 +84,16 @@ def _seeds(verdicts: Sequence[Verdict], plan: Plan) -> str:
     low, high = seeds[0], seeds[-1]
     planned = f"at most {plan.seeds}" if len(plan.looks) > 1 else f"{plan.seeds} planned"
     return f"{low if low == high else f'{low} to {high}'} of {planned} seeds, paired,"
+
+
+def _pairing(verdicts: Sequence[Verdict]) -> str:
+    """Return how far both sides of the comparisons go together, with a space before."""
+    known = sorted(verdict.correlation for verdict in verdicts if verdict.correlation is not None)
+    if not known:
+        return ""
+    low, high = (f"{value:.2f}".replace("-", "−") for value in (known[0], known[-1]))
+    between = low if low == high else f"{low} to {high}"
+    return f" Over seeds the two sides correlate by {between}; the higher, the more pairing helps."
 
 
 def _family(plan: Plan) -> str:

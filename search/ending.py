@@ -51,7 +51,8 @@ def show_verdicts(folder: Path) -> None:
     from reports.text import verdict_table
     from reports.verdicts import judge
 
-    print_verdicts(verdict_table(judge(read_study(folder))))
+    study = read_study(folder)
+    print_verdicts(verdict_table(judge(study)), study.plan.unit.many)
 
 
 def promise_text(promise: Promise) -> str:

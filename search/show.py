@@ -43,8 +43,9 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], right: S
     console().print(shown)
 
 
-def print_verdicts(rows: Sequence[Row]) -> None:
-    """Print the verdict table, then what weakens the claims."""
+def print_verdicts(rows: Sequence[Row], unit: str) -> None:
+    """Print the verdict table, its effects in the unit, then what weakens the claims."""
+    effect = f"effect ({unit})"
     cells = [
         (
             row.condition,
@@ -57,9 +58,9 @@ def print_verdicts(rows: Sequence[Row]) -> None:
         for row in rows
     ]
     print_table(
-        ("condition", "method", "effect (points)", "95 % interval", "seeds", "verdict"),
+        ("condition", "method", effect, "95 % interval", "seeds", "verdict"),
         cells,
-        ("effect (points)", "seeds"),
+        (effect, "seeds"),
     )
     for note in dict.fromkeys(row.notes for row in rows if row.notes):
         console().print(Text(f"note: {note}", style="dim"))

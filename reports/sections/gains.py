@@ -20,7 +20,7 @@ from trainables.records import UNDECIDED, VERDICTS
 
 MAIN: dict[str, str] = dict(zip(VERDICTS, ("buys", "costs", "changes nothing", UNDECIDED), strict=True))
 TOGETHER: dict[str, str] = dict(
-    zip(VERDICTS, ("worth more together", "worth less together", "independent", UNDECIDED), strict=True)
+    zip(VERDICTS, ("more together", "less together", "independent", UNDECIDED), strict=True)
 )
 MAIN_COLOUR = "#56788f"
 CAPTION = (

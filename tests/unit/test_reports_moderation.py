@@ -117,7 +117,7 @@ def test_the_section_says_what_changes_where_and_draws_the_grid(tmp_path: Path) 
     figure = go.Figure(panel.picture.figure)
     assert np.array(figure.data[0].z, dtype=float).shape == (2, 3)
     assert list(figure.layout.xaxis.ticktext) == ["0.1", "0.25", "0.5"]
-    assert "▲<br>+3.0" in [note.text for note in figure.layout.annotations]
+    assert "▲<br>+3.00" in [note.text for note in figure.layout.annotations]
     assert block.table is not None
     assert len(block.table.lines) == len(section.data["when"]) == 7
 
