@@ -148,7 +148,10 @@ def _doubts(study: Study, found: Findings) -> list[str]:
             f"The interval alone leaves out zero, but of {found.family} claims tested together{looks} some do so by "
             f"luck (adjusted p = {decision.p_adjusted:.2f})."
         )
-    if claimed and found.sign_flip_p > study.plan.alpha:
+    seeds = found.measured.seeds
+    if claimed and 2.0 ** (1 - seeds) > study.plan.alpha:
+        notes.append(f"With {seeds} seeds the check that repeats the choice cannot confirm anything.")
+    elif claimed and found.sign_flip_p > study.plan.alpha:
         notes.append(f"The check that repeats the choice does not confirm it (p = {found.sign_flip_p:.2f}).")
     if claimed and tuned.mean * float(found.measured.matched.mean()) < 0:
         notes.append("At the same settings the effect points the other way.")

@@ -65,7 +65,7 @@ def _sentence(plan: Plan, change: Change, digits: int) -> str:
     found = text.interval(estimate.interval if estimate else None, digits, unit)
     so_far = ", so far" if change.provisional else ""
     return (
-        f"{' '.join(filter(None, (f'{_whose(plan, change)} effect', _where(plan, change))))} changes between "
+        f"{' '.join(filter(None, (_whose(plan, change), _where(plan, change))))} changes between "
         f"{_gap(plan, change)}{so_far}: from {one} to {other} {unit.many}, a difference of {difference}, "
         f"95 % interval {found}."
     )
@@ -74,7 +74,7 @@ def _sentence(plan: Plan, change: Change, digits: int) -> str:
 def _whose(plan: Plan, change: Change) -> str:
     contrast = change.pair.first
     against = "" if plan.reference(contrast.condition) == contrast.reference else f" over {contrast.reference}"
-    return f"{contrast.method}’s{against}"
+    return f"{contrast.method}’s effect{against}"
 
 
 def _where(plan: Plan, change: Change) -> str:

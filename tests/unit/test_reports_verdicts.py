@@ -162,6 +162,16 @@ def test_looks_before_the_end_are_provisional(tmp_path: Path) -> None:
     assert found.notes[0].startswith("So far only 3 of 6 seeds")
 
 
+@pytest.mark.parametrize(("seeds", "said"), [(5, True), (6, False)])
+def test_five_seeds_have_too_few_exchanges_for_the_check_of_the_choice(tmp_path: Path, seeds: int, said: bool) -> None:
+    base = np.full((1, seeds), 0.8)
+    (found,) = judge(one_contrast(tmp_path, grids(baseline=base, mixup=base + 0.05 + LUCK[:seeds]), seeds=seeds))
+    assert found.verdict == HELPS
+    note = "With 5 seeds the check that repeats the choice cannot confirm anything."
+    assert (note in found.notes) is said
+    assert not any("does not confirm it" in note for note in found.notes)
+
+
 def test_failed_runs_are_missing_and_said_so(tmp_path: Path) -> None:
     def fill(journal: JournalBuilder) -> None:
         effect_of(0.02)(journal)
