@@ -20,11 +20,12 @@ from threading import Lock, Thread
 import pytest
 
 from search.journal import Journal, Outcome, Run
+from search.tracking.client import ENVIRONMENT
 from search.tracking.courier import Courier
 from search.tracking.delivery import DeliveryState, start_delivery, sync
 from search.tracking.mapping import StudyCard
 from search.tracking.outbox import Outbox, Source
-from search.tracking.store import ENVIRONMENT, TrackingStore
+from search.tracking.store import TrackingStore
 from search.tracking.ui import ui_command
 from trainables import records
 
