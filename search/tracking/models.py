@@ -118,7 +118,7 @@ def _signature(model: keras.Model) -> ModelSignature:
 
     [image], [probabilities] = model.inputs, model.outputs
     return ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(image.dtype), (-1, *image.shape[1:]), image.name)]),
+        inputs=Schema([TensorSpec(np.dtype(image.dtype), (-1, *image.shape[1:]))]),
         outputs=Schema([TensorSpec(np.dtype(probabilities.dtype), (-1, *probabilities.shape[1:]))]),
     )
 
@@ -148,7 +148,7 @@ def register_model(client: MlflowClient, name: str, model_id: str, run_id: str, 
     versions = client.search_model_versions(f"name = '{quoted}' and run_id = '{run_id}'")
     made = versions[0] if versions else None
     if made is None:
-        source = f"models:/{model_id}"
+        source = client.get_logged_model(model_id).artifact_location
         made = client.create_model_version(name, source, run_id=run_id, tags=dict(tags), model_id=model_id)
         _log.info("registered version %s of %s", made.version, name)
     number = str(made.version)
