@@ -8,6 +8,7 @@ from pathlib import Path
 from search.tracking.address import redact, store_uri
 
 BACKEND = "MLFLOW_BACKEND_STORE_URI"  # what `mlflow ui` reads: a command line is no place for credentials
+_LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def ui_command(folder: Path, uri: str | None = None, port: int = 5000) -> str:
@@ -39,7 +40,7 @@ def ui_arguments(store: str, port: int) -> tuple[list[str], dict[str, str]]:
         store: as `store_uri` returns it.
         port: where the pages will be, on this machine.
     """
-    return ["-m", "mlflow", "ui", *_where(port)], {BACKEND: store}
+    return ["-m", "mlflow", "ui", *_where(port), "--workers", "1"], {BACKEND: store, **_LEAN}
 
 
 def _where(port: int) -> list[str]:

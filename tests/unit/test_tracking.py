@@ -236,7 +236,7 @@ def test_credentials_of_a_database_reach_its_pages_outside_the_command_line():
     arguments, variables = ui_arguments(store, 5001)
     assert "geheim" not in " ".join(arguments)
     assert "geheim" not in ui_command(Path("/x"), store)
-    assert variables == {"MLFLOW_BACKEND_STORE_URI": store}
+    assert variables["MLFLOW_BACKEND_STORE_URI"] == store
 
 
 def test_the_driver_does_not_load_mlflow():
