@@ -1,10 +1,7 @@
 """Delivery to real MLflow stores: what MLflow's client reads there is held against the journal."""
 
-import json
 import math
-import sqlite3
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -135,16 +132,14 @@ def test_a_study_that_was_extended_says_so_and_is_open_again(study):
     study.finish()
     study.deliver()
     assert study.runs()[study.id].info.status == "FINISHED"
-    study.journal.decide(records.EXTEND, {"what": ["seeds"], "exploratory": True, "plan": {}})
+    plan = {"name": study.id, "metric": "validation_loss", "seeds": 9}
+    study.journal.extend({}, plan, {"what": ["seeds"], "exploratory": True, "plan": {}})
     study.deliver()
     assert study.runs()[study.id].data.tags[records.TAG_OUTCOME] == "interrupted"
     study.train("two")
     study.deliver()
     assert study.runs()[study.id].data.tags[records.TAG_OUTCOME] == "interrupted"
     study.finish()
-    with closing(sqlite3.connect(study.folder / records.JOURNAL_FILE)) as db, db:
-        plan = {"name": study.id, "metric": "validation_loss", "seeds": 9}
-        db.execute("UPDATE meta SET value = ? WHERE key = ?", (json.dumps(plan), records.META_PLAN))
     assert study.deliver().complete
     assert study.runs()[study.id].data.tags[records.TAG_OUTCOME] == "completed"
     assert study.runs()[study.id].data.tags[records.TAG_PLAN + "seeds"] == "9"

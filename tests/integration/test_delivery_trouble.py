@@ -147,7 +147,7 @@ class Trouble:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_nothing_is_lost_or_doubled_whatever_dies(tmp_path, server):
     """The server is away at first, answers with errors, is killed three times; so is the delivery, in the middle."""
     trouble = Trouble(server)
@@ -163,14 +163,14 @@ def test_nothing_is_lost_or_doubled_whatever_dies(tmp_path, server):
                 study.report("long", 20 * kill + 1, 20 * kill + 20)
                 trouble.armed.set()
                 server.start()
-                wait_until(lambda: not trouble.armed.is_set() and server.process.poll() is not None, 150)
+                wait_until(lambda: not trouble.armed.is_set() and server.process.poll() is not None, 300)
             kill_group(delivery._process)
             server.start()
             delivery.ensure()
             study.report("long", 55, 80)
             study.journal.end("long", Outcome(records.COMPLETED, 80, "", {"selection": 0.75}))
             study.finish()
-            state = delivery.finish(timeout=150)
+            state = delivery.finish(timeout=300)
         finally:
             delivery.stop()
     assert state == DeliveryState(complete=True, runs=0, points=0)
