@@ -182,17 +182,19 @@ def _go_on(plan: Plan, journal: Journal, folder: Path, options: Options, data: D
         data,
         title=study.name,
         count=lambda: count(conductor, document),
-        conclude=lambda: _conclude(conductor, folder),
+        conclude=lambda: _conclude(conductor, journal, folder),
     )
     outcomes = {state.outcome.outcome for state in conductor.states.values() if state.outcome}
     return Finished(folder, report, recipe, undelivered, failed=outcomes <= {records.FAILED, records.DIVERGED})
 
 
-def _conclude(conductor: Conductor, folder: Path) -> tuple[ReportPaths, Path | None]:
+def _conclude(conductor: Conductor, journal: Journal, folder: Path) -> tuple[ReportPaths, Path | None]:
     from reports.page import write_report
     from search.export import export_recipe
     from search.optuna_file import write_optuna_file
 
+    if conductor.done:
+        journal.decide(records.END, {"runs": len(conductor.states)})
     write_optuna_file(conductor.optuna_studies, folder / records.OPTUNA_FILE)
     report = write_report(folder)
     try:

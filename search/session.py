@@ -113,11 +113,14 @@ def _inside(folder: Path) -> Iterator[None]:
 
 
 def facts(data: Dataset | None, replayed: Path | None = None) -> dict[str, Any]:
-    """Return what runs are done with: versions, machine, data, or the table that is replayed."""
+    """Return what runs are done with: versions, machine, git commit, data, or the table that is replayed."""
+    from search.tracking.commit import working_commit
+
     return {
         **({"replayed": str(replayed)} if replayed else {}),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "machine": {"system": platform.system(), "processor": platform.machine(), "cpus": os.cpu_count()},
+        "git": working_commit(Path.cwd()),
         "data": data
         and {
             "fingerprint": data.fingerprint,

@@ -40,6 +40,11 @@ EPOCH_METRICS = (
     LEARNING_RATE, SECONDS, IMAGES_PER_SECOND, PLAIN_EPOCHS,
 )  # fmt: skip
 
+# Columns of a run's history, beside its metrics.
+RUN = "run"
+EPOCH = "epoch"
+AT = "at"  # POSIX seconds
+
 # Final figures of a run.
 SELECTION = "selection"  # mean validation metric of the last L epochs: what runs are judged on
 TEST_ACCURACY = "test_accuracy"
@@ -79,6 +84,7 @@ RUNG = "rung"  # detail: rung (epoch), value, cutoff, action
 POOL = "pool"  # detail: condition, search, trials, points: [{k, arm, votes, values, own: {arm: values}}]
 LOOK = "look"  # detail: look (from 0), seeds, settled: [condition]; a settled condition gets no more seeds
 EXTEND = "extend"  # detail: what, exploratory, plan: the plan before
+END = "end"  # detail: runs; the study did all that it was going to do, unless something follows
 Action = Literal["pass", "stop", "would_stop"]
 PASS, STOP, WOULD_STOP = get_args(Action)
 
@@ -102,7 +108,15 @@ TAG_RUN = "assay.run"
 TAG_STUDY_ID = "assay.study_id"  # one study's own id: names may repeat, ids do not
 TAG_AUDIT = "assay.audit"
 TAG_FACTOR = "assay.condition."  # followed by the name of a factor of the condition
+TAG_LEVEL = "assay.level."  # followed by the name of a compared factor
+TAG_COMPUTE_OF = "assay.compute_of"  # the method whose compute the run has
+TAG_DATA = "assay.data"  # the data's fingerprint
+TAG_PLAN = "assay.plan."  # followed by a key of the plan; of the study's run
+TAG_VERSION = "assay.version."  # followed by the name of a package; of the study's run
+TAG_MACHINE = "assay.machine."  # followed by what is said of it; of the study's run
+TAG_COMMIT = "mlflow.source.git.commit"  # of the folder that the study was started in; MLflow's own name
 TAG_PARENT = "mlflow.parentRunId"  # the name that MLflow's own pages look for
+CHAMPION = "champion"  # alias of a registered model's version
 # What only a tag says, never the journal.
 STUDY = "study"  # TAG_PHASE of the run that stands for the whole study
 RUNNING = "running"  # TAG_OUTCOME until there is one
@@ -121,7 +135,10 @@ LOGS = "logs"
 DELIVERY_FILE = "delivery.json"  # what MLflow does not have yet
 DELIVERY_LOCK = "delivery.lock"
 DELIVERY_LOG = "mlflow.log"
+RECIPE_FILE = "recipe.yaml"
+MODELS = "models"  # of a final training: RUN.keras, and RUN.json beside it
 # Artifacts of MLflow runs that are no files of the folder.
+HISTORY_ARTIFACT = "history.parquet"  # of a child: a row for each epoch
 FACTS_ARTIFACT = "facts.json"
 LONG_PARAMETERS_ARTIFACT = "long_parameters.json"  # what is too long for MLflow, whole
 LONG_TAGS_ARTIFACT = "long_tags.json"
@@ -133,7 +150,8 @@ META_RECIPE = "recipe"  # of a final training: {recipe, seeds, epochs}
 META_ID = "id"  # unique, one per study: how its runs are recognised in MLflow
 META_STUDY = "study"  # the resolved study file
 META_PLAN = "plan"  # see `PLAN` below
-META_FACTS = "facts"  # versions, machine, data: name, fingerprint, classes, image shape, sizes
+META_REGISTER = "register"  # of a final training: the name under which its best model is registered, or null
+META_FACTS = "facts"  # versions, machine, git, data: name, fingerprint, classes, image shape, sizes
 PLAN = """
 The plan, as JSON. Keys marked + may be missing in an older plan: the default stands behind them.
   name              str         the study's name
@@ -195,7 +213,7 @@ CREATE TABLE reports (
 );
 CREATE TABLE decisions (
     id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,              -- RUNG or POOL
+    kind TEXT NOT NULL,              -- RUNG, POOL, LOOK, EXTEND or END
     run TEXT,                        -- RUNG: the run
     detail TEXT NOT NULL,            -- JSON
     at REAL NOT NULL

@@ -15,14 +15,20 @@ from search.cli.program import Debug, Folder, Json, command
 def ui(folder: Folder, port: Annotated[int, typer.Option(min=1, max=65535)] = 5000, debug: Debug = False) -> None:
     """Open MLflow's pages on a study's store; on this machine only."""
     from search.ending import tracking_uri
-    from search.tracking.ui import ui_command
+    from search.tracking.address import own_store, store_uri
+    from search.tracking.moved import relocate
+    from search.tracking.ui import is_server, ui_arguments, ui_command
 
-    command = ui_command(folder, tracking_uri(folder), port)
-    typer.echo(command, err=True)
-    if command.startswith("mlflow"):
-        import shlex
-
-        os.execvp(sys.executable, [sys.executable, "-m", *shlex.split(command)])
+    uri = tracking_uri(folder)
+    store = store_uri(folder, uri)
+    if is_server(store):
+        typer.echo(ui_command(folder, uri))
+        return
+    if store == own_store(folder):
+        relocate(folder)
+    typer.echo(f"MLflow's pages: http://127.0.0.1:{port} (Ctrl-C ends them)", err=True)
+    arguments, variables = ui_arguments(store, port)
+    os.execve(sys.executable, [sys.executable, *arguments], {**os.environ, **variables})
 
 
 @command()

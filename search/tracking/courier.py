@@ -8,14 +8,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from search.journal import Run
 from search.tracking import mapping
-from search.tracking.outbox import Item, Outbox
-from search.tracking.store import TrackingStore, error_code
+from search.tracking.address import redact
+from search.tracking.artifacts import log_file, log_folder, log_history, log_text
+from search.tracking.client import error_code
+from search.tracking.models import log_model, register_model
+from search.tracking.outbox import Item, Known, Outbox
+from search.tracking.store import TrackingStore
 from trainables import records
 
 PATIENCE = 5.0  # seconds for which reports of a living run are collected
 _FAILURES_IN_A_ROW = 3  # in one round; then MLflow is away, and the round ends
 _REFUSALS = 5  # of one run while others get through; then it is given up
+_VERSION_TAGS = (records.TAG_STUDY, records.TAG_STUDY_ID, records.TAG_RUN, records.TAG_METHOD, records.TAG_DATA)
 _log = logging.getLogger(__name__)
 
 
@@ -70,7 +76,7 @@ class Courier:
         return delivered > 0 or refusal is None
 
     def _note(self, error: Exception | None) -> None:
-        text = mapping.redact(f"{type(error).__name__}: {error}")[:500] if error else ""
+        text = redact(f"{type(error).__name__}: {error}")[:500] if error else ""
         if text and text != self.error:
             _log.warning("MLflow does not take it, trying again: %s", text)
         elif self.error and not text:
@@ -129,12 +135,16 @@ class Courier:
         if known.deleted:
             pass  # somebody threw it away in MLflow; it stays away
         elif outcome is not None:
+            finals = mapping.final_points(outcome, item.ended)
+            log_history(store.client, known.id, run.name, self._outbox.source.reports_of(run.name, 0))
+            if run.phase == records.TRAIN and outcome.outcome == records.COMPLETED:
+                self._keep_model(store, run, known, finals)
             store.close(
                 known,
                 mapping.status(outcome),
                 mapping.outcome_text(outcome),
                 mapping.milliseconds(item.ended),
-                points=points + mapping.final_points(outcome, item.ended),
+                points=points + finals,
                 parameters=parameters,
             )
         else:
@@ -145,32 +155,63 @@ class Courier:
         item.delivered += len(reports)
         item.sent = reports[-1].id if reports else item.sent
 
+    def _keep_model(self, store: TrackingStore, run: Run, known: Known, finals: list[mapping.Point]) -> str | None:
+        """Log the model of a final training's run; return MLflow's id of it, or None if there is no model."""
+        path = self._folder / records.MODELS / f"{run.name}.keras"
+        if not path.is_file():
+            return None
+        tags = store.card.run_tags(run, store.parent.id)
+        return log_model(
+            store.client,
+            store.experiment,
+            known.id,
+            path,
+            parameters=mapping.shorten(mapping.parameters(run), mapping.MAX_TAG)[0],
+            tags={name: value for name, value in tags.items() if name != records.TAG_PARENT},
+            points=finals,
+        )
+
     def _keep_files(self, store: TrackingStore) -> None:
-        """Keep the study file and the facts about the study, once per process."""
+        """Keep the study file, the recipe of a final training and the facts, once per process."""
         if self._files_kept:
             return
-        study = self._folder / records.STUDY_FILE
-        if study.is_file():
-            store.log_text(store.parent.id, study.read_text(encoding="utf-8"), records.STUDY_FILE)
+        for name in (records.STUDY_FILE, records.RECIPE_FILE):
+            log_file(store.client, store.parent.id, self._folder / name, name)
         facts = self._outbox.source.meta(records.META_FACTS)
         if facts:
-            store.log_text(store.parent.id, json.dumps(facts, indent=1), records.FACTS_ARTIFACT)
+            log_text(store.client, store.parent.id, json.dumps(facts, indent=1), records.FACTS_ARTIFACT)
         self._files_kept = True
 
     def _close(self, store: TrackingStore) -> None:
         """Close the runs that did not end, and the study."""
         end = mapping.milliseconds(self._outbox.source.span()[1])
-        for known, text in self._outbox.interrupted(store.listing):
+        for name, known, text in self._outbox.interrupted(store.listing):
+            log_history(store.client, known.id, name, self._outbox.source.reports_of(name, 0))
             store.close(known, mapping.KILLED, text, end)
         complete = self._outbox.complete()
         status, outcome = (mapping.FINISHED, records.COMPLETED) if complete else (mapping.KILLED, records.INTERRUPTED)
         if (store.parent.status, store.parent.outcome) != (status, outcome):
             store.close(store.parent, status, outcome, end)
 
+    def _register(self, store: TrackingStore) -> None:
+        """Register the best model of a final training under the name that was asked for, if there is one."""
+        name, best = self._outbox.source.meta(records.META_REGISTER), self._outbox.best()
+        known = store.listing.get(best.name) if best else None
+        if not name or best is None or known is None or known.deleted:
+            return
+        model = self._keep_model(store, best, known, [])
+        if model:
+            tags = store.card.run_tags(best, store.parent.id)
+            tags = {key: tags[key] for key in _VERSION_TAGS if key in tags}
+            register_model(store.client, name, model, known.id, tags)
+
     def _settle(self, store: TrackingStore) -> None:
-        """Keep the report, and hold what MLflow lists against the journal."""
+        """Keep what came at the end, and hold what MLflow lists against the journal."""
         end = mapping.milliseconds(self._outbox.source.span()[1])
-        store.log_folder(store.parent.id, self._folder / records.REPORT, records.REPORT)
+        log_folder(store.client, store.parent.id, self._folder / records.REPORT, records.REPORT)
+        log_file(store.client, store.parent.id, self._folder / records.RECIPE_FILE, records.RECIPE_FILE)
+        if self._outbox.complete():
+            self._register(store)
         store.list_runs()
         self._outbox.compare(store.listing)
         waiting = [item for item in self._outbox.items.values() if item.waits]

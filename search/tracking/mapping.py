@@ -7,17 +7,13 @@ and the run's name, so that whoever delivers later finds what is there already.
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from search.journal import Outcome, Run
+from search.tracking.address import redact
 from trainables import records
-from trainables.errors import InputError
 
 # What every tracking server since MLflow 2.10 accepts. Longer values are cut, and kept whole as an artifact.
 MAX_PARAMETER = 6000
@@ -35,10 +31,6 @@ _STATUS = {
     records.FAILED: FAILED,
 }
 _WITHOUT_EPOCH = {records.COMPLETED, records.FAILED}
-_USER = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)[\w.~!$&'()*+,;=:%@-]+@")
-_SECRET = re.compile(
-    r"(?P<before>[A-Za-z][\w+.-]*://[^\s\"'<>]*?[?&](?:password|passwd|pwd|token|access_token|secret)=)[^\s&\"'<>]+"
-)
 
 
 class Point(NamedTuple):
@@ -61,56 +53,66 @@ class Report(NamedTuple):
 
 @dataclass(frozen=True)
 class StudyCard:
-    """What the parent run of a study says, and what its children repeat.
+    """What the run of a study says, and what its children repeat.
 
     Args:
         name: the study's name.
         id: unique, one per study.
-        parameters: of the parent run.
-        factors: the values of every condition, by the condition's name.
+        own: tags of the study's run alone. They are no parameters: a study may grow, and MLflow's parameters cannot.
+        shared: tags of the study's run and of every child.
+        conditions: tags by the condition's name: its factors.
+        arms: tags by the arm's name: the levels of its factors, and whose compute it has.
     """
 
     name: str
     id: str
-    parameters: dict[str, str] = field(default_factory=dict)
-    factors: dict[str, dict[str, str]] = field(default_factory=dict)
+    own: dict[str, str] = field(default_factory=dict)
+    shared: dict[str, str] = field(default_factory=dict)
+    conditions: dict[str, dict[str, str]] = field(default_factory=dict)
+    arms: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def from_plan(cls, study_id: str, plan: Mapping[str, Any]) -> StudyCard:
+    def from_plan(cls, study_id: str, plan: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> StudyCard:
         """Return the card of a study.
 
         Args:
             study_id: the journal's `META_ID`.
             plan: the journal's `META_PLAN`, see `records.PLAN`.
+            facts: the journal's `META_FACTS`.
         """
-        figures = {key: text_of(value) for key, value in plan.items() if not isinstance(value, list | dict)}
-        name = figures.pop("name")
-        factors = {
-            condition["name"]: {key: text_of(value) for key, value in condition.get("values", {}).items()}
-            for condition in plan.get("conditions", [])
+        facts = facts or {}
+        own = {
+            **_tags(records.TAG_PLAN, {key: value for key, value in plan.items() if key != "name" and _fits(value)}),
+            **_tags(records.TAG_VERSION, facts.get("versions") or {}),
+            **_tags(records.TAG_MACHINE, facts.get("machine") or {}),
         }
-        return cls(name, study_id, figures, factors)
+        shared = {
+            records.TAG_DATA: (facts.get("data") or {}).get("fingerprint"),
+            records.TAG_COMMIT: (facts.get("git") or {}).get("commit"),
+        }
+        return cls(
+            text_of(plan["name"]),
+            study_id,
+            own,
+            {name: value for name, value in shared.items() if value},
+            {item["name"]: _tags(records.TAG_FACTOR, item.get("values", {})) for item in plan.get("conditions", [])},
+            {item["name"]: _arm_tags(item) for item in plan.get("arms", [])},
+        )
 
     def tags(self) -> dict[str, str]:
-        """Return the tags of the parent run, those of its outcome left out."""
-        return {
-            records.TAG_STUDY: self.name,
-            records.TAG_STUDY_ID: self.id,
-            records.TAG_PHASE: records.STUDY,
-        }
+        """Return the tags of the study's run, those of its outcome left out."""
+        return {**self._common(), records.TAG_PHASE: records.STUDY, **self.own}
 
     def run_tags(self, run: Run, parent: str) -> dict[str, str]:
         """Return the tags of a child run, those of its outcome left out.
 
         Args:
             run: the run.
-            parent: MLflow's id of the parent run.
+            parent: MLflow's id of the study's run.
         """
-        factors = self.factors.get(run.condition, {})
         return {
+            **self._common(),
             records.TAG_PARENT: parent,
-            records.TAG_STUDY: self.name,
-            records.TAG_STUDY_ID: self.id,
             records.TAG_RUN: run.name,
             records.TAG_PHASE: run.phase,
             records.TAG_METHOD: run.method,
@@ -119,8 +121,31 @@ class StudyCard:
             records.TAG_SEED: str(run.seed),
             records.TAG_TRIAL: str(run.k),
             records.TAG_AUDIT: str(run.audit).lower(),
-            **{records.TAG_FACTOR + factor: redact(value)[:MAX_TAG] for factor, value in factors.items()},
+            **self.conditions.get(run.condition, {}),
+            **self.arms.get(run.arm, {}),
         }
+
+    def _common(self) -> dict[str, str]:
+        return {records.TAG_STUDY: self.name, records.TAG_STUDY_ID: self.id, **self.shared}
+
+
+def _tags(prefix: str, values: Mapping[str, Any]) -> dict[str, str]:
+    return {prefix + name: text_of(value)[:MAX_TAG] for name, value in values.items()}
+
+
+def _fits(value: Any) -> bool:
+    """Return whether a part of the plan is one value, or a list of single values."""
+    if isinstance(value, list):
+        return bool(value) and not any(isinstance(item, dict | list) for item in value)
+    return not isinstance(value, dict)
+
+
+def _arm_tags(arm: Mapping[str, Any]) -> dict[str, str]:
+    compute_of = arm.get("compute_of")
+    return {
+        **_tags(records.TAG_LEVEL, arm.get("levels") or {}),
+        **({records.TAG_COMPUTE_OF: compute_of} if compute_of else {}),
+    }
 
 
 def text_of(value: Any) -> str:
@@ -189,30 +214,6 @@ def status(outcome: Outcome) -> str:
     return _STATUS[outcome.outcome]
 
 
-def study_is_complete(
-    plan: Mapping[str, Any], runs: Mapping[str, Run], ended: set[str], pools: Iterable[Mapping[str, Any]]
-) -> bool:
-    """Return whether a study has trained all that it is going to train.
-
-    Args:
-        plan: the journal's `META_PLAN`.
-        runs: all runs by name.
-        ended: the names of those that have an outcome.
-        pools: the details of the journal's `POOL` decisions.
-    """
-    if any(name not in ended for name in runs):
-        return False
-    points = {pool["condition"]: len(pool["points"]) for pool in pools}
-    confirmed = [run.condition for run in runs.values() if run.phase == records.CONFIRM]
-    arms = [arm["condition"] for arm in plan.get("arms", [])]
-    return all(
-        condition["name"] in points
-        and confirmed.count(condition["name"])
-        >= points[condition["name"]] * plan["seeds"] * arms.count(condition["name"])
-        for condition in plan.get("conditions", [])
-    )
-
-
 def started(announced: float, reports: Sequence[Report], ended: float) -> int:
     """Return when a run started, in milliseconds since 1970: its first reports minus the seconds they took.
 
@@ -231,48 +232,3 @@ def started(announced: float, reports: Sequence[Report], ended: float) -> int:
 def milliseconds(at: float) -> int:
     """Return a time in seconds since 1970 as MLflow wants it."""
     return int(at * 1000)
-
-
-def redact(text: str) -> str:
-    """Return a text in which no URI holds a user, a password or a token."""
-    return _SECRET.sub(r"\g<before>***", _USER.sub(r"\g<scheme>***@", text))
-
-
-def store_uri(folder: Path, uri: str | None = None) -> str:
-    """Return the URI of the tracking store of a study.
-
-    Args:
-        folder: the study's folder.
-        uri: a store named by the user; otherwise MLFLOW_TRACKING_URI, otherwise a SQLite file in the folder.
-
-    Returns:
-        The URI, with an absolute path if it is a SQLite file.
-
-    Raises:
-        InputError: it is a folder: MLflow has retired its file store.
-    """
-    own = f"sqlite:///{folder.absolute() / records.MLFLOW_FILE}"
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or own
-    scheme, separator, path = uri.partition("://")
-    if scheme.startswith("file") or (not separator and uri != "databricks"):
-        raise InputError(
-            f"tracking.uri is {redact(uri)!r}, a folder, which MLflow no longer writes to. "
-            "Name a server (http://host:5000) or a database (sqlite:///mlflow.db), or leave it out."
-        )
-    if scheme == "sqlite" and path.startswith("/"):
-        return f"sqlite:///{Path(path[1:]).absolute()}"
-    return uri
-
-
-def without_credentials(uri: str) -> tuple[str, dict[str, str]]:
-    """Split a server's URI into one without credentials and the environment variables that hold them instead.
-
-    MLflow repeats a server's address in its messages. A database's URI stays whole: its driver needs it.
-    """
-    parts = urlsplit(uri)
-    if parts.scheme not in {"http", "https"} or parts.username is None:
-        return uri, {}
-    variables = {"MLFLOW_TRACKING_USERNAME": unquote(parts.username)}
-    if parts.password is not None:
-        variables["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])), variables

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from search.journal import Journal, Outcome, Run
 from search.tracking.mapping import (
@@ -18,7 +17,6 @@ from search.tracking.mapping import (
     StudyCard,
     interrupted_text,
     outcome_text,
-    study_is_complete,
 )
 from trainables import records
 
@@ -50,6 +48,11 @@ class Source(Journal):
     def announced(self, run: str) -> float:
         """Return when a run was announced, in seconds since 1970."""
         return self._db.execute("SELECT at FROM runs WHERE run = ?", (run,)).fetchone()[0]
+
+    def runs_at_end(self) -> int:
+        """Return how many runs the study had when it ended, or -1 if it did not, or went on."""
+        row = self._db.execute("SELECT kind, detail FROM decisions ORDER BY id DESC LIMIT 1").fetchone()
+        return int(json.loads(row[1])["runs"]) if row and row[0] == records.END else -1
 
     def span(self) -> tuple[float, float]:
         """Return when the first run was announced and when the last line was written, as POSIX seconds."""
@@ -192,27 +195,41 @@ class Outbox:
         waiting = [item for item in self.items.values() if item.waits]
         return len(waiting), sum(item.points for item in waiting)
 
-    def interrupted(self, listing: Mapping[str, Known]) -> list[tuple[Known, str]]:
-        """Return (run as MLflow has it, text of its outcome) of the runs to close that did not end."""
+    def interrupted(self, listing: Mapping[str, Known]) -> list[tuple[str, Known, str]]:
+        """Return (name, run as MLflow has it, text of its outcome) of the runs to close that did not end."""
         unended = [
-            (listing[name], item)
+            (name, listing[name])
             for name, item in self.items.items()
             if item.outcome is None and name in listing and not listing[name].deleted
         ]
-        texts = [(known, interrupted_text(self._last_epoch(item.run.name))) for known, item in unended]
-        return [(known, text) for known, text in texts if (known.status, known.outcome) != (KILLED, text)]
+        texts = [(name, known, interrupted_text(self._last_epoch(name))) for name, known in unended]
+        return [(name, known, text) for name, known, text in texts if (known.status, known.outcome) != (KILLED, text)]
 
     def _last_epoch(self, run: str) -> int:
         return max((report.epoch for report in self.source.reports_of(run, 0)), default=0)
 
     def card(self) -> StudyCard | None:
-        """Return what the parent run says, or None while the journal does not name the study yet."""
+        """Return what the study's run says, or None while the journal does not name the study yet."""
         study_id, plan = self.source.meta(records.META_ID), self.source.meta(records.META_PLAN)
-        return StudyCard.from_plan(study_id, plan) if study_id and plan else None
+        return StudyCard.from_plan(study_id, plan, self.source.meta(records.META_FACTS)) if study_id and plan else None
 
     def complete(self) -> bool:
-        """Return whether the study has trained all that it is going to train."""
-        plan: dict[str, Any] = self.source.meta(records.META_PLAN) or {}
-        runs = {name: item.run for name, item in self.items.items()}
-        ended = {name for name, item in self.items.items() if item.outcome is not None}
-        return study_is_complete(plan, runs, ended, [detail for _, detail in self.source.decisions(records.POOL)])
+        """Return whether the study has trained all that it is going to train.
+
+        A study says so itself, in its last decision; a final training announces all its runs at once.
+        """
+        if any(item.outcome is None for item in self.items.values()):
+            return False
+        if self.source.meta(records.META_RECIPE) is not None:
+            return bool(self.items)
+        return self.source.runs_at_end() == len(self.items)
+
+    def best(self) -> Run | None:
+        """Return the completed run of a final training that is best by the validation metric it is judged on."""
+        metric = self.source.meta(records.META_PLAN)["metric"]
+        judged = {
+            item.run.name: records.oriented(metric, item.outcome.metrics[records.SELECTION])
+            for item in self.items.values()
+            if item.run.phase == records.TRAIN and item.outcome and item.outcome.outcome == records.COMPLETED
+        }
+        return self.items[max(judged, key=lambda name: judged[name])].run if judged else None

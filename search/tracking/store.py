@@ -1,20 +1,17 @@
-"""Writing to MLflow: one client, no global state, every step safe to repeat.
-
-`import mlflow` stands in this file only, inside functions: it costs seconds.
-"""
+"""Writing runs to MLflow: one client, no global state, every step safe to repeat."""
 
 from __future__ import annotations
 
 import logging
-import os
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from search.journal import Run
-from search.tracking.mapping import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyCard, redact, shorten
+from search.tracking.address import artifact_location
+from search.tracking.client import again, open_client
+from search.tracking.mapping import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyCard, shorten
 from search.tracking.outbox import Known
 from trainables import records
 
@@ -23,23 +20,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
     from mlflow.entities import Run as MlflowRun
 
-ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # printing costs one more request per run
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a request to create a run that is repeated blindly creates two
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "GIT_PYTHON_REFRESH": "quiet",
-}
 _PAGE = 1000
-_PAUSES = (0.2, 0.8)  # seconds before a call is repeated
-_PASSING = {None, "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
-_TEXT_FILES = {".html", ".md", ".csv", ".json", ".yaml", ".yml", ".txt", ".svg"}
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens MLflow's pages on training runs
 _PARENT = ""  # stands for a run's name
-P = ParamSpec("P")
-T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -56,7 +39,7 @@ class TrackingStore:
 
     Args:
         uri: the tracking store.
-        folder: the study's folder; artifacts go there unless a server keeps them.
+        folder: the study's folder.
         card: what the parent run says.
         started: when the study started, in milliseconds since 1970.
     """
@@ -68,7 +51,7 @@ class TrackingStore:
         self.started = started
         self.listing: dict[str, Known] = {}
         self._parent: Known | None = None
-        self._experiment = ""
+        self.experiment = ""  # MLflow's id, once it is connected
         self._client: MlflowClient | None = None
         self._doubtful: set[str] = set()
 
@@ -76,11 +59,7 @@ class TrackingStore:
     def client(self) -> MlflowClient:
         """The client; the first use imports MLflow and creates a missing SQLite store."""
         if self._client is None:
-            from mlflow import MlflowClient
-
-            _quiet()
-            _create_sqlite(self.uri)
-            self._client = MlflowClient(self.uri)
+            self._client = open_client(self.uri, self.folder)
         return self._client
 
     @property
@@ -92,20 +71,20 @@ class TrackingStore:
 
     def connect(self) -> None:
         """Find or create the experiment and the parent run, and list the runs that are there."""
-        self._experiment = self._find_experiment()
+        self.experiment = self._find_experiment()
         self.list_runs()
         if self._parent is None:
             self._parent = self._create(self.card.name, self.card.tags(), self.started)
-        self.log(self.parent.id, parameters=self.card.parameters)
+        else:
+            self.log(self._parent.id, tags=self.card.tags())  # it may have grown
 
     def _find_experiment(self) -> str:
         """Return the id of the experiment of the study's name, or of a twin if a user has deleted that."""
         for name in (self.card.name, f"{self.card.name} {self.card.id[:8]}"):
-            experiment: Experiment | None = _again(self.client.get_experiment_by_name, name)
+            experiment: Experiment | None = again(self.client.get_experiment_by_name, name)
             if experiment is None:
-                kept_here = not self.uri.startswith(("http://", "https://", "databricks"))
-                location = (self.folder / records.ARTIFACTS).as_uri() if kept_here else None
-                return _again(self.client.create_experiment, name, artifact_location=location, tags=_KIND)
+                place = artifact_location(self.uri, self.folder)
+                return again(self.client.create_experiment, name, artifact_location=place, tags=_KIND)
             if experiment.lifecycle_stage == "active":
                 return str(experiment.experiment_id)
         raise LookupError(f"the experiment {self.card.name!r} was deleted in MLflow; restore it there")
@@ -125,7 +104,7 @@ class TrackingStore:
             known = kept.setdefault(entry.name, entry.known)
             if known is not entry.known and not entry.known.deleted:
                 _log.info("run %r was created twice; deleting %s", entry.name, entry.known.id)
-                _again(self.client.delete_run, entry.known.id)
+                again(self.client.delete_run, entry.known.id)
         parent = kept.pop(_PARENT, None)
         self._parent = None if parent is None or parent.deleted else parent
         self.listing = kept
@@ -135,9 +114,9 @@ class TrackingStore:
 
         token: str | None = None
         while True:
-            page = _again(
+            page = again(
                 self.client.search_runs,
-                [self._experiment],
+                [self.experiment],
                 condition,
                 ViewType.ALL,
                 max_results=_PAGE,
@@ -150,7 +129,7 @@ class TrackingStore:
 
     def _create(self, name: str, tags: Mapping[str, str], started: int) -> Known:
         tags = {**tags, records.TAG_OUTCOME: records.RUNNING}
-        run = self.client.create_run(self._experiment, start_time=started, tags=tags, run_name=name)
+        run = self.client.create_run(self.experiment, start_time=started, tags=tags, run_name=name)
         return Known(run.info.run_id, RUNNING, records.RUNNING)
 
     def open_run(self, run: Run, started: int) -> Known:
@@ -186,7 +165,7 @@ class TrackingStore:
 
         short, long = shorten(parameters or {}, MAX_PARAMETER)
         short_tags, long_tags = shorten(tags or {}, MAX_TAG)
-        _again(
+        again(
             self.client.log_batch,
             run_id,
             metrics=[Metric(*point) for point in points],
@@ -198,12 +177,12 @@ class TrackingStore:
             (long_tags, records.LONG_TAGS_ARTIFACT),
         ):
             if values:
-                _again(self.client.log_dict, run_id, values, name)
+                again(self.client.log_dict, run_id, values, name)
 
     def reopen(self, known: Known) -> None:
         """Mark a run as running again."""
         self.log(known.id, tags={records.TAG_OUTCOME: records.RUNNING})
-        _again(self.client.update_run, known.id, status=RUNNING)
+        again(self.client.update_run, known.id, status=RUNNING)
         known.status, known.outcome = RUNNING, records.RUNNING
 
     def close(
@@ -227,22 +206,8 @@ class TrackingStore:
             parameters: as in `log`.
         """
         self.log(known.id, points, parameters, {records.TAG_OUTCOME: outcome})
-        _again(self.client.set_terminated, known.id, status, at)
+        again(self.client.set_terminated, known.id, status, at)
         known.status, known.outcome = status, outcome[:MAX_TAG]
-
-    def log_text(self, run_id: str, text: str, name: str) -> None:
-        """Keep a text as an artifact of a run, without credentials."""
-        _again(self.client.log_text, run_id, redact(text), name)
-
-    def log_folder(self, run_id: str, folder: Path, name: str) -> None:
-        """Keep the files of a folder as artifacts of a run, texts without credentials."""
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            place = Path(name, path.relative_to(folder))
-            text = path.read_text(encoding="utf-8") if path.suffix in _TEXT_FILES else ""
-            if redact(text) != text:
-                self.log_text(run_id, text, place.as_posix())
-            else:
-                _again(self.client.log_artifact, run_id, str(path), place.parent.as_posix())
 
 
 def _entry(run: MlflowRun) -> _Entry:
@@ -260,41 +225,3 @@ def _rank(entry: _Entry, kin: Counter[str], in_use: set[str]) -> tuple[bool, boo
     """Return the place of an entry among its twins; the first one is kept."""
     known = entry.known
     return known.deleted, known.id not in in_use, known.status == RUNNING, -kin[known.id], known.id
-
-
-def _quiet() -> None:
-    for name in ("mlflow", "alembic", "urllib3"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-
-
-def _create_sqlite(uri: str) -> None:
-    """Create a missing SQLite store, under another name first: a schema cut short cannot be mended."""
-    path = Path(uri.removeprefix("sqlite:///"))
-    if not uri.startswith("sqlite:///") or path.exists():
-        return
-    from mlflow import MlflowClient
-
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
-        unfinished.rename(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _again(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Make a call that may be made twice, some times if need be."""
-    for pause in _PAUSES:
-        try:
-            return call(*args, **kwargs)
-        except Exception as error:
-            if error_code(error) not in _PASSING:
-                raise
-        time.sleep(pause)
-    return call(*args, **kwargs)
-
-
-def error_code(error: BaseException | None) -> Any:
-    """Return MLflow's code of an error, or None."""
-    return getattr(error, "error_code", None)

@@ -4,6 +4,7 @@ steps          a training step, beside `model.fit` on tf.data and a bare loop; o
 methods        a step of each method, beside the usual ways; option: the name of a network
 augmentations  each policy, beside Keras's layers in sequence
 parallel       two single-threaded runs, beside one on both cores; options: names of networks
+tracking       MLflow beside Ray's callback and the plain client; options: report, deliver, read
 
 Every table holds wall and CPU time; on a machine with other work the ratio of CPU times is the one to read.
 """
@@ -15,7 +16,7 @@ import os
 import sys
 import warnings
 
-NAMES = ("steps", "methods", "augmentations", "parallel")
+NAMES = ("steps", "methods", "augmentations", "parallel", "tracking")
 
 
 def main(arguments: list[str]) -> int:
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> int:
         return 2
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     warnings.filterwarnings("ignore")
-    if arguments != ["parallel"]:
+    if arguments != ["parallel"] and arguments[0] != "tracking":
         importlib.import_module("trainables.backend")  # keeps TensorFlow quiet
     importlib.import_module(f"tests.benchmarks.{arguments[0]}").main(arguments[1:])
     return 0

@@ -1,3 +1,4 @@
+import json
 import math
 import shlex
 import subprocess
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from search.journal import Outcome, Run
-from search.tracking import mapping
+from search.tracking import address, mapping
+from search.tracking.commit import working_commit
 from search.tracking.mapping import Point, Report, StudyCard
-from search.tracking.ui import ui_command
+from search.tracking.ui import ui_arguments, ui_command
 from trainables import records
 from trainables.errors import InputError
 
@@ -61,10 +63,22 @@ def test_parameters_keep_their_plain_names():
 
 
 def test_the_study_run_says_what_the_plan_fixes():
-    card = StudyCard.from_plan("id-1", PLAN)
+    facts = {"versions": {"keras": "3.15"}, "machine": {"cpus": 2}, "data": {"fingerprint": "abc"}}
+    card = StudyCard.from_plan("id-1", {**PLAN, "looks": [6, 12]}, {**facts, "git": {"commit": "f00"}})
     assert card.name == "digits"
-    assert card.parameters == {"metric": "validation_accuracy", "smallest_effect": "0.005", "seeds": "2"}
-    assert card.tags() == {"assay.study": "digits", "assay.study_id": "id-1", "assay.phase": "study"}
+    assert card.tags() == {
+        "assay.study": "digits",
+        "assay.study_id": "id-1",
+        "assay.phase": "study",
+        "assay.plan.metric": "validation_accuracy",
+        "assay.plan.smallest_effect": "0.005",
+        "assay.plan.seeds": "2",
+        "assay.plan.looks": "[6, 12]",
+        "assay.version.keras": "3.15",
+        "assay.machine.cpus": "2",
+        "assay.data": "abc",
+        "mlflow.source.git.commit": "f00",
+    }
 
 
 def test_a_run_says_where_it_stands_in_the_study():
@@ -82,6 +96,13 @@ def test_a_run_says_where_it_stands_in_the_study():
         "assay.trial": "3",
         "assay.audit": "true",
     }
+
+
+def test_a_run_of_a_factorial_names_its_levels_and_whose_compute_it_has():
+    arm = {"name": "small: mixup", "condition": "small", "levels": {"batch_size": 64}, "compute_of": "maxup"}
+    tags = StudyCard.from_plan("id-1", {**PLAN, "arms": [arm]}).run_tags(RUN, "parent-1")
+    assert tags["assay.level.batch_size"] == "64"
+    assert tags["assay.compute_of"] == "maxup"
 
 
 @pytest.mark.parametrize(
@@ -147,33 +168,58 @@ def test_long_values_are_cut_and_kept():
     ],
 )
 def test_credentials_are_taken_out(text, clean):
-    assert mapping.redact(text) == clean
+    assert address.redact(text) == clean
 
 
 def test_credentials_reach_mlflow_outside_the_address():
-    uri, variables = mapping.without_credentials("https://me:pa%40ss@host:5000/x")
+    uri, variables = address.without_credentials("https://me:pa%40ss@host:5000/x")
     assert uri == "https://host:5000/x"
     assert variables == {"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "pa@ss"}
-    assert mapping.without_credentials("http://host") == ("http://host", {})
-    assert mapping.without_credentials("mysql://me:pw@db/x") == ("mysql://me:pw@db/x", {})
+    assert address.without_credentials("http://host") == ("http://host", {})
+    assert address.without_credentials("mysql://me:pw@db/x") == ("mysql://me:pw@db/x", {})
 
 
 def test_the_store_is_in_the_folder_unless_somebody_says_otherwise(monkeypatch):
-    assert mapping.store_uri(Path("/runs/one")) == "sqlite:////runs/one/mlflow.db"
+    assert address.store_uri(Path("/runs/one")) == "sqlite:////runs/one/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
-    assert mapping.store_uri(Path("/runs/one")) == "http://host:5000"
-    assert mapping.store_uri(Path("/runs/one"), "https://other") == "https://other"
+    assert address.store_uri(Path("/runs/one")) == "http://host:5000"
+    assert address.store_uri(Path("/runs/one"), "https://other") == "https://other"
 
 
 def test_a_relative_store_is_made_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert mapping.store_uri(Path("one"), "sqlite:///all.db") == f"sqlite:///{tmp_path}/all.db"
+    assert address.store_uri(Path("one"), "sqlite:///all.db") == f"sqlite:///{tmp_path}/all.db"
 
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "./mlruns", "/tmp/mlruns"])
 def test_a_folder_is_no_store(uri):
     with pytest.raises(InputError, match="no longer writes"):
-        mapping.store_uri(Path("/runs/one"), uri)
+        address.store_uri(Path("/runs/one"), uri)
+
+
+def test_a_study_goes_on_with_the_store_that_it_was_delivered_to(tmp_path):
+    state = tmp_path / records.DELIVERY_FILE
+    state.write_text(json.dumps({"uri": "http://host:5000"}))
+    assert address.store_uri(tmp_path) == "http://host:5000"
+    assert address.store_uri(tmp_path, "http://other") == "http://other"
+    state.write_text(json.dumps({"uri": "http://***@host:5000"}))
+    with pytest.raises(InputError, match="credentials are not kept"):
+        address.store_uri(tmp_path)
+    state.write_text("cut sho")
+    assert address.store_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_artifacts_belong_beside_their_store(tmp_path):
+    assert address.artifact_location("http://host", tmp_path) is None
+    assert address.artifact_location("sqlite:////data/all.db", tmp_path) == "file:///data/artifacts"
+    assert address.artifact_location("mysql://me:pw@host/x", tmp_path) == f"file://{tmp_path}/artifacts"
+
+
+def test_secrets_of_the_environment_are_taken_out(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "eyJhbGciOi")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUt")
+    monkeypatch.setenv("TOKENIZERS", "true")
+    assert address.redact("tell eyJhbGciOi, wJalrXUt it is true") == "tell ***, *** it is true"
 
 
 def test_the_command_for_the_pages_survives_a_shell():
@@ -185,25 +231,39 @@ def test_the_command_for_the_pages_survives_a_shell():
     assert ui_command(Path("/x"), "http://me:pw@host:5000") == "http://***@host:5000"
 
 
+def test_credentials_of_a_database_reach_its_pages_outside_the_command_line():
+    store = "postgresql://me:geheim@host/mlflow"
+    arguments, variables = ui_arguments(store, 5001)
+    assert "geheim" not in " ".join(arguments)
+    assert "geheim" not in ui_command(Path("/x"), store)
+    assert variables["MLFLOW_BACKEND_STORE_URI"] == store
+
+
 def test_the_driver_does_not_load_mlflow():
     code = "import sys, search.tracking.delivery, search.tracking.ui; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
 
 
-def confirmed(seeds):
-    return [
-        Run(f"c-{arm}-{k}-{s}", records.CONFIRM, "small", f"small: {arm}", arm, k, s, False, {}, {})
-        for arm in ("mixup", "baseline")
-        for k in range(2)
-        for s in range(seeds)
-    ]
+def git(folder, *arguments):
+    who = ["-c", "user.name=me", "-c", "user.email=me@host", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", "-C", folder, *who, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
-def test_a_study_is_complete_when_every_arm_is_confirmed_at_every_point():
-    pools = [{"condition": "small", "points": [{"k": 0}, {"k": 5}]}]
-    runs = {run.name: run for run in [RUN, *confirmed(seeds=2)]}
-    assert mapping.study_is_complete(PLAN, runs, set(runs), pools)
-    assert not mapping.study_is_complete(PLAN, runs, set(runs) - {RUN.name}, pools)
-    assert not mapping.study_is_complete(PLAN, runs, set(runs), [])
-    fewer = {run.name: run for run in [RUN, *confirmed(seeds=1)]}
-    assert not mapping.study_is_complete(PLAN, fewer, set(fewer), pools)
+def test_the_commit_of_the_working_folder(tmp_path):
+    assert working_commit(tmp_path) is None
+    git(tmp_path, "init", "--quiet")
+    assert working_commit(tmp_path) is None
+    (tmp_path / "code.py").write_text("1")
+    git(tmp_path, "add", "code.py")
+    git(tmp_path, "commit", "--quiet", "--message", "one")
+    (tmp_path / "notes").write_text("not of the repository")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    assert working_commit(tmp_path) == {"commit": commit, "changed": False}
+    (tmp_path / "code.py").write_text("2")
+    assert working_commit(tmp_path) == {"commit": commit, "changed": True}
+
+
+def test_a_machine_without_git_has_no_commit(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert working_commit(tmp_path) is None

@@ -1,0 +1,59 @@
+"""Files and texts beside runs in MLflow, without credentials."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.tracking.address import redact
+from search.tracking.client import again
+from search.tracking.history import write_history
+from search.tracking.mapping import Report
+from trainables import records
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_TEXT_FILES = {".html", ".md", ".csv", ".json", ".yaml", ".yml", ".txt", ".svg"}
+
+
+def log_text(client: MlflowClient, run_id: str, text: str, name: str) -> None:
+    """Keep a text as an artifact of a run."""
+    again(client.log_text, run_id, redact(text), name)
+
+
+def log_file(client: MlflowClient, run_id: str, path: Path, name: str) -> None:
+    """Keep a file as an artifact of a run, if there is one.
+
+    Args:
+        client: of the tracking store.
+        run_id: MLflow's id of the run.
+        path: the file.
+        name: the artifact's; it ends like the path.
+    """
+    if not path.is_file():
+        return
+    text = path.read_text(encoding="utf-8") if path.suffix in _TEXT_FILES else ""
+    folder = Path(name).parent.as_posix()
+    if redact(text) != text:
+        log_text(client, run_id, text, name)
+    else:
+        again(client.log_artifact, run_id, str(path), None if folder == "." else folder)
+
+
+def log_folder(client: MlflowClient, run_id: str, folder: Path, name: str) -> None:
+    """Keep the files of a folder as artifacts of a run, under a name."""
+    for path in sorted(folder.rglob("*")):
+        log_file(client, run_id, path, Path(name, path.relative_to(folder)).as_posix())
+
+
+def log_history(client: MlflowClient, run_id: str, run: str, reports: Sequence[Report]) -> None:
+    """Keep the history of a run, of that name, as one file; nothing if it has none."""
+    if not reports:
+        return
+    with tempfile.TemporaryDirectory(prefix="assay-history-") as folder:
+        path = Path(folder, records.HISTORY_ARTIFACT)
+        write_history(path, run, reports)
+        log_file(client, run_id, path, path.name)

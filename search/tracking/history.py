@@ -1,0 +1,154 @@
+"""Runs and their histories as data frames: thousands of runs in seconds.
+
+MLflow answers one request for each metric of each run. So every child run that has ended keeps its history as one
+Parquet file too, a row for each epoch, and who reads many runs reads these.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from search.tracking.mapping import RUNNING, Report
+from trainables import records
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as MlflowRun
+
+_PAGE = 1000
+_READERS = 8
+CHILDREN = f"tags.`{records.TAG_RUN}` LIKE '%'"
+
+
+def write_history(path: Path, run: str, reports: Sequence[Report]) -> None:
+    """Write a run's history: run, epoch, at (POSIX seconds), and a column for each metric.
+
+    Args:
+        path: of the Parquet file.
+        run: the run's name.
+        reports: its epochs, in order.
+    """
+    import pandas as pd
+
+    head = {records.RUN: run, records.EPOCH: [report.epoch for report in reports]}
+    frame = pd.DataFrame({**head, records.AT: [report.at for report in reports]})
+    metrics = pd.DataFrame([report.metrics for report in reports], dtype="float64")
+    pd.concat([frame, metrics], axis=1).to_parquet(path, index=False)
+
+
+def read_runs(uri: str, experiment: str, where: str = CHILDREN) -> pd.DataFrame:
+    """Read what MLflow lists of the runs of an experiment.
+
+    Args:
+        uri: the tracking store.
+        experiment: its name: the study's.
+        where: a filter string of MLflow; by default all children.
+
+    Returns:
+        A row for each run, indexed by MLflow's id: `run`, `status`, `artifact_uri`, and `params.NAME`,
+        `metrics.NAME` and `tags.NAME` as in `mlflow.search_runs`, MLflow's own tags left out.
+
+    Raises:
+        LookupError: there is no such experiment.
+    """
+    import pandas as pd
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        raise LookupError(f"MLflow has no experiment {experiment!r}")
+    rows: list[dict[str, Any]] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs([found.experiment_id], where, max_results=_PAGE, page_token=token)
+        rows += map(_row, page)
+        token = page.token
+        if not token:
+            return pd.DataFrame(rows, columns=None if rows else ["run_id"]).set_index("run_id")
+
+
+def _row(run: MlflowRun) -> dict[str, Any]:
+    return {
+        "run_id": run.info.run_id,
+        "run": run.info.run_name,
+        "status": run.info.status,
+        "artifact_uri": run.info.artifact_uri,
+        **{f"params.{name}": value for name, value in run.data.params.items()},
+        **{f"metrics.{name}": value for name, value in run.data.metrics.items()},
+        **{f"tags.{name}": value for name, value in run.data.tags.items() if not name.startswith("mlflow.")},
+    }
+
+
+def read_histories(uri: str, runs: pd.DataFrame, at_once: int = 500) -> Iterator[pd.DataFrame]:
+    """Read the histories of runs, some at a time, so that memory does not grow with their number.
+
+    A run that is being trained, or whose history file is away, is read from MLflow point by point.
+
+    Args:
+        uri: the tracking store.
+        runs: as `read_runs` returns them, or some of their rows.
+        at_once: how many runs one frame holds at most.
+
+    Yields:
+        Frames with a row for each epoch of each run: `run_id`, and the columns of `write_history`.
+    """
+    import pandas as pd
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    with tempfile.TemporaryDirectory(prefix="assay-history-") as scratch, ThreadPoolExecutor(_READERS) as readers:
+        read = partial(_history, client, Path(scratch))
+        for first in range(0, len(runs), at_once):
+            some = runs.iloc[first : first + at_once]
+            columns = (some.index, some["run"], some["status"], some["artifact_uri"])
+            frames = [frame for frame in readers.map(read, *columns) if len(frame)]
+            if frames:
+                yield pd.concat(frames, ignore_index=True)
+
+
+def _history(client: MlflowClient, scratch: Path, run_id: str, run: str, status: str, place: str) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+    from mlflow.exceptions import MlflowException
+
+    if status == RUNNING:
+        return _points(client, run_id, run)
+    try:
+        path = _fetched(client, scratch, run_id, place)
+        frame: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
+    except (OSError, MlflowException):
+        return _points(client, run_id, run)
+    if path.is_relative_to(scratch):
+        path.unlink()
+    frame.insert(0, "run_id", run_id)
+    return frame
+
+
+def _fetched(client: MlflowClient, scratch: Path, run_id: str, place: str) -> Path:
+    """Return the path of a run's history file: where it is, if that is here, else where it was fetched to."""
+    parts = urlsplit(place)
+    if parts.scheme in {"", "file"}:
+        return Path(url2pathname(parts.path), records.HISTORY_ARTIFACT)
+    folder = scratch / run_id
+    folder.mkdir(exist_ok=True)
+    return Path(client.download_artifacts(run_id, records.HISTORY_ARTIFACT, str(folder)))
+
+
+def _points(client: MlflowClient, run_id: str, run: str) -> pd.DataFrame:
+    """Return a run's history from MLflow's points, one request for each metric."""
+    import pandas as pd
+
+    rows: dict[int, dict[str, Any]] = {}
+    for metric in set(client.get_run(run_id).data.metrics) & set(records.EPOCH_METRICS):
+        for point in client.get_metric_history(run_id, metric):
+            row = {"run_id": run_id, records.RUN: run, records.EPOCH: point.step, records.AT: point.timestamp / 1000}
+            rows.setdefault(point.step, row)[metric] = point.value
+    return pd.DataFrame([rows[epoch] for epoch in sorted(rows)])

@@ -1,0 +1,217 @@
+"""A real MLflow server, a study with a journal of its own, and a proxy that makes trouble between the two."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any
+
+from search.journal import Journal, Outcome, Run
+from search.tracking.courier import Courier
+from search.tracking.outbox import Outbox, Source
+from trainables import records
+
+FINALS = {"selection": 0.5, "test_accuracy": 0.25, "test_loss": 1.5}
+COMPLETED = Outcome(records.COMPLETED, 3, "", FINALS)
+LOST = -1  # an answer that never arrives
+Trouble = Callable[[int, str], int]
+
+
+class Server:
+    """`mlflow server` on this machine."""
+
+    def __init__(self, backend: Path, port: int) -> None:
+        self.backend = backend
+        self.port = port
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
+        places = ["--backend-store-uri", self.uri, "--artifacts-destination", str(self.backend.parent / "kept")]
+        self.process = subprocess.Popen(
+            [*command, *places, "--workers", "1"],
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    def uri(self) -> str:
+        """The server's database, which can be read while the server is away."""
+        return f"sqlite:///{self.backend}"
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def answers(self) -> bool:
+        with suppress(OSError, HTTPException), closing(HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        return False
+
+    def kill(self) -> None:
+        kill_group(self.process)
+
+
+class Study:
+    """A study's folder with a journal, and what MLflow holds of it."""
+
+    def __init__(self, folder: Path, uri: str, **plan: Any) -> None:
+        folder.mkdir(exist_ok=True, parents=True)
+        self.folder = folder
+        self.uri = uri
+        self.id = f"{folder.parent.name}-{folder.name}"
+        self.journal = Journal.create(folder / records.JOURNAL_FILE)
+        self.journal.set_meta(records.META_ID, self.id)
+        self.journal.set_meta(records.META_PLAN, {"name": self.id, "seeds": 2, "metric": "validation_loss", **plan})
+        self.journal.set_meta(records.META_FACTS, {"versions": {"keras": "3"}})
+        (folder / records.STUDY_FILE).write_text(f"name: {self.id}\n")
+
+    def announce(self, name: str, **parameters: Any) -> None:
+        values = {"learning_rate": 0.1, "mixup.alpha": 0.2, **parameters}
+        self.add(Run(name, records.SEARCH, "all", "all: mixup", "mixup", 0, 0, False, {}, values))
+
+    def add(self, run: Run) -> None:
+        self.journal.add_runs([run])
+
+    def report(self, name: str, first: int, last: int) -> None:
+        for epoch in range(first, last + 1):
+            metrics = {metric: epoch + i / 8 for i, metric in enumerate(records.EPOCH_METRICS)}
+            self.journal.report(name, [(epoch, metrics)])
+
+    def train(self, name: str, outcome: Outcome = COMPLETED, **parameters: Any) -> None:
+        self.announce(name, **parameters)
+        self.report(name, 1, outcome.epoch)
+        self.journal.end(name, outcome)
+
+    def finish(self) -> None:
+        self.journal.decide(records.END, {"runs": len(self.journal.runs())})
+
+    @contextmanager
+    def courier(self) -> Iterator[Courier]:
+        with closing(Source.read(self.folder)) as source:
+            yield Courier(self.folder, self.uri, Outbox(source), lambda: True)
+
+    def deliver(self) -> Courier:
+        """One last round of a courier who knows nothing yet."""
+        with self.courier() as courier:
+            courier.round(last=True)
+            return courier
+
+    def runs(self) -> dict[str, Any]:
+        """The study's runs in MLflow by name; the parent is called by the study's name."""
+        from mlflow import MlflowClient
+
+        client = MlflowClient(self.uri)
+        experiment = client.get_experiment_by_name(self.id)
+        if experiment is None:
+            return {}
+        found = client.search_runs([experiment.experiment_id], max_results=1000)
+        runs = {run.info.run_name: run for run in found}
+        assert len(runs) == len(found), "a run is there twice"
+        return runs
+
+    def points(self) -> Counter[tuple[Any, ...]]:
+        """All points in MLflow, as a multiset of (run, metric, step, value, timestamp)."""
+        from mlflow import MlflowClient
+
+        client = MlflowClient(self.uri)
+        return Counter(
+            (name, key, point.step, point.value, point.timestamp)
+            for name, run in self.runs().items()
+            for key in run.data.metrics
+            for point in client.get_metric_history(run.info.run_id, key)
+        )
+
+    def truth(self) -> Counter[tuple[Any, ...]]:
+        """All points of the journal, in the same form."""
+        epochs = [(run, step, metrics, at) for _, run, step, metrics, at in self.journal.reports()]
+        finals = [(run, end.epoch, end.metrics, at) for _, run, end, at in self.journal.outcomes()]
+        return Counter(
+            (run, key, step, value, int(at * 1000))
+            for run, step, metrics, at in epochs + finals
+            for key, value in metrics.items()
+        )
+
+    def log(self) -> str:
+        return (self.folder / records.LOGS / records.DELIVERY_LOG).read_text()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL a process that we started in a session of its own, and its children."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextmanager
+def proxied(port: int, trouble: Trouble) -> Iterator[int]:
+    """A proxy before a server; yields its port.
+
+    Args:
+        port: the server's.
+        trouble: given the number and path of a request, returns 0 to pass it on, an HTTP status to refuse it with,
+            or LOST to pass it on and keep the answer.
+    """
+    count, lock = iter(range(10**6)), Lock()
+
+    class Faulty(BaseHTTPRequestHandler):
+        def forward(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            with lock:
+                fate = trouble(next(count), self.path)
+            if fate > 0:
+                self.send_error(fate)
+                return
+            try:
+                with closing(HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+                    connection.request(self.command, self.path, body, dict(self.headers))
+                    answer = connection.getresponse()
+                    content = answer.read()
+            except (OSError, HTTPException):
+                with suppress(OSError):
+                    self.send_error(502)
+                return
+            if fate == LOST:
+                self.close_connection = True
+                return
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.getheader("Content-Type", "text/plain"))
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    for verb in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        setattr(Faulty, f"do_{verb}", Faulty.forward)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Faulty) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()

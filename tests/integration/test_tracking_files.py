@@ -1,0 +1,125 @@
+"""What stands beside runs in MLflow: histories, long values, reports, recipes, models; and no credentials."""
+
+import json
+import shlex
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from search.journal import Outcome
+from search.tracking.address import own_store
+from search.tracking.courier import Courier
+from search.tracking.delivery import DeliveryState, sync
+from search.tracking.history import read_histories, read_runs
+from search.tracking.moved import relocate
+from search.tracking.outbox import Outbox, Source
+from search.tracking.ui import ui_command
+from tests.integration.mlflow_stores import Study
+from trainables import records
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+
+def test_long_values_are_kept_whole_as_artifacts(study):
+    long = "x" * 7000
+    study.train("one", Outcome(records.FAILED, 1, long, {}), note=long)
+    assert study.deliver().complete
+    run = study.runs()["one"]
+    assert run.data.params["note"] == long[:6000]
+    client = MlflowClient(study.uri)
+    for name, expected in (
+        (records.LONG_PARAMETERS_ARTIFACT, {"note": long}),
+        (records.LONG_TAGS_ARTIFACT, {records.TAG_OUTCOME: f"failed: {long}"}),
+    ):
+        assert json.loads(Path(client.download_artifacts(run.info.run_id, name)).read_text()) == expected
+
+
+def test_the_folder_is_the_store_holds_no_credentials_and_can_be_moved(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    study = Study(tmp_path / "my study", "")
+    secret = "http://me:geheim@host:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "token-geheim")
+    study.train("one", Outcome(records.FAILED, 1, f"no answer from {secret}/x", {}), server=secret, key="token-geheim")
+    (study.folder / records.STUDY_FILE).write_text(f"tracking: {{uri: '{secret}'}}\n")
+    report = study.folder / records.REPORT
+    (report / "figures").mkdir(parents=True)
+    (report / "index.html").write_text(f"<p>{secret}")
+    (report / "figures" / "one.png").write_bytes(b"\x89PNG")
+    state = sync(study.folder, timeout=60)
+    study.journal.close()
+    assert state == DeliveryState(complete=True, runs=0, points=0)
+    kept = [path for path in (study.folder / records.ARTIFACTS).rglob("*") if path.is_file()]
+    names = {"study.yaml", "facts.json", "index.html", "one.png", "history.parquet"}
+    assert {path.name for path in kept} == names
+    assert [path.parent.name for path in kept if path.name == "one.png"] == ["figures"]
+    for path in [
+        study.folder / records.MLFLOW_FILE,
+        study.folder / records.LOGS / records.DELIVERY_LOG,
+        *kept,
+    ]:
+        assert b"geheim" not in path.read_bytes(), path
+    words = shlex.split(ui_command(study.folder))
+    assert words[words.index("--backend-store-uri") + 1] == f"sqlite:///{study.folder}/mlflow.db"
+    check_moved(study.folder, study.id)
+
+
+def check_moved(folder, name):
+    """Move a study's folder: its store finds the artifacts there, and nothing is written where it was."""
+    moved = folder.rename(folder.with_name("after it"))
+    with closing(Source.read(moved)) as source:
+        courier = Courier(moved, own_store(moved), Outbox(source), lambda: True)
+        courier.round(last=True)
+        assert courier.complete
+    assert not folder.exists()
+    assert not relocate(moved)
+    runs = read_runs(own_store(moved), name)
+    assert all(place.startswith(moved.as_uri()) for place in runs["artifact_uri"])
+    [frame] = read_histories(own_store(moved), runs)
+    assert list(frame["epoch"]) == [1]
+
+
+def test_histories_are_read_back_as_frames(study):
+    study.train("one")
+    study.train("two", Outcome(records.STOPPED, 2, "", {}))
+    study.announce("three")
+    study.deliver()
+    study.report("three", 1, 2)
+    study.deliver()
+    study.announce("living")
+    study.report("living", 1, 4)
+    with study.courier() as courier, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("search.tracking.courier.PATIENCE", 0.0)
+        courier.round(last=False)
+    runs = read_runs(study.uri, study.id)
+    assert dict(zip(runs["run"], runs["status"], strict=True))["living"] == "RUNNING"
+    assert set(runs["params.learning_rate"]) == {"0.1"}
+    assert set(runs["tags.assay.method"]) == {"mixup"}
+    frames = list(read_histories(study.uri, runs, at_once=2))
+    assert max(frame["run"].nunique() for frame in frames) == 2
+    table = pd.concat(frames).set_index(["run", "epoch"])
+    rows = {(run, epoch): metrics for _, run, epoch, metrics, _ in study.journal.reports()}
+    assert set(table.index) == set(rows)
+    for place, metrics in rows.items():
+        assert {name: table.loc[place, name] for name in metrics} == metrics
+    assert list(read_runs(study.uri, study.id, "attributes.status = 'FAILED'").index) == []
+
+
+def test_an_experiment_that_is_not_there_cannot_be_read(store):
+    with pytest.raises(LookupError, match="no experiment 'nothing'"):
+        read_runs(store, "nothing")
+
+
+def test_the_recipe_and_the_report_stand_beside_the_study(study):
+    study.train("one")
+    study.finish()
+    (study.folder / records.RECIPE_FILE).write_text("assay_recipe: 1\n")
+    (study.folder / records.REPORT).mkdir()
+    (study.folder / records.REPORT / "index.html").write_text("<p>verdicts")
+    assert study.deliver().complete
+    client, parent = MlflowClient(study.uri), study.runs()[study.id].info.run_id
+    names = {file.path for file in client.list_artifacts(parent)}
+    assert names == {"study.yaml", "recipe.yaml", "facts.json", "report"}
+    assert [file.path for file in client.list_artifacts(parent, "report")] == ["report/index.html"]
