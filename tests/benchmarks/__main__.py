@@ -3,6 +3,7 @@
 steps          a training step, beside `model.fit` on tf.data and a bare loop; options: names of networks
 methods        a step of each method, beside the usual ways; option: the name of a network
 augmentations  each policy, beside Keras's layers in sequence
+truth          simulated studies with known effects: are the verdicts true? options: --studies N, --quick, parts
 parallel       two single-threaded runs, beside one on both cores; options: names of networks
 
 Every table holds wall and CPU time; on a machine with other work the ratio of CPU times is the one to read.
@@ -15,7 +16,7 @@ import os
 import sys
 import warnings
 
-NAMES = ("steps", "methods", "augmentations", "parallel")
+NAMES = ("steps", "methods", "augmentations", "parallel", "truth")
 
 
 def main(arguments: list[str]) -> int:
