@@ -85,7 +85,7 @@ def pooled_quality(land: Landscape, rng: np.random.Generator) -> np.ndarray:
     trials = draw_trials(land, TRIALS, rng)
     selection = search(trials, OURS, rng).selection
     ended = {
-        str(arm): [Trial(k, trials.values[k], float(row[k])) for k in np.flatnonzero(np.isfinite(row))]
+        str(arm): [Trial(k, trials.values[k], float(value)) for k, value in enumerate(row) if np.isfinite(value)]
         for arm, row in enumerate(selection)
     }
     points = unit(NUISANCE, [point.values for point in pool(ended, NUISANCE, POINTS)])
@@ -146,11 +146,11 @@ def power(world: World, rng: np.random.Generator) -> Found:
         for name, effect in (("tuned", study.tuned), ("matched", study.matched)):
             estimates = [effect(method, seeds)[0] for method in methods]
             verdicts = _verdicts([estimates], (ALPHA,), 0.0)
-            found[f"{name} {seeds}"] = np.mean([verdict == HELPS for verdict in verdicts])
-            found[f"{name} wrong {seeds}"] = np.mean([verdict == HURTS for verdict in verdicts])
+            found[f"{name} {seeds}"] = verdicts.count(HELPS) / len(verdicts)
+            found[f"{name} wrong {seeds}"] = verdicts.count(HURTS) / len(verdicts)
             within = _verdicts([estimates], (ALPHA,), MARGIN)
-            found[f"{name} equivalent {seeds}"] = np.mean([verdict == EQUIVALENT for verdict in within])
-    return {name: float(value) for name, value in found.items()}
+            found[f"{name} equivalent {seeds}"] = within.count(EQUIVALENT) / len(within)
+    return found
 
 
 def replicates(world: World, rng: np.random.Generator) -> Found:
