@@ -13,6 +13,7 @@ from tests.benchmarks.truth_world import EPOCHS, MILESTONES, Trials, World, draw
 from trainables.records import STOP
 from trainables.schedules import selection_epochs
 
+COLUMNS = ("better arm chosen", "method chosen", "real", "regret", "epochs", "at equal regret")
 WORKERS = 4
 AUDIT = 2
 TRIALS = 16
@@ -51,22 +52,22 @@ def _growing(first: int, factor: int) -> tuple[int, ...]:
     return tuple(rungs)
 
 
-OURS = Rule("an arm: the product's rungs", tuple(rung_epochs(EPOCHS, MILESTONES, 3, [])))
+OURS = Rule("pool per arm: the product's rungs", tuple(rung_epochs(EPOCHS, MILESTONES, 3, [])))
 RULES = (
     Rule("none", real="85"),
     Rule("one pool: Ray's defaults", _growing(1, 4), 4, one_pool=True, audit=0, real="32"),
     Rule("one pool: from 10, a third goes on", _growing(10, 3), 3, one_pool=True, audit=0, real="37"),
     Rule("one pool: from 50, half goes on", _growing(50, 2), 2, one_pool=True, audit=0, real="65"),
     Rule("one pool: from 100, half goes on", _growing(100, 2), 2, one_pool=True, audit=0, real="81"),
-    Rule("an arm: Ray's defaults", _growing(1, 4), 4, audit=0, real="78"),
+    Rule("pool per arm: Ray's defaults", _growing(1, 4), 4, audit=0, real="78"),
     OURS,
-    Rule("an arm: at the fall, 100", (100,)),
-    Rule("an arm: 105, a quarter goes on", (105,), 4),
-    Rule("an arm: 105 and 155", (105, 155)),
-    Rule("an arm: 67, 105", (67, 105)),
-    Rule("an arm: 67, 105, mean of 10 epochs", (67, 105), window=10),
-    Rule("an arm: 33, 105, mean of 10 epochs", (33, 105), window=10),
-    Rule("an arm: 20, 60, 105, mean of 10 epochs", (20, 60, 105), window=10),
+    Rule("pool per arm: at the fall, 100", (100,)),
+    Rule("pool per arm: 105, a quarter goes on", (105,), 4),
+    Rule("pool per arm: 105 and 155", (105, 155)),
+    Rule("pool per arm: 67, 105", (67, 105)),
+    Rule("pool per arm: 67, 105, mean of 10 epochs", (67, 105), window=10),
+    Rule("pool per arm: 33, 105, mean of 10 epochs", (33, 105), window=10),
+    Rule("pool per arm: 20, 60, 105, mean of 10 epochs", (20, 60, 105), window=10),
 )
 
 

@@ -94,7 +94,7 @@ def test_stopped_trials_cost_less_and_audited_ones_run_to_the_end() -> None:
 
 
 def test_a_rule_that_is_as_good_as_none_is_compared_with_all_trials() -> None:
-    found = Simulation(studies=10, processes=1).play(truth_stopping.compare, MIXUP)
+    found = Simulation(studies=30, processes=1).play(truth_stopping.compare, MIXUP)
     none = next(row for row in truth_stopping.rows(found, percent) if row[0] == "none")
     assert none[-2:] == ["100", "100"]
 
