@@ -8,6 +8,7 @@ methods.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -49,11 +50,16 @@ class Rungs:
         return (WOULD_STOP if audit else STOP), cutoff
 
 
+SETTLED = 1 / 40
+"""Part of the length, one epoch at least, after which a fall of the learning rate shows in the validation metric."""
+
+
 def rung_epochs(epochs: int, milestones: list[float], factor: float, cycles: list[Cycle]) -> list[int]:
     """Return the rungs of a condition: the same epochs for all its arms.
 
-    None lies before a third of the length or before the first milestone; where methods go on and off in cycles,
-    each rung moves to the end of an off block, where the methods can be compared.
+    None lies before a third of the length, or before the first fall of the learning rate shows: until then, the
+    order of the runs says little about their order at the end. Where methods go on and off in cycles, each rung
+    moves to the end of an off block, where the methods can be compared.
 
     Args:
         epochs: training length.
@@ -61,11 +67,11 @@ def rung_epochs(epochs: int, milestones: list[float], factor: float, cycles: lis
         factor: the reduction factor; rungs grow by it.
         cycles: the cycles of the condition's methods.
     """
-    first = epochs * max([1 / 3, *milestones[:1]])
+    settled = max(1, math.ceil(epochs * SETTLED))
     rungs = []
-    rung = first
+    rung = max([epochs / 3, *(fall * epochs + settled for fall in milestones[:1])])
     while rung < epochs:
-        moved = next((epoch for epoch in range(int(np.ceil(rung)), epochs) if _quiet(epoch, cycles)), None)
+        moved = next((epoch for epoch in range(math.ceil(rung), epochs) if _quiet(epoch, cycles)), None)
         if moved is not None and moved not in rungs:
             rungs.append(moved)
         rung *= factor

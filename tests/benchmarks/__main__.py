@@ -5,6 +5,7 @@ methods        a step of each method, beside the usual ways; option: the name of
 augmentations  each policy, beside Keras's layers in sequence
 parallel       two single-threaded runs, beside one on both cores; options: names of networks
 tracking       MLflow beside Ray's callback and the plain client; options: report, deliver, read
+truth          simulated studies with known effects: are the verdicts true? options: --studies N, --quick, parts
 
 Every table holds wall and CPU time; on a machine with other work the ratio of CPU times is the one to read.
 """
@@ -16,7 +17,7 @@ import os
 import sys
 import warnings
 
-NAMES = ("steps", "methods", "augmentations", "parallel", "tracking")
+NAMES = ("steps", "methods", "augmentations", "parallel", "tracking", "truth")
 
 
 def main(arguments: list[str]) -> int:

@@ -30,10 +30,12 @@ def test_an_audited_run_goes_on_and_counts() -> None:
     assert rungs.decide(5, 0.1, audit=False) == ("stop", pytest.approx(0.5))
 
 
-def test_rungs_begin_after_a_third_and_the_first_milestone() -> None:
+def test_rungs_begin_after_a_third_and_once_the_first_fall_of_the_rate_shows() -> None:
     assert rung_epochs(99, [], 2, []) == [33, 66]
-    assert rung_epochs(100, [0.5, 0.75], 3, []) == [50]
+    assert rung_epochs(200, [0.5, 0.75], 3, []) == [105]
+    assert rung_epochs(12, [0.5, 0.75], 3, []) == [7]
     assert rung_epochs(100, [0.1], 2, []) == [34, 67]
+    assert rung_epochs(4, [0.9], 2, []) == []
 
 
 @given(
@@ -48,4 +50,4 @@ def test_rungs_never_fall_into_an_on_block(epochs: int, start: int, length: int,
     for rung in rung_epochs(epochs, [0.5], factor, [cycle]):
         assert epochs / 3 <= rung < epochs
         assert not cycle.on(rung - 1)
-        assert rung >= np.floor(0.5 * epochs)
+        assert rung > 0.5 * epochs

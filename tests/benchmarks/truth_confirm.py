@@ -1,0 +1,199 @@
+"""Simulated studies from search to verdict, judged by the product's own functions, and what may be asked of each.
+
+Every measure takes a world and a source of luck, plays one study, and says by name what was found: 1 or 0 where it is
+a share that is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reports.estimators import (
+    Estimate,
+    at_points,
+    matched_differences,
+    over_seeds,
+    over_seeds_and,
+    own_best,
+    tuned_differences,
+    unpaired,
+)
+from reports.looks import decide
+from search.confirm import Trial, best, pool
+from tests.benchmarks.truth_stopping import OURS, TRIALS, search
+from tests.benchmarks.truth_world import (
+    NUISANCE,
+    Landscape,
+    World,
+    confirm_runs,
+    draw_landscape,
+    draw_trials,
+    unit,
+)
+from trainables.records import EQUIVALENT, HELPS, HURTS
+
+POINTS = 2
+SEEDS = (6, 10, 20)
+LOOKS = (6, 12, 24)
+LOOK_ALPHAS = (0.01, 0.02, 0.02)
+ALPHA = 0.05
+MARGIN = 0.5
+SEARCHES = 3
+STUDIES_OF_A_LANDSCAPE = 40
+PEEKS = range(6, 25, 2)
+
+Found = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """The crossed confirmation of one study; arm 0 is the reference.
+
+    Args:
+        quality: float (A, K), true accuracies at the pooled points.
+        selection: float (A, K, S), validation accuracies.
+        test: float (A, K, S), test accuracies.
+        alone: float (A, S), test accuracies of each arm's own winner: what crossing is held against.
+    """
+
+    quality: np.ndarray
+    selection: np.ndarray
+    test: np.ndarray
+    alone: np.ndarray
+
+    def tuned(self, method: int, seeds: int) -> tuple[Estimate, float]:
+        """Return the tuned effect as the product estimates it, and the true one at the points that were chosen."""
+        differences, chosen = tuned_differences(*self._pair(method, seeds))
+        (mine,), (other,) = chosen
+        return over_seeds(differences), float(self.quality[method, mine] - self.quality[0, other])
+
+    def matched(self, method: int, seeds: int) -> tuple[Estimate, float]:
+        """Return the matched effect as the product estimates it, and the true one at the pooled points."""
+        _, test = self._pair(method, seeds)
+        return over_seeds(matched_differences(test)), float((self.quality[method] - self.quality[0]).mean())
+
+    def _pair(self, method: int, seeds: int) -> tuple[np.ndarray, np.ndarray]:
+        arms = [method, 0]
+        return self.selection[arms, :, :seeds], self.test[arms, :, :seeds]
+
+
+def pooled_quality(land: Landscape, rng: np.random.Generator) -> np.ndarray:
+    """Search all arms and pool their points; return true accuracies there, (A, K + 1): last each arm's own winner."""
+    trials = draw_trials(land, TRIALS, rng)
+    selection = search(trials, OURS, rng).selection
+    ended = {
+        str(arm): [Trial(k, trials.values[k], float(value)) for k, value in enumerate(row) if np.isfinite(value)]
+        for arm, row in enumerate(selection)
+    }
+    points = unit(NUISANCE, [point.values for point in pool(ended, NUISANCE, POINTS)])
+    winners = [best(found).k for found in ended.values()]
+    return np.stack(
+        [
+            land.quality(arm, np.vstack([points, trials.settings[k]]), np.full(len(points) + 1, trials.own[arm, k]))
+            for arm, k in enumerate(winners)
+        ]
+    )
+
+
+def confirmed(world: World, rng: np.random.Generator) -> Confirmed:
+    """Play one study with as many seeds as anything here asks for."""
+    quality = pooled_quality(draw_landscape(world, rng), rng)
+    validation, test = confirm_runs(world, quality, max(*SEEDS, *LOOKS), rng)
+    return Confirmed(quality[:, :-1], validation[:, :-1], test[:, :-1], test[:, -1])
+
+
+def coverage(world: World, rng: np.random.Generator) -> Found:
+    """Say whether the 95 % intervals hold the truth, for the first method."""
+    study, found = confirmed(world, rng), Found()
+    top = study.quality.max(axis=1)
+    for seeds in SEEDS:
+        tuned, truth = study.tuned(1, seeds)
+        matched, truth_matched = study.matched(1, seeds)
+        found[f"tuned {seeds}"] = _holds(tuned, truth)
+        found[f"best {seeds}"] = _holds(tuned, float(top[1] - top[0]))
+        found[f"matched {seeds}"] = _holds(matched, truth_matched)
+    return found
+
+
+def false_claims(world: World, rng: np.random.Generator) -> Found:
+    """Say whether any method is said to help or to hurt, in the product's way and in the naive ones."""
+    study = confirmed(world, rng)
+    methods = range(1, world.methods + 1)
+
+    def tuned(seeds: int) -> list[Estimate]:
+        return [study.tuned(method, seeds)[0] for method in methods]
+
+    found = {"looks": _claimed([tuned(seeds) for seeds in LOOKS], LOOK_ALPHAS)}
+    found["peeks"] = max(_claimed([tuned(seeds)]) for seeds in PEEKS)
+    for seeds in SEEDS:
+        alone = study.alone[:, :seeds]
+        found[f"tuned {seeds}"] = _claimed([tuned(seeds)])
+        found[f"matched {seeds}"] = _claimed([[study.matched(method, seeds)[0] for method in methods]])
+        found[f"alone {seeds}"] = _claimed([[over_seeds(alone[method] - alone[0]) for method in methods]])
+        found[f"unpaired {seeds}"] = max(_claimed([[unpaired(alone[method], alone[0])]]) for method in methods)
+    found["one seed"] = float((np.abs(study.alone[1:, 0] - study.alone[0, 0]) >= MARGIN).any())
+    return found
+
+
+def power(world: World, rng: np.random.Generator) -> Found:
+    """Say what the verdicts on all methods are, as shares of the methods; with and without the margin."""
+    study, found = confirmed(world, rng), Found()
+    methods = range(1, world.methods + 1)
+    for seeds in SEEDS:
+        for name, effect in (("tuned", study.tuned), ("matched", study.matched)):
+            estimates = [effect(method, seeds)[0] for method in methods]
+            verdicts = _verdicts([estimates], (ALPHA,), 0.0)
+            found[f"{name} {seeds}"] = verdicts.count(HELPS) / len(verdicts)
+            found[f"{name} wrong {seeds}"] = verdicts.count(HURTS) / len(verdicts)
+            within = _verdicts([estimates], (ALPHA,), MARGIN)
+            found[f"{name} equivalent {seeds}"] = within.count(EQUIVALENT) / len(within)
+    return found
+
+
+def replicates(world: World, rng: np.random.Generator) -> Found:
+    """Play many studies of several searches each on one landscape; return how often their intervals hold the truth.
+
+    The truth is the mean effect over searches like these: over all that were played.
+    """
+    land = draw_landscape(world, rng)
+    played = [_of_several_searches(land, rng) for _ in range(STUDIES_OF_A_LANDSCAPE)]
+    found = Found()
+    for place, seeds in enumerate(SEEDS):
+        truth = float(np.mean([study[place][0] for study in played]))
+        found[f"searches {seeds}"] = float(np.mean([_holds(study[place][1], truth) for study in played]))
+        found[f"seeds {seeds}"] = float(np.mean([_holds(study[place][2], truth) for study in played]))
+    return found
+
+
+def _of_several_searches(land: Landscape, rng: np.random.Generator) -> list[tuple[float, Estimate, Estimate]]:
+    """Play one study; return for each number of seeds the true effect at its points, and what is estimated: over
+    seeds and searches, and over seeds alone."""
+    qualities = [pooled_quality(land, rng)[:, :-1] for _ in range(SEARCHES)]
+    searches = np.repeat(np.arange(SEARCHES), [quality.shape[1] for quality in qualities])
+    quality = np.concatenate(qualities, axis=1)
+    validation, test = confirm_runs(land.world, quality, max(SEEDS), rng)
+    found = []
+    for seeds in SEEDS:
+        chosen = own_best(validation[[1, 0], :, :seeds], searches)
+        mine, other = at_points(quality[[1, 0], :, None], chosen)
+        method, reference = at_points(test[[1, 0], :, :seeds], chosen)  # (R, S) each
+        by_search = method - reference
+        found.append((float((mine - other).mean()), over_seeds_and(by_search.T), over_seeds(by_search.mean(axis=0))))
+    return found
+
+
+def _holds(estimate: Estimate, truth: float) -> float:
+    interval = estimate.interval
+    return float(interval is not None and interval.low <= truth <= interval.high)
+
+
+def _verdicts(looks: Sequence[Sequence[Estimate]], alphas: Sequence[float], margin: float) -> list[str]:
+    return [decision.verdict for decision in decide(looks, alphas, ALPHA, margin)[-1]]
+
+
+def _claimed(looks: Sequence[Sequence[Estimate]], alphas: Sequence[float] = (ALPHA,)) -> float:
+    """Return 1 if any method is said to help or to hurt. No margin: `equivalent` would hide some of these."""
+    return float(any(verdict in (HELPS, HURTS) for verdict in _verdicts(looks, alphas, 0.0)))
