@@ -63,8 +63,8 @@ def test_rungs_wait_for_the_first_milestone_of_every_cell() -> None:
     late = [*OPTIMIZERS, {"as": "late", "optimizer": "sgd", "learning_rate": 0.1, "milestones": [0.7]}]
     search = {"search": {"trials_per_arm": 2}, "nuisance": {"weight_decay": {"low": 1e-5, "high": 1e-2, "log": True}}}
     early = factorial(**search)
-    assert min(early.conditions[1].rungs) == 8  # 16 epochs, half of them where nothing is said
-    assert min(factorial(compare={"optimizer": late}, **search).conditions[1].rungs) == 12
+    assert min(early.conditions[1].rungs) == 9  # of 16: an epoch after half of them, where nothing is said
+    assert min(factorial(compare={"optimizer": late}, **search).conditions[1].rungs) == 13
 
 
 def test_any_cell_can_be_the_reference_or_stand_in_a_contrast() -> None:
