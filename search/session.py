@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trainables.data import Dataset
 
 T = TypeVar("T")
-PACKAGES = ("assay", "ray", "tensorflow", "keras", "optuna", "numpy", "pandas", "mlflow", "scipy", "statsmodels")
+PACKAGES = ("assay", "ray", "tensorflow", "keras", "optuna", "numpy", "pandas", "mlflow", "scipy")
 DELIVERY_SECONDS = 120.0
 GOODBYE_SECONDS = 10.0
 
