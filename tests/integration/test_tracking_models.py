@@ -6,7 +6,7 @@ from mlflow import MlflowClient
 
 from search.journal import Outcome, Run
 from search.tracking import models
-from tests.integration.mlflow_stores import Study
+from tests.integration.mlflow_stores import Study, wait_until
 from trainables import records
 
 pytestmark = [
@@ -94,3 +94,20 @@ def test_a_champion_that_somebody_chose_stays(training):
     client.set_registered_model_alias(name, records.CHAMPION, other.version)
     assert study.deliver().complete
     assert client.get_model_version_by_alias(name, records.CHAMPION).version == other.version
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_server_registers_the_champion_too(training, server):
+    study, name = training
+    study.uri = server.address
+    wait_until(server.answers, 300)
+    courier = study.deliver()
+    assert courier.complete, courier.error
+    client, runs = MlflowClient(study.uri), study.runs()
+    champion = client.get_model_version_by_alias(name, records.CHAMPION)
+    best = runs["train_mixup_0.2_s001"].info
+    assert champion.run_id == best.run_id
+    [model] = client.search_logged_models([best.experiment_id], f"source_run_id = '{best.run_id}'")
+    files = {file.path for file in client.list_logged_model_artifacts(model.model_id)}
+    assert {"MLmodel", "data", "requirements.txt", "description.json"} <= files
