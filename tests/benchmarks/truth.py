@@ -91,6 +91,16 @@ def coverage(simulation: Simulation) -> None:
             for kind in ("tuned", "best", "matched")
         ]
     table(("world, effect", *map(str, SEEDS)), rows)
+    print(
+        "The worst case: the method is equally good at all pooled points, the baseline at one; by seeds, and by how\n"
+        "much of a run's luck shows on validation and test images alike"
+    )
+    rows = []
+    for points in (2, 4, 6):
+        for agreement in (0.5, 0.9):
+            found = simulation.play(partial(truth_confirm.lopsided, points), replace(PLAIN, agreement=agreement))
+            rows.append([f"{points} points, {agreement:g} alike", *_by_seeds(found, "tuned")])
+    table(("pooled points", *map(str, SEEDS)), rows)
 
 
 def claims(simulation: Simulation) -> None:

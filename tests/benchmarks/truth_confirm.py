@@ -118,6 +118,18 @@ def coverage(world: World, rng: np.random.Generator) -> Found:
     return found
 
 
+def lopsided(points: int, world: World, rng: np.random.Generator) -> Found:
+    """Say whether the interval holds the truth in the worst case for choosing on the same seeds.
+
+    The method is equally good at all pooled points, so that its best one looks better than it is; the reference is
+    good at one point only, and gains nothing from choosing.
+    """
+    quality = np.zeros((2, points))
+    quality[0, 1:] = -10 * world.seed_sd
+    study = Confirmed(quality, *confirm_runs(world, quality, max(SEEDS), rng), np.empty((2, 0)))
+    return {f"tuned {seeds}": _holds(*study.tuned(1, seeds)) for seeds in SEEDS}
+
+
 def false_claims(world: World, rng: np.random.Generator) -> Found:
     """Say whether any method is said to help or to hurt, in the product's way and in the naive ones."""
     study = confirmed(world, rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,16 @@ def test_a_large_effect_is_found_and_none_is_not() -> None:
         0,
     ]
     assert play_one(truth_confirm.power, World(methods=1, seed_sd=0.01, spread=0.01), 0)["tuned equivalent 10"] == 1
+
+
+def test_choosing_among_equals_flatters_only_the_arm_that_has_several() -> None:
+    one, six = (
+        Simulation(studies=150, processes=1).play(
+            partial(truth_confirm.lopsided, points), replace(PLAIN, agreement=1.0)
+        )
+        for points in (1, 6)
+    )
+    assert six["tuned 6"].mean() < one["tuned 6"].mean() - 0.02
 
 
 def test_the_luck_of_runs_is_shared_as_said() -> None:
