@@ -262,6 +262,31 @@ def _rank(entry: _Entry, kin: Counter[str], in_use: set[str]) -> tuple[bool, boo
     return known.deleted, known.id not in in_use, known.status == RUNNING, -kin[known.id], known.id
 
 
+def delivered_runs(uri: str, study_id: str) -> dict[str, str]:
+    """Return the ids of a study's runs by name, as far as a server has them.
+
+    Args:
+        uri: the tracking store.
+        study_id: the study's own id.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    _quiet()
+    client = MlflowClient(uri)
+    experiments = [experiment.experiment_id for experiment in _again(client.search_experiments)]
+    found: dict[str, str] = {}
+    token: str | None = None
+    while True:
+        condition = f"tags.`{records.TAG_STUDY_ID}` = '{study_id}'"
+        page = _again(client.search_runs, experiments, condition, max_results=_PAGE, page_token=token)
+        found |= {run.data.tags.get(records.TAG_RUN, ""): run.info.run_id for run in page}
+        token = page.token
+        if not token:
+            return {name: found[name] for name in sorted(found) if name}
+
+
 def _quiet() -> None:
     for name in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
