@@ -186,6 +186,7 @@ def _recipe(journal: Journal, plan: dict[str, Any], best: Confirmed, mlflow_runs
         fingerprint=data.get("fingerprint"),
         class_names=data.get("class_names", []),
         image_shape=data.get("image_shape", []),
+        brings=data.get("brings", []),
         promise=_promise([outcome.metrics for _, outcome in best.runs]),
         origin=Origin(
             study=plan["name"],

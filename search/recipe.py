@@ -65,8 +65,9 @@ class Origin(Frozen):
 class Recipe(Frozen):
     """An exported configuration that can be trained from alone.
 
-    `train.milestones` are relative to `train.milestones_of`; `milestone_epochs` are the same in epochs. A file
-    without `checksum` is somebody's own: it is trained, but not held against the promise.
+    `train.milestones` are relative to `train.milestones_of`; `milestone_epochs` are the same in epochs. `brings` says
+    what the data has of its own, `groups` or a `validation` part. A file without `checksum` is somebody's own: it is
+    trained, but not held against the promise.
     """
 
     assay_recipe: Literal[1] = VERSION
@@ -76,6 +77,7 @@ class Recipe(Frozen):
     fingerprint: str | None = None
     class_names: list[str] = []
     image_shape: list[int] = []
+    brings: list[str] = []
     promise: Promise
     origin: Origin
 
