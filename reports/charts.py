@@ -43,7 +43,7 @@ def confusion_chart(counts: np.ndarray, class_names: Sequence[str]) -> str:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     cell = CELL if len(counts) <= NUMBERED else max(4, 680 // len(counts))
     names = [name if len(name) <= LABEL else name[: LABEL - 1] + "…" for name in class_names]
-    side = LETTER * max(map(len, names)) + 34
+    side = max(90, LETTER * max(map(len, names)) + 34)
     cells = [
         Cell(
             side + cell * column,
