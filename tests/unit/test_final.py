@@ -55,7 +55,7 @@ def test_the_recipes_own_data_is_held_to_its_fingerprint(tmp_path: Path) -> None
     asked, data = ask(recipe(), 2, Changes())
     assert (asked.incomparable, data.fingerprint) == ("", DIGITS.fingerprint)
     assert Asked.recalled(json.loads(json.dumps(asked.document()))) == asked
-    with pytest.raises(InputError, match="not those of the study.*name them with `--data`"):
+    with pytest.raises(InputError, match=r"not those of the study.*name them with `--data`"):
         ask(recipe(fingerprint="0" * 64), 1, Changes())
     other, _ = ask(recipe(), 1, Changes(data=archive(tmp_path / "other.npz"), epochs=10, full_data=True))
     assert other.config.data.model_dump()["path"] == tmp_path / "other.npz"
