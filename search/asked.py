@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
+from search.checks import check_config
 from search.files import parse_value
 from search.messages import explain
-from search.plan import check_config
 from search.recipe import Recipe
 from search.run import check_on_data
 from trainables.config import RunConfig
