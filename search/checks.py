@@ -76,6 +76,10 @@ def _check_run(plan: Plan, arm: Arm, values: dict[str, Any]) -> None:
     except InputError as error:
         raise InputError(f"{arm.name}: {error}") from None
     _check_used(plan, arm, values, config)
+    if config.full_data:
+        raise InputError(
+            "`full_data` leaves nothing to validate on, so a study cannot choose; it is for `assay train --full-data`"
+        )
     try:
         check_config(config)
     except InputError as error:

@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from search.final import Trained
     from search.run import Finished
 
-AGREEMENT = {
-    True: "as promised, within what so few seeds can tell",
-    False: "NOT as promised: outside the 95 % prediction interval",
-    None: "not compared: another training length, or too few results",
-}
-
 
 def prefix() -> str:
     """Return what stood before `assay`, so that a printed command can be copied as it is."""
@@ -91,15 +85,37 @@ def show_trained(done: Trained, json: bool) -> None:
     if json:
         print_json(_trained_document(done))
     else:
-        rows = [(seed, f"{100 * value:.2f} %", done.models[seed]) for seed, value in done.accuracies.items()]
-        rows += [(seed, "failed", reason) for seed, reason in done.failures.items()]
-        print_table(("seed", "test accuracy", "model"), rows)
+        print_table(("seed", "test accuracy", "model"), _seed_rows(done))
         print_lines(
             *_mean_line(list(done.accuracies.values())),
             f"promise  {promise_text(done.promise)}",
-            f"verdict  {AGREEMENT[done.agrees]}",
+            f"verdict  {agreement(done)}",
+            *([f"card     {done.card}"] if done.card else []),
         )
     warn(done.undelivered)
+
+
+def _seed_rows(done: Trained) -> list[tuple[int, str, str]]:
+    lost = {**done.failures, **{seed: f"diverged: {reason}" for seed, reason in done.diverged.items()}}
+    return [
+        (
+            seed,
+            f"{100 * done.accuracies[seed]:.2f} %" if seed in done.accuracies else "failed",
+            str(done.models[seed]) if seed in done.models else lost[seed],
+        )
+        for seed in sorted({*done.accuracies, *lost})
+    ]
+
+
+def agreement(done: Trained) -> str:
+    """Return in words whether a final training kept its recipe's promise."""
+    if done.incomparable:
+        return f"not held against the promise: {done.incomparable}"
+    if done.expected is None:
+        return "not held against the promise: too few seeds for a prediction"
+    low, high = (f"{100 * value:.2f}" for value in done.expected)
+    place = f"the mean of {len(done.accuracies)} new seeds is expected within {low} to {high} % (95 %)"
+    return f"as promised: {place}" if done.agrees else f"NOT as promised: {place}"
 
 
 def _mean_line(values: list[float]) -> list[str]:
@@ -111,8 +127,12 @@ def _trained_document(done: Trained) -> dict[str, Any]:
     return {
         "folder": str(done.folder),
         "test_accuracy": done.accuracies,
+        "diverged": done.diverged,
         "failures": done.failures,
         "models": {seed: str(path) for seed, path in done.models.items()},
+        "card": done.card and str(done.card),
         "promise": done.promise.model_dump(),
+        "expected": done.expected,
         "agrees": done.agrees,
+        "incomparable": done.incomparable,
     }

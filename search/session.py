@@ -128,6 +128,7 @@ def facts(data: Dataset | None, replayed: Path | None = None) -> dict[str, Any]:
             "image_shape": list(data.images.shape[1:]),
             "images": len(data.images),
             "test_images": len(data.test_images),
+            "brings": [part for part in ("groups", "validation") if getattr(data, part) is not None],
         },
     }
 

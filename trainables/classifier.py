@@ -65,7 +65,7 @@ class Classifier:
         self._network = network_of(
             config.model.structure(), self._image_shape, class_count, config.precision, self._xla
         )
-        self._measured = _subset(self._train, len(self._validation), config.split_seed)
+        self._measured = _subset(self._train, chosen.measured, config.split_seed)
         self._batch = min(config.batch_size, len(self._train))
         self._steps = len(self._train) // self._batch
         self._length = config.steps or config.epochs * self._steps
@@ -111,7 +111,7 @@ class Classifier:
         return {
             records.TRAIN_LOSS: float(seen.loss.mean()),
             records.TRAIN_ACCURACY: float(seen.correct.mean()),
-            **held.scores("validation"),
+            **(held.scores("validation") if len(self._validation) else {}),
             records.LEARNING_RATE: float(batches["learning_rate"][-1]),
             records.SECONDS: time.perf_counter() - started,
             records.IMAGES_PER_SECOND: steps * self._batch / (trained - started),
@@ -136,7 +136,7 @@ class Classifier:
     def test(self) -> TestResult:
         """Read the test set once (see `Engine.test`)."""
         found = self._evaluate(self._data.test, self._test)
-        return TestResult(found.scores("test"), found.correct, found.loss)
+        return TestResult(found.scores("test"), found.correct, found.loss, found.confusion(self._class_count))
 
     def save(self, folder: Path) -> None:
         """Write the state into an existing folder (see `Engine.save`)."""

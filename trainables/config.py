@@ -67,6 +67,9 @@ class RunConfig(Frozen):
     milestones_of` of the length, so [0.5, 0.75] of 1, [80, 120] of 165 (epochs) and [32000, 48000] of 64000
     (steps) all move with it. `warm_up` is a fraction of the length.
 
+    With `full_data`, the validation images are trained on as well and nothing is validated: for a final training,
+    never for a study.
+
     The last part of the epochs, `fine_tune`, is trained without the method, or with `fine_tune_off: all` also
     without base augmentation; if it is above 0, it is at least as long as a run is judged on.
     """
@@ -76,6 +79,7 @@ class RunConfig(Frozen):
     classes: Annotated[int, Field(ge=2)] | None = None
     label_noise: Annotated[float, Field(ge=0, lt=1)] = 0.0
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    full_data: bool = False
     model: AnyModel = ResNetV1(name="resnet20")
     augmentation: Policy = Policy.model_validate("crop_flip")
     method: AnyMethod = Baseline()

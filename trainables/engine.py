@@ -16,6 +16,7 @@ class TestResult(NamedTuple):
         metrics: TEST_METRICS; a replay may lack some.
         correct: bool (n,), whether each test example is classified rightly, in the order of the data.
         loss: float32 (n,), log loss of each test example in nats.
+        confusion: int64 (classes, classes), test images by true and predicted class; None of a replay.
     """
 
     __test__ = False  # not a test class
@@ -23,6 +24,7 @@ class TestResult(NamedTuple):
     metrics: dict[str, float]
     correct: np.ndarray
     loss: np.ndarray
+    confusion: np.ndarray | None = None
 
 
 class Engine(Protocol):

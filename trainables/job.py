@@ -63,6 +63,7 @@ class Final:
         metrics: test figures, of a run that reads the test set.
         correct: bool (n,), which test examples are right.
         loss: float32 (n,), their log loss in nats.
+        confusion: int64 (classes, classes), test images by true and predicted class, of a final training.
     """
 
     outcome: str = records.STOPPED
@@ -71,3 +72,4 @@ class Final:
     metrics: dict[str, float] = field(default_factory=dict)
     correct: np.ndarray | None = None
     loss: np.ndarray | None = None
+    confusion: np.ndarray | None = None

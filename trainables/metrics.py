@@ -31,6 +31,12 @@ class Predictions:
         """bool (n,): which images are classified rightly."""
         return self.classes == self.labels
 
+    def confusion(self, classes: int) -> np.ndarray:
+        """Return int64 (classes, classes): how many images of each true class are taken for each class."""
+        counts = np.zeros((classes, classes), dtype="int64")
+        np.add.at(counts, (self.labels, self.classes), 1)
+        return counts
+
     def __getitem__(self, which: slice) -> Predictions:
         return Predictions(self.labels[which], self.classes[which], self.confidence[which], self.loss[which])
 

@@ -18,6 +18,8 @@ from trainables.models.builder import layers_of
 from trainables.randomness import derive_seed
 
 Tensor = Any
+GENERATOR = "seed_generator_state"
+"""Keras's name of a generator's state; its type differs between backends."""
 
 
 class Network:
@@ -69,7 +71,7 @@ class Network:
         for number, (variable, initializer) in enumerate(self._random):
             part = derive_seed(seed, "init", number)
             if initializer is None:
-                values[id(variable)] = np.array([part, 0], dtype="uint32")
+                values[id(variable)] = np.array([part, 0], dtype=variable.dtype)
             else:
                 seeded = type(initializer).from_config({**initializer.get_config(), "seed": part})
                 values[id(variable)] = ops.convert_to_numpy(seeded(variable.shape, dtype=variable.dtype))
@@ -133,7 +135,7 @@ def _random_variables(model: keras.Model, settings: Model) -> Iterator[tuple[Any
                     f"weight `{variable.name}` is drawn, so it cannot be drawn anew for each seed; use another layer"
                 )
     for variable in model.non_trainable_variables:
-        if variable.dtype == "uint32":
+        if variable.name == GENERATOR:
             yield variable, None
 
 

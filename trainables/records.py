@@ -87,6 +87,7 @@ EXTEND = "extend"  # detail: what, exploratory, plan: the plan before
 END = "end"  # detail: runs; the study did all that it was going to do, unless something follows
 Action = Literal["pass", "stop", "would_stop"]
 PASS, STOP, WOULD_STOP = get_args(Action)
+CONFUSION = "confusion"  # of a final training's run; detail: counts [[int]], true class by predicted class
 
 # Verdicts.
 HELPS = "helps"
@@ -146,7 +147,8 @@ LONG_TAGS_ARTIFACT = "long_tags.json"
 # Keys of the journal's `meta` table; every value is JSON.
 META_SCHEMA = "schema"
 META_CURVES = "curves"  # path of the table that is replayed, or empty
-META_RECIPE = "recipe"  # of a final training: {recipe, seeds, epochs}
+META_RECIPE = "recipe"  # of a final training: {recipe, seeds, config, incomparable}
+META_REGISTER = "register"  # of a final training: the name under which its models go into MLflow's registry
 META_ID = "id"  # unique, one per study: how its runs are recognised in MLflow
 META_STUDY = "study"  # the resolved study file
 META_PLAN = "plan"  # see `PLAN` below
@@ -213,8 +215,8 @@ CREATE TABLE reports (
 );
 CREATE TABLE decisions (
     id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,              -- RUNG, POOL, LOOK, EXTEND or END
-    run TEXT,                        -- RUNG: the run
+    kind TEXT NOT NULL,              -- RUNG, POOL, LOOK, EXTEND, END or CONFUSION
+    run TEXT,                        -- RUNG, CONFUSION: the run
     detail TEXT NOT NULL,            -- JSON
     at REAL NOT NULL
 );

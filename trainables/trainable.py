@@ -27,6 +27,9 @@ from trainables.job import EPOCHS, FINAL, Final, Job
 
 STEP_SECONDS = 0.5
 GIVEN_UP = "given-up.txt"
+VALIDATED = (records.VALIDATION_ACCURACY, records.VALIDATION_LOSS)
+FITTED = (records.TRAIN_ACCURACY, records.TRAIN_LOSS)
+"""What every epoch has to report; the second where nothing is left for validation."""
 log = logging.getLogger("trainables")
 
 
@@ -132,7 +135,7 @@ class Trial(tune.Trainable):
         while engine.epoch < self._epochs:
             with self._limited():
                 metrics = engine.train_epoch()
-            _require(metrics)
+            _require(metrics, FITTED if self._job.config.get("full_data") else VALIDATED)
             rows.append((engine.epoch, metrics))
             log.info("epoch %d: %s", engine.epoch, {key: round(value, 5) for key, value in metrics.items()})
             if engine.epoch in self._job.stops or time.monotonic() - started >= STEP_SECONDS:
@@ -176,7 +179,8 @@ class Trial(tune.Trainable):
         if not self._job.test:
             return Final(outcome, reason, epoch)
         result = engine.test()
-        return Final(outcome, reason, epoch, result.metrics, result.correct, result.loss)
+        confusion = result.confusion if self._job.phase == records.TRAIN else None
+        return Final(outcome, reason, epoch, result.metrics, result.correct, result.loss, confusion)
 
     def _save_model(self, engine: Engine) -> None:
         from trainables.classifier import Classifier
@@ -207,8 +211,8 @@ class Trial(tune.Trainable):
         self._handler = None
 
 
-def _require(metrics: dict[str, float]) -> None:
-    for name in (records.VALIDATION_ACCURACY, records.VALIDATION_LOSS):
+def _require(metrics: dict[str, float], names: tuple[str, ...]) -> None:
+    for name in names:
         if name not in metrics:
             raise TrialError(f"the epoch reported no `{name}`")
         if not math.isfinite(metrics[name]):

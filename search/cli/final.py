@@ -2,35 +2,79 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from search.cli.program import Address, Debug, Folder, Json, command, end_training, free, remember
+from trainables.errors import InputError
+
+if TYPE_CHECKING:
+    from search.export import Exported
+
+
+class Format(StrEnum):
+    """What a configuration is written as."""
+
+    RECIPE = "recipe"
+    SCRIPT = "script"
+
+
+DEFAULT_FILES = {Format.RECIPE: "recipe.yaml", Format.SCRIPT: "train.py"}
 
 
 @command()
 def export(
     folder: Folder,
-    condition: Annotated[str | None, typer.Option(help="Only this condition, as the report names it.")] = None,
+    condition: Annotated[
+        str | None, typer.Option(help="Only this condition: its name, or `factor=value[,factor=value]`.")
+    ] = None,
     method: Annotated[str | None, typer.Option(help="Only this method; by default the best one.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The recipe's path.")] = None,
+    best: Annotated[bool, typer.Option("--best", help="The best of all methods: the default, said aloud.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The path of the recipe or script.")] = None,
+    format_: Annotated[
+        Format, typer.Option("--format", help="`recipe` for `assay train`, or `script`: plain Keras without Assay.")
+    ] = Format.RECIPE,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write the configuration with the best confirmed validation accuracy as a recipe."""
+    """Write the configuration with the best confirmed validation accuracy as a recipe, or as a Keras script."""
     from search.ending import promise_text
-    from search.export import export_recipe
-    from search.recipe import read_recipe
-    from search.show import print_json
+    from search.recipe import write_recipe
+    from search.show import print_json, warn
 
-    path = export_recipe(folder, condition, method, output)
-    recipe = read_recipe(path)
+    if best and method is not None:
+        raise InputError(f"--best and --method {method} ask for different things; leave one out")
+    path = output or folder / DEFAULT_FILES[format_]
+    exported = _chosen(folder, condition, method)
+    recipe = exported.recipe
+    if format_ == Format.SCRIPT:
+        from search.script import write_script
+
+        write_script(recipe, path)
+    else:
+        write_recipe(recipe, path)
+    for note in exported.notes:
+        warn(note)
     if json:
-        print_json({"recipe": str(path), **recipe.document()})
+        print_json({format_.value: str(path), **recipe.document()})
         return
     typer.echo(f"{path}: {recipe.origin.method}, {recipe.origin.condition}; {promise_text(recipe.promise)}")
+
+
+def _chosen(folder: Path, condition: str | None, method: str | None) -> Exported:
+    """Return the best configuration with its runs' ids in MLflow, where they can be had."""
+    from search.ending import tracking_uri
+    from search.export import choose
+    from search.show import warn
+    from search.tracking.lookup import mlflow_runs
+
+    choose(folder, condition, method)
+    ids, trouble = mlflow_runs(folder, tracking_uri(folder))
+    warn(trouble)
+    return choose(folder, condition, method, ids)
 
 
 @command()
@@ -38,6 +82,16 @@ def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe that `assay export` wrote.", show_default=False)],
     epochs: Annotated[int | None, typer.Option(min=1, help="Another training length.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
+    full_data: Annotated[
+        bool, typer.Option("--full-data", help="Train on the validation images, too; nothing is validated then.")
+    ] = False,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="PATH|SOURCE", help="Other data of the same kind: a .npz file, a folder, a source."),
+    ] = None,
+    register: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Register the models in MLflow under this name.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="New folder; by default runs/final-METHOD, numbered if taken.")
     ] = None,
@@ -48,13 +102,15 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train finally from a recipe alone, save the models, and hold the result against the recipe's promise."""
+    from search.asked import Changes
     from search.final import train_recipe
+    from search.plan import file_name
     from search.recipe import read_recipe
     from search.session import Options
     from search.study import Resources
 
     read = read_recipe(recipe)
-    folder = output or free(Path("runs") / f"final-{read.origin.method}")
+    folder = output or free(Path("runs") / file_name(f"final-{read.origin.method}"))
     remember(folder)
     options = Options(address, None, debug, Resources(cpus=cpus, gpus=gpus))
-    end_training(train_recipe(read, seeds, epochs, folder, options), json)
+    end_training(train_recipe(read, seeds, Changes(epochs, full_data, data, register), folder, options), json)

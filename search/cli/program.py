@@ -97,9 +97,9 @@ def end_study(done: Finished, json: bool) -> None:
 
 
 def end_training(done: Trained, json: bool) -> None:
-    """Show a final training; a seed that failed is a failure of the command."""
+    """Show a final training; a seed that failed or diverged is a failure of the command."""
     from search.ending import show_trained
 
     show_trained(done, json)
-    if done.failures:
+    if done.failures or done.diverged:
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from search.journal import Run
 from search.tracking.address import artifact_location
-from search.tracking.client import again, open_client
+from search.tracking.client import ENVIRONMENT, again, open_client
 from search.tracking.mapping import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyCard, shorten
 from search.tracking.outbox import Known
 from trainables import records
@@ -225,3 +226,26 @@ def _rank(entry: _Entry, kin: Counter[str], in_use: set[str]) -> tuple[bool, boo
     """Return the place of an entry among its twins; the first one is kept."""
     known = entry.known
     return known.deleted, known.id not in in_use, known.status == RUNNING, -kin[known.id], known.id
+
+
+def delivered_runs(uri: str, folder: Path, study_id: str) -> dict[str, str]:
+    """Return the ids of a study's runs by name, as far as a server has them.
+
+    Args:
+        uri: the tracking store.
+        folder: the study's folder.
+        study_id: the study's own id.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    client = open_client(uri, folder)
+    experiments = [experiment.experiment_id for experiment in again(client.search_experiments)]
+    found: dict[str, str] = {}
+    token: str | None = None
+    while True:
+        condition = f"tags.`{records.TAG_STUDY_ID}` = '{study_id}'"
+        page = again(client.search_runs, experiments, condition, max_results=_PAGE, page_token=token)
+        found |= {run.data.tags.get(records.TAG_RUN, ""): run.info.run_id for run in page}
+        token = page.token
+        if not token:
+            return {name: found[name] for name in sorted(found) if name}

@@ -79,6 +79,7 @@ def test_seeds_of_search_and_confirmation_never_meet(plan: Plan) -> None:
     [
         ({"recipe": {"augmentation": "crop_flip", "epochs": 12}}, "a mirror image changes the class"),
         ({"recipe": {"augmentation": "none", "epochs": 12}}, "maxup needs a base augmentation"),
+        ({"recipe": {"augmentation": "crop", "full_data": True}}, "it is for `assay train --full-data`"),
         ({"recipe": {"epochs": 2, "augmentation": "crop"}}, "epochs must be a whole number of at least 4"),
         ({"methods": ["baseline", {"name": "mixup", "alpha": 0.001}]}, "alpha"),
         ({"methods": ["baseline", {"name": "maxup", "m": 1}]}, "m"),

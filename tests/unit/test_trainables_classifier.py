@@ -15,6 +15,7 @@ from trainables.config import RunConfig
 from trainables.data import SOURCES
 from trainables.errors import DivergedError, InputError, TrialError
 from trainables.methods import METHODS
+from trainables.models import MODELS
 from trainables.network import Network
 from trainables.optimizers import OPTIMIZERS
 from trainables.step import epoch_function
@@ -331,3 +332,11 @@ def test_options_of_speed_train_to_nearly_the_same_figures(digits: dict[str, np.
     other = measured(start(digits, "maxup", **fields, **changes), 2)[-1]
     assert other != plain
     assert other[records.TRAIN_LOSS] == pytest.approx(plain[records.TRAIN_LOSS], rel=0.15)
+
+
+def test_dropout_draws_from_the_seed_of_the_run() -> None:
+    settings = MODELS.get("small_cnn")(name="small_cnn", dropout=0.5)
+    first, second = (Network(settings, (16, 16, 1), 3) for _ in range(2))
+    states = [network.initial(seed)[1] for network, seed in ((first, 7), (second, 7), (second, 8))]
+    generators = [np.asarray(next(part for part in state if np.size(part) == 2)).tolist() for state in states]
+    assert generators[0] == generators[1] != generators[2]

@@ -25,6 +25,8 @@ class Selection:
         test: int64, positions in the test images.
         labels: int32 (n,), of all development images; some of those of `train` are wrong on purpose.
         classes: number of classes.
+        measured: how many of the training images training figures are measured on, at most: as many as there are
+            for validation, or would be.
     """
 
     train: np.ndarray
@@ -32,13 +34,15 @@ class Selection:
     test: np.ndarray
     labels: np.ndarray
     classes: int
+    measured: int
 
 
 def select(arrays: Mapping[str, np.ndarray], config: RunConfig, class_count: int) -> Selection:
     """Return what a run uses.
 
     Of the classes it keeps the first `classes`, in training, validation and test alike. Wrong labels are in the
-    training part only. All of it depends on the data and on `split_seed`.
+    training part only. All of it depends on the data and on `split_seed`. With `full_data` the validation images
+    are training images, too.
 
     Args:
         arrays: what `Dataset.arrays` returns.
@@ -63,9 +67,12 @@ def select(arrays: Mapping[str, np.ndarray], config: RunConfig, class_count: int
         *(arrays[name][kept] if name in arrays else None for name in ("groups", "validation")),
     )
     train, validation = (kept[part] for part in parts)
+    measured = len(validation)
+    if config.full_data:
+        train, validation = np.union1d(train, validation), validation[:0]
     test = np.flatnonzero(arrays["test_labels"] < classes)
     noisy = mislabelled(arrays["labels"], train, config.label_noise, classes, config.split_seed)
-    return Selection(train, validation, test, noisy, classes)
+    return Selection(train, validation, test, noisy, classes, measured)
 
 
 def mislabelled(labels: np.ndarray, train: np.ndarray, share: float, classes: int, split_seed: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field
 
@@ -125,6 +125,10 @@ class Method(Frozen):
         """
         on = sum(self.active(epoch, epochs) for epoch in range(min(end, epochs)))
         return 1.0 + (self.cost - 1.0) * on / epochs
+
+    def rescaled(self, before: int, after: int) -> Self:
+        """Return the method for a training of `after` epochs in place of `before`; fractions stay as they are."""
+        return self
 
     def check(self, epochs: int, augmented: bool) -> None:
         """Refuse settings with which the method cannot differ from plain training.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, create_model, model_validator
 
@@ -80,6 +80,10 @@ class Combination(Method):
     def active(self, epoch: int, epochs: int) -> bool:
         """Return whether both are on (see `Method.active`)."""
         return self.copied.active(epoch, epochs) and self.mixing.active(epoch, epochs)
+
+    def rescaled(self, before: int, after: int) -> Self:
+        """Return both for another length (see `Method.rescaled`)."""
+        return self.model_copy(update={part: getattr(self, part).rescaled(before, after) for part in self.parts})
 
     def check(self, epochs: int, augmented: bool) -> None:
         """Refuse what either refuses; mixing makes copies differ, too (see `Method.check`)."""

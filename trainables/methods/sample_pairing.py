@@ -61,6 +61,18 @@ class SamplePairing(Partnered):
         on, off = (_block(length, epochs) for length in (self.on_epochs, self.off_epochs))
         return Cycle(start, max(start, min(end, epochs - selection_epochs(epochs))), on + off, off)
 
+    def rescaled(self, before: int, after: int) -> Self:
+        """Return the same cycle over another length: what counts epochs is stretched with it."""
+        ratio = after / before
+        return self.model_copy(
+            update={
+                "start": float(round(self.start * ratio)) if self.start >= 1 else self.start,
+                "end": float(max(2, round(self.end * ratio))) if self.end > 1 else self.end,
+                "on_epochs": _stretched(self.on_epochs, ratio),
+                "off_epochs": _stretched(self.off_epochs, ratio),
+            }
+        )
+
     def check(self, epochs: int, augmented: bool) -> None:
         """Refuse a schedule that is hardly ever on, or has fewer than two blocks (see `Method.check`)."""
         cycle = self.cycle(epochs)
@@ -85,6 +97,10 @@ class SamplePairing(Partnered):
         return {"partner": self.partners(rng, n, batch, active), "weight": weight, "label_weight": own}
 
     apply = staticmethod(blend)
+
+
+def _stretched(length: float, ratio: float) -> float:
+    return float(max(1, round(length * ratio))) if length >= 1 else length
 
 
 def _block(length: float, epochs: int) -> int:

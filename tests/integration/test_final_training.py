@@ -1,0 +1,101 @@
+"""A final training on real images: interrupted, with all images, and against the script of the same recipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+from search.recipe import Origin, Promise, Recipe, sealed, write_recipe
+from search.script import write_script
+from tests.integration.test_replayed_study import assay, command
+from trainables import records
+from trainables.config import RunConfig
+from trainables.data import SOURCES
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+WITHOUT_ASSAY = """
+import runpy, sys
+for package in ("trainables", "search", "spaces", "reports"):
+    sys.modules[package] = None  # importing it is an error
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+EPOCHS = 16
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    data = SOURCES.get("digits")().load()
+    plain = {"data": {"source": "digits"}, "model": "resnet8", "augmentation": "crop", "batch_size": 32}
+    plain |= {"train_fraction": 0.3, "epochs": EPOCHS, "method": "mixup", "dropout": 0.2}
+    made = sealed(
+        Recipe(
+            train=RunConfig.from_plain(plain),
+            fingerprint=data.fingerprint,
+            class_names=list(data.class_names),
+            image_shape=[8, 8, 1],
+            promise=Promise(test_accuracy=0.9, low=0.8, high=1.0, spread=0.05, seeds=4),
+            origin=Origin(study="s", study_id="1", condition="all", method="mixup", runs=[], epochs=[EPOCHS]),
+        )
+    )
+    write_recipe(made, tmp_path / "recipe.yaml")
+    return made
+
+
+def rows(folder: Path, table: str, columns: str) -> list[tuple[str, ...]]:
+    with sqlite3.connect(f"file:{folder / records.JOURNAL_FILE}?mode=ro", uri=True) as db:
+        return db.execute(f"SELECT {columns} FROM {table} ORDER BY run").fetchall()
+
+
+def test_a_killed_training_ends_like_an_uninterrupted_one(recipe: Recipe, tmp_path: Path) -> None:
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    with subprocess.Popen(command("train", tmp_path / "recipe.yaml", "--seeds", 2, "-o", killed)) as process:
+        while process.poll() is None:
+            time.sleep(0.2)
+            if (killed / records.JOURNAL_FILE).exists() and len(rows(killed, "reports", "run")) >= EPOCHS // 2:
+                os.kill(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert len(rows(killed, "outcomes", "run")) < 2
+    done = assay("resume", killed)
+    assert done.returncode == 0, done.stderr
+    other = assay("train", tmp_path / "recipe.yaml", "--seeds", 2, "-o", whole)
+    assert other.returncode == 0, other.stderr
+    assert rows(killed, "outcomes", "run, metrics") == rows(whole, "outcomes", "run, metrics")
+    assert len(rows(killed, "reports", "run")) == 2 * EPOCHS
+
+
+def test_the_script_gives_the_same_accuracy(recipe: Recipe, tmp_path: Path) -> None:
+    write_script(recipe, tmp_path / "train.py")
+    own = []
+    for seed in range(3):
+        run = [sys.executable, "-c", WITHOUT_ASSAY, "train.py", "--seed", str(seed)]
+        done = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == 0, done.stderr
+        own.append(float(re.findall(r"test accuracy ([\d.]+)", done.stdout)[0]))
+    answer = assay("train", tmp_path / "recipe.yaml", "--seeds", 3, "-o", tmp_path / "final", "--json")
+    assert answer.returncode == 0, answer.stderr
+    found = list(json.loads(answer.stdout)["test_accuracy"].values())
+    assert fmean(own) == pytest.approx(fmean(found), abs=0.04)
+    assert min(found) > 0.7
+
+
+def test_all_images_leave_no_validation_curve(recipe: Recipe, tmp_path: Path) -> None:
+    done = assay("train", tmp_path / "recipe.yaml", "--full-data", "-o", tmp_path / "final", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "no validation curve" in done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["agrees"], answer["incomparable"]) == (None, "the validation images were trained on, too")
+    metrics = json.loads(rows(tmp_path / "final", "reports", "metrics")[-1][0])
+    assert records.TRAIN_ACCURACY in metrics
+    assert not [name for name in metrics if name.startswith("validation")]
+    assert "no validation curve" in Path(answer["card"]).read_text()
