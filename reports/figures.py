@@ -95,7 +95,9 @@ def learning_figure(arm: ArmCurves, reference: ArmCurves | None, ranges: Ranges,
             "margin": {"l": 46, "r": 8, "t": 8, "b": 40},
             "showlegend": False,
             "hovermode": "x unified",
-            "xaxis": {"title": {"text": "epoch", "standoff": 6}, "anchor": "y2", **fixed},
+            "xaxis": {
+                "range": rounded(_epochs(arm)), "title": {"text": "epoch", "standoff": 6}, "anchor": "y2", **fixed,
+            },
             "yaxis": {
                 "domain": [0.54, 1], "range": rounded(ranges.accuracy, 100),
                 "title": {"text": "accuracy, %"}, **fixed,
@@ -106,6 +108,15 @@ def learning_figure(arm: ArmCurves, reference: ArmCurves | None, ranges: Ranges,
             },
         },
     }  # fmt: skip
+
+
+def _epochs(arm: ArmCurves) -> tuple[float, float]:
+    """Return the ends of the axis of epochs."""
+    epochs = arm.mean.index
+    if len(epochs) < 2:
+        return (0.0, 2.0)
+    margin = 0.01 * (float(epochs.max()) - float(epochs.min()))
+    return float(epochs.min()) - margin, float(epochs.max()) + margin
 
 
 def _line(curve: pd.Series, axis: str, colour: str, *, words: str) -> list[Trace]:
