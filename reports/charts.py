@@ -62,7 +62,7 @@ def _curve(curve: Curve) -> list[Trace]:
         x = curve.x[banded]
         traces.append({
             "type": "scatter", "mode": "lines", "x": rounded([*x, *x[::-1]]),
-            "y": rounded([*curve.high[banded], *curve.low[banded][::-1]]), "line": {"width": 0},
+            "y": rounded([*curve.high[banded], *curve.low[banded][::-1]], digits=4), "line": {"width": 0},
             "fill": "toself", "fillcolor": translucent(curve.colour, 0.13), "hoverinfo": "skip",
         })  # fmt: skip
     known = np.isfinite(curve.y)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from reports.blocks import Section
 from reports.context import Context
-from trainables.records import SELECTION, TEST_ACCURACY
+from trainables.records import SELECTION
 
 MOST_RUNS = 2000
 """With more runs the list stays in runs.csv."""
@@ -21,7 +21,6 @@ class RunView:
     run: str
     condition: str
     method: str
-    colour: str
     phase: str
     k: int
     seed: int
@@ -47,14 +46,13 @@ def _view(context: Context, row: pd.Series) -> RunView:
         run=row["run"],
         condition=row["condition"],
         method=row["method"],
-        colour=context.colours.get(row["method"], ""),
         phase=row["phase"],
         k=int(row["k"]),
         seed=int(row["seed"]),
         outcome=row["outcome"],
         epochs=int(row["epoch"]),
         selection=_known(row[SELECTION]),
-        test=_known(row[TEST_ACCURACY]),
+        test=_known(row[context.plan.unit.metric]),
         reason=row["reason"],
         link=context.study.links.get(row["run"], ""),
     )

@@ -21,8 +21,8 @@ TITLES = {
     records.TEST_MACRO_F1: ("macro F1", "points, more is better", 100.0),
 }
 CAPTION = (
-    "Differences on the test images, method minus reference, each at the setting that was chosen for its"
-    " accuracy, paired over seeds, with 95 % intervals. They are not corrected for their number and decide"
+    "Differences on the test images, method minus reference, each at its own best setting,"
+    " paired over seeds, with 95 % intervals. They are not corrected for their number and decide"
     " nothing. Calibration error is the mean distance of confidence and accuracy. By class: blue where the method"
     " gets more of a class right, orange where it gets fewer; a class has few test images, so single cells are"
     " uncertain."
