@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -114,6 +114,7 @@ class Block:
         heading: empty for none.
         condition: for the filters; empty if it belongs to all.
         sentences: what the pictures show, in words.
+        legend: colour and name of what its pictures tell apart by colour alone.
         picture: over the whole width.
         panels: side by side.
         table: below the pictures.
@@ -122,6 +123,7 @@ class Block:
     heading: str = ""
     condition: str = ""
     sentences: tuple[str, ...] = ()
+    legend: tuple[tuple[str, str], ...] = ()
     picture: Picture | None = None
     panels: tuple[Panel, ...] = ()
     table: Table | None = None
@@ -167,11 +169,3 @@ class Section:
     def pictures(self) -> tuple[Picture, ...]:
         """All of its pictures."""
         return tuple(picture for block in self.blocks for picture in block.pictures)
-
-
-def lines(frame: pd.DataFrame, cells: Sequence[tuple[Cell, ...]]) -> tuple[Line, ...]:
-    """Return the lines of a table, one a row of a frame with columns `condition` and `method`."""
-    return tuple(
-        Line(own, str(row.condition), str(row.method))
-        for row, own in zip(frame[["condition", "method"]].itertuples(), cells, strict=True)
-    )

@@ -11,7 +11,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import text
-from reports.charts import confusion_chart, curves_chart
+from reports.card_pictures import confusion_chart, curves_chart
 from trainables import records
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -36,17 +36,23 @@ def arm_curves(study: Study, arm: Arm) -> ArmCurves | None:
 
     The best point is the one with the best mean selection metric; before any run has ended, the first.
     """
-    confirmed = _usable(study, arm, CONFIRM)
-    if len(confirmed):
-        k = _best(confirmed.groupby("k")[SELECTION].mean(), study)
-        chosen = confirmed[confirmed["k"] == k]
+    chosen = best_runs(study, arm)
+    if chosen is not None:
         seeds = "1 seed" if len(chosen) == 1 else f"{len(chosen)} seeds"
-        return _averaged(study, arm, chosen, f"{seeds} at setting {k}")
+        return _averaged(study, arm, chosen, f"{seeds} at setting {chosen['k'].iloc[0]}")
     searched = _usable(study, arm, SEARCH)
     if searched.empty:
         return None
     k = _best(searched.set_index("k")[SELECTION], study)
     return _averaged(study, arm, searched[searched["k"] == k], f"search run {k}, the best so far")
+
+
+def best_runs(study: Study, arm: Arm) -> pd.DataFrame | None:
+    """Return the confirmation runs of an arm at its own best point, or None where there are none yet."""
+    confirmed = _usable(study, arm, CONFIRM)
+    if confirmed.empty:
+        return None
+    return confirmed[confirmed["k"] == _best(confirmed.groupby("k")[SELECTION].mean(), study)]
 
 
 def _usable(study: Study, arm: Arm, phase: str) -> pd.DataFrame:

@@ -24,7 +24,7 @@ Figure = dict[str, Any]
 Trace = dict[str, Any]
 
 LONGEST_LABEL = 36
-MOST_EPOCHS = 250
+MOST_EPOCHS = 150
 """Longer curves are thinned to this many points."""
 
 
@@ -95,7 +95,9 @@ def learning_figure(arm: ArmCurves, reference: ArmCurves | None, ranges: Ranges,
             "margin": {"l": 46, "r": 8, "t": 8, "b": 40},
             "showlegend": False,
             "hovermode": "x unified",
-            "xaxis": {"title": {"text": "epoch", "standoff": 6}, "anchor": "y2", **fixed},
+            "xaxis": {
+                "range": rounded(_epochs(arm)), "title": {"text": "epoch", "standoff": 6}, "anchor": "y2", **fixed,
+            },
             "yaxis": {
                 "domain": [0.54, 1], "range": rounded(ranges.accuracy, 100),
                 "title": {"text": "accuracy, %"}, **fixed,
@@ -108,6 +110,15 @@ def learning_figure(arm: ArmCurves, reference: ArmCurves | None, ranges: Ranges,
     }  # fmt: skip
 
 
+def _epochs(arm: ArmCurves) -> tuple[float, float]:
+    """Return the ends of the axis of epochs."""
+    epochs = arm.mean.index
+    if len(epochs) < 2:
+        return (0.0, 2.0)
+    margin = 0.01 * (float(epochs.max()) - float(epochs.min()))
+    return float(epochs.min()) - margin, float(epochs.max()) + margin
+
+
 def _line(curve: pd.Series, axis: str, colour: str, *, words: str) -> list[Trace]:
     thin = _thinned(curve.dropna())
     if thin.empty:
@@ -116,7 +127,7 @@ def _line(curve: pd.Series, axis: str, colour: str, *, words: str) -> list[Trace
     return [
         {
             "type": "scatter", "mode": "lines" if len(thin) > 1 else "markers", "x": thin.index.tolist(),
-            "y": rounded(thin), "yaxis": axis, "name": shown(words), "hovertemplate": "%{y:.3~f}",
+            "y": rounded(thin, digits=4), "yaxis": axis, "name": shown(words), "hovertemplate": "%{y:.3~f}",
             "line": {"color": colour, "dash": dash, "width": 2}, "marker": {"color": colour},
         }
     ]  # fmt: skip
@@ -132,7 +143,7 @@ def _band(mean: pd.Series, spread: pd.Series, axis: str, colour: str) -> list[Tr
     return [
         {
             "type": "scatter", "mode": "lines", "x": [*epochs, *reversed(epochs)],
-            "y": [*rounded(mean + spread), *rounded((mean - spread)[::-1])], "yaxis": axis,
+            "y": [*rounded(mean + spread, digits=4), *rounded((mean - spread)[::-1], digits=4)], "yaxis": axis,
             "line": {"width": 0},
             "fill": "toself", "fillcolor": translucent(colour, 0.18), "hoverinfo": "skip",
         }
@@ -145,6 +156,6 @@ def _thinned(curve: pd.Series) -> pd.Series:
     return curve.iloc[np.unique(np.linspace(0, len(curve) - 1, MOST_EPOCHS).round().astype(int))]
 
 
-def rounded(values: Iterable[float], scale: float = 1.0) -> list[float]:
-    """Return five significant digits of each value: a picture needs no more, and the page stays small."""
-    return [float(f"{scale * value:.5g}") for value in values]
+def rounded(values: Iterable[float], scale: float = 1.0, digits: int = 5) -> list[float]:
+    """Return some significant digits of each value: a picture needs no more, and the page stays small."""
+    return [float(f"{scale * value:.{digits}g}") for value in values]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from trainables import records
 from trainables.errors import InputError
 
 UNFINISHED = "unfinished"
-RUN_COLUMNS = ("run", "phase", "condition", "arm", "method", "k", "seed", "audit", "parameters", "started")
+RUN_COLUMNS = ("run", "phase", "condition", "arm", "method", "k", "seed", "audit", "parameters", "searched", "started")
 FINAL_METRICS = (records.SELECTION, records.TEST_ACCURACY, records.TEST_LOSS)
 
 
@@ -34,14 +35,15 @@ class Study:
         plan: what was fixed before the first run.
         facts: versions, machine and data, as the study noted them.
         runs: one row a run, in the order of creation. Columns: `run`, `phase`, `condition`, `arm`, `method`
-            (str), `k`, `seed` (int), `audit` (bool), `parameters` (dict), `started`, `ended` (POSIX seconds,
-            `ended` NaN while unfinished), `outcome` (one of `records.OUTCOMES`, or `unfinished`), `epoch`
+            (str), `k`, `seed` (int), `audit` (bool), `parameters`, `searched` (dict), `started`, `ended` (POSIX
+            seconds, `ended` NaN while unfinished), `outcome` (one of `records.OUTCOMES`, or `unfinished`), `epoch`
             (int, epochs finished), `reason` (str), and one float column for every final metric (NaN where
             there is none).
         curves: one row a run and epoch, sorted. Columns: `run` (category), `epoch` (int), one float column a
             metric.
         decisions: one row a decision, in order. Columns: `kind`, `run` (str or None), `detail` (dict), `at`.
         updated: POSIX time of the newest entry, None where there is none.
+        links: addresses of runs in MLflow, by name, as far as they are known.
     """
 
     journal: Path
@@ -51,6 +53,7 @@ class Study:
     curves: pd.DataFrame
     decisions: pd.DataFrame
     updated: float | None
+    links: Mapping[str, str] = field(default_factory=dict)
 
     def runs_of(self, phase: str, condition: str, method: str) -> pd.DataFrame:
         """Return the rows of `runs` of one phase of one arm, in order."""
@@ -67,6 +70,12 @@ class Study:
     @cached_property
     def _runs_by_arm(self) -> dict[tuple[str, str, str], pd.DataFrame]:
         return {}
+
+    @cached_property
+    def test_labels(self) -> np.ndarray | None:
+        """The label of each test image, uint16 (n,); None where the study did not note them."""
+        packed = (self.facts.get("data") or {}).get(records.TEST_LABELS)
+        return None if packed is None else np.frombuffer(zlib.decompress(base64.b64decode(packed)), dtype="<u2")
 
     @cached_property
     def _run_rows(self) -> dict[Any, np.ndarray]:
@@ -179,14 +188,15 @@ def _meta(connection: sqlite3.Connection, journal: Path) -> dict[str, Any]:
 def _runs(connection: sqlite3.Connection, curves: pd.DataFrame) -> pd.DataFrame:
     """Return the frame of runs; see `Study`."""
     query = (
-        "SELECT r.run, r.phase, r.condition, r.arm, r.method, r.k, r.seed, r.audit, r.parameters, r.at,"
+        "SELECT r.run, r.phase, r.condition, r.arm, r.method, r.k, r.seed, r.audit, r.parameters, r.searched, r.at,"
         " o.at, o.outcome, o.epoch, o.reason, o.metrics FROM runs r LEFT JOIN outcomes o ON o.run = r.run"
         " ORDER BY r.id"
     )
     rows = connection.execute(query).fetchall()
     columns = [*RUN_COLUMNS, "ended", "outcome", "epoch", "reason", "metrics"]
     frame = pd.DataFrame(rows, columns=pd.Index(columns))
-    frame["parameters"] = _objects(frame["parameters"])
+    for name in ("parameters", "searched"):
+        frame[name] = _objects(frame[name])
     frame["audit"] = frame["audit"].astype(bool)
     frame["outcome"] = frame["outcome"].fillna(UNFINISHED)
     frame["reason"] = frame["reason"].fillna("")

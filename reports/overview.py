@@ -113,7 +113,7 @@ def pooled_points(study: Study, condition: str) -> tuple[Pooled, ...] | None:
 
 def summarise_arms(study: Study) -> list[ArmSummary]:
     """Return how the runs of every arm ended, in the order of the plan."""
-    costs = _costs(study)
+    costs = run_costs(study)
     return [_summary(study, arm, costs) for arm in study.plan.arms]
 
 
@@ -138,7 +138,7 @@ def _counts(runs: pd.DataFrame, planned: int) -> Counts:
     return Counts(planned, *(int(found.get(name, 0)) for name in (*records.OUTCOMES, UNFINISHED)))
 
 
-def _costs(study: Study) -> pd.DataFrame:
+def run_costs(study: Study) -> pd.DataFrame:
     """Return for each run its cost in plain epochs (a running total) and its training seconds (one entry an
     epoch)."""
     grouped = study.curves.groupby("run", observed=True)

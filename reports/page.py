@@ -1,4 +1,5 @@
-"""Writes the report: one page that works offline, Markdown for a pull request, and all figures as CSV and JSON."""
+"""Writes the report: one page that works offline, Markdown for a pull request, and all figures as CSV and JSON,
+pictures as SVG."""
 
 from __future__ import annotations
 
@@ -15,11 +16,13 @@ from plotly.offline import get_plotlyjs
 
 from reports import text
 from reports.frames import Study, read_study
+from reports.svg import svg
 from reports.verdicts import judge
 from reports.view import View, build_view
 from trainables import records
 from trainables.errors import InputError
 
+PICTURES = "pictures"
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -33,6 +36,7 @@ class ReportPaths:
         markdown: the same without pictures.
         json: all figures, unrounded, by the name of their table.
         tables: the same as CSV: `verdicts`, `runs` and those of the sections.
+        pictures: SVG, by the name of the picture.
     """
 
     folder: Path
@@ -40,6 +44,7 @@ class ReportPaths:
     markdown: Path
     json: Path
     tables: Mapping[str, Path]
+    pictures: Mapping[str, Path]
 
 
 def write_report(folder: Path, output: Path | None = None) -> ReportPaths:
@@ -75,15 +80,17 @@ def write_study(study: Study, folder: Path) -> ReportPaths:
         markdown=folder / "report.md",
         json=folder / "report.json",
         tables={name: folder / f"{name}.csv" for name in tables},
+        pictures={picture.name: folder / PICTURES / f"{picture.name}.svg" for picture in view.pictures},
     )
     contents = {
         paths.html: render_html(view, tables),
         paths.markdown: render_markdown(view),
         paths.json: figures_json(view, tables),
         **csv,
+        **{paths.pictures[picture.name]: svg(picture.figure, picture.label) for picture in view.pictures},
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PICTURES).mkdir(parents=True, exist_ok=True)
         for path, content in contents.items():
             _replace(path, content)
     except OSError as error:
@@ -137,7 +144,7 @@ def figures_json(view: View, tables: Mapping[str, pd.DataFrame]) -> str:
 def runs_table(study: Study) -> pd.DataFrame:
     """Return one line a run; its parameters stand in columns `parameters.NAME`."""
     parameters = pd.DataFrame(list(study.runs["parameters"]), index=study.runs.index)
-    return study.runs.drop(columns="parameters").join(parameters.add_prefix("parameters."))
+    return study.runs.drop(columns=["parameters", "searched"]).join(parameters.add_prefix("parameters."))
 
 
 def _environment(autoescape: bool) -> Environment:

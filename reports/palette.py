@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 REFERENCE = "#8a8a8a"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+DIVERGING = ((0.0, "#b35806"), (0.25, "#f1a340"), (0.5, "#d8dadb"), (0.75, "#67a9cf"), (1.0, "#0b5c94"))
+"""Orange below, grey at, blue above the middle: told apart with any colour vision, on white and on black."""
 
 
 def method_colours(methods: Sequence[str], references: Sequence[str]) -> dict[str, str]:

@@ -50,6 +50,9 @@ class Arm:
         epochs: its training length, None for the condition's.
         compute_of: display name of the method whose compute it was given; such an arm is not searched.
         same_as: display name of the arm whose points and values it takes, None where it has its own.
+        spaces: what its search varies: `{low, high, log, integer}`, or a list of choices, by dimension.
+        off_from: epoch, from 0, from which the method is off in every run; None where it is on to the end.
+        block_ends: epochs finished at the ends of the off blocks of its on/off cycle.
     """
 
     name: str
@@ -60,6 +63,9 @@ class Arm:
     parameters: Mapping[str, Any]
     levels: Mapping[str, Any] = field(default_factory=dict)
     epochs: int | None = None
+    spaces: Mapping[str, Any] = field(default_factory=dict)
+    off_from: int | None = None
+    block_ends: tuple[int, ...] = ()
     compute_of: str | None = None
     same_as: str | None = None
 
@@ -95,6 +101,8 @@ class Plan:
         seeds: confirmation seeds of every arm and pooled point.
         points: pooled points of one search, at most.
         trials_per_arm: runs in one search of each arm.
+        designed: the first of them, drawn without looking at results.
+        match: what methods of other cost are compared at: `epochs`, `steps` or `compute`.
         conditions: all conditions.
         arms: all arms.
         contrasts: all claims, in order.
@@ -116,6 +124,8 @@ class Plan:
     looks: tuple[int, ...]
     look_alphas: tuple[float, ...]
     replicates: int
+    designed: int = 0
+    match: str = "epochs"
 
     @classmethod
     def from_json(cls, plan: Mapping[str, Any]) -> Plan:
@@ -144,6 +154,8 @@ class Plan:
                 looks=looks,
                 look_alphas=alphas,
                 replicates=int(plan.get("replicates", 1)),
+                designed=int(plan.get("designed", plan["trials_per_arm"])),
+                match=str(plan.get("match", "epochs")),
             )
         except KeyError as error:
             raise InputError(f"the journal's plan has no {error}: it was not written by Assay") from None
@@ -214,6 +226,9 @@ def _arm(entry: Mapping[str, Any]) -> Arm:
         epochs=None if entry.get("epochs") is None else int(entry["epochs"]),
         compute_of=None if entry.get("compute_of") is None else str(entry["compute_of"]),
         same_as=None if entry.get("same_as") is None else str(entry["same_as"]),
+        spaces=dict(entry.get("spaces", {})),
+        off_from=entry.get("off_from"),
+        block_ends=tuple(int(epoch) for epoch in entry.get("block_ends", [])),
     )
 
 

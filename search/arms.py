@@ -105,10 +105,9 @@ def _mark(search: int) -> tuple[int, ...]:
 def _design(plan: Plan, arm: Arm, number: int) -> list[dict[str, Any]]:
     """Return the points that are fixed beforehand: all of them, or with `tpe` the first half."""
     search = plan.study.search
-    count = math.ceil(plan.trials / 2) if search.sampler == "tpe" else plan.trials
     points = sobol_points if search.sampler != "random" else random_points
-    shared = points(plan.nuisance, count, derive_seed(plan.study.seed, "nuisance", *_mark(number)))
-    own = points(arm.space, count, derive_seed(plan.study.seed, "method", arm.method, *_mark(number)))
+    shared = points(plan.nuisance, plan.designed, derive_seed(plan.study.seed, "nuisance", *_mark(number)))
+    own = points(arm.space, plan.designed, derive_seed(plan.study.seed, "method", arm.method, *_mark(number)))
     return [{**nuisance, **method} for nuisance, method in zip(shared, own, strict=True)]
 
 

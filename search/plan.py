@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 import zlib
 from collections.abc import Mapping
@@ -10,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from search.levels import Level, of_one_model, shown
+from search.phases import OffPhases
 from search.study import MethodEntry, Study
-from spaces.distributions import Space
+from spaces.distributions import Space, described
 from trainables.config import RunConfig
 from trainables.randomness import derive_seed
 
@@ -71,6 +73,7 @@ class Arm:
         cost: of a mean epoch, in plain epochs.
         reference: whether the others of the condition are held against it.
         epochs: training length.
+        off: when the method is off in every run.
         compute_of: the cell at whose compute it runs, or None.
         same_as: then, the name of the arm whose search and values it takes.
     """
@@ -82,6 +85,7 @@ class Arm:
     cost: float
     reference: bool
     epochs: int
+    off: OffPhases
     compute_of: str | None = None
     same_as: str | None = None
 
@@ -127,6 +131,11 @@ class Plan:
     def searches(self) -> int:
         """Whole searches of each arm."""
         return self.study.search.replicates if self.trials else 1
+
+    @property
+    def designed(self) -> int:
+        """Search trials of each arm that are fixed beforehand: with `tpe` the first half, else all."""
+        return math.ceil(self.trials / 2) if self.study.search.sampler == "tpe" else self.trials
 
     @property
     def points(self) -> int:
@@ -202,6 +211,7 @@ class Plan:
             "look_alphas": look_alphas(study.alpha, len(looks)),
             "replicates": self.searches,
             "match": study.search.match,
+            "designed": self.designed,
             "conditions": [
                 {
                     "name": condition.name,
@@ -231,6 +241,9 @@ class Plan:
             "reference": arm.reference,
             "parameters": {**arm.cell.entry.plain(), **arm.cell.settings},
             "levels": levels,
+            "spaces": described({**self.nuisance, **arm.space}) if self.trials and arm.searched else {},
+            "off_from": arm.off.start,
+            "block_ends": list(arm.off.block_ends),
             "epochs": arm.epochs,
             "compute_of": arm.compute_of,
             "same_as": arm.cell.name if arm.compute_of else None,

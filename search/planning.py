@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from search.checks import check_plan
 from search.levels import Level, of_one_model, shown
 from search.messages import explain
+from search.phases import off_phases
 from search.plan import REFERENCE_MODEL, Arm, Cell, Condition, Plan, cell_name
 from search.stopping import rung_epochs
 from search.study import METHOD, MethodEntry, Study
@@ -236,6 +237,7 @@ def _arm(study: Study, condition: Condition, cell: Cell, reference: Cell) -> Arm
         cost=fmean(_costs(given, condition, cell.entry)),
         reference=cell.name == reference.name,
         epochs=condition.epochs,
+        off=off_phases(_methods(cell.entry), given, condition.epochs),
     )
 
 
@@ -260,6 +262,7 @@ def _at_equal_compute(
             continue
         for arm in (costly, cheap):
             _check_cost(study, arm)
+        epochs = round(cheap.epochs * costly.cost / cheap.cost)
         longer = Arm(
             name=f"{cheap.name} at the compute of {costly.cell.name}",
             cell=cheap.cell,
@@ -267,7 +270,8 @@ def _at_equal_compute(
             space=cheap.space,
             cost=cheap.cost,
             reference=False,
-            epochs=round(cheap.epochs * costly.cost / cheap.cost),
+            epochs=epochs,
+            off=off_phases(_methods(cheap.cell.entry), {**study.fixed, **cheap.settings}, epochs),
             compute_of=costly.cell.name,
             same_as=cheap.name,
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import platform
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from search.progress import Display, Tally
 from search.show import quiet
+from trainables import records
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from search.conductor import Conducts
     from search.study import Resources
     from trainables.data import Dataset
@@ -112,6 +117,11 @@ def _inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
+def packed_labels(labels: np.ndarray) -> str:
+    """Return labels as a short text: base64 of zlib of uint16 (n,)."""
+    return base64.b64encode(zlib.compress(labels.astype("<u2").tobytes(), 9)).decode()
+
+
 def facts(data: Dataset | None, replayed: Path | None = None) -> dict[str, Any]:
     """Return what runs are done with: versions, machine, git commit, data, or the table that is replayed."""
     from search.tracking.commit import working_commit
@@ -129,6 +139,7 @@ def facts(data: Dataset | None, replayed: Path | None = None) -> dict[str, Any]:
             "images": len(data.images),
             "test_images": len(data.test_images),
             "brings": [part for part in ("groups", "validation") if getattr(data, part) is not None],
+            records.TEST_LABELS: packed_labels(data.test_labels),
         },
     }
 
@@ -139,7 +150,6 @@ def refuse_used(folder: Path) -> None:
     Raises:
         InputError: it does.
     """
-    from trainables import records
     from trainables.errors import InputError
 
     if (folder / records.JOURNAL_FILE).exists():

@@ -33,6 +33,19 @@ def distribution(mark: Range | Choice) -> BaseDistribution:
     return FloatDistribution(mark.low, mark.high, log=mark.log)
 
 
+def described(space: Space) -> dict[str, Any]:
+    """Return a space as JSON: `{low, high, log, integer}`, or the list of choices (see `records.PLAN`)."""
+    return {name: _described(dist) for name, dist in space.items()}
+
+
+def _described(dist: BaseDistribution) -> Any:
+    if isinstance(dist, CategoricalDistribution):
+        return list(dist.choices)
+    if isinstance(dist, FloatDistribution | IntDistribution):
+        return {"low": dist.low, "high": dist.high, "log": dist.log, "integer": isinstance(dist, IntDistribution)}
+    raise TypeError(f"cannot search {type(dist).__name__}")
+
+
 def method_space(method: str, settings: Mapping[str, Any]) -> Space:
     """Return what is searched of a method, as `mixup.alpha`: its declared fields but those set to one value.
 

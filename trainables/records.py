@@ -153,7 +153,8 @@ META_ID = "id"  # unique, one per study: how its runs are recognised in MLflow
 META_STUDY = "study"  # the resolved study file
 META_PLAN = "plan"  # see `PLAN` below
 META_REGISTER = "register"  # of a final training: the name under which its best model is registered, or null
-META_FACTS = "facts"  # versions, machine, git, data: name, fingerprint, classes, image shape, sizes
+META_FACTS = "facts"  # versions, machine, git, data: fingerprint, class names, image shape, sizes, test labels
+TEST_LABELS = "test_labels"  # of the facts about the data: base64 of zlib of uint16 (n,)
 PLAN = """
 The plan, as JSON. Keys marked + may be missing in an older plan: the default stands behind them.
   name              str         the study's name
@@ -170,6 +171,7 @@ The plan, as JSON. Keys marked + may be missing in an older plan: the default st
                                                is of search k // trials_per_arm, pooled point p of search p // points
                                                (with one search, every p is of it)
   + match           str ["epochs"]             epochs | steps | compute
+  + designed        int [trials_per_arm]       the first trials of a search, drawn without looking at results
   + extensions      [{what: [str], exploratory: bool}] [[]]   how the study was grown after it began
   conditions        [{name, values: {factor: value}, epochs, selection_epochs, rungs: [epoch]}]
   arms              [{name, method, condition, cost, reference: bool, parameters}]
@@ -179,6 +181,9 @@ The plan, as JSON. Keys marked + may be missing in an older plan: the default st
     + epochs        int [the condition's]      its training length
     + compute_of    str [null]                 not searched: another arm of the condition (`same_as`) at
                                                the compute of the method named here, not retuned at that length
+    + spaces        {dimension: {low, high, log, integer} | [choice]} [{}]   what its search varies
+    + off_from      int [its length]           epoch, from 0, from which the method is off in every run
+    + block_ends    [int] [[]]                 epochs finished at the ends of the off blocks of its on/off cycle
     + same_as       str [null]                 display name of the arm whose points and values it takes
   contrasts         [{condition, method, reference}]  the family, in order; display names
     + family        int [0]                    contrasts that were added later are a family of their own

@@ -11,7 +11,21 @@ from collections.abc import Callable
 
 from reports.blocks import Section
 from reports.context import Context
-from reports.sections import answer, effects, gains, reading, setup, training, trust, when
+from reports.sections import (
+    answer,
+    cost,
+    effects,
+    gains,
+    listing,
+    quality,
+    reading,
+    setup,
+    training,
+    trust,
+    tuning,
+    values,
+    when,
+)
 
 Builder = Callable[[Context], Section | None]
 SECTIONS: tuple[Builder, ...] = (
@@ -21,8 +35,13 @@ SECTIONS: tuple[Builder, ...] = (
     when.build,
     gains.build,
     training.build,
+    tuning.build,
+    cost.build,
+    values.build,
+    quality.build,
     trust.build,
     setup.build,
+    listing.build,
 )
 
 

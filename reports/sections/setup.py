@@ -11,6 +11,7 @@ from reports.blocks import Section
 from reports.context import Context
 from reports.overview import Pooled, pooled_points
 from reports.plan import Condition
+from trainables import records
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def build(context: Context) -> Section:
         pool = pooled_points(context.study, condition.name)
         factors = dict.fromkeys(name for point in pool or () for name in point.values)
         conditions.append(ConditionSetup(condition, pool, tuple(factors)))
-    content = Setup(tuple(conditions), tuple(_flat(context.study.facts)))
+    shown = [(name, value) for name, value in _flat(context.study.facts) if not name.endswith(records.TEST_LABELS)]
+    content = Setup(tuple(conditions), tuple(shown))
     return Section("setup", "The exact set-up", partial="setup", content=content)
 
 

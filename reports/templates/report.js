@@ -53,8 +53,10 @@
   // Sorting: numbers by their value, everything else by its text; empty cells last.
   function key(row, column) {
     const cell = row.cells[column];
-    if (!("value" in cell.dataset)) return cell.textContent.trim().toLowerCase();
-    return cell.dataset.value === "" ? null : Number(cell.dataset.value);
+    const number = row.closest("table").tHead.rows[0].cells[column].classList.contains("number");
+    if (!number && !("value" in cell.dataset)) return cell.textContent.trim().toLowerCase();
+    const value = cell.dataset.value ?? cell.textContent.trim();
+    return value === "" ? null : Number(value);
   }
   function sort(table, column, direction) {
     const sign = direction === "ascending" ? 1 : -1;

@@ -3,6 +3,7 @@
 steps          a training step, beside `model.fit` on tf.data and a bare loop; options: names of networks
 methods        a step of each method, beside the usual ways; option: the name of a network
 augmentations  each policy, beside Keras's layers in sequence
+reports        a report of 50, 1 000 and 5 000 runs, and the size of the page; options: numbers of runs
 parallel       two single-threaded runs, beside one on both cores; options: names of networks
 tracking       MLflow beside Ray's callback and the plain client; options: report, deliver, read
 truth          simulated studies with known effects: are the verdicts true? options: --studies N, --quick, parts
@@ -17,7 +18,8 @@ import os
 import sys
 import warnings
 
-NAMES = ("steps", "methods", "augmentations", "parallel", "tracking", "truth")
+NAMES = ("steps", "methods", "augmentations", "parallel", "reports", "tracking", "truth")
+LIGHT = ("parallel", "reports", "tracking")
 
 
 def main(arguments: list[str]) -> int:
@@ -27,7 +29,7 @@ def main(arguments: list[str]) -> int:
         return 2
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     warnings.filterwarnings("ignore")
-    if arguments != ["parallel"] and arguments[0] != "tracking":
+    if arguments[0] not in LIGHT:
         importlib.import_module("trainables.backend")  # keeps TensorFlow quiet
     importlib.import_module(f"tests.benchmarks.{arguments[0]}").main(arguments[1:])
     return 0

@@ -126,14 +126,15 @@ class JournalBuilder:
         seed: int = 0,
         audit: bool = False,
         parameters: Mapping[str, Any] | None = None,
+        searched: Mapping[str, Any] | None = None,
     ) -> str:
         """Create a run and return its name."""
         name = f"{phase}/{method}/{condition}/k{k}/s{seed}"
         self.connection.execute(
-            "INSERT INTO runs (run, phase, condition, arm, method, k, seed, audit, config, parameters, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO runs (run, phase, condition, arm, method, k, seed, audit, config, parameters, searched, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (name, phase, condition, f"{method}/{condition}", method, k, seed, int(audit), "{}",
-             json.dumps(dict(parameters or {"learning_rate": 0.1})), self._now()),
+             json.dumps(dict(parameters or {"learning_rate": 0.1})), json.dumps(dict(searched or {})), self._now()),
         )  # fmt: skip
         return name
 

@@ -49,8 +49,9 @@ def test_the_files_are_written_into_the_study_or_where_asked(
     finished: Path, report: ReportPaths, tmp_path: Path
 ) -> None:
     assert report.folder == finished / records.REPORT
-    names = {"index.html", "report.md", "report.json", "verdicts.csv", "when.csv", "runs.csv"}
+    names = {"index.html", "report.md", "report.json", "pictures", *(f"{name}.csv" for name in report.tables)}
     assert {path.name for path in report.folder.iterdir()} == names
+    assert {"verdicts", "runs", "curves", "tuning", "cost", "quality", "classes", "arms"} <= set(report.tables)
     elsewhere = write_report(finished, tmp_path / "a" / "b")
     assert {path.name for path in elsewhere.folder.iterdir()} == names
     assert elsewhere.html.read_bytes() == report.html.read_bytes()
@@ -90,7 +91,7 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(report: ReportPaths) -
     anchors = [link for link in links.found if link.startswith("#")]
     files = [link for link in links.found if link not in anchors]
     assert all(f'id="{anchor[1:]}"' in page for anchor in anchors)
-    assert files == ["data:,", "report.md", "report.json", "verdicts.csv", "when.csv", "runs.csv"]
+    assert files == ["data:,", "report.md", "report.json", *(f"{name}.csv" for name in report.tables)]
     assert page.count("plotly.js v") == 1
     assert len(page) < 6_000_000
 
@@ -122,14 +123,14 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     for name in HOSTILE:
         assert name in seen
     figures = re.findall(r'<script type="application/json" data-for="([^"]+)">(.*?)</script>', page, re.DOTALL)
-    assert len(figures) == 2 + 5 + 2 * 5  # effects, maps over the conditions, learning curves
+    assert len(figures) == len(paths.pictures) > 2 + 2 * 5
     for _, content in figures:
         assert "<" not in content
         assert json.loads(content)["data"]
     markdown = paths.markdown.read_text()
     assert "<" not in markdown
     rows = [line for line in markdown.splitlines() if line.startswith("| ")]
-    assert {re.sub(r"\\.", "", row).count("|") for row in rows} <= {3, 4, 11}
+    assert {re.sub(r"\\.", "", row).count("|") for row in rows} <= {3, 4, 6, 8, 10, 11}
     assert set(pd.read_csv(paths.tables["runs"])["method"]) == set(HOSTILE)
 
 
@@ -174,7 +175,7 @@ def test_one_run_alone_has_its_curve_and_no_verdict(tmp_path: Path) -> None:
 def test_failed_arms_are_shown_with_their_reasons(tmp_path: Path) -> None:
     simulate_study(tmp_path, failing=["mixup"])
     view = view_of(tmp_path)
-    failed = [arm for arm in view.section("trust").content if arm.summary.confirm.failed]
+    failed = [arm for arm in view.section("trust").content.arms if arm.summary.confirm.failed]
     assert [arm.summary.confirm.failed for arm in failed] == [12, 12]
     page = text_of(render_html(view))
     assert "12 failed: ResourceExhaustedError: out of memory" in page
@@ -190,7 +191,7 @@ def test_the_audit_counts_would_be_stops_and_mistakes(tmp_path: Path) -> None:
                 journal.decide(records.RUNG, {"rung": 4, "action": records.WOULD_STOP}, run)
                 journal.decide(records.RUNG, {"rung": 8, "action": records.WOULD_STOP}, run)
     view = view_of(tmp_path)
-    audit = next(arm.audit for arm in view.section("trust").content if arm.summary.arm.name == "mixup/resnet8-0.1")
+    audit = next(arm.audit for arm in view.section("trust").content.arms if arm.summary.arm.name == "mixup/resnet8-0.1")
     assert (audit.audited, audit.would_stop, audit.mistakes) == (2, 2, 1)
     assert any(
         "would have stopped 2 of them, too few" in question.answer for question in view.section("questions").content
