@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ def carry_out(
     """
     from search.tracking.delivery import start_delivery
 
+    started = time.monotonic()
     quiet(f"working in {folder}")
     delivery = start_delivery(folder, tracking_uri)
 
@@ -82,7 +84,7 @@ def carry_out(
     try:
         if not conductor.done:
             with _inside(folder), Display(tick, title):
-                _run(conductor, folder, resources, options, data)
+                _run(conductor, folder, resources, options, data, started)
         concluded = conclude()
         patience = DELIVERY_SECONDS
     finally:
@@ -91,11 +93,15 @@ def carry_out(
     return concluded, "" if state.complete else str(state)
 
 
-def _run(conductor: Conducts, folder: Path, resources: Resources, options: Options, data: Dataset | None) -> None:
+def _run(
+    conductor: Conducts, folder: Path, resources: Resources, options: Options, data: Dataset | None, started: float
+) -> None:
     from search.bridge import Place
     from search.launch import ray_session, run_all
 
-    place = Place(folder, resources, options.address, options.curves, options.debug)
+    hours = resources.budget_hours
+    deadline = None if hours is None else started + 3600 * hours
+    place = Place(folder, resources, options.address, options.curves, options.debug, deadline)
     arrays: dict[str, Any] = {**data.arrays(), "class_names": data.class_names} if data else {}
     with ray_session(place):
         run_all(conductor, place, arrays)
