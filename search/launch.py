@@ -26,6 +26,7 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_BACKEND_LOG_LEVEL": "error",
     "RAY_DEDUP_LOGS": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would package the project and refuse other folders
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -80,7 +81,7 @@ def _start(place: Place) -> None:
         if place.address:
             raise InputError(
                 f"no Ray cluster can be reached at `{place.address}`: {_short(error)}. Allowed are `auto` (the cluster "
-                "of this machine), HOST:PORT (of its head) and ray://HOST:PORT"
+                "of this machine) and HOST:PORT (of its head); a cluster that asks for a token wants RAY_AUTH_MODE=token"
             ) from error
         raise InputError(f"Ray cannot be started on this machine: {_short(error)}") from error
 
@@ -115,18 +116,20 @@ def run_all(conductor: Conducts, place: Place, arrays: dict[str, np.ndarray | tu
         refuse_unusable(place.folder, place.resources)
     bridge = Bridge(conductor, place, slots)
     with tempfile.TemporaryDirectory(prefix="assay-tune-") as scratch:
-        # Under ray:// a `Tuner` would move to the head node; the journal and its lock are here.
-        tune.run(
+        tuner = tune.Tuner(
             trainable,
-            name="study",
-            num_samples=-1,
-            search_alg=JournalSearcher(bridge),
-            scheduler=JournalScheduler(bridge),
-            storage_path=scratch,
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            max_failures=WORKER_RESTARTS,
-            raise_on_failed_trial=False,
-            reuse_actors=True,
-            verbose=0,
-            _remote=False,
+            tune_config=tune.TuneConfig(
+                num_samples=-1,
+                search_alg=JournalSearcher(bridge),
+                scheduler=JournalScheduler(bridge),
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                name="study",
+                storage_path=scratch,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=WORKER_RESTARTS),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
         )
+        tuner.fit()

@@ -137,7 +137,7 @@ def _ask(present: list[Node], folder: Path, token: str) -> dict[str, str]:
         )
         for node in present
     }
-    faults = {}
+    faults: dict[str, str] = {}
     for name, answer in answers.items():
         try:
             fault = ray.get(answer, timeout=PROBE_SECONDS)

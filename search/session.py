@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from search.progress import Display, Tally
 from search.show import quiet
+from trainables import records
+from trainables.errors import InputError
 
 if TYPE_CHECKING:
     from search.conductor import Conducts
@@ -41,6 +43,18 @@ class Options:
     curves: Path | None = None
     debug: bool = False
     resources: Resources | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse Ray's client.
+
+        Raises:
+            InputError: the address is one.
+        """
+        if self.address and self.address.startswith("ray://"):
+            raise InputError(
+                f"`{self.address}` is Ray's client, and Ray Tune cannot be driven through it. From outside the cluster "
+                "use `ray job submit --address http://HOST:8265 -- assay run ...`; on one of its nodes `--address auto`"
+            )
 
 
 def carry_out(
@@ -141,10 +155,8 @@ def refuse_used(folder: Path) -> None:
     Raises:
         InputError: it does.
     """
-    from trainables import records
-    from trainables.errors import InputError
-
     if (folder / records.JOURNAL_FILE).exists():
         raise InputError(f"there is a study in {folder} already. Continue it with `assay resume {folder}`.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    lock = Path(records.JOURNAL_FILE).with_suffix(".lock").name  # all that a start on a full disk leaves
+    if folder.exists() and (not folder.is_dir() or any(entry.name != lock for entry in folder.iterdir())):
         raise InputError(f"{folder} exists and is not empty; choose another `--output`")

@@ -33,7 +33,7 @@ Sets = Annotated[
 ]
 Address = Annotated[
     str | None,
-    typer.Option(help="Ray cluster: `auto` or ray://HOST:PORT. By default this machine.", envvar="RAY_ADDRESS"),
+    typer.Option(help="Ray cluster: `auto` or HOST:PORT of its head. By default this machine.", envvar="RAY_ADDRESS"),
 ]
 
 
