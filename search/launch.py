@@ -26,7 +26,6 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "RAY_BACKEND_LOG_LEVEL": "error",
     "RAY_DEDUP_LOGS": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would package the project and refuse other folders
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -81,7 +80,8 @@ def _start(place: Place) -> None:
         if place.address:
             raise InputError(
                 f"no Ray cluster can be reached at `{place.address}`: {_short(error)}. Allowed are `auto` (the cluster "
-                "of this machine) and HOST:PORT (of its head); a cluster that asks for a token wants RAY_AUTH_MODE=token"
+                "of this machine) and HOST:PORT (of its head); where it asks for a token, set "
+                "RAY_AUTH_MODE=token"
             ) from error
         raise InputError(f"Ray cannot be started on this machine: {_short(error)}") from error
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 5.0
 PROBE_SECONDS = 180.0
-RAY_COPIES = "working_dir_files"  # in the path of the copy that `ray job submit --working-dir` makes
 
 
 @dataclass(frozen=True)
@@ -108,11 +107,6 @@ def refuse_unusable(folder: Path, resources: Resources) -> None:
     Raises:
         InputError: a node lacks the folder, may not write there, or cannot run this version of Assay.
     """
-    if RAY_COPIES in folder.parts:
-        raise InputError(
-            f"the study's folder {folder} lies in Ray's temporary copy of the working directory, which is deleted with "
-            "the job; give `--output` a path that all nodes share"
-        )
     token = uuid.uuid4().hex
     mark = folder / f".probe-{token}"
     mark.write_text(token)
@@ -140,7 +134,7 @@ def _ask(present: list[Node], folder: Path, token: str) -> dict[str, str]:
     faults: dict[str, str] = {}
     for name, answer in answers.items():
         try:
-            fault = ray.get(answer, timeout=PROBE_SECONDS)
+            fault = str(ray.get(answer, timeout=PROBE_SECONDS))
         except GetTimeoutError:
             fault = f"did not answer within {PROBE_SECONDS:g} s"
         except RayError as error:

@@ -26,6 +26,7 @@ T = TypeVar("T")
 PACKAGES = ("assay", "ray", "tensorflow", "keras", "optuna", "numpy", "pandas", "mlflow", "scipy", "statsmodels")
 DELIVERY_SECONDS = 120.0
 GOODBYE_SECONDS = 10.0
+RAY_COPIES = "working_dir_files"  # in the path of the copy that `ray job submit --working-dir` makes
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,13 @@ def refuse_used(folder: Path) -> None:
     """Refuse a folder that holds something.
 
     Raises:
-        InputError: it does.
+        InputError: it does, or it would not last.
     """
+    if RAY_COPIES in folder.absolute().parts:
+        raise InputError(
+            f"{folder} lies in Ray's temporary copy of the working directory, which is deleted with the job; give "
+            "`--output` a path that all nodes share"
+        )
     if (folder / records.JOURNAL_FILE).exists():
         raise InputError(f"there is a study in {folder} already. Continue it with `assay resume {folder}`.")
     lock = Path(records.JOURNAL_FILE).with_suffix(".lock").name  # all that a start on a full disk leaves

@@ -67,7 +67,7 @@ def print_verdicts(rows: Sequence[Row]) -> None:
 
 def quiet(text: str) -> None:
     """Print a line on stderr."""
-    Console(stderr=True, highlight=False).print(Text(text))
+    Console(stderr=True, highlight=False).print(Text(text), soft_wrap=True)
 
 
 def print_lines(*lines: str) -> None:
