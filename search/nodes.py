@@ -115,24 +115,20 @@ def refuse_unusable(folder: Path, resources: Resources) -> None:
     finally:
         mark.unlink(missing_ok=True)
     if faults:
-        raise InputError("\n".join(f"node {name}: {fault}" for name, fault in faults.items()))
+        raise InputError("\n".join(faults))
 
 
-def _ask(present: list[Node], folder: Path, token: str) -> dict[str, str]:
-    """Return what is wrong with nodes, by name."""
+def _ask(present: list[Node], folder: Path, token: str) -> list[str]:
+    """Return what is wrong with nodes, a line each."""
     import ray
     from ray.exceptions import GetTimeoutError, RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     task: Any = ray.remote(num_cpus=0, max_retries=0)(probe)
-    answers = {
-        node.name: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(
-            str(folder), token, version("assay")
-        )
-        for node in present
-    }
-    faults: dict[str, str] = {}
-    for name, answer in answers.items():
+    here = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in present]
+    answers = [task.options(scheduling_strategy=place).remote(str(folder), token, version("assay")) for place in here]
+    faults: list[str] = []
+    for node, answer in zip(present, answers, strict=True):
         try:
             fault = str(ray.get(answer, timeout=PROBE_SECONDS))
         except GetTimeoutError:
@@ -140,7 +136,7 @@ def _ask(present: list[Node], folder: Path, token: str) -> dict[str, str]:
         except RayError as error:
             fault = f"cannot run Assay: {str(error).strip().splitlines()[-1]}"
         if fault:
-            faults[name] = fault
+            faults.append(f"node {node.name}: {fault}")
     return faults
 
 
