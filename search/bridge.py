@@ -69,9 +69,7 @@ class Bridge:
             raise self._stopped
         if self._place.deadline is not None and time.monotonic() > self._place.deadline:
             hours = self._place.resources.budget_hours or 0.0
-            raise BudgetError(
-                f"the budget of {hours:g} hours (`resources.budget_hours`) is used up; all so far is saved"
-            )
+            raise BudgetError(f"the budget of {hours:g} hours (`resources.budget_hours`) is used up")
         if len(self._out) >= self._slots():
             return None
         run = self._conductor.next_run()

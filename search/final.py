@@ -229,13 +229,7 @@ def _run(recipe: Recipe, config: RunConfig, s: int) -> Run:
 
 def _count(conductor: FinalConductor, plan: dict[str, Any]) -> Tally:
     seen = [
-        Seen(
-            records.TRAIN,
-            ARM,
-            max(curve, default=0),
-            max(curve.values(), default=float("nan")),
-            conductor.outcomes[name].outcome if name in conductor.outcomes else None,
-        )
+        Seen(conductor.runs[name], max(curve, default=0), conductor.outcomes.get(name))
         for name, curve in list(conductor.curves.items())
     ]
     return tally(plan, seen)

@@ -157,7 +157,7 @@ class Journal:
             yield self._db
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            raise StoppedError(f"{self.path} cannot be written ({error}); all before that is saved") from error
+            raise StoppedError(f"{self.path} cannot be written ({error})") from error
         finally:
             if self._db.in_transaction:
                 self._db.rollback()
