@@ -15,7 +15,7 @@ from trainables import records
 
 if TYPE_CHECKING:
     from search.final import Trained
-    from search.run import Finished
+    from search.lifecycle import Finished
 
 AGREEMENT = {
     True: "as promised, within what so few seeds can tell",

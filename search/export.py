@@ -55,7 +55,7 @@ def export_recipe(
         if not chosen:
             raise InputError(f"nothing is confirmed yet in {folder}. Finish it with `assay resume {folder}`.")
         recipe = _recipe(journal, max(chosen, key=lambda item: records.oriented(plan["metric"], item.validation)))
-    output = output or folder / "recipe.yaml"
+    output = output or folder / records.RECIPE_FILE
     write_recipe(recipe, output)
     return output
 

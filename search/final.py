@@ -12,10 +12,10 @@ from search.checks import check_config
 from search.conductor import Rows
 from search.files import dump, write_whole
 from search.journal import Journal, Outcome, Run
+from search.lifecycle import check_on_data, refuse_changed
 from search.plan import file_name
 from search.progress import Seen, Tally, tally
 from search.recipe import Promise, Recipe
-from search.run import check_on_data, refuse_changed
 from search.session import Options, carry_out, facts, refuse_used
 from search.study import Resources
 from trainables import records
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from trainables.data import Dataset
 
 ARM = "final"
-RECIPE_FILE = "recipe.yaml"
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def train_recipe(recipe: Recipe, seeds: int, epochs: int | None, folder: Path, o
     config = _lengthened(recipe.train, epochs)
     data = _checked_data(recipe, config)
     with Journal.create(folder / records.JOURNAL_FILE) as journal:
-        write_whole(folder / RECIPE_FILE, dump(recipe.document()))
+        write_whole(folder / records.RECIPE_FILE, dump(recipe.document()))
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
         journal.set_meta(records.META_FACTS, facts(data))
         journal.set_meta(records.META_RECIPE, {"recipe": recipe.document(), "seeds": seeds, "epochs": epochs})

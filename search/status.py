@@ -88,7 +88,7 @@ def watch(folder: Path) -> None:
 def _confirmed(journal: Journal, seeds: int) -> dict[str, tuple[int, int]]:
     """Return (points, seeds) of the confirmation by condition, as far as that is decided."""
     decisions = journal.decisions(records.POOL)
-    pools = {(detail["condition"], detail["search"]): len(detail["points"]) for _, detail in decisions}
+    pools = {(detail["condition"], detail.get("search", 0)): len(detail["points"]) for _, detail in decisions}
     settled: dict[str, int] = {}
     for _, detail in journal.decisions(records.LOOK):
         for condition in detail["settled"]:

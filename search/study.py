@@ -116,7 +116,8 @@ class Resources(Frozen):
     """What one run takes, and how many run at once (by default as many as fit).
 
     Args:
-        budget_hours: wall time of one start or resumption, after which it stops as if interrupted; `assay plan` holds its estimate against it.
+        budget_hours: wall time of one start or resumption, after which it stops as if interrupted; `assay plan` holds
+            its estimate against it.
     """
 
     cpus: Annotated[int, Field(ge=1, le=10_000)] = 1

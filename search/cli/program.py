@@ -14,7 +14,7 @@ from trainables.errors import AssayError, BudgetError, InputError, StoppedError
 
 if TYPE_CHECKING:
     from search.final import Trained
-    from search.run import Finished
+    from search.lifecycle import Finished
 
 app = typer.Typer(
     name="assay",

@@ -101,7 +101,7 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run a study: search, confirm, judge, report and export."""
-    from search.run import extend_study, run_study
+    from search.lifecycle import extend_study, run_study
     from search.session import Options
     from search.study import load_study
 
@@ -122,7 +122,7 @@ def resume(folder: Folder, address: Address = None, json: Json = False, debug: D
     """Go on with an interrupted study or final training."""
     from search.final import resume_training
     from search.journal import Journal
-    from search.run import resume_study
+    from search.lifecycle import resume_study
     from search.session import Options
     from trainables import records
 
