@@ -7,7 +7,7 @@ epoch go wrong, for tests of everything around a run:
 
     wait    seconds to sleep
     fault   raise: an exception; memory: there is none left; diverge: the loss is not finite; omit: the metric is
-            missing; nan: it is no number; hang: the epoch never ends; kill: the process dies
+            missing; infinite: it is no number; hang: the epoch never ends; kill: the process dies
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Replay:
         }
         if fault == "omit":
             del metrics[records.VALIDATION_ACCURACY]
-        if fault == "nan":
+        if fault == "infinite":
             metrics[records.VALIDATION_ACCURACY] = float("nan")
         return metrics
 

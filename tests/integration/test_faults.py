@@ -7,11 +7,15 @@ process. The same faults under Ray are in `test_replayed_study.py` and `test_clu
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import resource
+import signal
+import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from search.journal import Journal
 from search.planning import make_plan
 from search.session import refuse_used
 from tests.conftest import make_study
+from tests.integration.test_replayed_study import assay, command, write_study
 from trainables import checkpoints, records, trainable
 from trainables.errors import BudgetError, InputError, StoppedError
 from trainables.job import FINAL
@@ -30,6 +35,7 @@ from trainables.trainable import Trial
 
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload([__name__])
+UV = {**os.environ, "UV_RUN_RECURSION_DEPTH": "1"}
 SMALL = {
     "conditions": {},
     "methods": ["baseline", "mixup"],
@@ -81,7 +87,7 @@ def facts(folder: Path) -> tuple[dict[str, tuple[str, dict[str, float]]], list[A
         return outcomes, journal.decisions(records.RUNG), journal.decisions(records.POOL)
 
 
-@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("early_stopping", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_driver_killed_again_and_again_loses_nothing(
     early_stopping: bool, tmp_path: Path, write_curves: Callable[..., Path]
 ) -> None:
@@ -93,7 +99,7 @@ def test_a_driver_killed_again_and_again_loses_nothing(
     drive(tmp_path / "whole", curves, changes)
     kills: list[str] = []
     while True:
-        goal = written(folder) + chance.randrange(90)
+        goal = written(folder) + chance.randrange(180)
         driver = FORK.Process(target=drive, args=(folder, curves, changes))
         driver.start()
         while driver.is_alive() and written(folder) <= goal:
@@ -125,7 +131,7 @@ def test_a_driver_killed_again_and_again_loses_nothing(
         ("raise", "TrialError: the table says that epoch 6 fails"),
         ("memory", "MemoryError: "),
         ("omit", "reported no `validation_accuracy`"),
-        ("nan", "`validation_accuracy` = nan"),
+        ("infinite", "`validation_accuracy` = nan"),
     ],
 )
 def test_a_run_that_goes_wrong_fails_with_its_reason_and_nothing_else_does(
@@ -147,7 +153,7 @@ def test_a_run_that_hangs_ends_its_worker_and_fails_when_it_comes_again(
     curves, folder = write_curves(mixup="hang"), tmp_path / "study"
     deaths = 0
     while True:
-        worker = FORK.Process(target=drive, args=(folder, curves, {**SMALL, "resources": {"epoch_minutes": 0.01}}))
+        worker = FORK.Process(target=drive, args=(folder, curves, {**SMALL, "resources": {"epoch_minutes": 0.03}}))
         worker.start()
         worker.join()
         if worker.exitcode == 0:
@@ -156,7 +162,7 @@ def test_a_run_that_hangs_ends_its_worker_and_fails_when_it_comes_again(
     assert deaths == 2
     with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
         failed = [outcome.reason for _, _, outcome, _ in journal.outcomes() if outcome.outcome == records.FAILED]
-    assert failed == ["TrialError: an epoch took longer than 0.6 s (`resources.epoch_minutes`)"] * 2
+    assert failed == ["TrialError: an epoch took longer than 1.8 s (`resources.epoch_minutes`)"] * 2
 
 
 def first_job(folder: Path, curves: Path, journal: Journal) -> dict[str, Any]:
@@ -249,8 +255,75 @@ def test_a_disk_that_is_full_from_the_start_refuses_the_study_and_leaves_the_fol
 
 
 def test_a_study_stops_when_its_budget_is_used_up(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
-    changes = {**SMALL, "resources": {"budget_hours": 2}}
+    changes: dict[str, Any] = {**SMALL, "resources": {"budget_hours": 2}}
     with pytest.raises(BudgetError, match=r"the budget of 2 hours \(`resources.budget_hours`\) is used up"):
         drive(tmp_path / "study", write_curves(), changes, deadline=time.monotonic())
     drive(tmp_path / "study", write_curves(), changes)
     assert len(facts(tmp_path / "study")[0]) == 8
+
+
+def holders(path: Path) -> list[int]:
+    """Return the processes that have a file open."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if link.readlink() == path:
+                found.append(int(link.parts[2]))
+    return found
+
+
+def wait_for(there: Callable[[], Any]) -> Any:
+    """Wait until something is there, and return it."""
+    until = time.monotonic() + 200
+    while time.monotonic() < until:
+        found = there()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it does not come")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_killed_worker_is_replaced_and_its_run_continues_from_its_checkpoint(
+    tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    study = write_study(tmp_path, **SMALL, resources={"checkpoint_seconds": 0.01, "concurrency": 1})
+    folder = tmp_path / "study"
+    driver = subprocess.Popen(command("run", study, "--replay", write_curves(wait=0.5), "-o", folder))
+    log = folder / records.LOGS / "search_all_baseline_k000.log"
+    wait_for(lambda: list((folder / records.CHECKPOINTS / log.stem).glob("epoch-000004")))
+    for worker in holders(log):
+        os.kill(worker, signal.SIGKILL)
+    assert driver.wait(300) == 0
+    assert "continuing after epoch" in log.read_text()
+    assert {outcome for outcome, _ in facts(folder)[0].values()} == {records.COMPLETED}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_budget_terminate_and_ctrl_c_save_everything_and_say_how_to_go_on(
+    tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    study = write_study(tmp_path, **SMALL, resources={"budget_hours": 1e-6, "checkpoint_seconds": 0.1})
+    folder = tmp_path / "study"
+    first = assay("run", study, "--replay", write_curves(wait=0.4), "-o", folder)
+    assert (first.returncode, "budget of 1e-06 hours" in first.stderr) == (130, True), first.stderr
+    assert f"assay resume {folder}" in first.stderr
+    with sqlite3.connect(folder / records.JOURNAL_FILE) as db:
+        db.execute("UPDATE meta SET value = replace(value, '1e-06', 'null') WHERE key = ?", (records.META_STUDY,))
+    db.close()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        count = written(folder)
+        driver = subprocess.Popen(
+            command("resume", folder), stderr=subprocess.PIPE, text=True, start_new_session=True, env=UV
+        )
+        wait_for(lambda count=count: written(folder) > count + 3)
+        os.killpg(driver.pid, number)
+        _, messages = driver.communicate(timeout=60)
+        assert driver.returncode == 130, messages
+        assert f"uv run assay resume {folder}" in messages
+        assert "Traceback" not in messages
+        assert "***" not in messages
+    assert assay("resume", folder).returncode == 0
+    assert {outcome for outcome, _ in facts(folder)[0].values()} <= {records.COMPLETED, records.STOPPED}
