@@ -1,1 +1,27 @@
-"""Many training runs: study file, plan, journal, launch, export and the command line."""
+"""Many training runs: a study from its file to its verdicts.
+
+From Python, as in a notebook: `from search import Study, run, resume, report`. Importing this loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from search.api import Result, report, resume, run
+    from search.study import Study, load_study
+
+__all__ = ["Result", "Study", "load_study", "report", "resume", "run"]
+_HOMES = {"Study": "search.study", "load_study": "search.study"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module `search` has no attribute `{name}`")
+    return getattr(import_module(_HOMES.get(name, "search.api")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from search.checks import check_config
 from search.files import parse_value
+from search.lifecycle import check_on_data
 from search.messages import explain
 from search.recipe import Recipe
-from search.run import check_on_data
 from trainables.config import RunConfig
 from trainables.data import SOURCES
 from trainables.data.base import with_absolute_paths

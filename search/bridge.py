@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from search.conductor import Conducts
 from search.study import Resources
 from trainables import records
+from trainables.errors import BudgetError, StoppedError
 from trainables.job import EPOCHS, FINAL, Final, Job
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ class Place:
         address: a cluster's address, or None for this machine.
         curves: a table to replay instead of training, or None.
         debug: let Ray's and TensorFlow's own messages through.
+        deadline: when to stop, by `time.monotonic`, or None.
     """
 
     folder: Path
@@ -33,19 +37,46 @@ class Place:
     address: str | None = None
     curves: Path | None = None
     debug: bool = False
+    deadline: float | None = None
 
 
 class Bridge:
-    """Translates between Ray's trials and the conductor's runs."""
+    """Translates between Ray's trials and the conductor's runs.
 
-    def __init__(self, conductor: Conducts, place: Place) -> None:
+    Ray turns an exception in a callback into one of its own, so what keeps the study from going on is kept, and
+    raised when Ray asks for the next run.
+
+    Args:
+        conductor: hands out and hears.
+        place: where runs are done.
+        slots: returns how many runs may be handed out at once.
+    """
+
+    def __init__(self, conductor: Conducts, place: Place, slots: Callable[[], int]) -> None:
         self._conductor = conductor
         self._place = place
+        self._slots = slots
+        self._out: set[str] = set()
+        self._stopped: StoppedError | None = None
 
     def next_job(self) -> dict[str, Any] | None:
-        """Return the next run as a worker needs it, None where there is none now."""
+        """Return the next run as a worker needs it, None where there is none now.
+
+        Raises:
+            StoppedError: the study cannot go on now.
+        """
+        if self._stopped:
+            raise self._stopped
+        if self._place.deadline is not None and time.monotonic() > self._place.deadline:
+            hours = self._place.resources.budget_hours or 0.0
+            raise BudgetError(f"the budget of {hours:g} hours (`resources.budget_hours`) is used up")
+        if len(self._out) >= self._slots():
+            return None
         run = self._conductor.next_run()
-        return self._job(run).payload() if run else None
+        if run is None:
+            return None
+        self._out.add(run.name)
+        return self._job(run).payload()
 
     @property
     def done(self) -> bool:
@@ -54,19 +85,33 @@ class Bridge:
 
     def result(self, name: str, result: dict[str, Any]) -> bool:
         """Take in what a worker sent; return whether its run must stop."""
-        stop = self._conductor.reported(name, result[EPOCHS]) if result.get(EPOCHS) else False
-        if FINAL in result:
-            self._conductor.ended(name, result[FINAL])
-            self._forget_checkpoints(name)
-        elif stop:
-            self._conductor.ended(name, Final())
-            self._forget_checkpoints(name)
-        return stop
+        return self._unless_stopped(lambda: self._hear(name, result))
 
     def lost(self, name: str, reason: str) -> None:
         """Take in that a worker died for good."""
-        self._conductor.ended(name, Final(records.FAILED, reason))
-        self._forget_checkpoints(name)
+        self._unless_stopped(lambda: self._end(name, Final(records.FAILED, reason)))
+
+    def _unless_stopped(self, act: Callable[[], bool]) -> bool:
+        """Act; keep what keeps the journal from being written, and write nothing after it."""
+        if self._stopped:
+            return False
+        try:
+            return act()
+        except StoppedError as error:
+            self._stopped = error
+            return False
+
+    def _hear(self, name: str, result: dict[str, Any]) -> bool:
+        stop = self._conductor.reported(name, result[EPOCHS]) if result.get(EPOCHS) else False
+        if FINAL in result or stop:
+            self._end(name, result.get(FINAL, Final()))
+        return stop
+
+    def _end(self, name: str, final: Final) -> bool:
+        self._conductor.ended(name, final)
+        self._out.discard(name)
+        shutil.rmtree(self._place.folder / records.CHECKPOINTS / name, ignore_errors=True)
+        return True
 
     def _job(self, run: Run) -> Job:
         folder, resources = self._place.folder, self._place.resources
@@ -90,6 +135,3 @@ class Bridge:
 
     def _model(self, run: Run) -> str:
         return str(self._place.folder / "models" / f"{run.name}.keras") if run.phase == records.TRAIN else ""
-
-    def _forget_checkpoints(self, name: str) -> None:
-        shutil.rmtree(self._place.folder / records.CHECKPOINTS / name, ignore_errors=True)

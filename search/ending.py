@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean, stdev
@@ -10,18 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from search.journal import Journal
 from search.recipe import Promise, read_recipe
-from search.show import print_json, print_lines, print_table, print_verdicts, warn
+from search.show import copyable, prefix, print_json, print_lines, print_table, print_verdicts, warn
 from search.tracking.ui import ui_command
 from trainables import records
 
 if TYPE_CHECKING:
     from search.final import Trained
-    from search.run import Finished
-
-
-def prefix() -> str:
-    """Return what stood before `assay`, so that a printed command can be copied as it is."""
-    return "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
+    from search.lifecycle import Finished
 
 
 def tracking_uri(folder: Path) -> str | None:
@@ -71,7 +65,7 @@ def show_finished(done: Finished, json: bool) -> None:
 
 def _recipe_lines(path: Path | None) -> list[str]:
     if path is None:
-        return ["recipe   none: no configuration could be confirmed; `assay status` says why runs failed"]
+        return [copyable("recipe   none: no configuration could be confirmed; `assay status` says why runs failed")]
     recipe = read_recipe(path)
     return [
         f"recipe   {path}",

@@ -14,10 +14,10 @@ from search.card import write_model_card
 from search.files import dump, write_whole
 from search.final_conductor import FinalConductor
 from search.journal import Journal, Outcome, Run
+from search.lifecycle import refuse_changed
 from search.plan import file_name
 from search.progress import tally
 from search.recipe import Promise, Recipe
-from search.run import refuse_changed
 from search.session import Options, carry_out, facts, refuse_used
 from search.show import warn
 from search.study import Resources
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from trainables.data import Dataset
 
 ARM = "final"
-RECIPE_FILE = "recipe.yaml"
 MODELS = "models"
 FULL_DATA = (
     "with --full-data the validation images are trained on, so there is no validation curve and nothing to notice "
@@ -93,7 +92,7 @@ def train_recipe(recipe: Recipe, seeds: int, changes: Changes, folder: Path, opt
     warn(outside_validated(recipe, asked.config.epochs))
     warn(FULL_DATA if asked.config.full_data else "")
     with Journal.create(folder / records.JOURNAL_FILE) as journal:
-        write_whole(folder / RECIPE_FILE, dump(recipe.document()))
+        write_whole(folder / records.RECIPE_FILE, dump(recipe.document()))
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
         journal.set_meta(records.META_FACTS, facts(data))
         journal.set_meta(records.META_RECIPE, asked.document())

@@ -72,12 +72,6 @@ class FinalConductor:
     def seen(self) -> list[Seen]:
         """Return how far every run is."""
         return [
-            Seen(
-                records.TRAIN,
-                self.runs[name].arm,
-                max(curve, default=0),
-                max(curve.values(), default=NAN),
-                self.outcomes[name].outcome if name in self.outcomes else None,
-            )
+            Seen(self.runs[name], max(curve, default=0), self.outcomes.get(name))
             for name, curve in list(self.curves.items())
         ]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from trainables import records
-from trainables.errors import InputError
+from trainables.errors import InputError, StoppedError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,6 +89,10 @@ class Journal:
                 db.commit()
             unfinished.rename(path)
             return cls._opened(path, lock)
+        except sqlite3.OperationalError as error:
+            unfinished.unlink(missing_ok=True)
+            lock.close()
+            raise InputError(f"{path} cannot be written ({error}); nothing was started") from None
         except BaseException:
             unfinished.unlink(missing_ok=True)
             lock.close()
@@ -143,13 +147,20 @@ class Journal:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
+        """Write all that the block writes, or nothing.
+
+        Raises:
+            StoppedError: the disk is full or gone.
+        """
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise StoppedError(f"{self.path} cannot be written ({error})") from error
+        finally:
+            if self._db.in_transaction:
+                self._db.rollback()
 
     # Writing
 

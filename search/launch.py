@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from search.bridge import Bridge, Place
 from search.conductor import Conducts
-from search.study import Resources
+from search.nodes import Slots, refuse_unusable
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,10 +35,11 @@ QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
-    "TUNE_MAX_PENDING_TRIALS_PG": "16",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+LOCAL = {"address": "local", "include_dashboard": False}
 WORKER_RESTARTS = 2
 
 
@@ -54,39 +57,54 @@ def ray_session(place: Place) -> Iterator[None]:
     if not place.debug:
         for name in ("ray", "ray.tune", "ray.train", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-    options: dict[str, Any] = {"address": place.address} if place.address else {"include_dashboard": False}
-    try:
-        ray.init(
-            **options,
-            log_to_driver=place.debug,
-            logging_level=logging.WARNING if place.debug else logging.CRITICAL,
-        )
-    except ConnectionError as error:
-        raise InputError(f"no Ray cluster answers at `{place.address}`: {error}") from None
+    if ray.is_initialized():  # a notebook's own Ray stays as it is
+        yield
+        return
+    with _own_signals():
+        _start(place)
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def slots(resources: Resources) -> int:
-    """Return how many runs fit on the cluster at once.
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Put back what signals do after the block: Ray makes a request to terminate end the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
-    Raises:
-        InputError: not even one does.
-    """
+
+def _start(place: Place) -> None:
     import ray
 
-    have = ray.cluster_resources()
-    fit = int(have.get("CPU", 0) // resources.cpus)
-    if resources.gpus:
-        fit = min(fit, int(have.get("GPU", 0) / resources.gpus + 1e-9))
-    if fit < 1:
-        raise InputError(
-            f"a run takes {resources.cpus} CPUs and {resources.gpus:g} GPUs, but Ray has {have.get('CPU', 0):g} CPUs "
-            f"and {have.get('GPU', 0):g} GPUs; lower `resources.cpus` or `resources.gpus`"
+    # Without "local" Ray joins whatever cluster `ray start` has left on this machine.
+    options: dict[str, Any] = {"address": place.address} if place.address else LOCAL
+    try:
+        ray.init(
+            **options,
+            log_to_driver=place.debug,
+            logging_level=logging.WARNING if place.debug else logging.CRITICAL,
         )
-    return min(fit, resources.concurrency or fit)
+    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+        if place.address:
+            raise InputError(
+                f"no Ray cluster can be reached at `{place.address}`: {_short(error)}. Allowed are `auto` (the cluster "
+                "of this machine) and HOST:PORT (of its head); where it asks for a token, set "
+                "RAY_AUTH_MODE=token"
+            ) from error
+        raise InputError(f"Ray cannot be started on this machine: {_short(error)}") from error
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:300].rstrip(".")
 
 
 def run_all(conductor: Conducts, place: Place, arrays: dict[str, np.ndarray | tuple[str, ...]]) -> None:
@@ -96,6 +114,10 @@ def run_all(conductor: Conducts, place: Place, arrays: dict[str, np.ndarray | tu
         conductor: hands out and hears.
         place: where.
         arrays: the data set by name, with `class_names`; it goes to Ray's object store once per node.
+
+    Raises:
+        InputError: no run fits, or a node of the cluster cannot work in the study's folder.
+        StoppedError: the budget is used up, or the journal cannot be written.
     """
     from ray import tune
 
@@ -106,7 +128,10 @@ def run_all(conductor: Conducts, place: Place, arrays: dict[str, np.ndarray | tu
         return
     resources = {"cpu": place.resources.cpus, "gpu": place.resources.gpus}
     trainable = tune.with_resources(tune.with_parameters(Trial, arrays=arrays, threads=place.resources.cpus), resources)
-    bridge = Bridge(conductor, place)
+    slots = Slots(place.resources, cluster=bool(place.address))
+    if place.address:
+        refuse_unusable(place.folder, place.resources)
+    bridge = Bridge(conductor, place, slots)
     with tempfile.TemporaryDirectory(prefix="assay-tune-") as scratch:
         tuner = tune.Tuner(
             trainable,
@@ -114,7 +139,6 @@ def run_all(conductor: Conducts, place: Place, arrays: dict[str, np.ndarray | tu
                 num_samples=-1,
                 search_alg=JournalSearcher(bridge),
                 scheduler=JournalScheduler(bridge),
-                max_concurrent_trials=slots(place.resources),
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(

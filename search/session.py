@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import platform
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from search.progress import Display, Tally
 from search.show import quiet
 from trainables import records
+from trainables.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +30,7 @@ T = TypeVar("T")
 PACKAGES = ("assay", "ray", "tensorflow", "keras", "optuna", "numpy", "pandas", "mlflow", "scipy")
 DELIVERY_SECONDS = 120.0
 GOODBYE_SECONDS = 10.0
+RAY_COPIES = "working_dir_files"  # in the path of the copy that `ray job submit --working-dir` makes
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,18 @@ class Options:
     curves: Path | None = None
     debug: bool = False
     resources: Resources | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse Ray's client.
+
+        Raises:
+            InputError: the address is one.
+        """
+        if self.address and self.address.startswith("ray://"):
+            raise InputError(
+                f"`{self.address}` is Ray's client, and Ray Tune cannot be driven through it. From outside the cluster "
+                "use `ray job submit --address http://HOST:8265 -- assay run ...`; on one of its nodes `--address auto`"
+            )
 
 
 def carry_out(
@@ -76,6 +91,7 @@ def carry_out(
     """
     from search.tracking.delivery import start_delivery
 
+    started = time.monotonic()
     quiet(f"working in {folder}")
     delivery = start_delivery(folder, tracking_uri)
 
@@ -87,7 +103,7 @@ def carry_out(
     try:
         if not conductor.done:
             with _inside(folder), Display(tick, title):
-                _run(conductor, folder, resources, options, data)
+                _run(conductor, folder, resources, options, data, started)
         concluded = conclude()
         patience = DELIVERY_SECONDS
     finally:
@@ -96,11 +112,15 @@ def carry_out(
     return concluded, "" if state.complete else str(state)
 
 
-def _run(conductor: Conducts, folder: Path, resources: Resources, options: Options, data: Dataset | None) -> None:
+def _run(
+    conductor: Conducts, folder: Path, resources: Resources, options: Options, data: Dataset | None, started: float
+) -> None:
     from search.bridge import Place
     from search.launch import ray_session, run_all
 
-    place = Place(folder, resources, options.address, options.curves, options.debug)
+    hours = resources.budget_hours
+    deadline = None if hours is None else started + 3600 * hours
+    place = Place(folder, resources, options.address, options.curves, options.debug, deadline)
     arrays: dict[str, Any] = {**data.arrays(), "class_names": data.class_names} if data else {}
     with ray_session(place):
         run_all(conductor, place, arrays)
@@ -148,11 +168,15 @@ def refuse_used(folder: Path) -> None:
     """Refuse a folder that holds something.
 
     Raises:
-        InputError: it does.
+        InputError: it does, or it would not last.
     """
-    from trainables.errors import InputError
-
+    if RAY_COPIES in folder.absolute().parts:
+        raise InputError(
+            f"{folder} lies in Ray's temporary copy of the working directory, which is deleted with the job; give "
+            "`--output` a path that all nodes share"
+        )
     if (folder / records.JOURNAL_FILE).exists():
         raise InputError(f"there is a study in {folder} already. Continue it with `assay resume {folder}`.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    lock = Path(records.JOURNAL_FILE).with_suffix(".lock").name  # all that a start on a full disk leaves
+    if folder.exists() and (not folder.is_dir() or any(entry.name != lock for entry in folder.iterdir())):
         raise InputError(f"{folder} exists and is not empty; choose another `--output`")

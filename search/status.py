@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from pathlib import Path
 from typing import Any
 
-from search.journal import Journal
-from search.progress import Seen, Tally, tally
+from search.journal import Journal, Outcome, Run
+from search.progress import Display, Seen, Tally, tally
 from trainables import records
 from trainables.errors import InputError
 from trainables.registry import unknown
+
+WATCH_SECONDS = 1.0
+LOG_LINES = 5
 
 
 def running(folder: Path) -> bool:
@@ -26,6 +30,38 @@ def running(folder: Path) -> bool:
     return False
 
 
+class Progress:
+    """The progress of a study or a final training, from its journal; each look reads only what is new.
+
+    Args:
+        journal: open for reading.
+
+    Raises:
+        InputError: the journal holds no plan.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._runs: dict[str, Run] = {}
+        self._epochs: dict[str, int] = {}
+        self._outcomes: dict[str, Outcome] = {}
+        self._read = {"runs": 0, "reports": 0, "outcomes": 0}
+        if journal.meta(records.META_PLAN) is None:
+            raise InputError(f"the study in {journal.path.parent} was stopped before it was announced; nothing has run")
+
+    def __call__(self) -> Tally:
+        """Look again."""
+        for number, name, outcome, _ in self._journal.outcomes(self._read["outcomes"]):
+            self._outcomes[name], self._read["outcomes"] = outcome, number
+        for number, name, epoch, _, _ in self._journal.reports(self._read["reports"]):
+            self._epochs[name], self._read["reports"] = max(epoch, self._epochs.get(name, 0)), number
+        for number, run in self._journal.runs(self._read["runs"]):
+            self._runs[run.name], self._read["runs"] = run, number
+        seen = [Seen(run, self._epochs.get(name, 0), self._outcomes.get(name)) for name, run in self._runs.items()]
+        plan = self._journal.meta(records.META_PLAN)
+        return tally(plan, seen, _confirmed(self._journal, plan["seeds"]))
+
+
 def study_tally(folder: Path) -> Tally:
     """Return the progress of a study or a final training from its journal.
 
@@ -33,27 +69,26 @@ def study_tally(folder: Path) -> Tally:
         InputError: there is none, or it is damaged.
     """
     with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
-        plan = journal.meta(records.META_PLAN)
-        if plan is None:
-            raise InputError(f"the study in {folder} was stopped before it was announced; nothing has run")
-        outcomes = {name: outcome.outcome for _, name, outcome, _ in journal.outcomes()}
-        last: dict[str, tuple[int, float]] = {}
-        for _, name, epoch, metrics, _ in journal.reports():
-            value = records.oriented(plan["metric"], metrics.get(plan["metric"], float("nan")))
-            before = last.get(name, (0, value))
-            last[name] = (max(epoch, before[0]), max(value, before[1]))
-        seen = [
-            Seen(run.phase, run.arm, *last.get(run.name, (0, float("nan"))), outcomes.get(run.name))
-            for _, run in journal.runs()
-        ]
-        confirmed = _confirmed(journal, plan["seeds"])
-    return tally(plan, seen, confirmed)
+        return Progress(journal)()
+
+
+def watch(folder: Path) -> None:
+    """Show the progress until nothing works on the study any more.
+
+    Raises:
+        InputError: there is no study, or it is damaged.
+    """
+    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+        name = journal.meta(records.META_PLAN)["name"] if journal.meta(records.META_PLAN) else ""
+        with Display(Progress(journal), name):
+            while running(folder):
+                time.sleep(WATCH_SECONDS)
 
 
 def _confirmed(journal: Journal, seeds: int) -> dict[str, tuple[int, int]]:
     """Return (points, seeds) of the confirmation by condition, as far as that is decided."""
     decisions = journal.decisions(records.POOL)
-    pools = {(detail["condition"], detail["search"]): len(detail["points"]) for _, detail in decisions}
+    pools = {(detail["condition"], detail.get("search", 0)): len(detail["points"]) for _, detail in decisions}
     settled: dict[str, int] = {}
     for _, detail in journal.decisions(records.LOOK):
         for condition in detail["settled"]:
@@ -77,6 +112,7 @@ def run_facts(folder: Path, name: str) -> dict[str, Any]:
         outcomes = {run: outcome for _, run, outcome, _ in journal.outcomes()}
         epochs = [(epoch, metrics) for _, run, epoch, metrics, _ in journal.reports() if run == name]
         rungs = [detail for run, detail in journal.decisions(records.RUNG) if run == name]
+        metric = (journal.meta(records.META_PLAN) or {}).get("metric", "")
     run, outcome = runs[name], outcomes.get(name)
     return {
         "run": name,
@@ -84,11 +120,31 @@ def run_facts(folder: Path, name: str) -> dict[str, Any]:
         "condition": run.condition,
         "method": run.method,
         "outcome": outcome.outcome if outcome else "unfinished",
+        "why": _why(outcome, rungs, metric, running(folder)),
         "reason": outcome.reason if outcome else "",
         "epochs": max((epoch for epoch, _ in epochs), default=0),
+        "length": run.config.get("epochs"),
         "last": epochs[-1][1] if epochs else {},
         "figures": outcome.metrics if outcome else {},
         "rungs": rungs,
         "parameters": run.parameters,
         "log": str((folder / records.LOGS / f"{name}.log").absolute()),
     }
+
+
+def _why(outcome: Outcome | None, rungs: list[dict[str, Any]], metric: str, alive: bool) -> str:
+    """Return why a run ended, in a sentence."""
+    if outcome is None:
+        return "it has not ended yet" if alive else "it was interrupted, and a resumed study continues it"
+    if outcome.outcome == records.STOPPED and rungs:
+        last = rungs[-1]
+        value, cutoff = (records.oriented(metric, last[key]) for key in ("value", "cutoff"))
+        worse = "above" if metric in records.LOWER_IS_BETTER else "below"
+        return f"stopped early after epoch {last['rung']}: {metric} {value:.4g} was {worse} its arm's {cutoff:.4g}"
+    return outcome.reason or "it ran to its end"
+
+
+def log_tail(facts: dict[str, Any]) -> list[str]:
+    """Return the last lines of a run's log, none where it has no log."""
+    path = Path(facts["log"])
+    return path.read_text(errors="replace").splitlines()[-LOG_LINES:] if path.is_file() else []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from search.files import parse_mapping, parse_value, read_mapping
 from search.levels import Level, Scalar, check_factor, factors_of, parse_levels, searched, written, written_level
@@ -105,15 +105,23 @@ class Confirm(Frozen):
         return self.looks or (self.seeds,)
 
 
+def whole_or_shared(gpus: float) -> float:
+    """Refuse what Ray cannot give: more than one GPU, and a part of another."""
+    if gpus > 1 and gpus != int(gpus):
+        raise ValueError(f"gpus: must be a part of one GPU (below 1) or a whole number, but got {gpus:g}")
+    return gpus
+
+
 class Resources(Frozen):
     """What one run takes, and how many run at once (by default as many as fit).
 
     Args:
-        budget_hours: wall time after which a study stops as if interrupted; `assay plan` holds its estimate against it.
+        budget_hours: wall time of one start or resumption, after which it stops as if interrupted; `assay plan` holds
+            its estimate against it.
     """
 
     cpus: Annotated[int, Field(ge=1, le=10_000)] = 1
-    gpus: Annotated[float, Field(ge=0, le=10_000)] = 0
+    gpus: Annotated[float, Field(ge=0, le=10_000), AfterValidator(whole_or_shared)] = 0
     concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = None
     checkpoint_seconds: Annotated[float, Field(gt=0)] = 60
     epoch_minutes: Annotated[float, Field(gt=0, description="an epoch that takes longer fails its run")] = 60

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import tempfile
 from pathlib import Path
 
 from trainables.engine import Engine
@@ -11,6 +12,7 @@ from trainables.errors import TrialError
 
 log = logging.getLogger(__name__)
 KEEP = 2
+UNFINISHED = ".unfinished"
 
 
 def save(engine: Engine, folder: Path) -> None:
@@ -26,22 +28,23 @@ def save(engine: Engine, folder: Path) -> None:
     final = folder / f"epoch-{engine.epoch:06d}"
     if final.exists():
         return
-    unfinished = folder / f"{final.name}.unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    left = list(folder.glob(f"*{UNFINISHED}"))
+    # A name of its own: a worker that was given up, on a node that went away, may still write to this folder.
+    unfinished = Path(tempfile.mkdtemp(UNFINISHED, f"{final.name}.", folder))
     try:
         engine.save(unfinished)
+        unfinished.rename(final)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    unfinished.rename(final)
-    for old in found(folder)[:-KEEP]:
+    for old in [*found(folder)[:-KEEP], *left]:
         shutil.rmtree(old, ignore_errors=True)
 
 
 def found(folder: Path) -> list[Path]:
     """Return the finished checkpoints in a run's folder, oldest first."""
-    return sorted(path for path in folder.glob("epoch-*") if path.suffix != ".unfinished")
+    return sorted(path for path in folder.glob("epoch-*") if path.suffix != UNFINISHED)
 
 
 def restore_newest(engine: Engine, folder: Path) -> None:

@@ -2,8 +2,10 @@
 
 AssayError
 ├── InputError        bad study file, data, recipe or option: refused before work starts, exit code 2
-└── TrialError        one training run cannot go on: that run fails with its reason, the study does not
-    └── DivergedError the loss is no longer finite
+├── TrialError        one training run cannot go on: that run fails with its reason, the study does not
+│   └── DivergedError the loss is no longer finite
+└── StoppedError      a study cannot go on now: all so far is saved, `assay resume` goes on, exit code 1
+    └── BudgetError   it has used up its time, exit code 130 as after Ctrl-C
 """
 
 
@@ -32,3 +34,11 @@ class DivergedError(TrialError):
 
     def __reduce__(self) -> tuple[type["DivergedError"], tuple[int]]:
         return (DivergedError, (self.epoch,))
+
+
+class StoppedError(AssayError):
+    """A study, or a final training, cannot go on now. All that was reported is saved; resuming goes on."""
+
+
+class BudgetError(StoppedError):
+    """A study has used up the time that it was given (`resources.budget_hours`)."""

@@ -132,6 +132,7 @@ MLFLOW_FILE = "mlflow.db"
 ARTIFACTS = "artifacts"
 CHECKPOINTS = "checkpoints"
 REPORT = "report"
+RECIPE_FILE = "recipe.yaml"
 LOGS = "logs"
 DELIVERY_FILE = "delivery.json"  # what MLflow does not have yet
 DELIVERY_LOCK = "delivery.lock"

@@ -6,7 +6,8 @@ empty cells fit any run), add figures (any other metric of an epoch, or of the t
 epoch go wrong, for tests of everything around a run:
 
     wait    seconds to sleep
-    fault   raise: an exception; diverge: the loss is not finite; omit: the metric is missing; kill: the process dies
+    fault   raise: an exception; memory: there is none left; diverge: the loss is not finite; omit: the metric is
+            missing; infinite: it is no number; hang: the epoch never ends; kill: the process dies
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 import zlib
 from pathlib import Path
@@ -115,8 +117,12 @@ class Replay:
         fault = row.get("fault")
         if fault == "raise":
             raise TrialError(f"the table says that epoch {epoch} fails")
+        if fault == "memory":
+            raise MemoryError(f"the table says that epoch {epoch} finds no memory")
         if fault == "diverge":
             raise DivergedError(epoch)
+        if fault == "hang":
+            threading.Event().wait()
         if fault == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         self.epoch = epoch
@@ -134,6 +140,8 @@ class Replay:
         }
         if fault == "omit":
             del metrics[records.VALIDATION_ACCURACY]
+        if fault == "infinite":
+            metrics[records.VALIDATION_ACCURACY] = float("nan")
         return metrics
 
     def test(self) -> TestResult:

@@ -96,8 +96,7 @@ class Trial(tune.Trainable):
         self._epochs = int(self._job.config["epochs"])
         self._engine: Engine | None = None
         self._close_log()
-        Path(self._job.log).parent.mkdir(parents=True, exist_ok=True)
-        self._handler = logging.FileHandler(self._job.log)
+        self._handler = _log_file(Path(self._job.log))
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         root = logging.getLogger("trainables")
         root.addHandler(self._handler)
@@ -108,8 +107,9 @@ class Trial(tune.Trainable):
         given_up = Path(self._job.checkpoints) / GIVEN_UP
         if given_up.exists():
             raise TrialError(given_up.read_text())
-        engine = self._new_engine()
-        checkpoints.restore_newest(engine, Path(self._job.checkpoints))
+        with self._limited("the start"):
+            engine = self._new_engine()
+            checkpoints.restore_newest(engine, Path(self._job.checkpoints))
         self._engine = engine
         self._saved = time.monotonic()
         return engine
@@ -133,7 +133,7 @@ class Trial(tune.Trainable):
     def _train(self, engine: Engine, rows: list[tuple[int, dict[str, float]]]) -> None:
         started = time.monotonic()
         while engine.epoch < self._epochs:
-            with self._limited():
+            with self._limited("an epoch"):
                 metrics = engine.train_epoch()
             _require(metrics, FITTED if self._job.config.get("full_data") else VALIDATED)
             rows.append((engine.epoch, metrics))
@@ -142,9 +142,9 @@ class Trial(tune.Trainable):
                 return
 
     @contextmanager
-    def _limited(self) -> Iterator[None]:
+    def _limited(self, what: str) -> Iterator[None]:
         """End the worker if the block takes too long: nothing else frees a process that hangs in native code."""
-        watch = threading.Timer(self._job.epoch_seconds, self._give_up)
+        watch = threading.Timer(self._job.epoch_seconds, self._give_up, (what,))
         watch.daemon = True
         watch.start()
         try:
@@ -152,13 +152,15 @@ class Trial(tune.Trainable):
         finally:
             watch.cancel()
 
-    def _give_up(self) -> None:
-        reason = f"an epoch took longer than {self._job.epoch_seconds:g} s (`resources.epoch_minutes`)"
+    def _give_up(self, what: str) -> None:
+        reason = f"{what} took longer than {self._job.epoch_seconds:g} s (`resources.epoch_minutes`)"
         log.error("%s", reason)
         marker = Path(self._job.checkpoints) / GIVEN_UP
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.write_text(reason)
-        os._exit(1)
+        try:
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.write_text(reason)
+        finally:
+            os._exit(1)
 
     def _checkpoint_if_due(self, engine: Engine) -> None:
         """Write a checkpoint now and then, before a step: all that it holds has been reported by then."""
@@ -178,7 +180,8 @@ class Trial(tune.Trainable):
     def _tested(self, engine: Engine, outcome: str, reason: str, epoch: int) -> Final:
         if not self._job.test:
             return Final(outcome, reason, epoch)
-        result = engine.test()
+        with self._limited("the test"):
+            result = engine.test()
         confusion = result.confusion if self._job.phase == records.TRAIN else None
         return Final(outcome, reason, epoch, result.metrics, result.correct, result.loss, confusion)
 
@@ -209,6 +212,15 @@ class Trial(tune.Trainable):
             logging.getLogger("trainables").removeHandler(handler)
             handler.close()
         self._handler = None
+
+
+def _log_file(path: Path) -> logging.Handler:
+    """Return what writes a run's log; a full disk costs the log, not the run."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return logging.FileHandler(path)
+    except OSError:
+        return logging.NullHandler()
 
 
 def _require(metrics: dict[str, float], names: tuple[str, ...]) -> None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainables.errors import AssayError, InputError
+from search.show import copyable, resume_hint
+from trainables.errors import AssayError, BudgetError, InputError, StoppedError
 
 if TYPE_CHECKING:
     from search.final import Trained
-    from search.run import Finished
+    from search.lifecycle import Finished
 
 app = typer.Typer(
     name="assay",
@@ -33,7 +34,7 @@ Sets = Annotated[
 ]
 Address = Annotated[
     str | None,
-    typer.Option(help="Ray cluster: `auto` or ray://HOST:PORT. By default this machine.", envvar="RAY_ADDRESS"),
+    typer.Option(help="Ray cluster: `auto` or HOST:PORT of its head. By default this machine.", envvar="RAY_ADDRESS"),
 ]
 
 
@@ -45,10 +46,15 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
         def guarded(*args: Any, debug: bool = False, **kwargs: Any) -> None:
             try:
                 function(*args, debug=debug, **kwargs)
+            except StoppedError as error:
+                if debug:
+                    raise
+                typer.echo(_stopped(f"stopped: {error}"), err=True)
+                raise typer.Exit(130 if isinstance(error, BudgetError) else 1) from None
             except AssayError as error:
                 if debug:
                     raise
-                typer.echo(f"error: {error}", err=True)
+                typer.echo(copyable(f"error: {error}"), err=True)
                 raise typer.Exit(2 if isinstance(error, InputError) else 1) from None
             except OSError as error:
                 if debug:
@@ -56,7 +62,7 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
                 typer.echo(f"error: {error}", err=True)
                 raise typer.Exit(2) from None
             except KeyboardInterrupt:
-                typer.echo(_interrupted(), err=True)
+                typer.echo(_stopped("interrupted"), err=True)
                 raise typer.Exit(130) from None
 
         return app.command(name)(guarded)
@@ -78,12 +84,12 @@ def remember(folder: Path) -> None:
     app.info.context_settings = {"obj": folder}
 
 
-def _interrupted() -> str:
+def _stopped(what: str) -> str:
     settings = app.info.context_settings or {}
     folder = settings.get("obj")
     if folder is None or not (folder / "study.db").exists():
-        return "interrupted"
-    return f"interrupted; everything so far is saved. Go on with: assay resume {folder}"
+        return what
+    return f"{what}; everything so far is saved. Go on with: {resume_hint(folder)}"
 
 
 def end_study(done: Finished, json: bool) -> None:
@@ -92,7 +98,7 @@ def end_study(done: Finished, json: bool) -> None:
 
     show_finished(done, json)
     if done.failed:
-        typer.echo("error: no run gave a result; see `assay status` and the logs", err=True)
+        typer.echo(copyable("error: no run gave a result; see `assay status` and the logs"), err=True)
         raise typer.Exit(1)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +25,7 @@ from trainables.errors import InputError
 
 if TYPE_CHECKING:
     from search.plan import Plan
+    from search.progress import Tally
     from search.timing import Costs
 
 
@@ -99,7 +101,7 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run a study: search, confirm, judge, report and export."""
-    from search.run import extend_study, run_study
+    from search.lifecycle import extend_study, run_study
     from search.session import Options
     from search.study import load_study
 
@@ -120,7 +122,7 @@ def resume(folder: Folder, address: Address = None, json: Json = False, debug: D
     """Go on with an interrupted study or final training."""
     from search.final import resume_training
     from search.journal import Journal
-    from search.run import resume_study
+    from search.lifecycle import resume_study
     from search.session import Options
     from trainables import records
 
@@ -137,29 +139,49 @@ def resume(folder: Folder, address: Address = None, json: Json = False, debug: D
 def status(
     folder: Folder,
     run: Annotated[str | None, typer.Option(help="Say why this run ended, and where its log is.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay and show progress until the study ends.")] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Say how far a study is, from any terminal."""
-    from dataclasses import asdict
+    from search import status as seen
+    from search.show import print_json
 
-    from search.progress import table
-    from search.show import console, print_json, print_table
-    from search.status import run_facts, running, study_tally
-
+    if watch and (json or run):
+        raise InputError("--watch shows progress to people; leave out --json and --run")
     if run:
-        found = run_facts(folder, run)
-        if json:
-            print_json(found)
-        else:
-            print_table(("", run), [(key, value) for key, value in found.items() if key != "run"])
+        facts = seen.run_facts(folder, run)
+        print_json(facts) if json else _show_run(facts, seen.log_tail(facts))
         return
-    count, alive = study_tally(folder), running(folder)
+    if watch:
+        seen.watch(folder)
+    alive, count = seen.running(folder), seen.study_tally(folder)
     if json:
         print_json({"running": alive, **asdict(count)})
-        return
-    console().print(table(count))
+    else:
+        _show_status(folder, count, alive)
+
+
+def _show_run(facts: dict[str, Any], log: list[str]) -> None:
+    from search.show import print_lines, print_table
+
+    parameters = ", ".join(f"{key} {value}" for key, value in facts["parameters"].items())
+    rows = [(key, facts[key]) for key in ("phase", "condition", "method", "outcome", "why")]
+    rows += [("epochs", f"{facts['epochs']} of {facts['length']}"), ("parameters", parameters)]
+    rows += [(key, f"{value:.4g}") for key, value in {**facts["last"], **facts["figures"]}.items()]
+    print_table(("", facts["run"]), [*rows, ("log", facts["log"])])
+    print_lines(*(f"  {line}" for line in log))
+
+
+def _show_status(folder: Path, count: Tally, alive: bool) -> None:
+    from search.progress import best_table, table
+    from search.show import console, resume_hint
+
+    console().print(table(count, alive))
+    best = best_table(count)
+    if best:
+        console().print("", best, sep="\n")
     over = not alive and count.done >= count.total
-    hint = "" if alive or over else f"; go on with `assay resume {folder}`"
+    hint = "" if alive or over else f"; go on with `{resume_hint(folder)}`"
     share = 100 * count.done / max(count.total, 1e-9)
     typer.echo(f"{'running' if alive else 'finished' if over else 'not running'}, {share:.0f} % done{hint}")

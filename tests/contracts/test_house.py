@@ -60,7 +60,7 @@ def test_tensorflow_is_imported_in_one_file() -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "import search.cli, search.run, search.plan, search.export, search.final, search.status, search.listing",
+        "import search.cli, search.lifecycle, search.plan, search.export, search.final, search.status, search.listing",
         "import reports.page, reports.frames, reports.verdicts",
         "import search.study as s; from search.planning import make_plan; make_plan(s.load_study('quickstart'))",
     ],

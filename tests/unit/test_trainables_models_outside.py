@@ -16,9 +16,9 @@ import pytest
 from keras import layers
 from pydantic import ValidationError
 
+from search.lifecycle import check_data
 from search.listing import listing
 from search.planning import make_plan
-from search.run import check_data
 from tests.conftest import make_study
 from trainables.classifier import Classifier
 from trainables.config import RunConfig

@@ -105,8 +105,10 @@ def network_code(model: keras.Model) -> str:
     functions = {structure: _Function(name, blocks) for structure, (name, blocks) in shared.items()}
     flat: list[Call | Block] = []
     for step in steps:
-        keep = isinstance(step, Call) or step.structure in functions
-        flat += [step] if keep else list(step.calls)
+        if isinstance(step, Call) or step.structure in functions:
+            flat.append(step)
+        else:
+            flat += step.calls
     body = _body(flat, ENTRY, functions, lambda name: repr(name).replace("'", '"'))
     head = [
         "def build_network(image_shape):",
@@ -191,6 +193,7 @@ def _arguments(entry: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], tupl
         if parameter.default is parameter.empty and name in config
     ]
     chosen = {name: config[name] for name in required}
+    missing: dict[str, Any] = {}
     for _ in range(3):
         made = kind.from_config({**chosen}).get_config()
         missing = {key: value for key, value in config.items() if made.get(key) != value}
@@ -290,7 +293,7 @@ class _Function:
     def __init__(self, name: str, blocks: Sequence[Block]) -> None:
         self.name = name
         self.block = blocks[0]
-        columns = list(zip(*(block.values for block in blocks), strict=True))
+        columns: list[tuple[str, ...]] = list(zip(*(block.values for block in blocks), strict=True))
         keys = [key for call in self.block.calls for key, _ in call.arguments]
         self._parameters: dict[tuple[str, ...], str] = {}
         for key, column in zip(keys, columns, strict=True):

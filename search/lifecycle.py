@@ -206,14 +206,5 @@ def _conclude(conductor: Conductor, journal: Journal, folder: Path) -> tuple[Rep
 
 def count(conductor: Conductor, document: dict[str, Any]) -> Tally:
     """Return how far a study is; `document` is its plan, as in `records.PLAN`."""
-    seen = (
-        Seen(
-            state.run.phase,
-            state.run.arm,
-            max(state.curve, default=0),
-            max(state.curve.values(), default=float("nan")),
-            state.outcome.outcome if state.outcome else None,
-        )
-        for state in list(conductor.states.values())
-    )
+    seen = (Seen(state.run, max(state.curve, default=0), state.outcome) for state in list(conductor.states.values()))
     return tally(document, seen, conductor.confirmations)

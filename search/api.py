@@ -1,0 +1,125 @@
+"""Studies from Python: what `assay run`, `assay resume` and `assay report` do, with the answer as a table.
+
+    from search import run
+
+    result = run("study.yaml", "runs/s1")     # or a `Study`, a mapping, or the name of a packaged study
+    result.verdicts                           # a DataFrame, one row for each contrast
+
+Progress is shown in the notebook's cell, on the terminal, or as lines on stderr. An interrupted cell loses nothing:
+`resume("runs/s1")` goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.study import Study, load_study, validate
+from trainables import records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from search.lifecycle import Finished
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a study answers.
+
+    Args:
+        folder: the study's folder, with everything in it.
+        verdicts: one row for each contrast: condition, methods, effect, intervals, verdict.
+        report: the report's page.
+        recipe: the exported best configuration, for `assay train`; None where nothing could be confirmed.
+        undelivered: what MLflow has not received, in words, or empty.
+    """
+
+    folder: Path
+    verdicts: pd.DataFrame
+    report: Path
+    recipe: Path | None
+    undelivered: str = ""
+
+
+def run(
+    study: Study | Mapping[str, Any] | str | Path,
+    folder: str | Path,
+    address: str | None = None,
+    replay: str | Path | None = None,
+) -> Result:
+    """Run a new study in a new folder.
+
+    Args:
+        study: a study, the content of a study file, its path, or the name of a packaged study.
+        folder: where everything is kept; it must not exist.
+        address: a Ray cluster, as `assay run --address` takes it; by default this machine. A Ray that this process
+            has started already is used as it is.
+        replay: a table of learning curves to replay; nothing is trained then.
+
+    Raises:
+        InputError: the study, its data, the folder or the cluster is refused.
+        StoppedError: the budget is used up, or the disk is full; `resume` goes on.
+    """
+    from search.lifecycle import run_study
+    from search.session import Options
+
+    asked = _study(study)
+    return _result(run_study(asked, Path(folder), Options(address, Path(replay) if replay else None)))
+
+
+def resume(folder: str | Path, address: str | None = None) -> Result:
+    """Go on with a study that was interrupted; one that is finished is only judged and reported again.
+
+    Args:
+        folder: the study's folder.
+        address: as in `run`.
+
+    Raises:
+        InputError: there is no study, it is damaged or running, or its data has changed.
+        StoppedError: as in `run`.
+    """
+    from search.lifecycle import resume_study
+    from search.session import Options
+
+    return _result(resume_study(Path(folder), Options(address)))
+
+
+def report(folder: str | Path) -> Result:
+    """Judge a study as it stands and write its report again; works while it runs.
+
+    Args:
+        folder: the study's folder.
+
+    Raises:
+        InputError: there is no study, or it is damaged.
+    """
+    from reports.page import write_report
+
+    folder = Path(folder).absolute()
+    page = write_report(folder).html
+    recipe = folder / records.RECIPE_FILE
+    return Result(folder, _verdicts(folder), page, recipe if recipe.is_file() else None)
+
+
+def _study(study: Study | Mapping[str, Any] | str | Path) -> Study:
+    if isinstance(study, Study):
+        return study
+    if isinstance(study, Mapping):
+        return validate(dict(study), "study", Path.cwd())
+    return load_study(str(study))
+
+
+def _result(done: Finished) -> Result:
+    return Result(done.folder, _verdicts(done.folder), done.report.html, done.recipe, done.undelivered)
+
+
+def _verdicts(folder: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    from reports.frames import read_study
+    from reports.verdicts import judge
+
+    return pd.DataFrame([asdict(verdict) for verdict in judge(read_study(folder))])

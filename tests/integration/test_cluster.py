@@ -1,0 +1,213 @@
+"""Clusters of several Ray nodes on this machine: nodes that go, that come, and that cannot see the study's folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports.frames import read_study
+from search.journal import Journal
+from search.nodes import Node, probe
+from search.study import Resources
+from tests.integration.test_faults import SMALL, facts, wait_for
+from tests.integration.test_replayed_study import command, write_study
+from trainables import records
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+RAY = Path(sys.executable).with_name("ray")
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+class Cluster:
+    """A head without CPUs, and nodes that come and go; its token and its files are its own."""
+
+    def __init__(self, folder: Path, dashboard: bool = False) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self.page = free_port()
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex * 2}
+        self.env = {**os.environ, **token, "RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0"}
+        self._folder = folder
+        self._nodes: list[subprocess.Popen[bytes]] = []
+        port = self.address.split(":")[1]
+        options = [f"--include-dashboard={str(dashboard).lower()}", f"--dashboard-port={self.page}"]
+        self._start("--head", "--node-ip-address=127.0.0.1", f"--port={port}", "--num-cpus=0", *options)
+
+    def _start(self, *options: str, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+        log = self._folder / f"node-{len(self._nodes)}.log"
+        arguments = [*before, str(RAY), "start", "--block", "--object-store-memory=100000000", *options]
+        with log.open("wb") as out:
+            node = subprocess.Popen(arguments, env=self.env, cwd=self._folder, stdout=out, stderr=out)
+        self._nodes.append(node)
+        wait_for(lambda: "Ray runtime started" in log.read_text() or node.poll() is not None)
+        assert node.poll() is None, log.read_text()
+        return node
+
+    def add(self, cpus: int, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+        """Start a node."""
+        return self._start(f"--address={self.address}", f"--num-cpus={cpus}", before=before)
+
+    def run(self, *arguments: object) -> subprocess.Popen[str]:
+        """Start a command."""
+        return subprocess.Popen(
+            [*map(str, arguments)],
+            env=self.env,
+            cwd=self._folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def close(self) -> None:
+        """End all nodes, the head last."""
+        for node in reversed(self._nodes):
+            node.terminate()
+            node.wait()
+
+
+@pytest.fixture
+def make_cluster() -> Iterator[Callable[..., Cluster]]:
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # Ray's sockets allow short paths only
+    clusters: list[Cluster] = []
+
+    def make(**options: Any) -> Cluster:
+        clusters.append(Cluster(folder, **options))
+        return clusters[-1]
+
+    yield make
+    for cluster in clusters:
+        cluster.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove(node: subprocess.Popen[bytes]) -> None:
+    """Let a node's processes go without a word, as a machine does that is switched off; workers follow their node."""
+    for child in Path(f"/proc/{node.pid}/task/{node.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    node.kill()
+
+
+def ended(driver: subprocess.Popen[str]) -> str:
+    """Wait for a command, which must succeed, and return what it said."""
+    said, _ = driver.communicate(timeout=500)
+    assert driver.returncode == 0, said
+    return said
+
+
+def test_the_runs_of_a_node_that_goes_away_continue_elsewhere_from_their_checkpoints(
+    make_cluster: Callable[..., Cluster], tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    cluster, folder = make_cluster(), tmp_path / "study"
+    leaving, _ = cluster.add(1), cluster.add(1)
+    study = write_study(tmp_path, **SMALL, resources={"checkpoint_seconds": 0.01})
+    curves = write_curves(wait=0.5)
+    driver = cluster.run(*command("run", study, "--replay", curves, "-o", folder, "--address", cluster.address))
+    runs = [f"search_all_{method}_k000" for method in ("baseline", "mixup")]  # one on each node
+    for run in runs:
+        wait_for(lambda run=run: list((folder / records.CHECKPOINTS / run).glob("epoch-000003")))
+    remove(leaving)
+    ended(driver)
+    logs = [(folder / records.LOGS / f"{run}.log").read_text() for run in runs]
+    assert sum("continuing after epoch" in log for log in logs) == 1
+    assert {outcome for outcome, _ in facts(folder)[0].values()} <= {records.COMPLETED, records.STOPPED}
+    assert len(read_study(folder).runs) == 8
+
+
+def test_more_runs_start_when_a_node_joins(
+    make_cluster: Callable[..., Cluster], tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    cluster, folder = make_cluster(), tmp_path / "study"
+    cluster.add(1)
+    study = write_study(tmp_path, **{**SMALL, "confirm": {"points": 1, "seeds": 6}})
+    curves = write_curves(wait=0.5, seeds=6)
+    driver = cluster.run(*command("run", study, "--replay", curves, "-o", folder, "--address", cluster.address))
+    wait_for(lambda: (folder / records.JOURNAL_FILE).exists() and unfinished(folder) == 1)
+    cluster.add(2)
+    assert wait_for(lambda: unfinished(folder) == 3)
+    ended(driver)
+
+
+def unfinished(folder: Path) -> int:
+    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+        return len(journal.runs()) - len(journal.outcomes())
+
+
+def test_a_node_that_does_not_see_the_folder_is_named_before_anything_starts(
+    make_cluster: Callable[..., Cluster], tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    share = tmp_path / "share"
+    share.mkdir()
+    apart = ("unshare", "--map-root-user", "--mount", "sh", "-c", f'mount -t tmpfs none {share} && exec "$@"', "node")
+    if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody mount, so a node cannot be kept from seeing a folder")
+    cluster = make_cluster()
+    cluster.add(1)
+    cluster.add(1, before=apart)
+    study = write_study(tmp_path, **SMALL)
+    driver = cluster.run(
+        *command("run", study, "--replay", write_curves(), "-o", share / "study", "--address", cluster.address)
+    )
+    said, _ = driver.communicate(timeout=300)
+    assert driver.returncode == 2, said
+    assert f"does not see {share / 'study'}; checkpoints and logs are kept there" in said
+    assert facts(share / "study")[0] == {}
+
+
+def test_a_study_is_submitted_as_a_ray_job(
+    make_cluster: Callable[..., Cluster], tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    if importlib.util.find_spec("aiohttp_cors") is None:
+        pytest.skip("`ray job submit` needs ray[default]: uv pip install 'ray[default]'")
+    cluster = make_cluster(dashboard=True)
+    cluster.add(1)
+    work = tmp_path / "work"
+    work.mkdir()
+    shutil.copy(write_study(tmp_path, **SMALL), work)
+    shutil.copy(write_curves(), work)
+    submit = [RAY, "job", "submit", f"--address=http://127.0.0.1:{cluster.page}", f"--working-dir={work}", "--"]
+    relative = cluster.run(*submit, *command("run", "study.yaml", "--replay", "curves.csv", "-o", "runs/s"))
+    said, _ = relative.communicate(timeout=300)
+    assert "Ray's temporary copy of the working directory" in said
+    said = ended(cluster.run(*submit, *command("run", "study.yaml", "--replay", "curves.csv", "-o", tmp_path / "s")))
+    assert "succeeded" in said
+    assert len(facts(tmp_path / "s")[0]) == 8
+
+
+def test_two_studies_run_on_one_machine_at_once(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    study, curves = write_study(tmp_path, **SMALL), write_curves(wait=0.1)
+    folders = [tmp_path / name for name in ("one", "two")]
+    drivers = [subprocess.Popen(command("run", study, "--replay", curves, "-o", folder)) for folder in folders]
+    assert [driver.wait(400) for driver in drivers] == [0, 0]
+    assert facts(folders[0])[0].keys() == facts(folders[1])[0].keys()
+
+
+def test_slots_are_counted_node_by_node() -> None:
+    node = Node("id", "name", {"CPU": 3.0, "GPU": 1.0})
+    assert [node.holds(Resources(cpus=cpus, gpus=gpus)) for cpus, gpus in ((1, 0), (2, 0), (1, 0.5), (4, 0))] == [
+        3, 1, 2, 0,
+    ]  # fmt: skip
+
+
+def test_a_folder_that_is_another_or_of_another_version_is_named(tmp_path: Path) -> None:
+    from importlib.metadata import version
+
+    assert "install the same on every node" in probe(str(tmp_path), "token", "0")
+    assert "does not see" in probe(str(tmp_path), "token", version("assay"))
+    (tmp_path / ".probe-token").write_text("other")
+    assert "sees another" in probe(str(tmp_path), "token", version("assay"))

@@ -1,0 +1,329 @@
+"""What goes wrong around a run, for real: killed drivers, damaged checkpoints, full disks, runs of every bad kind.
+
+The driver here is the whole of it but Ray: journal, conductor, bridge, the trainable and its checkpoints, in one
+process. The same faults under Ray are in `test_replayed_study.py` and `test_cluster.py`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.bridge import Bridge, Place
+from search.conductor import Conductor
+from search.journal import Journal
+from search.planning import make_plan
+from search.session import refuse_used
+from tests.conftest import make_study
+from tests.integration.test_replayed_study import assay, command, write_study
+from trainables import checkpoints, records, trainable
+from trainables.errors import BudgetError, InputError, StoppedError
+from trainables.job import FINAL
+from trainables.trainable import Trial
+
+FORK = multiprocessing.get_context("forkserver")
+FORK.set_forkserver_preload([__name__])
+UV = {**os.environ, "UV_RUN_RECURSION_DEPTH": "1"}
+SMALL = {
+    "conditions": {},
+    "methods": ["baseline", "mixup"],
+    "search": {"trials_per_arm": 2},
+    "confirm": {"points": 1, "seeds": 2},
+}
+
+
+def drive(folder: Path, curves: Path, changes: dict[str, Any], deadline: float | None = None) -> None:
+    """Start a study, or go on with it, to its end."""
+    trainable.STEP_SECONDS = 0.0
+    plan = make_plan(make_study(**changes))
+    path = folder / records.JOURNAL_FILE
+    with Journal.open(path) if path.exists() else Journal.create(path) as journal:
+        conductor = Conductor(plan, journal)
+        bridge = Bridge(conductor, Place(folder, plan.study.resources, curves=curves, deadline=deadline), lambda: 1)
+        while not conductor.done:
+            job = bridge.next_job()
+            assert job
+            train(bridge, job)
+
+
+def train(bridge: Bridge, job: dict[str, Any]) -> None:
+    trial = Trial.__new__(Trial)
+    trial.setup(job)
+    try:
+        result: dict[str, Any] = {}
+        while FINAL not in result:
+            result = trial.step()
+            if bridge.result(job["run"], result):
+                return
+    finally:
+        trial.cleanup()
+
+
+def written(folder: Path) -> int:
+    """Return how much the journal holds."""
+    path = folder / records.JOURNAL_FILE
+    if not path.exists():
+        return 0
+    with Journal.open(path, write=False) as journal:
+        return len(journal.reports()) + len(journal.outcomes())
+
+
+def facts(folder: Path) -> tuple[dict[str, tuple[str, dict[str, float]]], list[Any], list[Any]]:
+    """Return how runs ended, and the decisions in order."""
+    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+        outcomes = {name: (outcome.outcome, outcome.metrics) for _, name, outcome, _ in journal.outcomes()}
+        return outcomes, journal.decisions(records.RUNG), journal.decisions(records.POOL)
+
+
+@pytest.mark.parametrize("early_stopping", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_driver_killed_again_and_again_loses_nothing(
+    early_stopping: bool, tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    curves, chance, folder = write_curves(wait=0.002), random.Random(11), tmp_path / "killed"
+    changes = {
+        "search": {"trials_per_arm": 4, "early_stopping": early_stopping},
+        "resources": {"checkpoint_seconds": 0.005},
+    }
+    drive(tmp_path / "whole", curves, changes)
+    kills: list[str] = []
+    while True:
+        goal = written(folder) + chance.randrange(180)
+        driver = FORK.Process(target=drive, args=(folder, curves, changes))
+        driver.start()
+        while driver.is_alive() and written(folder) <= goal:
+            driver.join(0.002)
+        driver.kill()
+        driver.join()
+        if driver.exitcode == 0:
+            break
+        before = facts(folder) if written(folder) else ({}, [], [])
+        kills.append(records.CONFIRM if before[2] else records.SEARCH)
+        after = before
+    assert min(kills.count(phase) for phase in (records.SEARCH, records.CONFIRM)) >= 2
+    outcomes, rungs, pools = facts(folder)
+    assert after[0].items() <= outcomes.items()
+    assert after[1] == rungs[: len(after[1])]
+    assert after[2] == pools[: len(after[2])]
+    whole = facts(tmp_path / "whole")
+    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+        assert len(outcomes) == len(journal.runs())
+    if not early_stopping:
+        assert outcomes == whole[0]
+        assert pools == whole[2]
+    assert not list((folder / records.CHECKPOINTS).iterdir())
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("raise", "TrialError: the table says that epoch 6 fails"),
+        ("memory", "MemoryError: "),
+        ("omit", "reported no `validation_accuracy`"),
+        ("infinite", "`validation_accuracy` = nan"),
+    ],
+)
+def test_a_run_that_goes_wrong_fails_with_its_reason_and_nothing_else_does(
+    fault: str, reason: str, tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    drive(tmp_path / "study", write_curves(mixup=fault), SMALL)
+    with Journal.open(tmp_path / "study" / records.JOURNAL_FILE, write=False) as journal:
+        outcomes = {name: outcome for _, name, outcome, _ in journal.outcomes()}
+    bad = {name: outcome for name, outcome in outcomes.items() if "_mixup_" in name}
+    assert len(bad) == 2
+    assert all(outcome.outcome == records.FAILED and reason in outcome.reason for outcome in bad.values())
+    good = [outcome.outcome for name, outcome in outcomes.items() if name not in bad]
+    assert good == [records.COMPLETED] * 4
+
+
+def test_a_run_that_hangs_ends_its_worker_and_fails_when_it_comes_again(
+    tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    curves, folder = write_curves(mixup="hang"), tmp_path / "study"
+    deaths = 0
+    while True:
+        worker = FORK.Process(target=drive, args=(folder, curves, {**SMALL, "resources": {"epoch_minutes": 0.03}}))
+        worker.start()
+        worker.join()
+        if worker.exitcode == 0:
+            break
+        deaths += 1
+    assert deaths == 2
+    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+        failed = [outcome.reason for _, _, outcome, _ in journal.outcomes() if outcome.outcome == records.FAILED]
+    assert failed == ["TrialError: an epoch took longer than 1.8 s (`resources.epoch_minutes`)"] * 2
+
+
+def first_job(folder: Path, curves: Path, journal: Journal) -> dict[str, Any]:
+    plan = make_plan(make_study(**SMALL, resources={"checkpoint_seconds": 1e-9}))
+    job = Bridge(Conductor(plan, journal), Place(folder, plan.study.resources, curves=curves), lambda: 1).next_job()
+    assert job
+    return job
+
+
+def go_on(job: dict[str, Any], epochs: int) -> int:
+    """Train some epochs in a new worker; return after which epoch it began."""
+    trial = Trial.__new__(Trial)
+    trial.setup(job)
+    first = trial.step()["epochs"][0][0]
+    for _ in range(epochs - 1):
+        trial.step()
+    trial.cleanup()
+    return first - 1
+
+
+def test_a_damaged_checkpoint_costs_the_epochs_since_the_one_before(
+    tmp_path: Path, write_curves: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainable, "STEP_SECONDS", 0.0)
+    with Journal.create(tmp_path / "study" / records.JOURNAL_FILE) as journal:
+        job = first_job(tmp_path / "study", write_curves(), journal)
+    folder = Path(job["checkpoints"])
+    assert go_on(job, 5) == 0
+    assert [path.name for path in checkpoints.found(folder)] == ["epoch-000003", "epoch-000004"]
+    (folder / "epoch-000004" / "replay.json").write_text('{"epo')
+    assert go_on(job, 1) == 3
+    for path in checkpoints.found(folder):
+        (path / "replay.json").unlink()
+    assert go_on(job, 1) == 0
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size: what a full disk does to a writer, without filling one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class Heavy:
+    """An engine whose state takes a megabyte."""
+
+    epoch = 2
+
+    def save(self, folder: Path) -> None:
+        (folder / "state").write_bytes(bytes(1_000_000))
+
+
+def test_a_full_disk_costs_a_checkpoint_and_leaves_the_one_before(tmp_path: Path) -> None:
+    (tmp_path / "epoch-000001").mkdir()
+    engine: Any = Heavy()
+    with largest_file(100_000), pytest.raises(OSError, match="too large"):
+        checkpoints.save(engine, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-000001"]
+    checkpoints.save(engine, tmp_path)
+    assert [path.name for path in checkpoints.found(tmp_path)] == ["epoch-000001", "epoch-000002"]
+
+
+def test_a_study_on_a_full_disk_stops_and_goes_on_when_there_is_room(
+    tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    curves, folder = write_curves(), tmp_path / "study"
+    changes = {**SMALL, "search": {"trials_per_arm": 2, "early_stopping": False}}
+    drive(tmp_path / "whole", curves, changes)
+    stops = []
+    for size in (150_000, 200_000):
+        with largest_file(size), pytest.raises(StoppedError, match=r"study\.db cannot be written") as stopped:
+            drive(folder, curves, changes)
+        stops.append((written(folder), str(stopped.value)))
+    assert 0 < stops[0][0] < stops[1][0]
+    drive(folder, curves, changes)
+    assert facts(folder) == facts(tmp_path / "whole")
+
+
+def test_a_disk_that_is_full_from_the_start_refuses_the_study_and_leaves_the_folder_free(tmp_path: Path) -> None:
+    with largest_file(1000), pytest.raises(InputError, match="nothing was started"):
+        Journal.create(tmp_path / "study" / records.JOURNAL_FILE)
+    refuse_used(tmp_path / "study")
+    Journal.create(tmp_path / "study" / records.JOURNAL_FILE).close()
+    with pytest.raises(InputError, match="assay resume"):
+        refuse_used(tmp_path / "study")
+
+
+def test_a_study_stops_when_its_budget_is_used_up(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    changes: dict[str, Any] = {**SMALL, "resources": {"budget_hours": 2}}
+    with pytest.raises(BudgetError, match=r"the budget of 2 hours \(`resources.budget_hours`\) is used up"):
+        drive(tmp_path / "study", write_curves(), changes, deadline=time.monotonic())
+    drive(tmp_path / "study", write_curves(), changes)
+    assert len(facts(tmp_path / "study")[0]) == 8
+
+
+def holders(path: Path) -> list[int]:
+    """Return the processes that have a file open."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if link.readlink() == path:
+                found.append(int(link.parts[2]))
+    return found
+
+
+def wait_for(there: Callable[[], Any]) -> Any:
+    """Wait until something is there, and return it."""
+    until = time.monotonic() + 200
+    while time.monotonic() < until:
+        found = there()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it does not come")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_killed_worker_is_replaced_and_its_run_continues_from_its_checkpoint(
+    tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    study = write_study(tmp_path, **SMALL, resources={"checkpoint_seconds": 0.01, "concurrency": 1})
+    folder = tmp_path / "study"
+    driver = subprocess.Popen(command("run", study, "--replay", write_curves(wait=0.5), "-o", folder))
+    log = folder / records.LOGS / "search_all_baseline_k000.log"
+    wait_for(lambda: list((folder / records.CHECKPOINTS / log.stem).glob("epoch-000004")))
+    for worker in holders(log):
+        os.kill(worker, signal.SIGKILL)
+    assert driver.wait(300) == 0
+    assert "continuing after epoch" in log.read_text()
+    assert {outcome for outcome, _ in facts(folder)[0].values()} == {records.COMPLETED}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_budget_terminate_and_ctrl_c_save_everything_and_say_how_to_go_on(
+    tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    study = write_study(tmp_path, **SMALL, resources={"budget_hours": 1e-6, "checkpoint_seconds": 0.1})
+    folder = tmp_path / "study"
+    first = assay("run", study, "--replay", write_curves(wait=0.4), "-o", folder)
+    assert (first.returncode, "budget of 1e-06 hours" in first.stderr) == (130, True), first.stderr
+    assert f"assay resume {folder}" in first.stderr
+    with sqlite3.connect(folder / records.JOURNAL_FILE) as db:
+        db.execute("UPDATE meta SET value = replace(value, '1e-06', 'null') WHERE key = ?", (records.META_STUDY,))
+    db.close()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        count = written(folder)
+        driver = subprocess.Popen(
+            command("resume", folder), stderr=subprocess.PIPE, text=True, start_new_session=True, env=UV
+        )
+        wait_for(lambda count=count: written(folder) > count + 3)
+        os.killpg(driver.pid, number)
+        _, messages = driver.communicate(timeout=60)
+        assert driver.returncode == 130, messages
+        assert f"uv run assay resume {folder}" in messages
+        assert "Traceback" not in messages
+        assert "***" not in messages
+    assert assay("resume", folder).returncode == 0
+    assert {outcome for outcome, _ in facts(folder)[0].values()} <= {records.COMPLETED, records.STOPPED}
