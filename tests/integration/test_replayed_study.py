@@ -55,6 +55,8 @@ def test_a_replayed_study_from_the_command_line(tmp_path: Path, write_curves: Ca
     assert "WARNING" not in done.stderr
     with (folder / "report" / "verdicts.csv").open() as table:
         assert len(list(csv.DictReader(table))) == 4
+    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+        assert journal.decisions(records.END) == [(None, {"runs": len(journal.runs())})]
     count = json.loads(assay("status", folder, "--json").stdout)
     assert count["running"] is False
     assert count["done"] == pytest.approx(count["total"])
