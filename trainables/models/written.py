@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ SHORTEST = 3
 """Blocks of fewer layers are written out."""
 ENTRY = "image"
 INDENT = "    "
+LETTERS = "xyzabcdefghklmnpqrstuvw"
 
 
 @dataclass(frozen=True)
@@ -103,13 +104,14 @@ def network_code(model: keras.Model) -> str:
     steps = _steps(calls)
     shared = _shared([step for step in steps if isinstance(step, Block)])
     functions = {structure: _Function(name, blocks) for structure, (name, blocks) in shared.items()}
-    flat: list[Call | Block] = []
-    for step in steps:
-        if isinstance(step, Call) or step.structure in functions:
-            flat.append(step)
+    body = _Body(ENTRY, ENTRY, _unfolded(steps, functions))
+    for step in body.steps:
+        if isinstance(step, Call):
+            taken = body.take(step.inputs)
+            body.put(step.name, taken, step.code(taken, _quoted(step.name)))
         else:
-            flat += step.calls
-    body = _body(flat, ENTRY, functions, lambda name: repr(name).replace("'", '"'))
+            taken = body.take([step.taken])
+            body.put(step.calls[-1].name, taken, functions[step.structure].call(step, taken[0]))
     head = [
         "def build_network(image_shape):",
         f'{INDENT}"""Return the network: normalised images in, logits out; {model.count_params():,} weights."""',
@@ -118,6 +120,19 @@ def network_code(model: keras.Model) -> str:
     end = f'{INDENT}return keras.Model({ENTRY}, {body.variable(last)}, name="{model.name}")'
     parts = [function.code() for function in functions.values()]
     return "\n\n\n".join([*parts, "\n".join([*head, *body.lines, end])]) + "\n"
+
+
+def _unfolded(steps: Sequence[Call | Block], functions: Mapping[tuple[Any, ...], _Function]) -> list[Call | Block]:
+    """Return the steps with the calls of blocks that have no function of their own."""
+    return [
+        each
+        for step in steps
+        for each in (step.calls if isinstance(step, Block) and step.structure not in functions else [step])
+    ]
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
 def _calls(model: keras.Model) -> list[Call]:
@@ -192,8 +207,7 @@ def _arguments(entry: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], tupl
         for name, parameter in inspect.signature(kind.__init__).parameters.items()
         if parameter.default is parameter.empty and name in config
     ]
-    chosen = {name: config[name] for name in required}
-    missing: dict[str, Any] = {}
+    chosen, missing = {name: config[name] for name in required}, config
     for _ in range(3):
         made = kind.from_config({**chosen}).get_config()
         missing = {key: value for key, value in config.items() if made.get(key) != value}
@@ -300,23 +314,19 @@ class _Function:
             if len(set(column)) > 1 and column not in self._parameters:
                 taken = sum(name.rstrip("0123456789") == key for name in self._parameters.values())
                 self._parameters[column] = f"{key}{taken + 1}" if taken else key
-        self._shown = [self._parameters.get(column, column[0]) for column in columns]
+        self._shown: list[str] = [self._parameters.get(column, column[0]) for column in columns]
         self._places = [columns.index(column) for column in self._parameters]
 
     def code(self) -> str:
         """Return the function as code."""
         parameters = ", ".join(["x", *self._parameters.values(), "name"])
         kinds = ", ".join(call.kind for call in self.block.calls)
-        values = iter(self._shown)
-        calls = [(call, [next(values) for _ in call.arguments]) for call in self.block.calls]
         body = _Body("x", self.block.taken, self.block.calls)
-        for call, shown in calls:
-            name = (
-                f'f"{{name}}{call.name.removeprefix(self.block.prefix)}"' if call.name != self.block.prefix else "name"
-            )
-            body.add(
-                call.name, call.inputs, lambda taken, call=call, name=name, shown=shown: call.code(taken, name, shown)
-            )
+        values = iter(self._shown)
+        for call in self.block.calls:
+            taken, end = body.take(call.inputs), call.name.removeprefix(self.block.prefix)
+            name = f'f"{{name}}{end}"' if end else "name"
+            body.put(call.name, taken, call.code(taken, name, [next(values) for _ in call.arguments]))
         end = f"{INDENT}return {body.variable(self.block.calls[-1].name)}"
         doc = f'{INDENT}"""{kinds}."""' if len(kinds) < 105 else f'{INDENT}"""{len(self.block.calls)} layers."""'
         return "\n".join([f"def {self.name}({parameters}):", doc, *body.lines, end])
@@ -324,7 +334,7 @@ class _Function:
     def call(self, block: Block, taken: str) -> str:
         """Return a call for one of the blocks as code."""
         values = [block.values[place] for place in self._places]
-        return f"{self.name}({', '.join([taken, *values, repr(block.prefix).replace(chr(39), chr(34))])})"
+        return f"{self.name}({', '.join([taken, *values, _quoted(block.prefix)])})"
 
 
 class _Body:
@@ -338,6 +348,7 @@ class _Body:
 
     def __init__(self, entry: str, name: str, steps: Sequence[Call | Block]) -> None:
         self.lines: list[str] = []
+        self.steps = steps
         self._variables = {name: entry}
         self._users = Counter(
             taken for step in steps for taken in (step.inputs if isinstance(step, Call) else (step.taken,))
@@ -347,28 +358,17 @@ class _Body:
         """Return the variable that holds a layer's output."""
         return self._variables[name]
 
-    def add(self, name: str, inputs: Sequence[str], code: Callable[[Sequence[str]], str]) -> None:
-        """Write one assignment."""
-        taken = [self._variables[each] for each in inputs]
-        self._users.subtract(inputs)
-        for each in inputs:
-            if self._users[each] == 0 and each in self._variables and self._variables[each] != ENTRY:
-                del self._variables[each]
-        used = set(self._variables.values())
-        free = next(letter for letter in [*taken, *"xyzabcdefgh"] if letter not in used and letter != ENTRY)
-        self._variables[name] = free
-        self.lines.append(f"{INDENT}{free} = {code(taken)}")
+    def take(self, names: Sequence[str]) -> list[str]:
+        """Return the variables of layers' outputs; those that nobody needs after this become free."""
+        taken = [self._variables[name] for name in names]
+        self._users.subtract(names)
+        for name in names:
+            if self._users[name] == 0 and self._variables.get(name, ENTRY) != ENTRY:
+                del self._variables[name]
+        return taken
 
-
-def _body(
-    steps: Sequence[Call | Block], entry: str, functions: dict[Any, _Function], quoted: Callable[[str], str]
-) -> _Body:
-    body = _Body(entry, entry, steps)
-    for step in steps:
-        if isinstance(step, Call):
-            body.add(step.name, step.inputs, lambda taken, step=step: step.code(taken, quoted(step.name)))
-        else:
-            function = functions[step.structure]
-            name = step.calls[-1].name
-            body.add(name, [step.taken], lambda taken, step=step, function=function: function.call(step, taken[0]))
-    return body
+    def put(self, name: str, taken: Sequence[str], code: str) -> None:
+        """Write the assignment of a layer's output, to a variable that became free if there is one."""
+        used = {*self._variables.values(), ENTRY}
+        self._variables[name] = next(letter for letter in [*taken, *LETTERS] if letter not in used)
+        self.lines.append(f"{INDENT}{self._variables[name]} = {code}")
