@@ -102,12 +102,16 @@ class Bridge:
             return False
 
     def _hear(self, name: str, result: dict[str, Any]) -> bool:
+        if name not in self._out:  # it ended, but its node went away before Ray knew, and Ray revived it
+            return True
         stop = self._conductor.reported(name, result[EPOCHS]) if result.get(EPOCHS) else False
         if FINAL in result or stop:
             self._end(name, result.get(FINAL, Final()))
         return stop
 
     def _end(self, name: str, final: Final) -> bool:
+        if name not in self._out:
+            return True
         self._conductor.ended(name, final)
         self._out.discard(name)
         shutil.rmtree(self._place.folder / records.CHECKPOINTS / name, ignore_errors=True)

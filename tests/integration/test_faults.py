@@ -199,6 +199,23 @@ def test_a_damaged_checkpoint_costs_the_epochs_since_the_one_before(
     assert go_on(job, 1) == 0
 
 
+def test_a_run_that_ended_and_is_revived_changes_nothing(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    folder = tmp_path / "study"
+    plan = make_plan(make_study(**SMALL))
+    with Journal.create(folder / records.JOURNAL_FILE) as journal:
+        bridge = Bridge(Conductor(plan, journal), Place(folder, plan.study.resources, curves=write_curves()), lambda: 1)
+        job = bridge.next_job()
+        assert job
+        train(bridge, job)
+        before = facts(folder), written(folder)
+        trial = Trial.__new__(Trial)
+        trial.setup(job)
+        assert bridge.result(job["run"], trial.step())
+        bridge.lost(job["run"], "the worker process died")
+        trial.cleanup()
+        assert (facts(folder), written(folder)) == before
+
+
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
     """Let no file grow beyond a size: what a full disk does to a writer, without filling one."""
