@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search import interrupts
 from search.conductor import Conducts
 from search.study import Resources
 from trainables import records
@@ -65,6 +66,7 @@ class Bridge:
         Raises:
             StoppedError: the study cannot go on now.
         """
+        interrupts.check()
         if self._stopped:
             raise self._stopped
         if self._place.deadline is not None and time.monotonic() > self._place.deadline:
@@ -93,6 +95,7 @@ class Bridge:
 
     def _unless_stopped(self, act: Callable[[], bool]) -> bool:
         """Act; keep what keeps the journal from being written, and write nothing after it."""
+        interrupts.check()
         if self._stopped:
             return False
         try:

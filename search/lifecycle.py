@@ -15,6 +15,7 @@ from search.plan import Plan
 from search.planning import make_plan
 from search.progress import Seen, Tally, tally
 from search.session import Options, carry_out, facts, refuse_used
+from search.show import warn
 from search.study import Study, validate
 from trainables import records
 from trainables.errors import InputError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from reports.page import ReportPaths
     from trainables.config import RunConfig
     from trainables.data import Dataset
+    from trainables.data.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -121,15 +123,36 @@ def journal_plan(journal: Journal, folder: Path) -> Plan:
 
 
 def check_data(plan: Plan) -> Dataset:
-    """Load the study's data and refuse what cannot be trained on it.
+    """Load the study's data, refuse what cannot be trained on it, and say what a reader should know of it.
 
     Raises:
         InputError: the data, or a model or split on it.
     """
+    from trainables.data.checks import inspect
+
     data = plan.study.data.load()
+    chosen = selections(plan, data)
     for arm in plan.arms:
-        check_on_data(plan.run_config(arm, {}, *plan.search_seeds(0)), data)
+        config = plan.run_config(arm, {}, *plan.search_seeds(0))
+        config.model.check(data.images.shape[1:], chosen[arm.condition.name].classes)
+    for line in inspect(data, chosen).warnings:
+        warn(line)
     return data
+
+
+def selections(plan: Plan, data: Dataset) -> dict[str, Selection]:
+    """Return what each condition uses of the data, in the split of the search.
+
+    Raises:
+        InputError: a split is not possible.
+    """
+    from trainables.data.selection import select
+
+    arrays, first = data.arrays(), {arm.condition.name: arm for arm in reversed(plan.arms)}
+    configs = {name: plan.run_config(arm, {}, *plan.search_seeds(0)) for name, arm in first.items()}
+    return {
+        condition.name: select(arrays, configs[condition.name], len(data.class_names)) for condition in plan.conditions
+    }
 
 
 def check_on_data(config: RunConfig, data: Dataset) -> None:

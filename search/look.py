@@ -28,19 +28,14 @@ def check_report(source: str, overrides: tuple[str, ...] = ()) -> Report:
     Raises:
         InputError: the study or its data is refused.
     """
+    from search.lifecycle import selections
     from search.planning import make_plan
     from search.study import load_study
     from trainables.data.checks import inspect
-    from trainables.data.selection import Selection, select
 
     plan = make_plan(load_study(source, overrides))
     data = plan.study.data.load()
-    chosen: dict[str, Selection] = {}
-    for arm in plan.arms:
-        if arm.condition.name not in chosen:
-            config = plan.run_config(arm, {}, *plan.search_seeds(0))
-            chosen[arm.condition.name] = select(data.arrays(), config, len(data.class_names))
-    return inspect(data, chosen)
+    return inspect(data, selections(plan, data))
 
 
 def draw_sheet(kind: str, path: Path, study: str | None = None) -> None:

@@ -6,8 +6,7 @@ importing it registers them.
 
 from __future__ import annotations
 
-import signal
-
+from search import interrupts
 from search.cli import answer, final, listing, study, tracking
 from search.cli.program import app
 
@@ -21,6 +20,5 @@ __all__ = ["answer", "app", "final", "listing", "main", "study", "tracking"]
 
 def main() -> None:
     """Run the command line. A request to terminate ends it as Ctrl-C does: everything is saved."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    interrupts.catch()
     app()
