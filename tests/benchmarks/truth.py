@@ -194,13 +194,21 @@ def _by_seeds(found: dict[str, np.ndarray], kind: str) -> list[str]:
 PARTS = {part.__name__: part for part in (coverage, claims, power, replicates, stopping)}
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the tables of all parts, or of some."""
+def parse(arguments: Sequence[str]) -> tuple[int, list[str]]:
+    """Return how many studies of each kind, and which parts, are asked for."""
     parser = argparse.ArgumentParser(prog="truth", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=list(PARTS), help="by default all")
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; by default all")
     parser.add_argument("--studies", type=int, default=2000)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args(arguments)
-    simulation = Simulation(studies=100 if options.quick else options.studies)
-    for name in options.parts or PARTS:
-        PARTS[name](simulation)
+    for part in options.parts:
+        if part not in PARTS:
+            parser.error(f"there is no part `{part}`; choose from {', '.join(PARTS)}")
+    return 100 if options.quick else options.studies, options.parts or list(PARTS)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the tables of all parts, or of some."""
+    studies, parts = parse(arguments)
+    for part in parts:
+        PARTS[part](Simulation(studies))

@@ -13,7 +13,7 @@ from reports.frames import read_study
 from reports.looks import decide
 from reports.verdicts import judge
 from tests.benchmarks import truth_confirm, truth_stopping
-from tests.benchmarks.truth import PLAIN, Simulation, percent, play_one
+from tests.benchmarks.truth import PARTS, PLAIN, Simulation, parse, percent, play_one
 from tests.benchmarks.truth_stopping import MIXUP, OURS, RULES, TRIALS, search
 from tests.benchmarks.truth_world import EPOCHS, NUISANCE, TRAIL, World, draw_landscape, draw_trials, trail
 from tests.unit.journal_builder import JournalBuilder, make_plan
@@ -108,6 +108,14 @@ def test_a_rule_that_is_as_good_as_none_is_compared_with_all_trials() -> None:
     found = Simulation(studies=30, processes=1).play(truth_stopping.compare, MIXUP)
     none = next(row for row in truth_stopping.rows(found, percent) if row[0] == "none")
     assert none[-2:] == ["100", "100"]
+
+
+def test_all_parts_are_printed_by_default_and_unknown_ones_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse([]) == (2000, list(PARTS))
+    assert parse(["--quick", "claims"]) == (100, ["claims"])
+    with pytest.raises(SystemExit):
+        parse(["claim"])
+    assert "choose from coverage" in capsys.readouterr().err
 
 
 def test_shares_have_intervals() -> None:
