@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import threading
 import time
 import traceback
@@ -44,6 +45,8 @@ class Trial(tune.Trainable):
             arrays: the data set, from Ray's object store; `class_names` beside the four arrays.
             threads: CPU threads of this worker.
         """
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches workers too; the driver decides
         self._arrays = arrays or {}
         self._threads = threads
         self._open(config)

@@ -12,7 +12,7 @@ import yaml
 
 from search.export import Exported, choose
 from search.journal import Journal, Outcome, Run
-from search.plan import make_plan
+from search.planning import make_plan
 from search.recipe import read_recipe, write_recipe
 from search.tracking.lookup import mlflow_runs
 from tests.conftest import make_study

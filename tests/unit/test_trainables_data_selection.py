@@ -116,7 +116,7 @@ def test_wrong_labels_are_spread_over_all_other_classes() -> None:
 
 def test_the_conditions_stand_in_a_study_file() -> None:
     study = make_study(conditions={"classes": [2, 4], "label_noise": [0, 0.2]})
-    assert study.conditions["classes"] == [2, 4]
+    assert [level.name for level in study.conditions["classes"]] == [2, 4]
     for wrong in ({"classes": 1}, {"label_noise": 1.0}):
         with pytest.raises(ValueError, match="validation error"):
             RunConfig.from_plain({"data": "digits", **wrong})
