@@ -31,7 +31,7 @@ class Study:
     """All that a journal says, at one moment.
 
     Args:
-        journal: path of the SQLite file.
+        journal: path of the SQLite file; None of a study that was read from elsewhere.
         plan: what was fixed before the first run.
         facts: versions, machine and data, as the study noted them.
         runs: one row a run, in the order of creation. Columns: `run`, `phase`, `condition`, `arm`, `method`
@@ -44,9 +44,11 @@ class Study:
         decisions: one row a decision, in order. Columns: `kind`, `run` (str or None), `detail` (dict), `at`.
         updated: POSIX time of the newest entry, None where there is none.
         links: addresses of runs in MLflow, by name, as far as they are known.
+        examples: without a journal, of each run which test examples were right, as the journal packs it, and their
+            number.
     """
 
-    journal: Path
+    journal: Path | None
     plan: Plan
     facts: dict[str, Any]
     runs: pd.DataFrame
@@ -54,6 +56,7 @@ class Study:
     decisions: pd.DataFrame
     updated: float | None
     links: Mapping[str, str] = field(default_factory=dict)
+    examples: Mapping[str, tuple[bytes, int]] = field(default_factory=dict)
 
     def runs_of(self, phase: str, condition: str, method: str) -> pd.DataFrame:
         """Return the rows of `runs` of one phase of one arm, in order."""
@@ -97,6 +100,8 @@ class Study:
         Raises:
             InputError: the journal cannot be read any more.
         """
+        if self.journal is None:
+            return {run: _unpacked(*self.examples[run]) for run in runs if run in self.examples}
         with _opened(self.journal) as connection:
             query = "SELECT correct, n FROM examples WHERE run = ?"
             found = {run: connection.execute(query, (run,)).fetchone() for run in runs}
@@ -137,6 +142,45 @@ def read_study(folder: Path) -> Study:
     )
 
 
+def study_from(
+    plan: Plan,
+    facts: dict[str, Any],
+    runs: pd.DataFrame,
+    histories: Sequence[pd.DataFrame],
+    decisions: Sequence[Sequence[Any]],
+    examples: Mapping[str, tuple[bytes, int]],
+    links: Mapping[str, str],
+) -> Study:
+    """Make a study of what was kept outside a journal, so that it gives the same figures.
+
+    Args:
+        plan: the study's plan.
+        facts: versions, machine and data.
+        runs: one row a run, in order: the columns of `Study.runs` but the times and the final metrics, which are
+            dictionaries in a column `metrics`; `outcome` and `epoch` are None where they are not known.
+        histories: frames with a row for each epoch: `run`, `epoch`, `at`, and a column a metric.
+        decisions: (kind, run, detail, time) of each, in order.
+        examples: as in `Study`.
+        links: as in `Study`.
+    """
+    epochs = pd.concat(histories, ignore_index=True) if histories else pd.DataFrame(columns=pd.Index(_EPOCH_COLUMNS))
+    epochs["run"] = pd.Categorical(epochs["run"], categories=runs["run"].tolist())
+    epochs = epochs.dropna(subset="run").sort_values(["run", "epoch"], ignore_index=True)
+    epochs["epoch"] = epochs["epoch"].astype("int64")
+    metrics = epochs.drop(columns=["run_id", "run", "epoch", "at"], errors="ignore")
+    curves = pd.concat([epochs[["run", "epoch"]], _numbers(metrics, records.EPOCH_METRICS, ())], axis=1)
+    times = epochs.groupby("run", observed=True)["at"]
+    frame = runs.assign(started=runs["run"].map(times.min()).astype(float), ended=runs["run"].map(times.max()))
+    last = epochs["at"].max() if len(epochs) else None
+    table = pd.DataFrame([tuple(decision) for decision in decisions], columns=pd.Index(["kind", "run", "detail", "at"]))
+    return Study(
+        journal=None, plan=plan, facts=facts, runs=_completed(frame[list(_OUTCOME_COLUMNS)], curves), curves=curves, decisions=table,
+        updated=None if last is None else float(last), links=links, examples=examples,
+    )  # fmt: skip
+
+
+_OUTCOME_COLUMNS = (*RUN_COLUMNS, "ended", "outcome", "epoch", "reason", "metrics")
+_EPOCH_COLUMNS = ("run", "epoch", "at")
 _TIMED = ("runs", "reports", "decisions", "outcomes")
 
 
@@ -193,17 +237,23 @@ def _runs(connection: sqlite3.Connection, curves: pd.DataFrame) -> pd.DataFrame:
         " ORDER BY r.id"
     )
     rows = connection.execute(query).fetchall()
-    columns = [*RUN_COLUMNS, "ended", "outcome", "epoch", "reason", "metrics"]
-    frame = pd.DataFrame(rows, columns=pd.Index(columns))
+    frame = pd.DataFrame(rows, columns=pd.Index(_OUTCOME_COLUMNS))
     for name in ("parameters", "searched"):
         frame[name] = _objects(frame[name])
+    frame["metrics"] = _objects(frame["metrics"].fillna("{}"))
+    return _completed(frame, curves)
+
+
+def _completed(frame: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame of runs with the right types, and with a column for every final metric."""
+    columns = [str(name) for name in frame]
     frame["audit"] = frame["audit"].astype(bool)
     frame["outcome"] = frame["outcome"].fillna(UNFINISHED)
     frame["reason"] = frame["reason"].fillna("")
     frame["ended"] = frame["ended"].astype(float)
     reported = curves.groupby("run", observed=True)["epoch"].max()
     frame["epoch"] = frame["epoch"].fillna(frame["run"].map(reported).astype(float)).fillna(0).astype(int)
-    metrics = pd.DataFrame(_objects(frame.pop("metrics").fillna("{}")), index=frame.index)
+    metrics = pd.DataFrame(list(frame.pop("metrics")), index=frame.index)
     return frame.join(_numbers(metrics, FINAL_METRICS, columns))
 
 

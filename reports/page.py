@@ -57,8 +57,8 @@ def write_report(folder: Path, output: Path | None = None) -> ReportPaths:
     Raises:
         InputError: there is no readable journal, or the output cannot be written.
     """
-    study = read_study(folder)
-    return write_study(study, study.journal.parent / records.REPORT if output is None else output)
+    own = (folder if folder.is_dir() else folder.parent) / records.REPORT
+    return write_study(read_study(folder), own if output is None else output)
 
 
 def write_study(study: Study, folder: Path) -> ReportPaths:

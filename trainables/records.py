@@ -142,6 +142,7 @@ MODELS = "models"  # of a final training: RUN.keras, and RUN.json beside it
 # Artifacts of MLflow runs that are no files of the folder.
 HISTORY_ARTIFACT = "history.parquet"  # of a child: a row for each epoch
 FACTS_ARTIFACT = "facts.json"
+JOURNAL_ARTIFACT = "journal.json"  # of the study's run: plan, decisions, what was searched, single test images
 LONG_PARAMETERS_ARTIFACT = "long_parameters.json"  # what is too long for MLflow, whole
 LONG_TAGS_ARTIFACT = "long_tags.json"
 

@@ -15,6 +15,7 @@ from search.tracking.artifacts import log_file, log_folder, log_history, log_tex
 from search.tracking.client import error_code
 from search.tracking.models import log_model, register_model
 from search.tracking.outbox import Item, Known, Outbox
+from search.tracking.reading import statement
 from search.tracking.store import TrackingStore
 from trainables import records
 
@@ -180,6 +181,7 @@ class Courier:
         facts = self._outbox.source.meta(records.META_FACTS)
         if facts:
             log_text(store.client, store.parent.id, json.dumps(facts, indent=1), records.FACTS_ARTIFACT)
+        log_text(store.client, store.parent.id, statement(self._outbox.source), records.JOURNAL_ARTIFACT)
         self._files_kept = True
 
     def _close(self, store: TrackingStore) -> None:
@@ -209,6 +211,7 @@ class Courier:
         """Keep what came at the end, and hold what MLflow lists against the journal."""
         end = mapping.milliseconds(self._outbox.source.span()[1])
         log_folder(store.client, store.parent.id, self._folder / records.REPORT, records.REPORT)
+        log_text(store.client, store.parent.id, statement(self._outbox.source), records.JOURNAL_ARTIFACT)
         log_file(store.client, store.parent.id, self._folder / records.RECIPE_FILE, records.RECIPE_FILE)
         if self._outbox.complete():
             self._register(store)

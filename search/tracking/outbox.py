@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from search.journal import Journal, Outcome, Run
 from search.tracking.mapping import (
@@ -53,6 +54,15 @@ class Source(Journal):
         """Return how many runs the study had when it ended, or -1 if it did not, or went on."""
         row = self._db.execute("SELECT kind, detail FROM decisions ORDER BY id DESC LIMIT 1").fetchone()
         return int(json.loads(row[1])["runs"]) if row and row[0] == records.END else -1
+
+    def all_decisions(self) -> list[tuple[str, str | None, dict[str, Any], float]]:
+        """Return (kind, run, detail, time) of every decision, in order."""
+        rows = self._db.execute("SELECT kind, run, detail, at FROM decisions ORDER BY id")
+        return [(kind, run, json.loads(detail), at) for kind, run, detail, at in rows]
+
+    def examples(self) -> list[tuple[str, bytes, int]]:
+        """Return (run, which test images it got right as the journal packs it, their number) of all runs."""
+        return self._db.execute("SELECT run, correct, n FROM examples ORDER BY run").fetchall()
 
     def span(self) -> tuple[float, float]:
         """Return when the first run was announced and when the last line was written, as POSIX seconds."""
