@@ -156,7 +156,7 @@ def study_from(
     Args:
         plan: the study's plan.
         facts: versions, machine and data.
-        runs: one row a run, in order: the columns of `Study.runs` but the times and the final metrics, which are
+        runs: one row a run, in order: the columns of `Study.runs` but the times, taken from the histories, and the final metrics, which are
             dictionaries in a column `metrics`; `outcome` and `epoch` are None where they are not known.
         histories: frames with a row for each epoch: `run`, `epoch`, `at`, and a column a metric.
         decisions: (kind, run, detail, time) of each, in order.
@@ -170,12 +170,13 @@ def study_from(
     metrics = epochs.drop(columns=["run_id", "run", "epoch", "at"], errors="ignore")
     curves = pd.concat([epochs[["run", "epoch"]], _numbers(metrics, records.EPOCH_METRICS, ())], axis=1)
     times = epochs.groupby("run", observed=True)["at"]
-    frame = runs.assign(started=runs["run"].map(times.min()).astype(float), ended=runs["run"].map(times.max()))
-    last = epochs["at"].max() if len(epochs) else None
+    last = float(epochs["at"].max()) if len(epochs) else None
+    ended = runs["run"].map(times.max()).astype(float).fillna(last or 0.0).where(runs["outcome"].notna())
+    frame = runs.assign(started=runs["run"].map(times.min()).astype(float), ended=ended)
     table = pd.DataFrame([tuple(decision) for decision in decisions], columns=pd.Index(["kind", "run", "detail", "at"]))
     return Study(
         journal=None, plan=plan, facts=facts, runs=_completed(frame[list(_OUTCOME_COLUMNS)], curves), curves=curves, decisions=table,
-        updated=None if last is None else float(last), links=links, examples=examples,
+        updated=last, links=links, examples=examples,
     )  # fmt: skip
 
 

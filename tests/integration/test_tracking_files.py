@@ -52,7 +52,7 @@ def test_the_folder_is_the_store_holds_no_credentials_and_can_be_moved(tmp_path,
     study.journal.close()
     assert state == DeliveryState(complete=True, runs=0, points=0)
     kept = [path for path in (study.folder / records.ARTIFACTS).rglob("*") if path.is_file()]
-    names = {"study.yaml", "facts.json", "index.html", "one.png", "history.parquet"}
+    names = {"study.yaml", "facts.json", "journal.json", "index.html", "one.png", "history.parquet"}
     assert {path.name for path in kept} == names
     assert [path.parent.name for path in kept if path.name == "one.png"] == ["figures"]
     for path in [
@@ -121,5 +121,5 @@ def test_the_recipe_and_the_report_stand_beside_the_study(study):
     assert study.deliver().complete
     client, parent = MlflowClient(study.uri), study.runs()[study.id].info.run_id
     names = {file.path for file in client.list_artifacts(parent)}
-    assert names == {"study.yaml", "recipe.yaml", "facts.json", "report"}
+    assert names == {"study.yaml", "recipe.yaml", "facts.json", "journal.json", "report"}
     assert [file.path for file in client.list_artifacts(parent, "report")] == ["report/index.html"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,9 @@ from reports.effect_figures import effect_figure, effect_range, effect_rows
 from reports.figures import MOST_EPOCHS, curve_ranges, learning_figure, shown
 from reports.frames import Study, read_study
 from reports.palette import COLOURS, REFERENCE, method_colours, translucent
+from reports.svg import Scale, svg
 from reports.verdicts import judge
+from reports.view import build_view
 from tests.unit.journal_builder import METHODS, JournalBuilder, curve, simulate_study
 from trainables import records
 
@@ -38,6 +41,27 @@ def learning(study: Study, method: str) -> dict[str, Any]:
     arm = curves[method]
     assert arm is not None
     return learning_figure(arm, curves["baseline"], curve_ranges(known), COLOUR)
+
+
+def test_every_picture_is_drawn_as_svg_too(study: Study) -> None:
+    view = build_view(study, judge(study))
+    for picture in view.pictures:
+        root = ElementTree.fromstring(svg(picture.figure, picture.label))
+        assert root.tag.endswith("svg")
+        assert "nan" not in ElementTree.tostring(root, "unicode").lower().replace(picture.label.lower(), "")
+    effect = svg(effects(study), '<script>"&')
+    assert "&lt;script&gt;" in effect
+    assert effect.count("<circle") == 4
+    assert 'fill="none" stroke="#8a8a8a"' in effect  # the diamonds of the matched effects
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log"), [(0.0, 1.0, False), (-3.2, 0.1, True), (0.2, 0.7, True), (5.0, 5.0, False)]
+)
+def test_svg_axes_have_round_ticks_within_their_range(low: float, high: float, log: bool) -> None:
+    ticks = Scale(low, high, 0.0, 100.0, log).ticks(5)
+    assert all(-0.001 <= at <= 100.001 for at, _ in ticks)
+    assert len(ticks) >= 2 or low == high
 
 
 def test_plotly_accepts_the_figures(study: Study) -> None:

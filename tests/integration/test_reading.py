@@ -1,0 +1,75 @@
+"""A report from MLflow alone: the same figures as from the journal."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from reports.frames import read_study
+from reports.page import write_study
+from search.cli import app
+from search.tracking.courier import Courier
+from search.tracking.outbox import Outbox, Source
+from search.tracking.reading import read_experiment
+from tests.unit.journal_builder import make_plan, simulate_study
+from trainables import records
+from trainables.errors import InputError
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+
+def deliver(folder: Path, uri: str) -> None:
+    with closing(Source.read(folder)) as source:
+        outbox = Outbox(source)
+        courier = Courier(folder, uri, outbox, lambda: True)
+        while not courier.finished:
+            courier.round(last=True)
+            assert courier.error == ""
+
+
+def small_study(folder: Path, name: str, study_id: str) -> Path:
+    """Write a small study with a failed arm, and its id."""
+    conditions = {"one": {"model": "resnet8", "train_fraction": 0.1}}
+    plan = make_plan(conditions, ("baseline", "mixup", "cutmix"), name=name, seeds=3)
+    simulate_study(folder, plan=plan, effects={"mixup": 0.05}, failing=["cutmix"], images=60)
+    with closing(sqlite3.connect(folder / records.JOURNAL_FILE)) as journal, journal:
+        journal.execute("INSERT INTO meta VALUES (?, ?)", (records.META_ID, json.dumps(study_id)))
+    return folder
+
+
+def test_the_report_from_mlflow_holds_the_same_figures(tmp_path: Path, store: str) -> None:
+    folder = small_study(tmp_path / "study", "read back", "read-back-1")
+    deliver(folder, store)
+    ours = write_study(read_study(folder), tmp_path / "ours")
+    theirs = write_study(read_experiment(store, "read back"), tmp_path / "theirs")
+    assert ours.tables.keys() == theirs.tables.keys()
+    for name, path in ours.tables.items():
+        if name != "runs":
+            assert path.read_text() == theirs.tables[name].read_text(), name
+    times = ["started", "ended"]
+    one, other = (pd.read_csv(paths.tables["runs"]).drop(columns=times) for paths in (ours, theirs))
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_several_studies_of_one_name_are_told_apart(tmp_path: Path, store: str) -> None:
+    for number in (1, 2):
+        deliver(small_study(tmp_path / str(number), "twins", f"{number}-twin"), store)
+    with pytest.raises(InputError, match=r"1-twin, 2-twin.*--study-id"):
+        read_experiment(store, "twins")
+    arguments = ["report", "--experiment", "twins", "--tracking-uri", store, "--study-id", "2", "--json"]
+    done = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "report")])
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout)
+    assert {verdict["method"] for verdict in answer["verdicts"]} == {"mixup", "cutmix"}
+    assert Path(answer["report"]).is_file()
+
+
+def test_what_is_not_there_is_said(store: str) -> None:
+    with pytest.raises(InputError, match="no experiment 'nothing'"):
+        read_experiment(store, "nothing")
