@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from reports import text
 from reports.plan import Plan
 from reports.verdicts import Verdict
-from trainables.records import VERDICTS
+from trainables.records import UNDECIDED, VERDICTS
 
+MOST_NAMED = 2
+"""Of more conditions with one verdict a sentence gives the number."""
 SIGNS: dict[str, str] = dict(zip(VERDICTS, ("▲", "▼", "≈", "○"), strict=True))
 
 
@@ -85,14 +87,53 @@ def claims(plan: Plan, verdicts: Sequence[Verdict], colours: Mapping[str, str]) 
     )
 
 
-def by_comparison(claims: Sequence[Claim]) -> tuple[Claim, ...]:
+@dataclass(frozen=True)
+class Comparison:
+    """All claims of one comparison, under every condition.
+
+    Args:
+        name: what is judged ("mixup", "maxup against maxup_mean").
+        method: display name of the method.
+        colour: the method's.
+        sentence: the verdicts of all conditions; empty where there is one condition, whose claim says it.
+        claims: one a condition.
+    """
+
+    name: str
+    method: str
+    colour: str
+    sentence: str
+    claims: tuple[Claim, ...]
+
+
+def comparisons(claims: Sequence[Claim]) -> tuple[Comparison, ...]:
     """Return the claims with those of one comparison together, in the order of first appearance."""
-    order = {pair: index for index, pair in enumerate(dict.fromkeys(map(_pair, claims)))}
-    return tuple(sorted(claims, key=lambda claim: order[_pair(claim)]))
+    groups: dict[tuple[str, str], list[Claim]] = {}
+    for claim in claims:
+        groups.setdefault((claim.verdict.method, claim.verdict.reference), []).append(claim)
+    return tuple(
+        Comparison(own[0].comparison, own[0].verdict.method, own[0].colour, _sentence(own), tuple(own))
+        for own in groups.values()
+    )
 
 
-def _pair(claim: Claim) -> tuple[str, str]:
-    return claim.verdict.method, claim.verdict.reference
+def _sentence(claims: Sequence[Claim]) -> str:
+    """Return `helps on resnet8 with 10 % of the data; undecided in 2 of 3 conditions`, the decided verdicts first."""
+    if len(claims) == 1:
+        return ""
+    parts = []
+    for name in VERDICTS:
+        own = [claim for claim in claims if claim.verdict.tuned and claim.verdict.verdict == name]
+        if len(own) == len(claims):
+            return f"{name} in all {len(claims)} conditions"
+        if own and len(own) <= MOST_NAMED and name != UNDECIDED:
+            parts.append(f"{name} {', '.join(claim.description for claim in own)}")
+        elif own:
+            parts.append(f"{name} in {len(own)} of {len(claims)} conditions")
+    unanswered = sum(claim.verdict.tuned is None for claim in claims)
+    if unanswered:
+        parts.append(f"no answer yet in {unanswered} of {len(claims)} conditions")
+    return "; ".join(parts)
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:

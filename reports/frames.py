@@ -156,8 +156,9 @@ def study_from(
     Args:
         plan: the study's plan.
         facts: versions, machine and data.
-        runs: one row a run, in order: the columns of `Study.runs` but the times, taken from the histories, and the final metrics, which are
-            dictionaries in a column `metrics`; `outcome` and `epoch` are None where they are not known.
+        runs: one row a run, in order: the columns of `Study.runs` but the times, which the histories give, and the
+            final metrics, which are dictionaries in a column `metrics`; `outcome` and `epoch` are None where they are
+            not known.
         histories: frames with a row for each epoch: `run`, `epoch`, `at`, and a column a metric.
         decisions: (kind, run, detail, time) of each, in order.
         examples: as in `Study`.
@@ -175,8 +176,8 @@ def study_from(
     frame = runs.assign(started=runs["run"].map(times.min()).astype(float), ended=ended)
     table = pd.DataFrame([tuple(decision) for decision in decisions], columns=pd.Index(["kind", "run", "detail", "at"]))
     return Study(
-        journal=None, plan=plan, facts=facts, runs=_completed(frame[list(_OUTCOME_COLUMNS)], curves), curves=curves, decisions=table,
-        updated=last, links=links, examples=examples,
+        journal=None, plan=plan, facts=facts, runs=_completed(frame[list(_OUTCOME_COLUMNS)], curves), curves=curves,
+        decisions=table, updated=last, links=links, examples=examples,
     )  # fmt: skip
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from reports.blocks import Section
-from reports.claims import by_comparison
+from reports.claims import comparisons
 from reports.context import Context
 
 
 def build(context: Context) -> Section:
-    """Return the claims in sentences, those of one method together."""
-    return Section("answer", "The answer", partial="answer", content=by_comparison(context.claims))
+    """Return one sentence a comparison, and below it one a condition."""
+    return Section("answer", "The answer", partial="answer", content=comparisons(context.claims))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports import text
 from reports.blocks import Block, Cell, Column, Line, Panel, Picture, Section, Table
-from reports.claims import SIGNS, Claim, by_comparison
+from reports.claims import SIGNS, Claim, comparisons
 from reports.context import Context
 from reports.grid_figures import Tile, grid_figure
 from reports.moderation import Change, changes, is_number
@@ -95,11 +95,9 @@ def _panels(context: Context) -> list[Panel]:
     plan, unit = context.plan, context.plan.unit
     effects = [abs(claim.verdict.tuned.mean) for claim in context.claims if claim.verdict.tuned]
     largest = unit.scale * max([2 * plan.smallest_effect, *effects])
-    by_name: dict[tuple[str, str], list[Claim]] = {}
-    for claim in by_comparison(context.claims):
-        by_name.setdefault((claim.verdict.method, claim.verdict.reference), []).append(claim)
+    several = (group.claims for group in comparisons(context.claims) if len(group.claims) > 1)
     panels = []
-    for number, own in enumerate((claims for claims in by_name.values() if len(claims) > 1), start=1):
+    for number, own in enumerate(several, start=1):
         held = [plan.condition(claim.verdict.condition) for claim in own]
         across, columns, rows = _axes(held)
         tiles = [
