@@ -131,6 +131,8 @@ def _sentence(claims: Sequence[Claim]) -> str:
         elif own:
             parts.append(f"{name} in {len(own)} of {len(claims)} conditions")
     unanswered = sum(claim.verdict.tuned is None for claim in claims)
+    if unanswered == len(claims):
+        return f"no answer yet in all {len(claims)} conditions"
     if unanswered:
         parts.append(f"no answer yet in {unanswered} of {len(claims)} conditions")
     return "; ".join(parts)

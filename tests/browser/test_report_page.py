@@ -140,8 +140,9 @@ def test_filters_hide_other_conditions_and_methods_everywhere(visit: Visitor, pa
         page,
         "const visible = (selector) => [...document.querySelectorAll(selector)]"
         ".filter((one) => one.offsetParent !== null).length;"
+        "document.querySelectorAll('details').forEach((one) => { one.open = true; });"
         "const counts = () => [visible('#verdicts tbody tr'), visible('.claims li'), visible('#effects .block'),"
-        " visible('.panel')];"
+        " visible('#curves .panel'), visible('#all-runs tbody tr'), visible('#cost tbody tr')];"
         "const choose = (name, value) => { const list = document.getElementById(`filter-${name}`);"
         " list.value = value; list.dispatchEvent(new Event('change')); };"
         "const all = counts(); choose('condition', 'resnet8-0.2'); const one = counts();"
@@ -149,10 +150,30 @@ def test_filters_hide_other_conditions_and_methods_everywhere(visit: Visitor, pa
         "choose('condition', ''); choose('method', ''); return [all, one, both, words, counts()];",
     )
     everything, condition, both, words, again = found.result
-    assert everything == again == [10, 10, 2, 10]
-    assert condition == [5, 5, 1, 5]
-    assert both == [2, 2, 1, 1]
+    assert everything == again == [10, 10, 2, 10, 160, 10]
+    assert condition == [5, 5, 1, 5, 80, 5]
+    assert both == [2, 2, 1, 1, 16, 1]
     assert words == "2 of 10 claims shown"
+
+
+def test_the_list_of_runs_sorts_by_number_and_pictures_behind_folds_are_drawn(visit: Visitor, page: Path) -> None:
+    found = visit(
+        page,
+        "document.querySelectorAll('details').forEach((one) => { one.open = true; }); await wait(300);"
+        "const head = document.querySelectorAll('#all-runs thead th')[9]; head.querySelector('button').click();"
+        "const values = [...document.querySelectorAll('#all-runs tbody tr')].map((row) => row.cells[9].textContent);"
+        "return [values, [...document.querySelectorAll('main table')].map((one) => one.rows.length),"
+        " new Set([...document.querySelectorAll('[id]')].map((one) => one.id)).size,"
+        " document.querySelectorAll('[id]').length];",
+    )
+    values, rows, names, elements = found.result
+    numbers = [float(value) for value in values if value]
+    assert len(numbers) == 120
+    assert numbers == sorted(numbers)
+    assert all(value == "" for value in values[120:])  # empty cells last
+    assert min(rows) >= 2
+    assert names == elements
+    assert found.console == []
 
 
 def test_a_phone_shows_everything_without_sideways_scrolling(visit: Visitor, page: Path) -> None:
