@@ -235,10 +235,13 @@ class Outbox:
         return self.source.runs_at_end() == len(self.items)
 
     def best(self) -> Run | None:
-        """Return the completed run of a final training that is best by the validation metric it is judged on."""
+        """Return the completed run of a final training that is best by the validation metric it is judged on.
+
+        Where nothing is validated it is the first one: the test set chooses nothing.
+        """
         metric = self.source.meta(records.META_PLAN)["metric"]
         judged = {
-            item.run.name: records.oriented(metric, item.outcome.metrics[records.SELECTION])
+            item.run.name: records.oriented(metric, item.outcome.metrics.get(records.SELECTION, records.worst(metric)))
             for item in self.items.values()
             if item.run.phase == records.TRAIN and item.outcome and item.outcome.outcome == records.COMPLETED
         }
