@@ -58,6 +58,7 @@ class Bridge:
         self._place = place
         self._slots = slots
         self._out: set[str] = set()
+        self._deaths: dict[str, str] = {}
         self._stopped: StoppedError | None = None
 
     def next_job(self) -> dict[str, Any] | None:
@@ -89,9 +90,19 @@ class Bridge:
         """Take in what a worker sent; return whether its run must stop."""
         return self._unless_stopped(lambda: self._hear(name, result))
 
-    def lost(self, name: str, reason: str) -> None:
-        """Take in that a worker died for good."""
+    def died(self, name: str, reason: str) -> None:
+        """Take in that a run's worker died; Ray may revive it."""
+        self._deaths[name] = reason
+
+    def lost(self, name: str) -> None:
+        """Take in that a run ended without a result: its worker died for good."""
+        reason = self._deaths.get(name, "the run ended without a result")
         self._unless_stopped(lambda: self._end(name, Final(records.FAILED, reason)))
+
+    def tidy(self) -> None:
+        """Remove the checkpoints that a driver left which was killed between the end of a run and their removal."""
+        if self._conductor.done:
+            shutil.rmtree(self._place.folder / records.CHECKPOINTS, ignore_errors=True)
 
     def _unless_stopped(self, act: Callable[[], bool]) -> bool:
         """Act; keep what keeps the journal from being written, and write nothing after it."""

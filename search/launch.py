@@ -150,3 +150,4 @@ def run_all(conductor: Conducts, place: Place, arrays: dict[str, np.ndarray | tu
             ),
         )
         tuner.fit()
+    bridge.tidy()

@@ -20,6 +20,7 @@ class JournalSearcher(Searcher):
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(metric=None, mode=None)
         self._bridge = bridge
+        self._runs: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -27,12 +28,15 @@ class JournalSearcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         """Return the next run's job, None to be asked again later, or FINISHED."""
         job = self._bridge.next_job()
-        if job is None and self._bridge.done:
-            return Searcher.FINISHED
+        if job is None:
+            return Searcher.FINISHED if self._bridge.done else None
+        self._runs[trial_id] = job["run"]
         return job
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Do nothing: the scheduler hears it first."""
+        """Hear that a worker died and is not revived; all other ends the scheduler hears first."""
+        if error:
+            self._bridge.lost(self._runs[trial_id])
 
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: the journal is the truth."""
@@ -61,11 +65,11 @@ class JournalScheduler(FIFOScheduler):
         if FINAL in result:
             self._bridge.result(trial.config["run"], result)
         else:
-            self._bridge.lost(trial.config["run"], "the run ended without a result")
+            self._bridge.lost(trial.config["run"])
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Hear that the worker died and was not revived."""
-        self._bridge.lost(trial.config["run"], f"the worker process died: {_first_line(trial)}")
+        """Hear that the worker died, whether it will be revived or not."""
+        self._bridge.died(trial.config["run"], f"the worker process died: {_first_line(trial)}")
 
 
 def _first_line(trial: Trial) -> str:

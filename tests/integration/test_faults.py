@@ -6,6 +6,7 @@ process. The same faults under Ray are in `test_replayed_study.py` and `test_clu
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import random
@@ -13,6 +14,7 @@ import resource
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -44,9 +46,22 @@ SMALL = {
 }
 
 
-def drive(folder: Path, curves: Path, changes: dict[str, Any], deadline: float | None = None) -> None:
-    """Start a study, or go on with it, to its end."""
+def drive(
+    folder: Path, curves: Path, changes: dict[str, Any], deadline: float | None = None, life: tuple[int, float] = (0, 0)
+) -> None:
+    """Start a study, or go on with it, to its end.
+
+    Args:
+        folder: the study's.
+        curves: what is replayed.
+        changes: to the small study.
+        deadline: of the place.
+        life: after how many results, and how many seconds more, the process is killed; by default it is not.
+    """
     trainable.STEP_SECONDS = 0.0
+    enough = threading.Event()
+    threading.Thread(target=kill, args=(enough, life[1]), daemon=True).start()
+    results = itertools.count(1)
     plan = make_plan(make_study(**changes))
     path = folder / records.JOURNAL_FILE
     with Journal.open(path) if path.exists() else Journal.create(path) as journal:
@@ -55,16 +70,24 @@ def drive(folder: Path, curves: Path, changes: dict[str, Any], deadline: float |
         while not conductor.done:
             job = bridge.next_job()
             assert job
-            train(bridge, job)
+            train(bridge, job, lambda: enough.set() if next(results) == life[0] else None)
+        bridge.tidy()
 
 
-def train(bridge: Bridge, job: dict[str, Any]) -> None:
+def kill(enough: threading.Event, delay: float) -> None:
+    enough.wait()
+    time.sleep(delay)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train(bridge: Bridge, job: dict[str, Any], heard: Callable[[], None] = lambda: None) -> None:
     trial = Trial.__new__(Trial)
     trial.setup(job)
     try:
         result: dict[str, Any] = {}
         while FINAL not in result:
             result = trial.step()
+            heard()
             if bridge.result(job["run"], result):
                 return
     finally:
@@ -91,27 +114,24 @@ def facts(folder: Path) -> tuple[dict[str, tuple[str, dict[str, float]]], list[A
 def test_a_driver_killed_again_and_again_loses_nothing(
     early_stopping: bool, tmp_path: Path, write_curves: Callable[..., Path]
 ) -> None:
-    curves, chance, folder = write_curves(wait=0.002), random.Random(11), tmp_path / "killed"
+    curves, chance, folder = write_curves(), random.Random(11), tmp_path / "killed"
     changes = {
         "search": {"trials_per_arm": 4, "early_stopping": early_stopping},
-        "resources": {"checkpoint_seconds": 0.005},
+        "resources": {"checkpoint_seconds": 1e-9},
     }
     drive(tmp_path / "whole", curves, changes)
     kills: list[str] = []
     while True:
-        goal = written(folder) + chance.randrange(180)
-        driver = FORK.Process(target=drive, args=(folder, curves, changes))
+        life = chance.randint(1, 90), chance.uniform(0, 0.01)
+        driver = FORK.Process(target=drive, args=(folder, curves, changes, None, life))
         driver.start()
-        while driver.is_alive() and written(folder) <= goal:
-            driver.join(0.002)
-        driver.kill()
         driver.join()
         if driver.exitcode == 0:
             break
         before = facts(folder) if written(folder) else ({}, [], [])
         kills.append(records.CONFIRM if before[2] else records.SEARCH)
         after = before
-    assert min(kills.count(phase) for phase in (records.SEARCH, records.CONFIRM)) >= 2
+    assert min(kills.count(phase) for phase in (records.SEARCH, records.CONFIRM)) >= 2, kills
     outcomes, rungs, pools = facts(folder)
     assert after[0].items() <= outcomes.items()
     assert after[1] == rungs[: len(after[1])]
@@ -122,7 +142,7 @@ def test_a_driver_killed_again_and_again_loses_nothing(
     if not early_stopping:
         assert outcomes == whole[0]
         assert pools == whole[2]
-    assert not list((folder / records.CHECKPOINTS).iterdir())
+    assert not (folder / records.CHECKPOINTS).exists()
 
 
 @pytest.mark.parametrize(
@@ -211,7 +231,8 @@ def test_a_run_that_ended_and_is_revived_changes_nothing(tmp_path: Path, write_c
         trial = Trial.__new__(Trial)
         trial.setup(job)
         assert bridge.result(job["run"], trial.step())
-        bridge.lost(job["run"], "the worker process died")
+        bridge.died(job["run"], "the worker process died")
+        bridge.lost(job["run"])
         trial.cleanup()
         assert (facts(folder), written(folder)) == before
 
