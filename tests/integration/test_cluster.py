@@ -192,14 +192,6 @@ def test_a_study_is_submitted_as_a_ray_job(
     assert len(facts(tmp_path / "s")[0]) == 8
 
 
-def test_two_studies_run_on_one_machine_at_once(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
-    study, curves = write_study(tmp_path, **SMALL), write_curves(wait=0.1)
-    folders = [tmp_path / name for name in ("one", "two")]
-    drivers = [subprocess.Popen(command("run", study, "--replay", curves, "-o", folder)) for folder in folders]
-    assert [driver.wait(400) for driver in drivers] == [0, 0]
-    assert facts(folders[0])[0].keys() == facts(folders[1])[0].keys()
-
-
 def test_slots_are_counted_node_by_node() -> None:
     node = Node("id", "name", {"CPU": 3.0, "GPU": 1.0})
     assert [node.holds(Resources(cpus=cpus, gpus=gpus)) for cpus, gpus in ((1, 0), (2, 0), (1, 0.5), (4, 0))] == [

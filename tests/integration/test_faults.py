@@ -14,6 +14,7 @@ import resource
 import signal
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from typing import Any
 
 import pytest
 
+import search
 from search.bridge import Bridge, Place
 from search.conductor import Conductor
 from search.journal import Journal
@@ -44,6 +46,14 @@ SMALL = {
     "search": {"trials_per_arm": 2},
     "confirm": {"points": 1, "seeds": 2},
 }
+
+
+@pytest.fixture(autouse=True)
+def keep_ctrl_c() -> Iterator[None]:
+    """Workers ignore Ctrl-C, and here the worker is this process."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def drive(
@@ -365,3 +375,25 @@ def test_budget_terminate_and_ctrl_c_save_everything_and_say_how_to_go_on(
         assert "***" not in messages
     assert assay("resume", folder).returncode == 0
     assert {outcome for outcome, _ in facts(folder)[0].values()} <= {records.COMPLETED, records.STOPPED}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_studies_from_python_at_once_answer_with_tables(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    study, curves = write_study(tmp_path, **SMALL), write_curves()
+    code = "import sys, search; done = search.run(*sys.argv[1:3], replay=sys.argv[3]); print(done.verdicts.to_csv())"
+    folders = [tmp_path / "one", tmp_path / "two"]
+    drivers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(study), str(folder), str(curves)], stdout=subprocess.PIPE, text=True
+        )
+        for folder in folders
+    ]
+    said = [driver.communicate(timeout=500)[0] for driver in drivers]
+    assert [driver.returncode for driver in drivers] == [0, 0]
+    assert all("mixup" in table for table in said)
+    again = search.report(folders[0])
+    assert list(again.verdicts["method"]) == ["mixup"]
+    assert again.report.is_file()
+    assert again.recipe == folders[0] / records.RECIPE_FILE
+    assert facts(folders[0])[0].keys() == facts(folders[1])[0].keys()
