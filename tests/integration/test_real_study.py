@@ -28,6 +28,7 @@ assert not {"search", "trainables", "spaces", "reports"} & set(sys.modules)
 """
 
 
+@pytest.mark.timeout(600)
 def test_a_real_study_ends_in_a_model_that_needs_no_assay(tmp_path: Path) -> None:
     study = write_study(
         tmp_path,
