@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray.tune.experiment import Trial
@@ -73,6 +74,8 @@ class JournalScheduler(FIFOScheduler):
 
 
 def _first_line(trial: Trial) -> str:
-    error = trial.get_error()
-    lines = str(error).strip().splitlines() if error else []
-    return lines[0][:300] if lines else "no reason given"
+    """Return what Ray wrote about the last death: a line with its number, then the error."""
+    path = Path(trial.error_file or "")
+    text = path.read_text(errors="replace") if path.is_file() else ""
+    lines = [line for line in text.rpartition("Failure # ")[2].splitlines()[1:] if line.strip()]
+    return lines[0].strip()[:300] if lines else "no reason given"

@@ -397,3 +397,22 @@ def test_two_studies_from_python_at_once_answer_with_tables(tmp_path: Path, writ
     assert again.report.is_file()
     assert again.recipe == folders[0] / records.RECIPE_FILE
     assert facts(folders[0])[0].keys() == facts(folders[1])[0].keys()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_workers_that_die_for_lack_of_memory_say_so_and_the_study_ends(
+    tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    """Ray's memory monitor is told that nearly everything is too much, so that it ends every worker."""
+    study, folder = write_study(tmp_path, **SMALL), tmp_path / "study"
+    scarce = {**os.environ, "RAY_memory_usage_threshold": "0.001", "RAY_memory_monitor_refresh_ms": "100"}
+    done = subprocess.run(
+        command("run", study, "--replay", write_curves(wait=0.2), "-o", folder),
+        env=scarce, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "no run gave a result" in done.stderr) == (1, True), done.stderr
+    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+        reasons = [outcome.reason for _, _, outcome, _ in journal.outcomes()]
+    assert reasons
+    assert all("low on memory" in reason for reason in reasons)
