@@ -8,13 +8,12 @@ from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import text
 from reports.card_pictures import confusion_chart, curves_chart
+from reports.rendering import environment
 from trainables import records
 
-TEMPLATES = Path(__file__).parent / "templates"
 CARD, CONFUSION, CURVES = "CARD.md", "confusion.svg", "curves.svg"
 
 
@@ -74,18 +73,11 @@ def write_card(card: Card, folder: Path) -> Path:
     Returns:
         the card's path.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["md"] = lambda value: text.markdown(str(value))
-    environment.filters["percent"] = lambda value: f"{100 * value:.2f}"
+    markdown = environment(autoescape=False)
+    markdown.filters["md"] = lambda value: text.markdown(str(value))
+    markdown.filters["percent"] = lambda value: f"{100 * value:.2f}"
     values = list(card.accuracies.values())
-    page = environment.get_template("card.md.j2").render(
+    page = markdown.get_template("card.md.j2").render(
         card=card,
         mean=fmean(values),
         spread=stdev(values) if len(values) > 1 else None,

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.palette import COLOURS, REFERENCE, translucent
+from reports.rendering import environment
 
-TEMPLATES = Path(__file__).parent / "templates"
 CELL, LETTER, LABEL = 34, 7, 24
 """Pixels of a cell, width of a letter, and letters of a class's name, at most."""
 NUMBERED = 20
@@ -120,11 +118,4 @@ def _ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def _render(template: str, **values: object) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(**values)
+    return environment(autoescape=True, last_newline=False).get_template(template).render(**values)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from reports import text
 from reports.frames import Study, read_study
+from reports.rendering import TEMPLATES, environment
 from reports.svg import svg
 from reports.verdicts import judge
 from reports.view import View, build_view
@@ -23,7 +23,6 @@ from trainables import records
 from trainables.errors import InputError
 
 PICTURES = "pictures"
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def render_html(view: View, tables: Iterable[str] = ()) -> str:
         tables: names of the CSV files beside it.
     """
     return (
-        _environment(autoescape=True)
+        environment(autoescape=True)
         .get_template("report.html.j2")
         .render(
             view=view,
@@ -121,10 +120,10 @@ def render_html(view: View, tables: Iterable[str] = ()) -> str:
 
 def render_markdown(view: View) -> str:
     """Return the report as Markdown, without pictures."""
-    environment = _environment(autoescape=False)
-    environment.filters["md"] = lambda value: text.markdown(str(value))
+    markdown = environment(autoescape=False)
+    markdown.filters["md"] = lambda value: text.markdown(str(value))
     table = text.markdown_table([claim.row for claim in view.claims], view.plan.unit)
-    return environment.get_template("report.md.j2").render(view=view, table=table)
+    return markdown.get_template("report.md.j2").render(view=view, table=table)
 
 
 def figures(view: View, study: Study) -> dict[str, pd.DataFrame]:
@@ -145,17 +144,6 @@ def runs_table(study: Study) -> pd.DataFrame:
     """Return one line a run; its parameters stand in columns `parameters.NAME`."""
     parameters = pd.DataFrame(list(study.runs["parameters"]), index=study.runs.index)
     return study.runs.drop(columns=["parameters", "searched"]).join(parameters.add_prefix("parameters."))
-
-
-def _environment(autoescape: bool) -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=autoescape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
 
 
 def _replace(path: Path, content: str) -> None:

@@ -144,8 +144,14 @@ class Plan:
 
     def in_condition(self, condition: str) -> list[Arm]:
         """Return the arms of a condition, the reference first, those that are not searched last."""
-        arms = [arm for arm in self.arms if arm.condition.name == condition]
-        return sorted(arms, key=lambda arm: (not arm.searched, not arm.reference))
+        return list(self._by_condition.get(condition, ()))
+
+    @functools.cached_property
+    def _by_condition(self) -> dict[str, list[Arm]]:
+        found: dict[str, list[Arm]] = {}
+        for arm in sorted(self.arms, key=lambda arm: (not arm.searched, not arm.reference)):
+            found.setdefault(arm.condition.name, []).append(arm)
+        return found
 
     def searched_in(self, condition: str) -> list[Arm]:
         """Return the arms of a condition that have a search of their own, the reference first."""

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
+from reports.rendering import environment
 from search.ending import promise_text
 from search.files import write_whole
 from trainables.augmentation import Augmentation
@@ -61,15 +62,9 @@ def script(recipe: Recipe, file: str) -> str:
     on = _on(config)
     shape = (recipe.image_shape[0], recipe.image_shape[1], recipe.image_shape[2])
     classes = config.classes or len(recipe.class_names)
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=False,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["safe"] = lambda text: re.sub(r'["\\\s]+', " ", str(text))
-    text = environment.get_template("script.py.j2").render(
+    templates = environment(TEMPLATES, autoescape=False, last_newline=False)
+    templates.filters["safe"] = lambda text: re.sub(r'["\\\s]+', " ", str(text))
+    text = templates.get_template("script.py.j2").render(
         title=f"Train {config.model.name} on {_data_name(config)} with {recipe.origin.method}",
         assay=recipe.origin.versions.get("assay", ""),
         study=recipe.origin.study,
@@ -90,7 +85,7 @@ def script(recipe: Recipe, file: str) -> str:
         label_smoothing=config.label_smoothing,
         preprocessing=config.model.preprocessing,
         own_means=list(config.model.own_means),
-        network=_network(environment, config, shape, classes),
+        network=_network(templates, config, shape, classes),
         steps=_steps(config, shape),
         resamples=bool(RESAMPLING & set(config.augmentation.name.split("+"))),
         mixing=mixing.model_dump()["name"] if mixing else "",
@@ -152,11 +147,11 @@ def _parts(method: Method) -> tuple[Method | None, int]:
     return next((part for part, name in zip(parts, names, strict=True) if name in MIXING), None), method.copies
 
 
-def _network(environment: Environment, config: RunConfig, shape: tuple[int, int, int], classes: int) -> str:
+def _network(templates: Environment, config: RunConfig, shape: tuple[int, int, int], classes: int) -> str:
     """Return the function that builds the network; a pretrained one is fetched from Keras when the script runs."""
     model = config.model
     if isinstance(model, Application):
-        template = environment.get_template("network_application.py.j2")
+        template = templates.get_template("network_application.py.j2")
         pretrained = model.pretrained != "none"
         return template.render(
             **model.model_dump(exclude={"pretrained"}), application=NETWORKS[model.name], pretrained=pretrained
