@@ -44,6 +44,19 @@ class Changes:
     data: str | None = None
     register: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a name that MLflow's registry does not take.
+
+        Raises:
+            InputError: it is one.
+        """
+        name = self.register
+        if name is not None and (not name.strip() or set(name) & set("/:") or name == "." or name.startswith("..")):
+            raise InputError(
+                f"--register {name!r}: a model's name in MLflow has neither `/` nor `:`, is not empty, and does not "
+                "begin with two dots; choose another, such as `digits-classifier`"
+            )
+
 
 @dataclass(frozen=True)
 class Asked:

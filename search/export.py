@@ -39,18 +39,18 @@ class Exported:
     notes: tuple[str, ...] = ()
 
 
-def export_recipe(folder: Path, output: Path | None = None) -> Path:
-    """Write the best configuration of a whole study (see `choose`).
+def export_recipe(folder: Path, mlflow_runs: dict[str, str] | None = None) -> Path:
+    """Write the best configuration of a whole study (see `choose`) into its folder.
 
     Args:
         folder: the study's folder.
-        output: the recipe's path; by default `recipe.yaml` in the study's folder.
+        mlflow_runs: ids in MLflow by run.
 
     Returns:
         the recipe's path.
     """
-    path = output or folder / "recipe.yaml"
-    write_recipe(choose(folder).recipe, path)
+    path = folder / records.RECIPE_FILE
+    write_recipe(choose(folder, mlflow_runs=mlflow_runs).recipe, path)
     return path
 
 
@@ -93,7 +93,7 @@ def _plan(journal: Journal, folder: Path) -> dict[str, Any]:
     if plan is None or journal.meta(records.META_FACTS) is None:
         raise InputError(f"the study in {folder} was stopped before it was announced; there is nothing to export")
     if journal.meta(records.META_RECIPE):
-        raise InputError(f"{folder} is a final training, not a study; its recipe is {folder / 'recipe.yaml'}")
+        raise InputError(f"{folder} is a final training, not a study; its recipe is {folder / records.RECIPE_FILE}")
     return plan
 
 

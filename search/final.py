@@ -13,12 +13,13 @@ from search.asked import Asked, Changes, ask, load, outside_validated
 from search.card import write_model_card
 from search.files import dump, write_whole
 from search.final_conductor import FinalConductor
+from search.folders import new_folder, refuse_used
 from search.journal import Journal, Outcome, Run
 from search.lifecycle import refuse_changed
 from search.plan import file_name
 from search.progress import tally
 from search.recipe import Promise, Recipe
-from search.session import Options, carry_out, facts, refuse_used
+from search.session import Options, carry_out, facts
 from search.show import warn
 from search.study import Resources
 from trainables import records
@@ -91,7 +92,7 @@ def train_recipe(recipe: Recipe, seeds: int, changes: Changes, folder: Path, opt
     asked, data = ask(recipe, seeds, changes)
     warn(outside_validated(recipe, asked.config.epochs))
     warn(FULL_DATA if asked.config.full_data else "")
-    with Journal.create(folder / records.JOURNAL_FILE) as journal:
+    with new_folder(folder) as journal:
         write_whole(folder / records.RECIPE_FILE, dump(recipe.document()))
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
         journal.set_meta(records.META_FACTS, facts(data))

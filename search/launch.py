@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ QUIET = {
 }
 LOCAL = {"address": "local", "include_dashboard": False}
 WORKER_RESTARTS = 2
+KNOCK_SECONDS = 10.0
 
 
 @contextmanager
@@ -88,12 +90,13 @@ def _start(place: Place) -> None:
     # Without "local" Ray joins whatever cluster `ray start` has left on this machine.
     options: dict[str, Any] = {"address": place.address} if place.address else LOCAL
     try:
+        _knock(place.address or "")
         ray.init(
             **options,
             log_to_driver=place.debug,
             logging_level=logging.WARNING if place.debug else logging.CRITICAL,
         )
-    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         if place.address:
             raise InputError(
                 f"no Ray cluster can be reached at `{place.address}`: {_short(error)}. Allowed are `auto` (the cluster "
@@ -103,20 +106,43 @@ def _start(place: Place) -> None:
         raise InputError(f"Ray cannot be started on this machine: {_short(error)}") from error
 
 
+def _knock(address: str) -> None:
+    """See that somebody answers at HOST:PORT: Ray itself goes on trying for minutes.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
+
+
 def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:300].rstrip(".")
 
 
-def run_all(conductor: Conducts, place: Place, arrays: dict[str, np.ndarray | tuple[str, ...]]) -> None:
+def usable_slots(place: Place) -> Slots:
+    """Return how many runs the place can hold at once, inside a `ray_session`.
+
+    Raises:
+        InputError: not even one fits, or a node of the cluster cannot work in the study's folder.
+    """
+    slots = Slots(place.resources, cluster=bool(place.address))
+    if place.address:
+        refuse_unusable(place.folder, place.resources)
+    return slots
+
+
+def run_all(conductor: Conducts, place: Place, slots: Slots, arrays: dict[str, np.ndarray | tuple[str, ...]]) -> None:
     """Do every run that the conductor hands out, inside a `ray_session`.
 
     Args:
         conductor: hands out and hears.
         place: where.
+        slots: how many at once.
         arrays: the data set by name, with `class_names`; it goes to Ray's object store once per node.
 
     Raises:
-        InputError: no run fits, or a node of the cluster cannot work in the study's folder.
         StoppedError: the budget is used up, or the journal cannot be written.
     """
     from ray import tune
@@ -124,13 +150,8 @@ def run_all(conductor: Conducts, place: Place, arrays: dict[str, np.ndarray | tu
     from search.tune import JournalScheduler, JournalSearcher
     from trainables.trainable import Trial
 
-    if conductor.done:
-        return
     resources = {"cpu": place.resources.cpus, "gpu": place.resources.gpus}
     trainable = tune.with_resources(tune.with_parameters(Trial, arrays=arrays, threads=place.resources.cpus), resources)
-    slots = Slots(place.resources, cluster=bool(place.address))
-    if place.address:
-        refuse_unusable(place.folder, place.resources)
     bridge = Bridge(conductor, place, slots)
     with tempfile.TemporaryDirectory(prefix="assay-tune-") as scratch:
         tuner = tune.Tuner(

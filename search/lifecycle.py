@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from search.conductor import Conductor
 from search.extend import check_kept, grown_document, growth
 from search.files import dump, write_whole
+from search.folders import new_folder, refuse_used
 from search.journal import Journal
 from search.plan import Plan
 from search.planning import make_plan
 from search.progress import Seen, Tally, tally
-from search.session import Options, carry_out, facts, refuse_used
+from search.session import Options, carry_out, facts
 from search.show import warn
 from search.study import Study, validate
 from trainables import records
@@ -56,7 +57,7 @@ def run_study(study: Study, folder: Path, options: Options) -> Finished:
     plan = make_plan(study)
     curves = _checked_curves(options.curves)
     data = None if curves else check_data(plan)
-    with Journal.create(folder / records.JOURNAL_FILE) as journal:
+    with new_folder(folder) as journal:
         write_whole(folder / records.STUDY_FILE, dump(study.document()))
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
         journal.set_meta(records.META_STUDY, study.document())
@@ -192,6 +193,8 @@ def _checked_curves(path: Path | None) -> Path | None:
 def _go_on(plan: Plan, journal: Journal, folder: Path, options: Options, data: Dataset | None) -> Finished:
     from reports.frames import read_study
     from reports.verdicts import settled_conditions
+    from search.export import export_recipe
+    from search.tracking.lookup import mlflow_runs
 
     folder = folder.absolute()
     conductor = Conductor(plan, journal, lambda seeds: settled_conditions(read_study(folder), seeds))
@@ -207,6 +210,8 @@ def _go_on(plan: Plan, journal: Journal, folder: Path, options: Options, data: D
         count=lambda: count(conductor, document),
         conclude=lambda: _conclude(conductor, journal, folder),
     )
+    if recipe:  # the one that was delivered could not name them yet
+        recipe = export_recipe(folder, mlflow_runs(folder, study.tracking.uri)[0])
     outcomes = {state.outcome.outcome for state in conductor.states.values() if state.outcome}
     return Finished(folder, report, recipe, undelivered, failed=outcomes <= {records.FAILED, records.DIVERGED})
 

@@ -8,7 +8,7 @@ import platform
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +30,6 @@ T = TypeVar("T")
 PACKAGES = ("assay", "ray", "tensorflow", "keras", "optuna", "numpy", "pandas", "mlflow", "scipy")
 DELIVERY_SECONDS = 120.0
 GOODBYE_SECONDS = 10.0
-RAY_COPIES = "working_dir_files"  # in the path of the copy that `ray job submit --working-dir` makes
 
 
 @dataclass(frozen=True)
@@ -92,38 +91,55 @@ def carry_out(
     from search.tracking.delivery import start_delivery
 
     started = time.monotonic()
-    quiet(f"working in {folder}")
-    delivery = start_delivery(folder, tracking_uri)
+    quiet(f"working in {folder}" + (f", with Ray at {options.address}" if options.address else ""))
+    with ExitStack() as session:
+        work = _prepared(session, conductor, folder, resources, options, data, started)
+        delivery = start_delivery(folder, tracking_uri)
 
-    def tick() -> Tally:
-        delivery.ensure()
-        return count()
+        def tick() -> Tally:
+            delivery.ensure()
+            return count()
 
-    patience = GOODBYE_SECONDS
-    try:
-        if not conductor.done:
-            with _inside(folder), Display(tick, title):
-                _run(conductor, folder, resources, options, data, started)
-        concluded = conclude()
-        patience = DELIVERY_SECONDS
-    finally:
-        state = delivery.finish(patience)
-        delivery.stop()
+        patience = GOODBYE_SECONDS
+        try:
+            if work:
+                with session, Display(tick, title):
+                    work()
+            concluded = conclude()
+            patience = DELIVERY_SECONDS
+        finally:
+            state = delivery.finish(patience)
+            delivery.stop()
     return concluded, "" if state.complete else str(state)
 
 
-def _run(
-    conductor: Conducts, folder: Path, resources: Resources, options: Options, data: Dataset | None, started: float
-) -> None:
+def _prepared(
+    session: ExitStack,
+    conductor: Conducts,
+    folder: Path,
+    resources: Resources,
+    options: Options,
+    data: Dataset | None,
+    started: float,
+) -> Callable[[], None] | None:
+    """Enter the folder and Ray, refuse a place that can hold no run, and return what does the runs that are left.
+
+    Raises:
+        InputError: Ray is out of reach, no run fits, or a node of the cluster cannot work in the folder.
+    """
+    if conductor.done:
+        return None
     from search.bridge import Place
-    from search.launch import ray_session, run_all
+    from search.launch import ray_session, run_all, usable_slots
 
     hours = resources.budget_hours
     deadline = None if hours is None else started + 3600 * hours
     place = Place(folder, resources, options.address, options.curves, options.debug, deadline)
     arrays: dict[str, Any] = {**data.arrays(), "class_names": data.class_names} if data else {}
-    with ray_session(place):
-        run_all(conductor, place, arrays)
+    session.enter_context(_inside(folder))
+    session.enter_context(ray_session(place))
+    slots = usable_slots(place)
+    return lambda: run_all(conductor, place, slots, arrays)
 
 
 @contextmanager
@@ -162,21 +178,3 @@ def facts(data: Dataset | None, replayed: Path | None = None) -> dict[str, Any]:
             records.TEST_LABELS: packed_labels(data.test_labels),
         },
     }
-
-
-def refuse_used(folder: Path) -> None:
-    """Refuse a folder that holds something.
-
-    Raises:
-        InputError: it does, or it would not last.
-    """
-    if RAY_COPIES in folder.absolute().parts:
-        raise InputError(
-            f"{folder} lies in Ray's temporary copy of the working directory, which is deleted with the job; give "
-            "`--output` a path that all nodes share"
-        )
-    if (folder / records.JOURNAL_FILE).exists():
-        raise InputError(f"there is a study in {folder} already. Continue it with `assay resume {folder}`.")
-    lock = Path(records.JOURNAL_FILE).with_suffix(".lock").name  # all that a start on a full disk leaves
-    if folder.exists() and (not folder.is_dir() or any(entry.name != lock for entry in folder.iterdir())):
-        raise InputError(f"{folder} exists and is not empty; choose another `--output`")

@@ -53,7 +53,7 @@ def print_verdicts(rows: Sequence[Row], unit: str) -> None:
     cells = [
         (
             row.condition,
-            row.method if row.against == "baseline" else f"{row.method} against {row.against}",
+            _method(row),
             row.effect,
             row.interval,
             row.seeds,
@@ -66,8 +66,28 @@ def print_verdicts(rows: Sequence[Row], unit: str) -> None:
         cells,
         (effect, "seeds"),
     )
-    for note in dict.fromkeys(row.notes for row in rows if row.notes):
-        console().print(Text(f"note: {note}", style="dim"))
+    for line in _notes(rows):
+        console().print(Text(line, style="dim"))
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """Return what weakens claims, a line each, with the claims that it weakens where that is not all of them."""
+    weakened: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.notes:
+            weakened.setdefault(row.notes, []).append(row)
+    return [
+        f"note: {note}" if len(found) == len(rows) else f"note on {'; '.join(map(_claim, found))}: {note}"
+        for note, found in weakened.items()
+    ]
+
+
+def _method(row: Row) -> str:
+    return row.method if row.against == "baseline" else f"{row.method} against {row.against}"
+
+
+def _claim(row: Row) -> str:
+    return f"{_method(row)}, {row.condition}"
 
 
 def quiet(text: str) -> None:

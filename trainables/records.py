@@ -137,7 +137,6 @@ LOGS = "logs"
 DELIVERY_FILE = "delivery.json"  # what MLflow does not have yet
 DELIVERY_LOCK = "delivery.lock"
 DELIVERY_LOG = "mlflow.log"
-RECIPE_FILE = "recipe.yaml"
 MODELS = "models"  # of a final training: RUN.keras, and RUN.json beside it
 # Artifacts of MLflow runs that are no files of the folder.
 HISTORY_ARTIFACT = "history.parquet"  # of a child: a row for each epoch

@@ -27,9 +27,9 @@ import pytest
 import search
 from search.bridge import Bridge, Place
 from search.conductor import Conductor
+from search.folders import refuse_used
 from search.journal import Journal
 from search.planning import make_plan
-from search.session import refuse_used
 from tests.conftest import make_study
 from tests.integration.test_replayed_study import assay, command, write_study
 from trainables import checkpoints, records, trainable

@@ -68,6 +68,25 @@ def test_a_replayed_study_from_the_command_line(tmp_path: Path, write_curves: Ca
     assert Path(facts["log"]).is_file()
 
 
+@pytest.mark.parametrize(
+    ("resources", "options", "message"),
+    [
+        ({"cpus": 4096}, (), "lower `resources.cpus`"),
+        ({}, ("--address", "127.0.0.1:9"), "no Ray cluster can be reached at `127.0.0.1:9`"),
+    ],
+    ids=["no run fits", "no cluster"],
+)
+def test_a_place_where_nothing_can_run_leaves_nothing_behind(
+    resources: dict[str, int], options: tuple[str, ...], message: str, tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    folder, study = tmp_path / "study", write_study(tmp_path, resources=resources)
+    done = assay("run", study, "--replay", write_curves(), "-o", folder, *options)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not folder.exists()
+
+
 @pytest.mark.slow
 def test_a_killed_driver_is_resumed_to_the_same_study(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
     study, curves = write_study(tmp_path), write_curves(wait=0.01)

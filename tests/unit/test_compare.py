@@ -194,5 +194,13 @@ def test_hours_count_every_run_once_and_proposals_fit_the_budget() -> None:
     assert any("budget is 0.4" in warning for warning in size.warnings) == (size.hours > 0.4)
 
 
+def test_more_pooled_points_than_the_interval_bears_are_warned_of() -> None:
+    plans = [
+        make_plan(make_study(search={"trials_per_arm": 8}, confirm={"points": points, "seeds": 10}))
+        for points in (4, 5)
+    ]
+    assert ["pooled points" in " ".join(budget(plan, 1.0).warnings) for plan in plans] == [False, True]
+
+
 def test_the_small_study_is_still_a_study_of_methods() -> None:
     assert make_plan(validate({**study_document(), "compare": "method"}, "s", Path.cwd()))

@@ -91,6 +91,13 @@ def test_data_that_is_not_there_is_refused(data: str, message: str) -> None:
         ask(recipe(), 1, Changes(data=data))
 
 
+@pytest.mark.parametrize("name", ["", " ", "team/digits", "digits:1", ".", "../digits", ".."])
+def test_a_name_that_the_registry_does_not_take_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="--register"):
+        Changes(register=name)
+    assert Changes(register="digits.v1 ä").register == "digits.v1 ä"
+
+
 def test_lengths_stretch_milestones_cycles_and_steps() -> None:
     plain = {**SETTINGS, "epochs": 100, "steps": 1000, "milestones": [80, 90], "milestones_of": 100}
     method = {"name": "sample_pairing", "start": 10, "end": 80, "on_epochs": 8, "off_epochs": 0.05}

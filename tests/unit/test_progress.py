@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 import search
+from reports.text import Row
 from search.conductor import Conductor
 from search.journal import Journal, Outcome, Run
 from search.lifecycle import count
 from search.planning import make_plan
 from search.progress import Display, Seen, Tally, best_table, table, tally
 from search.session import Options
-from search.show import copyable, resume_hint
+from search.show import copyable, print_verdicts, resume_hint
 from search.status import Progress, log_tail, run_facts
 from tests.conftest import make_study
 from trainables import records
@@ -60,6 +62,17 @@ def test_the_best_configuration_is_judged_on_confirmed_means_of_equally_many_see
 def test_of_a_loss_the_lowest_is_best() -> None:
     plan = {**PLAN, "metric": records.VALIDATION_LOSS}
     assert mixup(tally(plan, [seen(1, 0.8), seen(2, 0.9)])) == (0.8, 1, 0.1)
+
+
+def test_notes_name_the_claims_that_they_weaken(capsys: pytest.CaptureFixture[str]) -> None:
+    row = Row("a", "mixup", "baseline", "helps", "+1", "0 to 2", "+1", "all", "6/6", "At the edge of the space.")
+    other = replace(row, method="maxup", against="maxup_mean")
+    print_verdicts([row, replace(other, notes="")], "points")
+    assert "note on mixup, a: At the edge of the space." in capsys.readouterr().out
+    print_verdicts([row, other], "points")
+    assert "note: At the edge of the space." in capsys.readouterr().out
+    print_verdicts([row, other, replace(row, notes="")], "points")
+    assert "note on mixup, a; maxup against maxup_mean, a: At" in capsys.readouterr().out
 
 
 def test_what_was_interrupted_is_not_called_running() -> None:
