@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates" / "script"
 DOWNLOADED = ("mnist", "fashion_mnist", "cifar10", "cifar100")
-NEEDS = {"digits": ", and scikit-learn for the images", "directory": ", and pillow for the images"}
+FILES = ("directory", "lists")
+WITH_PATH = ("npz", *FILES)
+NEEDS = {"digits": ", and scikit-learn for the images", **dict.fromkeys(FILES, ", and pillow for the images")}
 RESAMPLING = {"affine_flip", "photometric", "one_of"}
 MIXING = {"mixup", "sample_pairing", "cutmix", "noise"}
 COPIES = {"maxup", "maxup_mean", "batch_max"}
@@ -75,9 +77,10 @@ def script(recipe: Recipe, file: str) -> str:
         needs=NEEDS.get(source, ""),
         source=source,
         dataset=config.data.model_dump()["source"],
-        directory=config.data,
-        has_path=source in {"npz", "directory"},
-        uses_path=source in {"npz", "directory"},
+        files=config.data,
+        held="validation" in recipe.brings,
+        few_classes=classes < len(recipe.class_names),
+        has_path=source in WITH_PATH,
         channels=shape[2],
         split_key=_split_key(),
         constants=_constants(recipe, classes),
@@ -124,12 +127,13 @@ def _own(thing: object) -> bool:
 def _source(recipe: Recipe) -> str:
     """Return the template of the data source."""
     name = recipe.train.data.model_dump()["source"]
-    if recipe.brings:
-        raise _refuse(f"data with {' and '.join(recipe.brings)} of its own", "the script draws its split by class only")
+    if "groups" in recipe.brings:
+        raise _refuse("data with groups of its own", "the script draws its split by class only")
     if name in DOWNLOADED:
         return "keras"
-    if name not in {"npz", "digits", "directory"}:
-        raise _refuse(f"data source `{name}`", "it can load npz, directory, digits and the data sets of Keras")
+    if name not in {*WITH_PATH, "digits"}:
+        known = ", ".join(WITH_PATH)
+        raise _refuse(f"data source `{name}`", f"it can load {known}, digits and the data sets of Keras")
     return str(name)
 
 
@@ -213,7 +217,7 @@ def _constants(recipe: Recipe, classes: int) -> list[Constant]:
     given = mixing.model_dump() if mixing else {}
     found: list[tuple[str, Any, str]] = [
         ("CLASSES", classes, ", ".join(recipe.class_names[:10]) if classes <= 10 else ""),
-        ("VALIDATION_FRACTION", config.validation_fraction, "of each class"),
+        ("VALIDATION_FRACTION", None if "validation" in recipe.brings else config.validation_fraction, "of each class"),
         ("TRAIN_FRACTION", config.train_fraction, "of what validation leaves"),
         ("LABEL_NOISE", config.label_noise or None, "share of wrong labels"),
         ("EPOCHS", config.epochs, ""),
@@ -231,11 +235,27 @@ def _constants(recipe: Recipe, classes: int) -> list[Constant]:
         ("FINE_TUNE_FROM", off_from(config.fine_tune, config.epochs) if config.fine_tune else None, "epoch, from 0"),
         *_of_optimizer(optimizer),
     ]
-    path = config.data.model_dump(mode="json").get("path")
-    head = [("DATA", f"Path({json.dumps(path)})", "")] if path else []
-    size = (recipe.image_shape[1], recipe.image_shape[0])
-    head += [("SIZE", repr(size), "width and height")] if _source(recipe) == "directory" else []
-    return head + [(name, repr(value), remark) for name, value, remark in found if value is not None]
+    written = [(name, repr(value), remark) for name, value, remark in found if value is not None]
+    return [*_of_data(recipe), *written]
+
+
+def _of_data(recipe: Recipe) -> list[Constant]:
+    """Return where the images are, and how large they become."""
+    source, data = _source(recipe), recipe.train.data.model_dump(mode="json")
+    found: list[Constant] = []
+    if source in WITH_PATH:
+        path = data["path"] if "path" in data else data["root"] or str(Path(data["train"]).parent)
+        found.append(("DATA", _path(path), ""))
+    if source == "lists":
+        parts = ", ".join(f'"{part}": {_path(data[part])}' for part in ("train", "validation", "test") if data[part])
+        found.append(("LISTS", f"{{{parts}}}", ""))
+    if source in FILES:
+        found.append(("SIZE", repr((recipe.image_shape[1], recipe.image_shape[0])), "width and height"))
+    return found
+
+
+def _path(path: str) -> str:
+    return f"Path({json.dumps(path)})"
 
 
 def _milestones(config: RunConfig) -> tuple[float, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -106,8 +107,13 @@ def timed(plan: Plan, data: Dataset) -> Costs:
 
     resources = plan.study.resources
     backend.configure(threads=resources.cpus, deterministic=True)
-    arrays = data.arrays()
-    return _costs(plan, data, lambda config: _measure(config, arrays, len(data.class_names)))
+    arrays, log = data.arrays(), logging.getLogger("trainables")
+    before = log.level
+    log.setLevel(logging.ERROR)  # a dozen steps may well end far above chance, which says nothing
+    try:
+        return _costs(plan, data, lambda config: _measure(config, arrays, len(data.class_names)))
+    finally:
+        log.setLevel(before)
 
 
 def at_throughput(plan: Plan, data: Dataset, images_per_second: float) -> Costs:

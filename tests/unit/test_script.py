@@ -169,7 +169,6 @@ def test_the_script_reads_as_it_should(tmp_path: Path) -> None:
     ("plain", "message"),
     [
         ({"data": {"source": "tests.networks:linear"}}, "data source `tests.networks:linear` cannot be written"),
-        ({"data": {"source": "lists", "train": "/data/train.txt"}}, "data source `lists` cannot be written"),
     ],
 )
 def test_what_cannot_be_written_is_refused(plain: dict[str, Any], message: str, tmp_path: Path) -> None:
