@@ -77,6 +77,7 @@ class Classifier:
             method.objective.kind,
             config.optimizer.structure(),
             self._xla,
+            fused=config.compile != "off",
         )
         self._data = resident_data(arrays)
         self._development = dict(self._data.development)

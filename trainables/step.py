@@ -14,7 +14,7 @@ from typing import Any
 
 from keras import ops
 
-from trainables.augmentation import policy_apply
+from trainables.augmentation import NONE, policy_apply, policy_compiles
 from trainables.backend import backend
 from trainables.methods.base import Method
 from trainables.network import Network
@@ -26,7 +26,13 @@ Apply = Callable[[Tensor, Tensor, dict[str, Tensor]], tuple[Tensor, Tensor]]
 
 @lru_cache(maxsize=16)
 def epoch_function(
-    network: Network, augmentation: str, apply: Apply, objective: str, optimizer: Optimizer, xla: bool = False
+    network: Network,
+    augmentation: str,
+    apply: Apply,
+    objective: str,
+    optimizer: Optimizer,
+    xla: bool = False,
+    fused: bool = False,
 ) -> Callable[..., Any]:
     """Return the compiled epoch: (state, data, constants, batches) to (state, loss of each step).
 
@@ -43,26 +49,32 @@ def epoch_function(
         apply: the method's `apply`.
         objective: the kind of the method's `objective`, or `plain_max`.
         optimizer: whose rule updates the weights; its `structure`.
-        xla: whether XLA compiles the network's passes and the update; the augmentation stays outside.
+        xla: whether XLA compiles the network's passes and the update.
+        fused: whether XLA compiles the augmentation, if it can.
     """
     augment = policy_apply(augmentation)
+
+    def looked_at(images: Tensor, draws: dict[str, Tensor], scale: Tensor) -> Tensor:
+        return _normalised(augment(images, draws), scale)
+
+    look = backend.jitted(looked_at, fused and policy_compiles(augmentation))
 
     def examples(data: Tensor, constants: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
         index = batch["index"]
         shape: Tensor = ops.shape(index)
         flat: Tensor = ops.reshape(index, (-1,))
         draws = {name: ops.reshape(value, (-1, *value.shape[3:])) for name, value in batch["augmentation"].items()}
+        scale = {name: constants[name] for name in ("mean", "deviation")}
         images: Tensor = ops.take(data["images"], flat, axis=0)
-        if augmentation != "none":
-            images = ops.cond(
-                batch["augmented"],
-                lambda: ops.cast(augment(images, draws), "float32"),
-                lambda: ops.cast(images, "float32"),
-            )
+        seen: Tensor = (
+            _normalised(images, scale)
+            if augmentation == NONE
+            else ops.cond(batch["augmented"], lambda: look(images, draws, scale), lambda: _normalised(images, scale))
+        )
         labels = ops.one_hot(ops.take(data["labels"], flat, axis=0), network.classes, dtype="float32")
         labels = labels * (1 - constants["smoothing"]) + constants["smoothing"] / network.classes
         pool = (shape[0], shape[1] * shape[2])
-        images = ops.reshape(_normalised(images, constants), (*pool, *data["images"].shape[1:]))
+        images = ops.reshape(seen, (*pool, *data["images"].shape[1:]))
         labels = ops.reshape(labels, (*pool, network.classes))
         return mixed(images, labels, shape[2], batch)
 
@@ -191,8 +203,8 @@ def worst_copies(losses: Tensor, copies: Tensor) -> Tensor:
     return ops.cast(ops.argmax(by_copy, axis=0), "int32") * shape[1] + ops.arange(shape[1], dtype="int32")
 
 
-def _normalised(images: Tensor, constants: Tensor) -> Tensor:
-    return (ops.cast(images, "float32") - constants["mean"]) / constants["deviation"]
+def _normalised(images: Tensor, scale: Tensor) -> Tensor:
+    return (ops.cast(images, "float32") - scale["mean"]) / scale["deviation"]
 
 
 def _flat(array: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from trainables import records, tensorflow_backend
+from trainables.augmentation.crop import Crop
 from trainables.classifier import RUN_FILE, STATE_FILE, Classifier
 from trainables.config import RunConfig
 from trainables.data import SOURCES
@@ -325,6 +326,25 @@ def test_a_loss_far_above_chance_is_flagged(digits: dict[str, np.ndarray]) -> No
     assert run.warning == ""
 
 
+def test_an_augmentation_that_xla_cannot_compile_stays_outside_of_it(
+    digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+
+    def by_numpy(images: Any, draws: dict[str, Any]) -> Any:
+        return tf.ensure_shape(tf.numpy_function(np.flip, [images, [1]], tf.uint8), images.shape)
+
+    monkeypatch.setattr(Crop, "apply", staticmethod(by_numpy))
+    epoch_function.cache_clear()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="PyFunc"):
+        start(digits).train_epoch()
+    monkeypatch.setattr(Crop, "compiles", False)
+    epoch_function.cache_clear()
+    flipped = start(digits).train_epoch()
+    epoch_function.cache_clear()
+    assert np.isfinite(flipped[records.TRAIN_LOSS])
+
+
 @pytest.mark.parametrize("changes", [{"precision": "mixed"}, {"compile": "xla"}])
 def test_options_of_speed_train_to_nearly_the_same_figures(digits: dict[str, np.ndarray], changes: dict) -> None:
     fields = {"model": "tests.networks:convolutional", "epochs": 4, "train_fraction": 0.5}
@@ -332,6 +352,10 @@ def test_options_of_speed_train_to_nearly_the_same_figures(digits: dict[str, np.
     other = measured(start(digits, "maxup", **fields, **changes), 2)[-1]
     assert other != plain
     assert other[records.TRAIN_LOSS] == pytest.approx(plain[records.TRAIN_LOSS], rel=0.15)
+
+
+def test_crops_are_the_same_compiled_or_not(digits: dict[str, np.ndarray]) -> None:
+    assert measured(start(digits), 2) == measured(start(digits, compile="off"), 2)
 
 
 def test_dropout_draws_from_the_seed_of_the_run() -> None:

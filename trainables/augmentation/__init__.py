@@ -2,10 +2,11 @@
 
 from trainables.augmentation import affine, colour, crop, cutout, one_of, photometric
 from trainables.augmentation.base import AUGMENTATIONS, Augmentation
-from trainables.augmentation.policy import Policy, make_policy, policy_apply
+from trainables.augmentation.policy import NONE, Policy, make_policy, policy_apply, policy_compiles
 
 __all__ = [
     "AUGMENTATIONS",
+    "NONE",
     "Augmentation",
     "Policy",
     "affine",
@@ -16,4 +17,5 @@ __all__ = [
     "one_of",
     "photometric",
     "policy_apply",
+    "policy_compiles",
 ]

@@ -28,6 +28,8 @@ class Augmentation(Frozen):
     summary: ClassVar[str] = ""
     still: ClassVar[Mapping[str, Any]] = {}
     """The settings with which images stay as they are."""
+    compiles: ClassVar[bool] = True
+    """Whether XLA can compile `apply`, which makes it several times as fast."""
 
     @property
     def mirrors(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 """From red, green and blue to brightness and two axes of colour (NTSC)."""
 SMOOTH_CENTRE, SMOOTH_SUM = 5, 13
 """Pillow's smoothing kernel: ones around a five."""
+NORMALS = 2**16
 GOLDEN, FIRST, SECOND = (np.uint32(word).view("int32") for word in (0x9E3779B9, 0x7FEB352D, 0x846CA68B))
 
 
@@ -50,8 +52,8 @@ def hue_turning(part: np.ndarray) -> np.ndarray:
 def noise(seeds: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
     """Return standard normal noise, float32 (n, height, width, channels), that depends on each image's seed only.
 
-    Each pixel's number is mixed with the seed (a 32-bit finaliser: multiplications between shifts) into two
-    uniform numbers of 16 bits, and those into a normal one (Box and Muller).
+    Each pixel's number is mixed with the seed (a 32-bit finaliser: multiplications between shifts) into a number
+    of 16 bits, which picks one of as many quantiles.
 
     Args:
         seeds: int32 (n,).
@@ -64,12 +66,16 @@ def noise(seeds: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
     word = _folded(key + place, 16) * FIRST
     word = _folded(word, 15) * SECOND
     word = _folded(word, 16)
-    low: Tensor = ops.cast(ops.bitwise_and(word, np.int32(0xFFFF)), "float32")
-    logarithm: Tensor = ops.log((low + 0.5) / 65536)
-    radius: Tensor = ops.sqrt(-2.0 * logarithm)
-    high: Tensor = ops.cast(_shifted(word, 16), "float32")
-    turn: Tensor = ops.cos(high * (2 * np.pi / 65536))
-    return radius * turn
+    drawn: Tensor = ops.take(_quantiles(), ops.bitwise_and(word, np.int32(NORMALS - 1)), axis=0)
+    return drawn
+
+
+@lru_cache(maxsize=1)
+def _quantiles() -> np.ndarray:
+    """Return float32 (65536,): the normal distribution's quantiles in the middle of as many equal parts."""
+    from scipy.special import ndtri
+
+    return ndtri((np.arange(NORMALS) + 0.5) / NORMALS).astype("float32")
 
 
 def _folded(word: Tensor, bits: int) -> Tensor:

@@ -91,15 +91,15 @@ class Photometric(Augmentation):
         images = resample(images, draws["affine"])
         change, amount, deviation = draws["change"], draws["amount"], draws["noise"][..., None, None, None]
         sharpening: Tensor = ops.cast(change == SHARPNESS, "int32")
-        place: Tensor = ops.argmax(sharpening, axis=1)
+        place: Tensor = ops.reshape(ops.cast(ops.argmax(sharpening, axis=1), "int32"), (-1, 1))
+        turns = np.arange(CHANGES, dtype="int32")
+        before: Tensor = ops.where(turns < place, amount, 0.0)
+        after: Tensor = ops.where(turns > place, amount, 0.0)
         grain = noise(draws["seed"], images.shape[1:])
         images = ops.clip(images + deviation[:, 0] * grain, 0.0, 255.0)
-        for turn in range(CHANGES - 1):
-            images = _recoloured(images, change[:, turn], ops.where(turn < place, amount[:, turn], 0.0))
-        strength = ops.sum(ops.where(change == SHARPNESS, amount, 0.0), axis=1)
-        images = sharpened(images, strength)
-        for turn in range(1, CHANGES):
-            images = _recoloured(images, change[:, turn], ops.where(turn > place, amount[:, turn], 0.0))
+        images = _recoloured(images, change[:, :-1], before[:, :-1])
+        images = sharpened(images, ops.sum(ops.where(change == SHARPNESS, amount, 0.0), axis=1))
+        images = _recoloured(images, change[:, 1:], after[:, 1:])
         return ops.clip(images + deviation[:, 1] * grain, 0.0, 255.0)
 
 
@@ -111,25 +111,31 @@ def sharpened(images: Tensor, strength: Tensor) -> Tensor:
     return ops.clip((1 + amount) * images - amount * smooth(images), 0.0, 255.0)
 
 
-def _recoloured(images: Tensor, change: Tensor, amount: Tensor) -> Tensor:
-    """Return the images after one change of brightness, contrast or colour each, cut to 0..255.
+def _recoloured(images: Tensor, changes: Tensor, amounts: Tensor) -> Tensor:
+    """Return the images after changes of brightness, contrast or colour, one after the other, each cut to 0..255.
+
+    They are a loop because XLA, were they in a row, would work out an image anew for each change that follows it.
 
     Args:
         images: float32 (n, height, width, channels).
-        change: int32 (n,), which change.
-        amount: float32 (n,), its factor less 1; 0 where there is none.
+        changes: int32 (n, turns), which change comes when.
+        amounts: float32 (n, turns), its factor less 1; 0 where there is none.
     """
     from keras import ops
 
-    height, width, channels = images.shape[1:]
-    amounts: list[Tensor] = [
-        ops.reshape(ops.where(change == kind, amount, 0.0), (-1, 1, 1)) for kind in (BRIGHTNESS, CONTRAST, COLOUR)
-    ]
-    brightness, contrast, colour = amounts
-    luma = LUMA if channels == 3 else np.ones(1, "float32")
-    pixels: Tensor = ops.reshape(images, (-1, height * width * channels))
-    mean_grey: Tensor = ops.matmul(pixels, np.tile(luma / (height * width), height * width)[:, None])
-    matrix = (1 + brightness + contrast + colour) * np.eye(channels, dtype="float32") - colour * luma[:, None]
-    moved: Tensor = ops.matmul(ops.reshape(images, (-1, height * width, channels)), matrix)
-    moved = moved - contrast * mean_grey[:, :, None]
-    return ops.reshape(ops.clip(moved, 0.0, 255.0), (-1, height, width, channels))
+    luma = LUMA if images.shape[3] == LUMA.size else np.ones(1, "float32")
+
+    def change(turn: Tensor, images: Tensor) -> Tensor:
+        kind, amount = (ops.take(each, turn, axis=1) for each in (changes, amounts))
+        factors: list[Tensor] = [
+            ops.reshape(ops.where(kind == which, amount, 0.0), (-1, 1, 1, 1))
+            for which in (BRIGHTNESS, CONTRAST, COLOUR)
+        ]
+        brightness, contrast, colour = factors
+        grey: Tensor = ops.sum(images * luma, axis=3, keepdims=True)
+        mean_grey: Tensor = ops.mean(grey, axis=(1, 2), keepdims=True)
+        moved = (1 + brightness + contrast + colour) * images - colour * grey - contrast * mean_grey
+        return ops.clip(moved, 0.0, 255.0)
+
+    changed: Tensor = ops.fori_loop(0, changes.shape[1], change, images)
+    return changed

@@ -129,6 +129,11 @@ def policy_apply(name: str) -> Callable[[Tensor, dict[str, Tensor]], Tensor]:
     return apply
 
 
+def policy_compiles(name: str) -> bool:
+    """Return whether XLA can compile what a policy of that name does (see `policy_apply`)."""
+    return all(AUGMENTATIONS.get(part).compiles for part in name.split(JOINT))
+
+
 def make_policy(value: Any) -> Policy:
     """Return the policy that a study file writes so.
 
