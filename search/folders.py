@@ -16,7 +16,7 @@ RAY_COPIES = "working_dir_files"  # in the path of the copy that `ray job submit
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Journal]:
-    """Make the folder, give its journal, and take both away if bad input is found before the first run.
+    """Make the folder, give its journal, and take both away if bad input is found before a run has begun.
 
     Raises:
         InputError: the folder is used (see `refuse_used`); or as the block raises it.
@@ -24,16 +24,16 @@ def new_folder(folder: Path) -> Iterator[Journal]:
     refuse_used(folder)
     was_there = folder.exists()
     journal = Journal.create(folder / records.JOURNAL_FILE)
-    started = True
+    begun = True
     try:
         with journal:
             try:
                 yield journal
             except InputError:
-                started = bool(journal.runs())
+                begun = bool(journal.reports(limit=1) or journal.outcomes())
                 raise
     finally:
-        if not started:
+        if not begun:
             _clear(folder, keep=was_there)
 
 

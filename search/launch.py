@@ -13,7 +13,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from search.bridge import Bridge, Place
@@ -91,11 +91,12 @@ def _start(place: Place) -> None:
     options: dict[str, Any] = {"address": place.address} if place.address else LOCAL
     try:
         _knock(place.address or "")
-        ray.init(
-            **options,
-            log_to_driver=place.debug,
-            logging_level=logging.WARNING if place.debug else logging.CRITICAL,
-        )
+        with nullcontext() if place.debug or not place.address else _mute():
+            ray.init(
+                **options,
+                log_to_driver=place.debug,
+                logging_level=logging.WARNING if place.debug else logging.CRITICAL,
+            )
     except (OSError, RuntimeError, ValueError) as error:
         if place.address:
             raise InputError(
@@ -104,6 +105,19 @@ def _start(place: Place) -> None:
                 "RAY_AUTH_MODE=token"
             ) from error
         raise InputError(f"Ray cannot be started on this machine: {_short(error)}") from error
+
+
+@contextmanager
+def _mute() -> Iterator[None]:
+    """Drop what is written to stderr: Ray's core repeats every second what the error says in the end."""
+    before, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nothing)
 
 
 def _knock(address: str) -> None:

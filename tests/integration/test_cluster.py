@@ -22,6 +22,7 @@ from search.journal import Journal
 from search.nodes import Node, probe
 from search.study import Resources
 from tests.integration.test_faults import SMALL, facts, holders, wait_for
+from tests.integration.test_final_training import written_recipe
 from tests.integration.test_replayed_study import command, write_study
 from trainables import records
 
@@ -190,6 +191,16 @@ def test_a_study_is_submitted_as_a_ray_job(
     said = ended(cluster.run(*submit, *command("run", "study.yaml", "--replay", "curves.csv", "-o", tmp_path / "s")))
     assert "succeeded" in said
     assert len(facts(tmp_path / "s")[0]) == 8
+
+
+def test_a_recipe_is_trained_on_two_nodes(make_cluster: Callable[..., Cluster], tmp_path: Path) -> None:
+    cluster, folder = make_cluster(), tmp_path / "final"
+    for _ in range(2):
+        cluster.add(1)
+    written_recipe(tmp_path / "recipe.yaml", epochs=4)
+    train = command("train", tmp_path / "recipe.yaml", "--seeds", 2, "-o", folder, "--address", cluster.address)
+    assert "mean" in ended(cluster.run(*train))
+    assert len(list((folder / records.MODELS).glob("*.keras"))) == 2
 
 
 def test_slots_are_counted_node_by_node() -> None:

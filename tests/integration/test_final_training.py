@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 
@@ -35,9 +36,15 @@ EPOCHS = 16
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
+    return written_recipe(tmp_path / "recipe.yaml")
+
+
+def written_recipe(path: Path, **changes: Any) -> Recipe:
+    """Write a recipe for the digits."""
     data = SOURCES.get("digits")().load()
     plain = {"data": {"source": "digits"}, "model": "resnet8", "augmentation": "crop", "batch_size": 32}
     plain |= {"train_fraction": 0.3, "epochs": EPOCHS, "method": "mixup", "dropout": 0.2}
+    plain |= changes
     made = sealed(
         Recipe(
             train=RunConfig.from_plain(plain),
@@ -48,7 +55,7 @@ def recipe(tmp_path: Path) -> Recipe:
             origin=Origin(study="s", study_id="1", condition="all", method="mixup", runs=[], epochs=[EPOCHS]),
         )
     )
-    write_recipe(made, tmp_path / "recipe.yaml")
+    write_recipe(made, path)
     return made
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from trainables import tensorflow_backend
 from trainables.classifier import Classifier
@@ -17,8 +20,9 @@ from trainables.data import SOURCES
 tensorflow_backend.configure(threads=1, deterministic=True)
 
 READER = """
-import sys
-for package in ("trainables", "search", "spaces", "reports"):
+import os, sys
+others = {"tensorflow": "jax", "jax": "tensorflow"}
+for package in ("trainables", "search", "spaces", "reports", others[os.environ["KERAS_BACKEND"]]):
     sys.modules[package] = None  # importing it is an error
 import keras, numpy as np
 model = keras.saving.load_model("model.keras")
@@ -27,7 +31,14 @@ np.savez("read.npz", bytes=model(images), floats=model(images.astype("float32"))
 """
 
 
-def test_a_saved_model_opens_without_assay_and_agrees_with_the_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "tensorflow",
+        pytest.param("jax", marks=pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed")),
+    ],
+)
+def test_a_saved_model_opens_without_assay_and_agrees_with_the_run(tmp_path: Path, backend: str) -> None:
     dataset = SOURCES.get("digits")().load()
     plain = {"data": "digits", "model": "resnet8", "augmentation": "crop", "epochs": 4, "batch_size": 32}
     run = Classifier(RunConfig.from_plain({**plain, "train_fraction": 0.3}), dataset.arrays(), 10)
@@ -36,7 +47,8 @@ def test_a_saved_model_opens_without_assay_and_agrees_with_the_run(tmp_path: Pat
     names = tuple(f"digit {name}" for name in dataset.class_names)
     run.save_model(tmp_path / "model.keras", names)
     np.save(tmp_path / "images.npy", dataset.test_images)
-    subprocess.run([sys.executable, "-c", READER], cwd=tmp_path, check=True, capture_output=True)
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    subprocess.run([sys.executable, "-c", READER], cwd=tmp_path, env=environment, check=True, capture_output=True)
 
     with np.load(tmp_path / "read.npz") as read:
         probabilities, floats, predicted = read["bytes"], read["floats"], read["predicted"]
