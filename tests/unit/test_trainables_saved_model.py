@@ -20,9 +20,8 @@ from trainables.data import SOURCES
 tensorflow_backend.configure(threads=1, deterministic=True)
 
 READER = """
-import os, sys
-others = {"tensorflow": "jax", "jax": "tensorflow"}
-for package in ("trainables", "search", "spaces", "reports", others[os.environ["KERAS_BACKEND"]]):
+import sys
+for package in ("trainables", "search", "spaces", "reports"):
     sys.modules[package] = None  # importing it is an error
 import keras, numpy as np
 model = keras.saving.load_model("model.keras")
