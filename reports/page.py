@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from reports import text
 from reports.frames import Study, read_study
 from reports.rendering import TEMPLATES, environment
 from reports.svg import svg
+from reports.units import Unit
 from reports.verdicts import judge
 from reports.view import View, build_view
 from trainables import records
@@ -124,6 +125,19 @@ def render_markdown(view: View) -> str:
     markdown.filters["md"] = lambda value: text.markdown(str(value))
     table = text.markdown_table([claim.row for claim in view.claims], view.plan.unit)
     return markdown.get_template("report.md.j2").render(view=view, table=table)
+
+
+def render_answer(rows: Sequence[text.Row], unit: Unit, files: Mapping[str, Path | None]) -> str:
+    """Return the verdicts as a small HTML table for a notebook, with links to files.
+
+    Args:
+        rows: the verdicts in words.
+        unit: of the effects.
+        files: by what they are called; those that are None are left out.
+    """
+    there = {name: path for name, path in files.items() if path}
+    page = environment(autoescape=True).get_template("answer.html.j2")
+    return page.render(rows=rows, headings=text.headings(unit), files=there)
 
 
 def figures(view: View, study: Study) -> dict[str, pd.DataFrame]:

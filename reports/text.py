@@ -91,6 +91,12 @@ def markdown_table(rows: Sequence[Row], unit: Unit = POINTS) -> str:
     return "\n".join(f"| {' | '.join(markdown(cell) for cell in line)} |" for line in lines)
 
 
+def row_sentence(row: Row, unit: Unit) -> str:
+    """Return a line of the verdict table as a line of text."""
+    found = f"; {row.effect} {unit.many}, 95 % interval {row.interval}" if row.effect else ""
+    return f"{row.method} against {row.against}, {row.condition}: {row.verdict}{found}; {row.seeds} seeds"
+
+
 def sentence(verdict: Verdict, plan: Plan, digits: int) -> str:
     """Return the answer in one sentence, such as
 

@@ -5,6 +5,7 @@ From Python, as in a notebook: `from search import Study, run, resume, report`. 
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from search.study import Study, load_study
 
 __all__ = ["Result", "Study", "load_study", "report", "resume", "run"]
+
+# In a notebook: of a progress bar that libraries bring along and nobody shows.
+warnings.filterwarnings("ignore", message="IProgress not found")
 _HOMES = {"Study": "search.study", "load_study": "search.study"}
 
 

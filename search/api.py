@@ -3,7 +3,9 @@
     from search import run
 
     result = run("study.yaml", "runs/s1")     # or a `Study`, a mapping, or the name of a packaged study
+    result                                    # the answer, as a table in a notebook
     result.verdicts                           # a DataFrame, one row for each contrast
+    result.runs                               # another, one row for each run
 
 Progress is shown in the notebook's cell, on the terminal, or as lines on stderr. An interrupted cell loses nothing:
 `resume("runs/s1")` goes on.
@@ -12,7 +14,7 @@ Progress is shown in the notebook's cell, on the terminal, or as lines on stderr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,26 +24,44 @@ from trainables import records
 if TYPE_CHECKING:
     import pandas as pd
 
+    from reports.text import Row
+    from reports.units import Unit
     from search.lifecycle import Finished
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What a study answers.
 
     Args:
         folder: the study's folder, with everything in it.
-        verdicts: one row for each contrast: condition, methods, effect, intervals, verdict.
+        rows: the verdicts in words, as the report prints them.
+        unit: of the effects.
+        verdicts: one row for each contrast, unrounded; the columns of `verdicts.csv`.
+        runs: one row for each run; the columns of `runs.csv`.
         report: the report's page.
         recipe: the exported best configuration, for `assay train`; None where nothing could be confirmed.
         undelivered: what MLflow has not received, in words, or empty.
     """
 
     folder: Path
+    rows: tuple[Row, ...]
+    unit: Unit
     verdicts: pd.DataFrame
+    runs: pd.DataFrame
     report: Path
     recipe: Path | None
     undelivered: str = ""
+
+    def __repr__(self) -> str:
+        from reports.text import row_sentence
+
+        return "\n".join([*(row_sentence(row, self.unit) for row in self.rows), f"report: {self.report}"])
+
+    def _repr_html_(self) -> str:
+        from reports.page import render_answer
+
+        return render_answer(self.rows, self.unit, {"report": self.report, "recipe": self.recipe})
 
 
 def run(
@@ -101,7 +121,7 @@ def report(folder: str | Path) -> Result:
     folder = Path(folder).absolute()
     page = write_report(folder).html
     recipe = folder / records.RECIPE_FILE
-    return Result(folder, _verdicts(folder), page, recipe if recipe.is_file() else None)
+    return _answer(folder, page, recipe if recipe.is_file() else None)
 
 
 def _study(study: Study | Mapping[str, Any] | str | Path) -> Study:
@@ -113,13 +133,27 @@ def _study(study: Study | Mapping[str, Any] | str | Path) -> Study:
 
 
 def _result(done: Finished) -> Result:
-    return Result(done.folder, _verdicts(done.folder), done.report.html, done.recipe, done.undelivered)
+    return _answer(done.folder, done.report.html, done.recipe, done.undelivered)
 
 
-def _verdicts(folder: Path) -> pd.DataFrame:
+def _answer(folder: Path, report: Path, recipe: Path | None, undelivered: str = "") -> Result:
     import pandas as pd
 
     from reports.frames import read_study
+    from reports.page import runs_table
+    from reports.tables import verdict_records
+    from reports.text import verdict_table
     from reports.verdicts import judge
 
-    return pd.DataFrame([asdict(verdict) for verdict in judge(read_study(folder))])
+    study = read_study(folder)
+    verdicts = judge(study)
+    return Result(
+        folder,
+        tuple(verdict_table(verdicts)),
+        study.plan.unit,
+        pd.DataFrame(verdict_records(verdicts)),
+        runs_table(study),
+        report,
+        recipe,
+        undelivered,
+    )

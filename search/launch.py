@@ -54,6 +54,8 @@ def ray_session(place: Place) -> Iterator[None]:
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    if not place.debug:
+        logging.getLogger("ray.widgets").setLevel(logging.CRITICAL)  # which speaks while it is imported
     import ray
 
     if not place.debug:
@@ -161,7 +163,7 @@ def run_all(conductor: Conducts, place: Place, slots: Slots, arrays: dict[str, n
     """
     from ray import tune
 
-    from search.tune import JournalScheduler, JournalSearcher
+    from search.tune import JournalScheduler, JournalSearcher, NoReporter
     from trainables.trainable import Trial
 
     resources = {"cpu": place.resources.cpus, "gpu": place.resources.gpus}
@@ -180,6 +182,7 @@ def run_all(conductor: Conducts, place: Place, slots: Slots, arrays: dict[str, n
                 name="study",
                 storage_path=scratch,
                 verbose=0,
+                progress_reporter=NoReporter(),
                 failure_config=tune.FailureConfig(max_failures=WORKER_RESTARTS),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),

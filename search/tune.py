@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ray.tune import ProgressReporter
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -44,6 +45,14 @@ class JournalSearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Do nothing: the journal is the truth."""
+
+
+class NoReporter(ProgressReporter):
+    """Says nothing: in a notebook Ray's own reporter would clear the cell."""
+
+    def should_report(self, trials: list[Trial], done: bool = False) -> bool:
+        """Return that there is nothing to say."""
+        return False
 
 
 class JournalScheduler(FIFOScheduler):
