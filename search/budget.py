@@ -13,7 +13,7 @@ from search.timing import Costs
 POWER = 0.8
 FEW_TRIALS = 8
 MANY_POINTS = 4
-"""Pooled points up to which the interval holds what it says (search/README.md, *Is it true?*)."""
+"""Pooled points up to which the interval holds what it says (tests/benchmarks/README.md)."""
 TRIALS = (4, 8, 12, 16, 24, 32, 48, 64)
 SEEDS = (4, 6, 8, 10, 12, 16, 20, 24, 30, 40)
 
