@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -25,6 +26,9 @@ from trainables.records import (
     TEST_ACCURACY,
     UNDECIDED,
 )
+
+MOST_LETTERS = 200
+"""Of a run's reason in a note."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class _Loss(NamedTuple):
 _FAILED = _Loss(
     CONFIRM,
     lambda runs: runs["outcome"] == FAILED,
-    "{lost} of {runs} confirmation runs of {method} failed: {reason}.",
+    "{lost} of {runs} confirmation runs of {method} failed: {reason}",
 )
 _LESSER = (
     _Loss(
@@ -76,7 +80,7 @@ _LESSER = (
     _Loss(
         CONFIRM,
         lambda runs: (runs["outcome"] == COMPLETED) & (runs["reason"] != ""),
-        "{lost} of {runs} confirmation runs of {method}: {reason}.",
+        "{lost} of {runs} confirmation runs of {method}: {reason}",
     ),
     _Loss(
         SEARCH,
@@ -201,7 +205,7 @@ def _extended(study: Study, found: Findings) -> list[str]:
 
 
 def _reason(lost: pd.DataFrame) -> str:
-    """Return the most frequent reason on one line, shortened."""
+    """Return the most frequent reason on one line, shortened, with its full stop."""
     reasons = lost["reason"].replace("", "no reason given").value_counts()
-    first = " ".join(str(reasons.index[0]).split())
-    return first if len(first) <= 120 else f"{first[:119]}…"
+    whole = " ".join(str(reasons.index[0]).split()).rstrip(".")
+    return f"{whole}." if len(whole) <= MOST_LETTERS else textwrap.shorten(whole, MOST_LETTERS, placeholder=" …")
