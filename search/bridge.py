@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from search import interrupts
 from search.conductor import Conducts
-from search.study import Resources
+from search.resources import Resources
 from trainables import records
 from trainables.errors import BudgetError, StoppedError
 from trainables.job import EPOCHS, FINAL, Final, Job

@@ -74,6 +74,31 @@ def read_mapping(path: Path) -> dict[str, Any]:
     return parse_mapping(text, str(path))
 
 
+def apply_override(document: dict[str, Any], override: str) -> None:
+    """Set one entry of a document.
+
+    Args:
+        document: it is changed.
+        override: `a.b=value`, the value in YAML.
+
+    Raises:
+        InputError: it is no such text, or goes through something that is no mapping.
+    """
+    key, equals, value = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise InputError(f"--set takes a.b=value, but got `{override}`")
+    place = document
+    for part in parts[:-1]:
+        place = place.setdefault(part, {})
+        if not isinstance(place, dict):
+            raise InputError(f"--set {override}: `{part}` is no mapping, so `{parts[-1]}` cannot be set in it")
+    try:
+        place[parts[-1]] = parse_value(value)
+    except yaml.YAMLError:
+        raise InputError(f"--set {override}: the value is no valid YAML") from None
+
+
 def dump(document: dict[str, Any]) -> str:
     """Return a mapping as YAML, in its own order."""
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)

@@ -19,9 +19,9 @@ from search.lifecycle import refuse_changed
 from search.plan import file_name
 from search.progress import tally
 from search.recipe import Promise, Recipe
+from search.resources import Resources, changed, decide, recalled
 from search.session import Options, carry_out, facts
 from search.show import warn
-from search.study import Resources
 from trainables import records
 from trainables.config import RunConfig
 from trainables.randomness import derive_seed
@@ -75,7 +75,9 @@ class Trained:
         return low <= fmean(self.accuracies.values()) <= high
 
 
-def train_recipe(recipe: Recipe, seeds: int, changes: Changes, folder: Path, options: Options) -> Trained:
+def train_recipe(
+    recipe: Recipe, seeds: int, changes: Changes, folder: Path, options: Options, resources: Resources
+) -> Trained:
     """Train a recipe in a new folder.
 
     Args:
@@ -84,6 +86,7 @@ def train_recipe(recipe: Recipe, seeds: int, changes: Changes, folder: Path, opt
         changes: what differs from the recipe.
         folder: where to.
         options: how.
+        resources: what one run takes.
 
     Raises:
         InputError: the data is missing or not the recipe's, the length is not allowed, or the folder is used.
@@ -100,16 +103,23 @@ def train_recipe(recipe: Recipe, seeds: int, changes: Changes, folder: Path, opt
         if changes.register:
             journal.set_meta(records.META_REGISTER, changes.register)
         journal.set_meta(records.META_PLAN, _plan(asked))
+        decide(journal, Resources(), resources)
         return _go_on(asked, journal, folder, options, data)
 
 
-def resume_training(folder: Path, options: Options) -> Trained:
+def resume_training(folder: Path, options: Options, sets: Sequence[str] = ()) -> Trained:
     """Go on with a final training that was interrupted.
 
+    Args:
+        folder: where it is.
+        options: how.
+        sets: `resources.NAME=VALUE` each, for what one run takes from here on.
+
     Raises:
-        InputError: there is none, it is damaged or running, or its data has changed.
+        InputError: there is none, it is damaged or running, its data has changed, or `sets` are not allowed.
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
+        decide(journal, Resources(), changed(recalled(journal, Resources()), sets))
         asked = Asked.recalled(journal.meta(records.META_RECIPE))
         data = load(asked.config, asked.recipe, other=True)
         refuse_changed(data, journal.meta(records.META_FACTS)["data"], f"the training in {folder} began")
@@ -151,7 +161,7 @@ def _go_on(asked: Asked, journal: Journal, folder: Path, options: Options, data:
     card, undelivered = carry_out(
         conductor,
         folder,
-        options.resources or Resources(),
+        recalled(journal, Resources()),
         None,
         options,
         data,

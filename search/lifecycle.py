@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from search.journal import Journal
 from search.plan import Plan
 from search.planning import make_plan
 from search.progress import Seen, Tally, tally
+from search.resources import changed, decide, recalled
 from search.session import Options, carry_out, facts
 from search.show import warn
 from search.study import Study, validate
@@ -67,14 +69,21 @@ def run_study(study: Study, folder: Path, options: Options) -> Finished:
         return _go_on(plan, journal, folder, replace(options, curves=curves), data)
 
 
-def resume_study(folder: Path, options: Options) -> Finished:
+def resume_study(folder: Path, options: Options, sets: Sequence[str] = ()) -> Finished:
     """Go on with a study that was interrupted; one that is finished is reported again.
 
+    Args:
+        folder: the study's folder.
+        options: how.
+        sets: `resources.NAME=VALUE` each, for what one run takes from here on.
+
     Raises:
-        InputError: there is no study, it is damaged or running, or its data has changed.
+        InputError: there is no study, it is damaged or running, its data has changed, or `sets` are not allowed.
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         plan = journal_plan(journal, folder)
+        first = plan.study.resources
+        decide(journal, first, changed(recalled(journal, first), sets))
         options, data = _as_before(plan, journal, folder, options)
         return _go_on(plan, journal, folder, options, data)
 
@@ -93,6 +102,7 @@ def extend_study(study: Study, folder: Path, options: Options) -> Finished:
         detail = found.detail(journal.meta(records.META_PLAN))
         history = [*(old for _, old in journal.decisions(records.EXTEND)), detail]
         journal.extend(study.document(), grown_document(plan, history), detail)
+        decide(journal, before.study.resources, study.resources)
         write_whole(folder / records.STUDY_FILE, dump(study.document()))
         return _go_on(plan, journal, folder, options, data)
 
@@ -202,7 +212,7 @@ def _go_on(plan: Plan, journal: Journal, folder: Path, options: Options, data: D
     (report, recipe), undelivered = carry_out(
         conductor,
         folder,
-        study.resources,
+        recalled(journal, study.resources),
         study.tracking.uri,
         options,
         data,

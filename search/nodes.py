@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
-    from search.study import Resources
+    from search.resources import Resources
 
 LOOK_SECONDS = 5.0
 PROBE_SECONDS = 180.0

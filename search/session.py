@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from search.conductor import Conducts
-    from search.study import Resources
+    from search.resources import Resources
     from trainables.data import Dataset
 
 T = TypeVar("T")
@@ -40,13 +40,11 @@ class Options:
         address: a Ray cluster, or None for this machine.
         curves: a table of learning curves to replay instead of training.
         debug: let the noise of Ray and TensorFlow through.
-        resources: of a final training, what one run takes; a study's file says its own.
     """
 
     address: str | None = None
     curves: Path | None = None
     debug: bool = False
-    resources: Resources | None = None
 
     def __post_init__(self) -> None:
         """Refuse Ray's client.

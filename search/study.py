@@ -8,12 +8,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from search.files import parse_mapping, parse_value, read_mapping
+from search.files import apply_override, parse_mapping, read_mapping
 from search.levels import Level, Scalar, check_factor, factors_of, parse_levels, searched, written, written_level
 from search.messages import explain
+from search.resources import Resources
 from spaces.distributions import AUTO
 from trainables import records
 from trainables.config import AnySource
@@ -103,29 +103,6 @@ class Confirm(Frozen):
     def stages(self) -> tuple[int, ...]:
         """The looks, the last of which is the number of seeds."""
         return self.looks or (self.seeds,)
-
-
-def whole_or_shared(gpus: float) -> float:
-    """Refuse what Ray cannot give: more than one GPU, and a part of another."""
-    if gpus > 1 and gpus != int(gpus):
-        raise ValueError(f"gpus: must be a part of one GPU (below 1) or a whole number, but got {gpus:g}")
-    return gpus
-
-
-class Resources(Frozen):
-    """What one run takes, and how many run at once (by default as many as fit).
-
-    Args:
-        budget_hours: wall time of one start or resumption, after which it stops as if interrupted; `assay plan` holds
-            its estimate against it.
-    """
-
-    cpus: Annotated[int, Field(ge=1, le=10_000)] = 1
-    gpus: Annotated[float, Field(ge=0, le=10_000), AfterValidator(whole_or_shared)] = 0
-    concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    checkpoint_seconds: Annotated[float, Field(gt=0)] = 60
-    epoch_minutes: Annotated[float, Field(gt=0, description="an epoch that takes longer fails its run")] = 60
-    budget_hours: Annotated[float, Field(gt=0)] | None = None
 
 
 class Tracking(Frozen):
@@ -327,24 +304,8 @@ def load_study(source: str, overrides: tuple[str, ...] = ()) -> Study:
     else:
         raise InputError(unknown("study", source, list(presets())) + " Or give the path of a study file.")
     for override in overrides:
-        _override(document, override)
+        apply_override(document, override)
     return validate(document, source, folder)
-
-
-def _override(document: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
-        raise InputError(f"--set takes a.b=value, but got `{override}`")
-    place = document
-    for part in parts[:-1]:
-        place = place.setdefault(part, {})
-        if not isinstance(place, dict):
-            raise InputError(f"--set {override}: `{part}` is no mapping, so `{parts[-1]}` cannot be set in it")
-    try:
-        place[parts[-1]] = parse_value(value)
-    except yaml.YAMLError:
-        raise InputError(f"--set {override}: the value is no valid YAML") from None
 
 
 def validate(document: dict[str, Any], source: str, folder: Path) -> Study:

@@ -84,6 +84,7 @@ RUNG = "rung"  # detail: rung (epoch), value, cutoff, action
 POOL = "pool"  # detail: condition, search, trials, points: [{k, arm, votes, values, own: {arm: values}}]
 LOOK = "look"  # detail: look (from 0), seeds, settled: [condition]; a settled condition gets no more seeds
 EXTEND = "extend"  # detail: what, exploratory, plan: the plan before
+RESOURCES = "resources"  # detail: what a run takes from here on, as in a study file
 END = "end"  # detail: runs; the study did all that it was going to do, unless something follows
 Action = Literal["pass", "stop", "would_stop"]
 PASS, STOP, WOULD_STOP = get_args(Action)
@@ -221,7 +222,7 @@ CREATE TABLE reports (
 );
 CREATE TABLE decisions (
     id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,              -- RUNG, POOL, LOOK, EXTEND, END or CONFUSION
+    kind TEXT NOT NULL,              -- RUNG, POOL, LOOK, EXTEND, RESOURCES, END or CONFUSION
     run TEXT,                        -- RUNG, CONFUSION: the run
     detail TEXT NOT NULL,            -- JSON
     at REAL NOT NULL

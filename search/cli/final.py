@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.program import Address, Debug, Folder, Json, command, end_training, free, remember
+from search.cli.program import Address, Debug, Folder, Json, ResourceSets, command, end_training, free, remember
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def train(
     ] = None,
     cpus: Annotated[int, typer.Option(min=1, help="CPUs of one run.")] = 1,
     gpus: Annotated[float, typer.Option(min=0, help="GPUs of one run, or a fraction of one.")] = 0,
+    sets: ResourceSets = None,
     address: Address = None,
     json: Json = False,
     debug: Debug = False,
@@ -106,11 +107,12 @@ def train(
     from search.final import train_recipe
     from search.plan import file_name
     from search.recipe import read_recipe
+    from search.resources import Resources, changed
     from search.session import Options
-    from search.study import Resources
 
     read = read_recipe(recipe)
     folder = output or free(Path("runs") / file_name(f"final-{read.origin.method}"))
     remember(folder)
-    options = Options(address, None, debug, Resources(cpus=cpus, gpus=gpus))
-    end_training(train_recipe(read, seeds, Changes(epochs, full_data, data, register), folder, options), json)
+    resources = changed(Resources(cpus=cpus), [f"resources.gpus={gpus}", *(sets or ())])
+    changes = Changes(epochs, full_data, data, register)
+    end_training(train_recipe(read, seeds, changes, folder, Options(address, None, debug), resources), json)

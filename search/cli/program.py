@@ -32,6 +32,10 @@ Source = Annotated[str, typer.Argument(help="A study file, or the name of a pack
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Override an entry of the study file.")
 ]
+ResourceSets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="resources.A=VALUE", help="Change what one run takes, such as `resources.gpus=0.5`."),
+]
 Address = Annotated[
     str | None,
     typer.Option(help="Ray cluster: `auto` or HOST:PORT of its head. By default this machine.", envvar="RAY_ADDRESS"),

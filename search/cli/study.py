@@ -13,6 +13,7 @@ from search.cli.program import (
     Debug,
     Folder,
     Json,
+    ResourceSets,
     Sets,
     Source,
     command,
@@ -118,7 +119,9 @@ def run(
 
 
 @command()
-def resume(folder: Folder, address: Address = None, json: Json = False, debug: Debug = False) -> None:
+def resume(
+    folder: Folder, sets: ResourceSets = None, address: Address = None, json: Json = False, debug: Debug = False
+) -> None:
     """Go on with an interrupted study or final training."""
     from search.final import resume_training
     from search.journal import Journal
@@ -130,9 +133,9 @@ def resume(folder: Folder, address: Address = None, json: Json = False, debug: D
         final = journal.meta(records.META_RECIPE) is not None
     remember(folder)
     if final:
-        end_training(resume_training(folder, Options(address, None, debug)), json)
+        end_training(resume_training(folder, Options(address, None, debug), sets or ()), json)
     else:
-        end_study(resume_study(folder, Options(address, None, debug)), json)
+        end_study(resume_study(folder, Options(address, None, debug), sets or ()), json)
 
 
 @command()

@@ -20,7 +20,7 @@ import pytest
 from reports.frames import read_study
 from search.journal import Journal
 from search.nodes import Node, probe
-from search.study import Resources
+from search.resources import Resources
 from tests.integration.test_faults import SMALL, facts, holders, wait_for
 from tests.integration.test_final_training import written_recipe
 from tests.integration.test_replayed_study import command, write_study
