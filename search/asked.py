@@ -17,7 +17,7 @@ from search.messages import explain
 from search.recipe import Recipe
 from trainables.config import RunConfig
 from trainables.data import SOURCES
-from trainables.data.base import with_absolute_paths
+from trainables.data.base import source_kind, with_absolute_paths
 from trainables.errors import InputError
 from trainables.registry import unknown
 
@@ -108,7 +108,7 @@ def ask(recipe: Recipe, seeds: int, changes: Changes) -> tuple[Asked, Dataset]:
     try:
         config = RunConfig.model_validate(settings)
     except ValidationError as error:
-        raise InputError(explain(error, RunConfig, "--data")) from None
+        raise InputError(explain(error, RunConfig, "--data", {"data": source_kind(settings["data"])})) from None
     data = load(config, recipe, other=changes.data is not None)
     check_config(config)
     check_on_data(config, data)

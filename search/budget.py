@@ -150,7 +150,7 @@ def _warnings(plan: Plan, points: float, taken: float | None, hours: float | Non
         yield "two replicates say little about other searches; a claim beyond these needs three (`search.replicates`)."
     if taken is not None and hours is not None and taken > hours:
         mend = "the sizes above fit" if fits else "no size fits: compare fewer methods or conditions, or train shorter"
-        yield f"the study would take {taken:.2g} hours, and the budget is {hours:g}; {mend}."
+        yield f"the study would take {_hours(taken)}, and the budget is {_hours(hours)}; {mend}."
 
 
 def rows(plan: Plan, size: Budget) -> list[tuple[str, str]]:
@@ -190,4 +190,7 @@ def proposed(size: Budget) -> list[tuple[str, str, str, str]]:
 
 
 def _hours(hours: float) -> str:
-    return f"{60 * hours:.0f} minutes" if hours < 1.5 else f"{hours:.1f} hours"
+    minutes = 60 * hours
+    if minutes < 1.5:
+        return f"{60 * minutes:.0f} seconds"
+    return f"{minutes:.0f} minutes" if hours < 1.5 else f"{hours:.1f} hours"

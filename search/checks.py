@@ -95,7 +95,7 @@ def check_config(config: RunConfig) -> None:
     if config.augmentation.mirrors and not config.data.mirror_keeps_class:
         raise InputError(
             f"augmentation `{config.augmentation.name}` mirrors images, and a mirror image changes the class in this "
-            "data. Use `crop` or `none`, or set its `flip` to 0."
+            "data. Use `augmentation: crop` or `none` (the default is `crop_flip`), or set its `flip` to 0."
         )
     config.check_method()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean, stdev
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from search.journal import Journal
 from search.recipe import Promise, read_recipe
 from search.show import copyable, prefix, print_json, print_lines, print_table, print_verdicts, warn
-from search.tracking.ui import ui_command
+from search.tracking.ui import is_server, ui_command
 from trainables import records
 
 if TYPE_CHECKING:
@@ -59,8 +60,15 @@ def show_finished(done: Finished, json: bool) -> None:
         print_json({**verdicts_document(done.folder), **paths, "folder": str(done.folder)})
         return
     show_verdicts(done.folder)
-    print_lines("", f"report   {done.report.html}", *_recipe_lines(done.recipe), f"MLflow   {prefix()}{mlflow}")
+    print_lines(
+        "", f"report   {done.report.html}", *_recipe_lines(done.recipe), f"MLflow   {_pages(done.folder, mlflow)}"
+    )
     warn(done.undelivered)
+
+
+def _pages(folder: Path, mlflow: str) -> str:
+    """Return how to see a study in MLflow: a server's address, or the command that opens its pages."""
+    return mlflow if is_server(mlflow) else f"{prefix()}assay ui {shlex.quote(str(folder))}"
 
 
 def _recipe_lines(path: Path | None) -> list[str]:

@@ -76,7 +76,10 @@ class Journal:
         Raises:
             InputError: there is one already, or another process has the lock.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"the folder {path.parent} cannot be made ({error}); choose another `--output`") from None
         lock = _lock(path)
         unfinished = path.with_suffix(".new")
         try:

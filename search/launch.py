@@ -64,9 +64,9 @@ def ray_session(place: Place) -> Iterator[None]:
     if ray.is_initialized():  # a notebook's own Ray stays as it is
         yield
         return
-    with _own_signals():
-        _start(place)
     try:
+        with _own_signals():
+            _start(place)
         yield
     finally:
         ray.shutdown()

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from trainables.registry import unknown
 
+NONE: Mapping[str, Any] = MappingProxyType({})
+NESTED = 2
+"""Parts of the path to a key of a field's own settings."""
 
-def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
+
+def explain(
+    error: ValidationError, model: type[BaseModel], source: str, kinds: Mapping[str, type[BaseModel] | None] = NONE
+) -> str:
     """Return one line for each thing that was refused.
 
     Args:
         error: what pydantic raised.
         model: the model that was validated.
         source: the file's name.
+        kinds: by field, the model that its content asked for, where the field takes several.
     """
-    lines = dict.fromkeys(_line(detail, model) for detail in error.errors(include_url=False))
+    lines = dict.fromkeys(_line(detail, model, kinds) for detail in error.errors(include_url=False))
     return "\n".join(f"{source}: {line}" for line in lines)
 
 
-def _line(detail: Any, model: type[BaseModel]) -> str:
+def _line(detail: Any, model: type[BaseModel], kinds: Mapping[str, type[BaseModel] | None]) -> str:
     path = ".".join(str(part) for part in detail["loc"])
     message = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        owner = _model_at(model, detail["loc"][:-1])
+        owner = kinds.get(path.partition(".")[0]) if len(detail["loc"]) == NESTED else None
+        owner = owner or _model_at(model, detail["loc"][:-1])
         known = list(owner.model_fields) if owner else []
         place = ".".join(str(part) for part in detail["loc"][:-1])
         return (f"{place}: " if place else "") + unknown("key", str(detail["loc"][-1]), known)

@@ -93,7 +93,7 @@ def _nothing_fits(resources: Resources, present: list[Node], cluster: bool) -> s
     wait = ", or set `resources.concurrency` to wait for nodes that an autoscaler starts" if cluster else ""
     return (
         f"a run takes {resources.cpus} CPUs and {resources.gpus:g} GPUs on one node, but {have}; lower "
-        f"`resources.cpus` or `resources.gpus`{wait}"
+        f"`resources.cpus` or `resources.gpus` (of `assay train`: `--cpus`, `--gpus`){wait}"
     )
 
 

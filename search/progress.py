@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PLAIN_SECONDS = 15.0
 LIVE_SECONDS = 0.5
 NOTEBOOK_SECONDS = 2.0
+BUILDING_SECONDS = 60.0
+"""In which epochs say little about the time that is left, unless a run has ended: networks are built."""
 SHORT = {
     records.VALIDATION_ACCURACY: "val. acc.",
     records.VALIDATION_BALANCED_ACCURACY: "val. bal. acc.",
@@ -32,6 +34,10 @@ SHORT = {
     records.VALIDATION_LOSS: "val. loss",
     records.VALIDATION_CALIBRATION_ERROR: "val. cal. error",
 }
+
+JUDGED = (
+    "Runs are judged on the mean over their last epochs (three, or a twentieth of the length), not on their best one."
+)
 
 
 @dataclass
@@ -165,7 +171,7 @@ def best_table(count: Tally) -> Table | None:
     """Return the best configuration of each arm so far as a table, or None where there is none."""
     if not any(arm.best_runs for arm in count.arms):
         return None
-    shown = Table(box=None, pad_edge=False, header_style="dim")
+    shown = Table(box=None, pad_edge=False, header_style="dim", caption=JUDGED, caption_justify="left")
     for name in ("condition", "method"):
         shown.add_column(name, overflow="fold")
     for name in (SHORT[count.metric], "runs"):
@@ -275,4 +281,6 @@ class Display:
             self._idle = now, count.done
             return f"{share}, starting"
         elapsed, gained = now - self._idle[0], count.done - self._idle[1]
+        if elapsed < BUILDING_SECONDS and not any(sum(arm.ended.values()) for arm in count.arms):
+            return f"{share}, first runs"
         return f"{share}, about {duration((count.total - count.done) * elapsed / gained)} left"

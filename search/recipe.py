@@ -14,6 +14,7 @@ from search.messages import explain
 from trainables.config import RunConfig
 from trainables.errors import InputError
 from trainables.fields import Frozen
+from trainables.records import RECIPE_FILE
 
 VERSION = 1
 HEAD = "# Train this with: assay train RECIPE. It needs no study. To train it with changes, remove `checksum`.\n"
@@ -107,6 +108,8 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         InputError: it is missing, damaged, of a newer version, edited, or says something that is not allowed.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name the recipe in it, such as {path / RECIPE_FILE}")
     if not path.is_file():
         raise InputError(f"no recipe at {path}. Write one with `assay export STUDY -o {path}`.")
     document = read_mapping(path)

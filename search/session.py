@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import platform
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from search.progress import Display, Tally
-from search.show import quiet
+from search.show import copyable, quiet
 from trainables import records
 from trainables.errors import InputError
 
@@ -30,6 +31,7 @@ T = TypeVar("T")
 PACKAGES = ("assay", "ray", "tensorflow", "keras", "optuna", "numpy", "pandas", "mlflow", "scipy")
 DELIVERY_SECONDS = 120.0
 GOODBYE_SECONDS = 10.0
+QUIET_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,15 @@ def carry_out(
             concluded = conclude()
             patience = DELIVERY_SECONDS
         finally:
+            waiting = threading.Timer(
+                QUIET_SECONDS, quiet, [f"handing the rest to MLflow, for {patience:g} seconds at most"]
+            )
+            waiting.start()
             state = delivery.finish(patience)
+            waiting.cancel()
             delivery.stop()
-    return concluded, "" if state.complete else str(state)
+    later = f"{state}. `assay sync {folder}` delivers it later."
+    return concluded, "" if state.complete else copyable(later)
 
 
 def _prepared(

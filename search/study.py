@@ -14,10 +14,12 @@ from search.files import apply_override, parse_mapping, read_mapping
 from search.levels import Level, Scalar, check_factor, factors_of, parse_levels, searched, written, written_level
 from search.messages import explain
 from search.resources import Resources
+from search.tracking.address import store_uri
 from spaces.distributions import AUTO
 from trainables import records
 from trainables.config import AnySource
 from trainables.data import with_absolute_paths
+from trainables.data.base import source_kind
 from trainables.errors import InputError
 from trainables.fields import Choice, Frozen, Range
 from trainables.methods import METHODS
@@ -33,6 +35,10 @@ UNFAIR = {
 }  # fmt: skip
 UNFAIR_LEVELS = UNFAIR - {"augmentation", "milestones", "model"}
 """What the arms of a condition share, so that they differ in what is compared and in nothing else."""
+
+
+SEARCHED = ("learning_rate", "weight_decay")
+"""What is searched where a study says nothing of `nuisance`."""
 
 
 class MethodEntry(Frozen):
@@ -110,6 +116,16 @@ class Tracking(Frozen):
 
     uri: str | None = None
 
+    @field_validator("uri")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value:
+            try:
+                store_uri(Path.cwd(), value)
+            except InputError as error:
+                raise ValueError(str(error)) from None
+        return value
+
 
 class Study(Frozen):
     """All that one study file asks for."""
@@ -123,7 +139,7 @@ class Study(Frozen):
     methods: Annotated[list[MethodEntry], Field(min_length=1)]
     reference: str | dict[str, Scalar] = "baseline"
     contrasts: list[tuple[str | dict[str, Scalar], str | dict[str, Scalar]]] = []
-    nuisance: dict[str, Any] = {"learning_rate": AUTO, "weight_decay": AUTO}
+    nuisance: dict[str, Any]
     search: Search = Search()
     confirm: Confirm = Confirm()
     smallest_effect: Annotated[float, Field(gt=0, le=50, description="in points of accuracy")] = 0.5
@@ -147,6 +163,19 @@ class Study(Frozen):
         if isinstance(document.get("search"), str):
             document["search"] = {"sampler": document["search"]}
         return document
+
+    @model_validator(mode="before")
+    @classmethod
+    def _searched_by_default(cls, value: Any) -> Any:
+        """Search the rate and the decay where nothing is said, unless their value is given elsewhere."""
+        if not isinstance(value, Mapping) or "nuisance" in value:
+            return value
+        given = {
+            str(factor).rpartition(".")[2]
+            for place in ("recipe", "conditions", "compare")
+            for factor in _keys(value.get(place))
+        }
+        return {**value, "nuisance": {name: AUTO for name in SEARCHED if name not in given}}
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -213,11 +242,21 @@ def _is_fixed(value: Any) -> bool:
     return value != AUTO and not isinstance(value, Range | Choice)
 
 
+def _keys(place: Any) -> list[str]:
+    """Return the factors that stand in a place of a study file, those of its levels that set several included."""
+    if not isinstance(place, Mapping):
+        return []
+    levels = [level for entry in place.values() if isinstance(entry, list) for level in entry]
+    return [*map(str, place), *(str(key) for level in levels if isinstance(level, Mapping) for key in level)]
+
+
 def _check_exclude(conditions: dict[str, list[Level]], exclude: list[dict[str, Scalar]]) -> None:
     """Refuse an exclusion that excludes nothing."""
     for pair in exclude:
         for factor, value in pair.items():
             if factor not in conditions:
+                if not conditions:
+                    raise ValueError(f"exclude: this study has no `conditions`, so there is no `{factor}` to leave out")
                 raise ValueError("exclude: " + unknown("condition", factor, list(conditions)))
             names = [level.name for level in conditions[factor]]
             if value not in names:
@@ -330,4 +369,4 @@ def validate(document: dict[str, Any], source: str, folder: Path) -> Study:
     try:
         return Study.model_validate(document)
     except ValidationError as error:
-        raise InputError(explain(error, Study, source)) from None
+        raise InputError(explain(error, Study, source, {"data": source_kind(data)})) from None

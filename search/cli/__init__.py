@@ -6,12 +6,19 @@ importing it registers them.
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
+from typing import NoReturn
+
 from search import interrupts
 from search.cli import answer, final, listing, study, tracking
 from search.cli.program import app
 
 ORDER = ("plan", "run", "resume", "status", "report", "export", "train", "ui", "sync", "list")
 """The commands as help shows them: in the order in which a study needs them."""
+
+INTERRUPTED = 130
 
 app.registered_commands.sort(key=lambda entry: ORDER.index(entry.name or getattr(entry.callback, "__name__", "")))
 
@@ -21,4 +28,17 @@ __all__ = ["answer", "app", "final", "listing", "main", "study", "tracking"]
 def main() -> None:
     """Run the command line. A request to terminate ends it as Ctrl-C does: everything is saved."""
     interrupts.catch()
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _leave(INTERRUPTED)
+        raise
+
+
+def _leave(code: int) -> NoReturn:
+    """End this process without taking it apart: Ray's core may crash there if it was interrupted while it started."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)

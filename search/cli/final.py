@@ -22,7 +22,7 @@ class Format(StrEnum):
     SCRIPT = "script"
 
 
-DEFAULT_FILES = {Format.RECIPE: "recipe.yaml", Format.SCRIPT: "train.py"}
+DEFAULT_FILES = {Format.RECIPE: ("recipe", ".yaml"), Format.SCRIPT: ("train", ".py")}
 
 
 @command()
@@ -42,12 +42,16 @@ def export(
 ) -> None:
     """Write the configuration with the best confirmed validation accuracy as a recipe, or as a Keras script."""
     from search.ending import promise_text
+    from search.plan import file_name
     from search.recipe import write_recipe
     from search.show import print_json, warn
+    from search.written import refuse_other
 
     if best and method is not None:
         raise InputError(f"--best and --method {method} ask for different things; leave one out")
-    path = output or folder / DEFAULT_FILES[format_]
+    name, ending = DEFAULT_FILES[format_]
+    path = output or folder / f"{file_name(name, *(part for part in (method, condition) if part))}{ending}"
+    refuse_other(path, folder)
     exported = _chosen(folder, condition, method)
     recipe = exported.recipe
     if format_ == Format.SCRIPT:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,6 +62,9 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
                     raise
                 typer.echo(copyable(f"error: {error}"), err=True)
                 raise typer.Exit(2 if isinstance(error, InputError) else 1) from None
+            except BrokenPipeError:  # whoever read the output has had enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise typer.Exit(0) from None
             except OSError as error:
                 if debug:
                     raise

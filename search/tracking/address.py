@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -12,6 +13,8 @@ from trainables import records
 from trainables.errors import InputError
 
 HIDDEN = "***"
+SCHEMES = {"http", "https", "sqlite", "mysql", "postgresql", "mssql", "databricks", "databricks-uc", "uc"}
+"""Of MLflow's own stores; installed packages may bring others."""
 _SQLITE = "sqlite:///"
 _USER = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)[\w.~!$&'()*+,;=:%@-]+@")
 _SECRET = re.compile(
@@ -54,9 +57,18 @@ def store_uri(folder: Path, uri: str | None = None) -> str:
             f"tracking.uri is {redact(uri)!r}, a folder, which MLflow no longer writes to. "
             "Name a server (http://host:5000) or a database (sqlite:///mlflow.db), or leave it out."
         )
+    if scheme.partition("+")[0] not in SCHEMES and scheme not in _of_plugins():
+        raise InputError(
+            f"tracking.uri is {redact(uri)!r}, and MLflow knows no store `{scheme}`. "
+            "Name a server (http://host:5000) or a database (sqlite:///mlflow.db), or leave it out."
+        )
     if scheme == "sqlite" and path.startswith("/"):
         return f"{_SQLITE}{Path(path[1:]).absolute()}"
     return uri
+
+
+def _of_plugins() -> set[str]:
+    return {entry.name for entry in entry_points(group="mlflow.tracking_store")}
 
 
 def own_store(folder: Path) -> str:

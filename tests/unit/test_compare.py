@@ -191,7 +191,7 @@ def test_hours_count_every_run_once_and_proposals_fit_the_budget() -> None:
     for one in size.proposals:
         assert one.hours <= 0.4
         assert one.detectable_points < 5
-    assert any("budget is 0.4" in warning for warning in size.warnings) == (size.hours > 0.4)
+    assert any("budget is 24 minutes" in warning for warning in size.warnings) == (size.hours > 0.4)
 
 
 def test_more_pooled_points_than_the_interval_bears_are_warned_of() -> None:

@@ -16,7 +16,7 @@ from search.conductor import Conductor
 from search.journal import Journal, Outcome, Run
 from search.lifecycle import count
 from search.planning import make_plan
-from search.progress import Display, Seen, Tally, best_table, table, tally
+from search.progress import ArmCount, Display, Seen, Tally, best_table, table, tally
 from search.session import Options
 from search.show import copyable, print_verdicts, resume_hint
 from search.status import Progress, log_tail, run_facts
@@ -84,10 +84,12 @@ def test_what_was_interrupted_is_not_called_running() -> None:
 
 
 def test_time_is_left_once_something_was_done() -> None:
-    done = [0.0]
-    display = Display(lambda: Tally([], done[0], 100.0), "study")
+    done, arm = [0.0], ArmCount("all", "mixup", dict.fromkeys(records.PHASES, 0))
+    display = Display(lambda: Tally([arm], done[0], 100.0), "study")
     assert "0 % after 0 s, starting" in text(display.picture())
     done[0] = 50.0
+    assert "50 % after 0 s, first runs" in text(display.picture())
+    arm.ended[records.SEARCH] = 1
     assert "50 % after 0 s, about 0 s left" in text(display.picture())
     done[0] = 100.0
     assert "100 % after 0 s, finishing" in text(display.picture())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,3 +93,39 @@ def test_relative_data_paths_start_at_the_study_file(tmp_path: Path) -> None:
 def test_only_plain_yaml_mappings_are_read(text: str) -> None:
     with pytest.raises(InputError):
         parse_mapping(text, "study.yaml")
+
+
+def test_the_rate_and_the_decay_are_searched_unless_they_are_given() -> None:
+    plain = {"data": "digits", "recipe": {"model": "resnet8"}, "methods": ["baseline", "mixup"]}
+    cases: list[tuple[dict[str, Any], set[str]]] = [
+        ({}, {"learning_rate", "weight_decay"}),
+        ({"recipe": {"model": "resnet8", "learning_rate": 0.1}}, {"weight_decay"}),
+        ({"recipe": {"model": "resnet8", "sgd.weight_decay": 0.1}}, {"learning_rate"}),
+        ({"conditions": {"weight_decay": [0, 0.1]}}, {"learning_rate"}),
+        (
+            {"conditions": {"rule": [{"as": "a", "learning_rate": 0.1}, {"as": "b", "learning_rate": 0.2}]}},
+            {"weight_decay"},
+        ),
+        ({"nuisance": {}}, set()),
+    ]
+    for changes, searched in cases:
+        assert set(validate({**plain, **changes}, "s", Path.cwd()).searched) == searched
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"data": {"source": "directory", "path": "x", "sizee": 16}},
+            "data: unknown key `sizee`. Did you mean `size`?",
+        ),
+        ({"data": {"source": "npz", "path": "x", "sze": 16}}, "Choose from: mirror_keeps_class, source, path"),
+        ({"exclude": [{"foo": 1}], "conditions": {}}, "this study has no `conditions`"),
+        ({"tracking": {"uri": "nonsense://x"}}, "MLflow knows no store `nonsense`"),
+        ({"tracking": {"uri": "some/folder"}}, "a folder, which MLflow no longer writes to"),
+    ],
+)
+def test_refusals_say_what_is_there(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        validate({**study_document(), **changes}, "study.yaml", Path.cwd())
+    assert message in str(caught.value)

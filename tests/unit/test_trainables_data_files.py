@@ -14,6 +14,7 @@ from PIL import Image
 
 from trainables.data import SOURCES, Dataset
 from trainables.data import decoding as decoding_module
+from trainables.data.base import with_absolute_paths
 from trainables.data.decoding import resized
 from trainables.errors import InputError
 
@@ -44,7 +45,7 @@ def folder(root: Path, parts: tuple[str, ...] = ("",), n: int = 5, classes: tupl
 
 
 def load(path: Path, source: str = "directory", **settings: Any) -> Dataset:
-    key = "path" if source == "directory" else "train"
+    key = "train" if source == "lists" else "path"
     return SOURCES.get(source).model_validate({"source": source, key: str(path), **settings}).load()
 
 
@@ -271,3 +272,18 @@ def test_real_jpegs(tmp_path: Path) -> None:
     assert data.test_images.shape == (200, 32, 32, 3)
     assert len(data.class_names) == 10
     assert 100 < data.images.mean() < 140
+
+
+def test_all_paths_of_a_source_are_made_absolute(tmp_path: Path) -> None:
+    lists = {"source": "lists", "train": "a/train.txt", "validation": "val.txt", "test": "test.txt", "root": "images"}
+    made = with_absolute_paths(lists, tmp_path)
+    assert {key: made[key] for key in lists if key != "source"} == {
+        key: str(tmp_path / value) for key, value in lists.items() if key != "source"
+    }
+    assert with_absolute_paths({"source": "npz", "path": "x.npz"}, tmp_path)["path"] == str(tmp_path / "x.npz")
+
+
+def test_a_text_that_is_called_an_archive_is_refused_without_talk_of_pickles(tmp_path: Path) -> None:
+    (tmp_path / "own.npz").write_text("hello")
+    with pytest.raises(InputError, match="is no NumPy archive of plain arrays"):
+        load(tmp_path / "own.npz", "npz")

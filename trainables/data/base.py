@@ -126,8 +126,24 @@ def with_absolute_paths(settings: dict[str, Any], folder: Path) -> dict[str, Any
     kind = SOURCES.get(name)
     made = dict(settings)
     for key, field in kind.model_fields.items():
-        if Path in (field.annotation, *get_args(field.annotation)) and isinstance(made.get(key), str):
+        if _is_path(field.annotation) and isinstance(made.get(key), str):
             made[key] = str((folder / Path(made[key]).expanduser()).resolve())
     if kind is SOURCES.get(REFERENCE):
         made.setdefault("path", str(folder))
     return made
+
+
+def _is_path(annotation: Any) -> bool:
+    """Return whether a field may hold a path: `Path`, `Path | None`, or either with remarks."""
+    return annotation is Path or any(_is_path(part) for part in get_args(annotation))
+
+
+def source_kind(settings: Any) -> type[Source] | None:
+    """Return the class of the source that settings name, or None where they name none."""
+    name = settings.get("source") if isinstance(settings, dict) else settings
+    if not isinstance(name, str):
+        return None
+    try:
+        return SOURCES.get(name)
+    except InputError:
+        return None

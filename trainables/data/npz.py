@@ -47,5 +47,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
                 raise InputError(f"{path} holds a single array; save an archive with numpy.savez_compressed")
             wanted = [key for key in archive.files if key in {*KEYS, *EXTRA}] or archive.files
             return {key: archive[key] for key in wanted}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except ValueError:
+        raise InputError(f"{path} is no NumPy archive of plain arrays; write it with numpy.savez_compressed") from None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} cannot be read as a NumPy archive (without pickles): {error}") from None
