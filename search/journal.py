@@ -112,6 +112,8 @@ class Journal:
         Raises:
             InputError: it is missing, damaged, newer than this version, or another process writes it.
         """
+        if not path.parent.is_dir():
+            raise InputError(f"there is no folder {path.parent}. Name the folder of a study.")
         if not path.is_file():
             raise InputError(f"no study in {path.parent}: {path.name} is missing. Start one with `assay run`.")
         lock = _lock(path) if write else None

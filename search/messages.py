@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, get_args
@@ -11,6 +12,13 @@ from pydantic import BaseModel, ValidationError
 from trainables.registry import unknown
 
 NONE: Mapping[str, Any] = MappingProxyType({})
+INTERNAL = re.compile(r"(constrained-|function-|tuple\[|list\[|literal\[|nullable\[)")
+"""Parts of pydantic's paths that are no keys: which one of several allowed kinds it tried."""
+PLAIN_WORDS = {
+    r"a valid dictionary or instance of \w+": "a mapping",
+    r"a valid path for <class '[\w.]+'>": "a path",
+    r"a valid tuple": "a list",
+}
 NESTED = 2
 """Parts of the path to a key of a field's own settings."""
 
@@ -31,8 +39,10 @@ def explain(
 
 
 def _line(detail: Any, model: type[BaseModel], kinds: Mapping[str, type[BaseModel] | None]) -> str:
-    path = ".".join(str(part) for part in detail["loc"])
+    path = ".".join(str(part) for part in detail["loc"] if not INTERNAL.match(str(part)))
     message = str(detail["msg"]).removeprefix("Value error, ")
+    for pattern, words in PLAIN_WORDS.items():
+        message = re.sub(pattern, words, message)
     if detail["type"] == "extra_forbidden":
         owner = kinds.get(path.partition(".")[0]) if len(detail["loc"]) == NESTED else None
         owner = owner or _model_at(model, detail["loc"][:-1])

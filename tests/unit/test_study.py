@@ -120,6 +120,8 @@ def test_the_rate_and_the_decay_are_searched_unless_they_are_given() -> None:
             "data: unknown key `sizee`. Did you mean `size`?",
         ),
         ({"data": {"source": "npz", "path": "x", "sze": 16}}, "Choose from: mirror_keeps_class, source, path"),
+        ({"data": {"source": "directory", "path": "x", "size": 0}}, "data.size: input should be a list, but got 0"),
+        ({"data": None}, "data: input should be a mapping, but got None"),
         ({"exclude": [{"foo": 1}], "conditions": {}}, "this study has no `conditions`"),
         ({"tracking": {"uri": "nonsense://x"}}, "MLflow knows no store `nonsense`"),
         ({"tracking": {"uri": "some/folder"}}, "a folder, which MLflow no longer writes to"),
@@ -129,3 +131,8 @@ def test_refusals_say_what_is_there(changes: dict[str, Any], message: str) -> No
     with pytest.raises(InputError) as caught:
         validate({**study_document(), **changes}, "study.yaml", Path.cwd())
     assert message in str(caught.value)
+
+
+def test_a_key_that_stands_twice_is_named_with_its_line() -> None:
+    with pytest.raises(InputError, match="`search` stands there a second time in line 3"):
+        parse_mapping("search: none\ndata: digits\nsearch: tpe\n", "study.yaml")
