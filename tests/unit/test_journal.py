@@ -68,8 +68,10 @@ def test_an_existing_study_is_never_overwritten(path: Path) -> None:
 
 
 def test_a_missing_damaged_foreign_or_newer_journal_is_refused_and_left_alone(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is missing"):
+    with pytest.raises(InputError, match="there is no folder"):
         Journal.open(tmp_path / "nowhere" / "study.db")
+    with pytest.raises(InputError, match="is missing"):
+        Journal.open(tmp_path / "other.db")
     (tmp_path / "text.db").write_text("not a database, but long enough to look like one" * 100)
     (tmp_path / "empty.db").touch()
     (tmp_path / "short.db").write_bytes(path.read_bytes()[:5000])
