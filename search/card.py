@@ -12,6 +12,7 @@ from trainables import records
 
 if TYPE_CHECKING:
     from search.asked import Asked
+    from trainables.config import RunConfig
 
 
 def write_model_card(
@@ -77,4 +78,14 @@ def _data(asked: Asked, facts: dict[str, Any]) -> dict[str, Any]:
         "size": f"{height} x {width}, {'grey' if channels == 1 else 'colour'}",
         "images": facts["images"],
         "test_images": facts["test_images"],
+        "used": _used(asked.config),
     }
+
+
+def _used(config: RunConfig) -> str:
+    """Return which of the images were trained on."""
+    share = "" if config.train_fraction == 1 else f"{100 * config.train_fraction:g} % of "
+    validation = " and the validation images" if config.full_data else ""
+    classes = f", of the first {config.classes} classes" if config.classes else ""
+    noise = f"; {100 * config.label_noise:g} % of the labels wrong on purpose" if config.label_noise else ""
+    return f"{share}what validation leaves{validation}{classes}{noise}"

@@ -159,6 +159,7 @@ def test_a_seed_that_diverged_counts_and_the_card_says_so(tmp_path: Path) -> Non
     assert list(done.models) == [0]
     assert card
     text = card.read_text()
-    for part in ("| 1 | 10.00 | diverged |", "**not there**", "confusion.svg", "| 3 | ", "Mean 50.00 %"):
+    rows = ("| 1 | 10.00 | diverged |", "what validation leaves |", "**not there**", "| 3 | ", "Mean 50.00 %")
+    for part in (*rows, "confusion.svg"):
         assert part in text, part
     assert all((card.parent / name).read_text().startswith("<svg") for name in ("confusion.svg", "curves.svg"))
