@@ -285,5 +285,5 @@ def test_all_paths_of_a_source_are_made_absolute(tmp_path: Path) -> None:
 
 def test_a_text_that_is_called_an_archive_is_refused_without_talk_of_pickles(tmp_path: Path) -> None:
     (tmp_path / "own.npz").write_text("hello")
-    with pytest.raises(InputError, match="is no NumPy archive of plain arrays"):
+    with pytest.raises(InputError, match="as a NumPy archive of plain arrays"):
         load(tmp_path / "own.npz", "npz")

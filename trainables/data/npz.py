@@ -48,6 +48,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             wanted = [key for key in archive.files if key in {*KEYS, *EXTRA}] or archive.files
             return {key: archive[key] for key in wanted}
     except ValueError:
-        raise InputError(f"{path} is no NumPy archive of plain arrays; write it with numpy.savez_compressed") from None
+        raise InputError(
+            f"{path} cannot be read as a NumPy archive of plain arrays; write it with numpy.savez_compressed"
+        ) from None
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} cannot be read as a NumPy archive (without pickles): {error}") from None
