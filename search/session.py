@@ -111,6 +111,7 @@ def carry_out(
             waiting = threading.Timer(
                 QUIET_SECONDS, quiet, [f"handing the rest to MLflow, for {patience:g} seconds at most"]
             )
+            waiting.daemon = True
             waiting.start()
             state = delivery.finish(patience)
             waiting.cancel()
