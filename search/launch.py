@@ -20,6 +20,7 @@ from search.bridge import Bridge, Place
 from search.conductor import Conducts
 from search.nodes import Slots, refuse_unusable
 from trainables.errors import InputError
+from trainables.muted import muted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,7 +94,8 @@ def _start(place: Place) -> None:
     options: dict[str, Any] = {"address": place.address} if place.address else LOCAL
     try:
         _knock(place.address or "")
-        with nullcontext() if place.debug or not place.address else _mute():
+        # Ray's core repeats every second what the error says in the end.
+        with nullcontext() if place.debug or not place.address else muted():
             ray.init(
                 **options,
                 log_to_driver=place.debug,
@@ -107,19 +109,6 @@ def _start(place: Place) -> None:
                 "RAY_AUTH_MODE=token"
             ) from error
         raise InputError(f"Ray cannot be started on this machine: {_short(error)}") from error
-
-
-@contextmanager
-def _mute() -> Iterator[None]:
-    """Drop what is written to stderr: Ray's core repeats every second what the error says in the end."""
-    before, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
-    try:
-        yield
-    finally:
-        os.dup2(before, 2)
-        os.close(before)
-        os.close(nothing)
 
 
 def _knock(address: str) -> None:

@@ -7,36 +7,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 from trainables.errors import InputError
+from trainables.muted import muted
 
 QUIET = "3"
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Drop what libraries write to stderr while they load, before their own settings hold."""
-    if os.environ["TF_CPP_MIN_LOG_LEVEL"] != QUIET:
-        yield
-        return
-    stderr = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(nowhere)
-
-
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", QUIET)
-with _quiet():
+# Before their own settings hold, the libraries speak while they load.
+with muted() if os.environ["TF_CPP_MIN_LOG_LEVEL"] == QUIET else nullcontext():
     import keras
     import tensorflow as tf
 
