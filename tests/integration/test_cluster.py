@@ -21,7 +21,8 @@ from reports.frames import read_study
 from search.journal import Journal
 from search.nodes import Node, probe
 from search.resources import Resources
-from tests.integration.test_faults import SMALL, facts, holders, wait_for
+from tests.integration.test_faults import SMALL, facts
+from tests.integration.test_faults_under_ray import holders, wait_for
 from tests.integration.test_final_training import written_recipe
 from tests.integration.test_replayed_study import command, write_study
 from trainables import records

@@ -1,7 +1,7 @@
 """What goes wrong around a run, for real: killed drivers, damaged checkpoints, full disks, runs of every bad kind.
 
 The driver here is the whole of it but Ray: journal, conductor, bridge, the trainable and its checkpoints, in one
-process. The same faults under Ray are in `test_replayed_study.py` and `test_cluster.py`.
+process. Faults under Ray are in `test_faults_under_ray.py`, `test_replayed_study.py` and `test_cluster.py`.
 """
 
 from __future__ import annotations
@@ -12,26 +12,21 @@ import os
 import random
 import resource
 import signal
-import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import search
 from search.bridge import Bridge, Place
 from search.conductor import Conductor
 from search.folders import refuse_used
 from search.journal import Journal
 from search.planning import make_plan
 from tests.conftest import make_study
-from tests.integration.test_replayed_study import assay, command, write_study
 from trainables import checkpoints, records, trainable
 from trainables.errors import BudgetError, InputError, StoppedError
 from trainables.job import FINAL
@@ -39,7 +34,6 @@ from trainables.trainable import Trial
 
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload([__name__])
-UV = {**os.environ, "UV_RUN_RECURSION_DEPTH": "1"}
 SMALL = {
     "conditions": {},
     "methods": ["baseline", "mixup"],
@@ -308,111 +302,3 @@ def test_a_study_stops_when_its_budget_is_used_up(tmp_path: Path, write_curves: 
         drive(tmp_path / "study", write_curves(), changes, deadline=time.monotonic())
     drive(tmp_path / "study", write_curves(), changes)
     assert len(facts(tmp_path / "study")[0]) == 8
-
-
-def holders(path: Path) -> list[int]:
-    """Return the processes that have a file open."""
-    found = []
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        with suppress(OSError):
-            if link.readlink() == path:
-                found.append(int(link.parts[2]))
-    return found
-
-
-def wait_for(there: Callable[[], Any]) -> Any:
-    """Wait until something is there, and return it."""
-    until = time.monotonic() + 200
-    while time.monotonic() < until:
-        found = there()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it does not come")
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_a_killed_worker_is_replaced_and_its_run_continues_from_its_checkpoint(
-    tmp_path: Path, write_curves: Callable[..., Path]
-) -> None:
-    study = write_study(tmp_path, **SMALL, resources={"checkpoint_seconds": 0.01, "concurrency": 1})
-    folder = tmp_path / "study"
-    driver = subprocess.Popen(command("run", study, "--replay", write_curves(wait=0.5), "-o", folder))
-    log = folder / records.LOGS / "search_all_baseline_k000.log"
-    wait_for(lambda: list((folder / records.CHECKPOINTS / log.stem).glob("epoch-000004")))
-    for worker in holders(log):
-        os.kill(worker, signal.SIGKILL)
-    assert driver.wait(300) == 0
-    assert "continuing after epoch" in log.read_text()
-    assert {outcome for outcome, _ in facts(folder)[0].values()} == {records.COMPLETED}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_budget_terminate_and_ctrl_c_save_everything_and_say_how_to_go_on(
-    tmp_path: Path, write_curves: Callable[..., Path]
-) -> None:
-    study = write_study(tmp_path, **SMALL, resources={"budget_hours": 1e-6, "checkpoint_seconds": 0.1})
-    folder = tmp_path / "study"
-    first = assay("run", study, "--replay", write_curves(wait=0.4), "-o", folder)
-    assert (first.returncode, "budget of 1e-06 hours" in first.stderr) == (130, True), first.stderr
-    assert f"assay resume {folder}" in first.stderr
-    with sqlite3.connect(folder / records.JOURNAL_FILE) as db:
-        db.execute("UPDATE meta SET value = replace(value, '1e-06', 'null') WHERE key = ?", (records.META_STUDY,))
-    db.close()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        count = written(folder)
-        driver = subprocess.Popen(
-            command("resume", folder), stderr=subprocess.PIPE, text=True, start_new_session=True, env=UV
-        )
-        wait_for(lambda count=count: written(folder) > count + 3)
-        os.killpg(driver.pid, number)
-        _, messages = driver.communicate(timeout=60)
-        assert driver.returncode == 130, messages
-        assert f"uv run assay resume {folder}" in messages
-        assert "Traceback" not in messages
-        assert "***" not in messages
-    assert assay("resume", folder).returncode == 0
-    assert {outcome for outcome, _ in facts(folder)[0].values()} <= {records.COMPLETED, records.STOPPED}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_two_studies_from_python_at_once_answer_with_tables(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
-    study, curves = write_study(tmp_path, **SMALL), write_curves()
-    code = "import sys, search; done = search.run(*sys.argv[1:3], replay=sys.argv[3]); print(done.verdicts.to_csv())"
-    folders = [tmp_path / "one", tmp_path / "two"]
-    drivers = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(study), str(folder), str(curves)], stdout=subprocess.PIPE, text=True
-        )
-        for folder in folders
-    ]
-    said = [driver.communicate(timeout=500)[0] for driver in drivers]
-    assert [driver.returncode for driver in drivers] == [0, 0]
-    assert all("mixup" in table for table in said)
-    again = search.report(folders[0])
-    assert list(again.verdicts["method"]) == ["mixup"]
-    assert again.report.is_file()
-    assert again.recipe == folders[0] / records.RECIPE_FILE
-    assert facts(folders[0])[0].keys() == facts(folders[1])[0].keys()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_workers_that_die_for_lack_of_memory_say_so_and_the_study_ends(
-    tmp_path: Path, write_curves: Callable[..., Path]
-) -> None:
-    """Ray's memory monitor is told that nearly everything is too much, so that it ends every worker."""
-    study, folder = write_study(tmp_path, **SMALL), tmp_path / "study"
-    scarce = {**os.environ, "RAY_memory_usage_threshold": "0.001", "RAY_memory_monitor_refresh_ms": "100"}
-    done = subprocess.run(
-        command("run", study, "--replay", write_curves(wait=0.2), "-o", folder),
-        env=scarce, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, "no run gave a result" in done.stderr) == (1, True), done.stderr
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
-        reasons = [outcome.reason for _, _, outcome, _ in journal.outcomes()]
-    assert reasons
-    assert all("low on memory" in reason for reason in reasons)
