@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -219,7 +220,7 @@ def _lengths(plan: dict[str, Any], best: Confirmed, confirmed: Sequence[Confirme
 
 def _promise(results: Sequence[dict[str, float]]) -> Promise:
     found = {
-        name: _measured([metrics[name] for metrics in results], None if name == records.TEST_LOSS else 1.0)
+        name: _measured([metrics[name] for metrics in results], math.inf if name == records.TEST_LOSS else 1.0)
         for name in records.TEST_METRICS
         if all(name in metrics for metrics in results)
     }
@@ -229,12 +230,11 @@ def _promise(results: Sequence[dict[str, float]]) -> Promise:
     )
 
 
-def _measured(values: Sequence[float], most: float | None) -> Measured:
+def _measured(values: Sequence[float], most: float) -> Measured:
     """Return mean and interval, cut where the figure cannot be: below 0, and above `most`."""
     from scipy.stats import t
 
     n, mean = len(values), fmean(values)
     spread = stdev(values) if n > 1 else 0.0
     half = float(t.ppf(0.975, n - 1)) * spread / n**0.5 if n > 1 else 0.0
-    low = max(0.0, mean - half)
-    return Measured(mean=mean, low=low, high=mean + half if most is None else min(most, mean + half), spread=spread)
+    return Measured(mean=mean, low=max(0.0, mean - half), high=min(most, mean + half), spread=spread)

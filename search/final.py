@@ -19,7 +19,7 @@ from search.lifecycle import refuse_changed
 from search.plan import file_name
 from search.progress import tally
 from search.recipe import Promise, Recipe
-from search.resources import Resources, changed, decide, recalled
+from search.resources import Resources, change, decide, recalled
 from search.session import Options, carry_out, facts
 from search.show import warn
 from trainables import records
@@ -119,7 +119,7 @@ def resume_training(folder: Path, options: Options, sets: Sequence[str] = ()) ->
         InputError: there is none, it is damaged or running, its data has changed, or `sets` are not allowed.
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
-        decide(journal, Resources(), changed(recalled(journal, Resources()), sets))
+        change(journal, Resources(), sets)
         asked = Asked.recalled(journal.meta(records.META_RECIPE))
         data = load(asked.config, asked.recipe, other=True)
         refuse_changed(data, journal.meta(records.META_FACTS)["data"], f"the training in {folder} began")

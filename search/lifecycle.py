@@ -16,7 +16,7 @@ from search.journal import Journal
 from search.plan import Plan
 from search.planning import make_plan
 from search.progress import Seen, Tally, tally
-from search.resources import changed, decide, recalled
+from search.resources import change, decide, recalled
 from search.session import Options, carry_out, facts
 from search.show import warn
 from search.study import Study, validate
@@ -82,8 +82,7 @@ def resume_study(folder: Path, options: Options, sets: Sequence[str] = ()) -> Fi
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         plan = journal_plan(journal, folder)
-        first = plan.study.resources
-        decide(journal, first, changed(recalled(journal, first), sets))
+        change(journal, plan.study.resources, sets)
         options, data = _as_before(plan, journal, folder, options)
         return _go_on(plan, journal, folder, options, data)
 

@@ -19,8 +19,6 @@ PLAIN_WORDS = {
     r"a valid path for <class '[\w.]+'>": "a path",
     r"a valid tuple": "a list",
 }
-NESTED = 2
-"""Parts of the path to a key of a field's own settings."""
 
 
 def explain(
@@ -44,8 +42,7 @@ def _line(detail: Any, model: type[BaseModel], kinds: Mapping[str, type[BaseMode
     for pattern, words in PLAIN_WORDS.items():
         message = re.sub(pattern, words, message)
     if detail["type"] == "extra_forbidden":
-        owner = kinds.get(path.partition(".")[0]) if len(detail["loc"]) == NESTED else None
-        owner = owner or _model_at(model, detail["loc"][:-1])
+        owner = _model_at(model, detail["loc"][:-1], kinds)
         known = list(owner.model_fields) if owner else []
         place = ".".join(str(part) for part in detail["loc"][:-1])
         return (f"{place}: " if place else "") + unknown("key", str(detail["loc"][-1]), known)
@@ -56,14 +53,19 @@ def _line(detail: Any, model: type[BaseModel], kinds: Mapping[str, type[BaseMode
     return f"{path}: {message[:1].lower()}{message[1:]}, but got {_short(detail.get('input'))}"
 
 
-def _model_at(model: type[BaseModel], loc: Sequence[Any]) -> type[BaseModel] | None:
-    """Return the model that validates what stands at a path, or None."""
+def _model_at(
+    model: type[BaseModel], loc: Sequence[Any], kinds: Mapping[str, type[BaseModel] | None]
+) -> type[BaseModel] | None:
+    """Return the model that validates what stands at a path, or None; `kinds` as in `explain`."""
+    chosen = kinds.get(str(loc[0])) if loc else None
+    if chosen:
+        model, loc = chosen, loc[1:]
     for part in loc:
         field = model.model_fields.get(str(part))
         if field is None:
             return None
-        kinds = [field.annotation, *get_args(field.annotation)]
-        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        allowed = [field.annotation, *get_args(field.annotation)]
+        inner = [kind for kind in allowed if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if not inner:
             return None
         model = inner[0]

@@ -72,6 +72,11 @@ def recalled(journal: Journal, first: Resources) -> Resources:
     return Resources.model_validate(later[-1][1]) if later else first
 
 
+def change(journal: Journal, first: Resources, sets: Sequence[str]) -> None:
+    """Change what runs take from here on (see `changed`)."""
+    decide(journal, first, changed(recalled(journal, first), sets))
+
+
 def decide(journal: Journal, first: Resources, now: Resources) -> None:
     """Write down what runs take from here on, if that is something else than until now."""
     if now != recalled(journal, first):

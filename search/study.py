@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from search.files import apply_override, parse_mapping, read_mapping
 from search.levels import Level, Scalar, check_factor, factors_of, parse_levels, searched, written, written_level
@@ -38,7 +38,7 @@ UNFAIR_LEVELS = UNFAIR - {"augmentation", "milestones", "model"}
 
 
 SEARCHED = ("learning_rate", "weight_decay")
-"""What is searched where a study says nothing of `nuisance`."""
+"""What is searched where a study says nothing of `nuisance`, unless a value is given elsewhere."""
 
 
 class MethodEntry(Frozen):
@@ -139,7 +139,7 @@ class Study(Frozen):
     methods: Annotated[list[MethodEntry], Field(min_length=1)]
     reference: str | dict[str, Scalar] = "baseline"
     contrasts: list[tuple[str | dict[str, Scalar], str | dict[str, Scalar]]] = []
-    nuisance: dict[str, Any]
+    nuisance: Annotated[dict[str, Any], Field(default=SEARCHED, validate_default=True)]
     search: Search = Search()
     confirm: Confirm = Confirm()
     smallest_effect: Annotated[float, Field(gt=0, le=50, description="in points of accuracy")] = 0.5
@@ -164,19 +164,6 @@ class Study(Frozen):
             document["search"] = {"sampler": document["search"]}
         return document
 
-    @model_validator(mode="before")
-    @classmethod
-    def _searched_by_default(cls, value: Any) -> Any:
-        """Search the rate and the decay where nothing is said, unless their value is given elsewhere."""
-        if not isinstance(value, Mapping) or "nuisance" in value:
-            return value
-        given = {
-            str(factor).rpartition(".")[2]
-            for place in ("recipe", "conditions", "compare")
-            for factor in _keys(value.get(place))
-        }
-        return {**value, "nuisance": {name: AUTO for name in SEARCHED if name not in given}}
-
     @field_validator("methods", mode="before")
     @classmethod
     def _entries(cls, value: Any) -> Any:
@@ -194,7 +181,11 @@ class Study(Frozen):
 
     @field_validator("nuisance", mode="before")
     @classmethod
-    def _nuisance(cls, value: Any) -> Any:
+    def _nuisance(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is SEARCHED:
+            levels = factors_of(info.data.get("conditions", {})) | factors_of(info.data.get("compare", {}))
+            given = {factor.rpartition(".")[2] for factor in {*info.data.get("recipe", ()), *levels}}
+            value = [name for name in SEARCHED if name not in given]
         if isinstance(value, list):
             value = {str(item): AUTO for item in value}
         return {key: searched(item, key) for key, item in value.items()} if isinstance(value, Mapping) else value
@@ -240,14 +231,6 @@ class Study(Frozen):
 
 def _is_fixed(value: Any) -> bool:
     return value != AUTO and not isinstance(value, Range | Choice)
-
-
-def _keys(place: Any) -> list[str]:
-    """Return the factors that stand in a place of a study file, those of its levels that set several included."""
-    if not isinstance(place, Mapping):
-        return []
-    levels = [level for entry in place.values() if isinstance(entry, list) for level in entry]
-    return [*map(str, place), *(str(key) for level in levels if isinstance(level, Mapping) for key in level)]
 
 
 def _check_exclude(conditions: dict[str, list[Level]], exclude: list[dict[str, Scalar]]) -> None:

@@ -117,6 +117,6 @@ def train(
     read = read_recipe(recipe)
     folder = output or free(Path("runs") / file_name(f"final-{read.origin.method}"))
     remember(folder)
-    resources = changed(Resources(cpus=cpus), [f"resources.gpus={gpus}", *(sets or ())])
+    resources = changed(Resources(), [f"resources.cpus={cpus}", f"resources.gpus={gpus}", *(sets or ())])
     changes = Changes(epochs, full_data, data, register)
     end_training(train_recipe(read, seeds, changes, folder, Options(address, None, debug), resources), json)

@@ -120,10 +120,9 @@ def with_absolute_paths(settings: dict[str, Any], folder: Path) -> dict[str, Any
         settings: as a study file writes them; what is wrong in them is left for validation.
         folder: what relative paths start from.
     """
-    name = settings.get("source")
-    if not isinstance(name, str) or (name not in SOURCES and ":" not in name):
+    kind = source_kind(settings)
+    if kind is None:
         return settings
-    kind = SOURCES.get(name)
     made = dict(settings)
     for key, field in kind.model_fields.items():
         if _is_path(field.annotation) and isinstance(made.get(key), str):
