@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.api import Result, report, resume, run
-    from search.study import Study, load_study
+    from search.study.schema import Study, load_study
 
 __all__ = ["Result", "Study", "load_study", "report", "resume", "run"]
 
 # In a notebook: of a progress bar that libraries bring along and nobody shows.
 warnings.filterwarnings("ignore", message="IProgress not found")
-_HOMES = {"Study": "search.study", "load_study": "search.study"}
+_HOMES = {"Study": "search.study.schema", "load_study": "search.study.schema"}
 
 
 def __getattr__(name: str) -> Any:

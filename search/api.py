@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.study import Study, load_study, validate
+from search.study.schema import Study, load_study, validate
 from trainables import records
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.text import Row
-    from reports.units import Unit
+    from reports.data.units import Unit
+    from reports.inference.wording import Row
     from search.lifecycle import Finished
 
 
@@ -54,12 +54,12 @@ class Result:
     undelivered: str = ""
 
     def __repr__(self) -> str:
-        from reports.text import row_sentence
+        from reports.inference.wording import row_sentence
 
         return "\n".join([*(row_sentence(row, self.unit) for row in self.rows), f"report: {self.report}"])
 
     def _repr_html_(self) -> str:
-        from reports.page import render_answer
+        from reports.page.writer import render_answer
 
         return render_answer(self.rows, self.unit, {"report": self.report, "recipe": self.recipe})
 
@@ -116,7 +116,7 @@ def report(folder: str | Path) -> Result:
     Raises:
         InputError: there is no study, or it is damaged.
     """
-    from reports.page import write_report
+    from reports.page.writer import write_report
 
     folder = Path(folder).absolute()
     page = write_report(folder).html
@@ -139,11 +139,11 @@ def _result(done: Finished) -> Result:
 def _answer(folder: Path, report: Path, recipe: Path | None, undelivered: str = "") -> Result:
     import pandas as pd
 
-    from reports.frames import read_study
-    from reports.page import runs_table
-    from reports.tables import verdict_records
-    from reports.text import verdict_table
-    from reports.verdicts import judge
+    from reports.data.frames import read_study
+    from reports.inference.records import verdict_records
+    from reports.inference.verdicts import judge
+    from reports.inference.wording import verdict_table
+    from reports.page.writer import runs_table
 
     study = read_study(folder)
     verdicts = judge(study)

@@ -8,23 +8,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.conductor import Conductor
-from search.extend import check_kept, grown_document, growth
-from search.files import dump, write_whole
-from search.folders import new_folder, refuse_used
-from search.journal import Journal
-from search.plan import Plan
-from search.planning import make_plan
-from search.progress import Seen, Tally, tally
-from search.resources import change, decide, recalled
+from search.cli.console import warn
+from search.monitor.progress import Seen, Tally, tally
+from search.orchestration.controller import Conductor
+from search.plan.builder import make_plan
+from search.plan.extension import check_kept, grown_document, growth
+from search.plan.model import Plan
 from search.session import Options, carry_out, facts
-from search.show import warn
-from search.study import Study, validate
+from search.store.journal import Journal
+from search.store.study_folder import new_folder, refuse_used
+from search.store.yaml_files import dump, write_whole
+from search.study.resources import change, decide, recalled
+from search.study.schema import Study, validate
 from trainables import records
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
-    from reports.page import ReportPaths
+    from reports.page.writer import ReportPaths
     from trainables.config import RunConfig
     from trainables.data import Dataset
     from trainables.data.selection import Selection
@@ -193,16 +193,16 @@ def refuse_changed(data: Dataset | None, before: dict[str, str] | None, since: s
 def _checked_curves(path: Path | None) -> Path | None:
     if path is None:
         return None
-    from trainables.replay import read_curves
+    from trainables.worker.replay import read_curves
 
     read_curves(path)
     return path.absolute()
 
 
 def _go_on(plan: Plan, journal: Journal, folder: Path, options: Options, data: Dataset | None) -> Finished:
-    from reports.frames import read_study
-    from reports.verdicts import settled_conditions
-    from search.export import export_recipe
+    from reports.data.frames import read_study
+    from reports.inference.verdicts import settled_conditions
+    from search.export.selection import export_recipe
     from search.tracking.lookup import mlflow_runs
 
     folder = folder.absolute()
@@ -226,9 +226,9 @@ def _go_on(plan: Plan, journal: Journal, folder: Path, options: Options, data: D
 
 
 def _conclude(conductor: Conductor, journal: Journal, folder: Path) -> tuple[ReportPaths, Path | None]:
-    from reports.page import write_report
-    from search.export import export_recipe
-    from search.optuna_file import write_optuna_file
+    from reports.page.writer import write_report
+    from search.export.selection import export_recipe
+    from search.store.optuna_storage import write_optuna_file
 
     if conductor.done:
         journal.decide(records.END, {"runs": len(conductor.states)})

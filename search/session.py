@@ -15,16 +15,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from search.progress import Display, Tally
-from search.show import copyable, quiet
+from search.cli.console import copyable, quiet
+from search.monitor.progress import Display, Tally
 from trainables import records
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from search.conductor import Conducts
-    from search.resources import Resources
+    from search.orchestration.controller import Conducts
+    from search.study.resources import Resources
     from trainables.data import Dataset
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ def carry_out(
     Returns:
         what `conclude` returned, and what MLflow has not received, in words, or an empty text.
     """
-    from search.tracking.delivery import start_delivery
+    from search.tracking.supervisor import start_delivery
 
     started = time.monotonic()
     quiet(f"working in {folder}" + (f", with Ray at {options.address}" if options.address else ""))
@@ -136,8 +136,8 @@ def _prepared(
     """
     if conductor.done:
         return None
-    from search.bridge import Place
-    from search.launch import ray_session, run_all, usable_slots
+    from search.ray_tune.dispatcher import Place
+    from search.ray_tune.launcher import ray_session, run_all, usable_slots
 
     hours = resources.budget_hours
     deadline = None if hours is None else started + 3600 * hours
@@ -167,7 +167,7 @@ def packed_labels(labels: np.ndarray) -> str:
 
 def facts(data: Dataset | None, replayed: Path | None = None) -> dict[str, Any]:
     """Return what runs are done with: versions, machine, git commit, data, or the table that is replayed."""
-    from search.tracking.commit import working_commit
+    from search.store.provenance import working_commit
 
     return {
         **({"replayed": str(replayed)} if replayed else {}),

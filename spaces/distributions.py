@@ -15,10 +15,10 @@ from optuna.distributions import (
 from trainables.augmentation import AUGMENTATIONS
 from trainables.config import RunConfig
 from trainables.errors import InputError
-from trainables.fields import Choice, Range, declared
 from trainables.methods import METHODS
 from trainables.models import MODELS
 from trainables.optimizers import OPTIMIZERS
+from trainables.registration.fields import Choice, Range, declared
 
 Space = dict[str, BaseDistribution]
 AUTO = "auto"

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from search.plan import Plan
-from search.planning import make_plan
-from search.study import Study, validate
+from search.plan.builder import make_plan
+from search.plan.model import Plan
+from search.study.schema import Study, validate
 
 METHODS = ("baseline", "mixup", "sample_pairing", "maxup", "maxup_mean")
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reports.frames import read_study
-from reports.verdicts import settled_conditions
-from search.conductor import Conductor
-from search.journal import Journal, Run
-from search.plan import Plan
+from reports.data.frames import read_study
+from reports.inference.verdicts import settled_conditions
+from search.orchestration.controller import Conductor
+from search.plan.model import Plan
+from search.store.journal import Journal, Run
 from trainables import records
 from trainables.errors import DivergedError, TrialError
-from trainables.job import Final
-from trainables.replay import Replay, read_curves
+from trainables.worker.replay import Replay, read_curves
+from trainables.worker.requests import Final
 
 
 class Worker:

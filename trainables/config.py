@@ -10,14 +10,14 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, mo
 from trainables.augmentation import AUGMENTATIONS, Policy
 from trainables.data import SOURCES, Source
 from trainables.errors import InputError
-from trainables.fields import Frozen, Range
 from trainables.methods import METHODS, Method
 from trainables.methods.base import LEAST_ON, off_from
 from trainables.methods.baseline import Baseline
 from trainables.models import MODELS, Model
 from trainables.models.resnet import ResNetV1
 from trainables.optimizers import OPTIMIZERS, Optimizer, Sgd
-from trainables.registry import Registry, unknown
+from trainables.registration.fields import Frozen, Range
+from trainables.registration.registry import Registry, unknown
 from trainables.schedules import Schedule, fractions
 
 

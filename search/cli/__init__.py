@@ -11,9 +11,9 @@ import os
 import sys
 from typing import NoReturn
 
-from search import interrupts
-from search.cli import answer, final, listing, study, tracking
-from search.cli.program import app
+from search.cli import final, listing, report, study, tracking
+from search.cli.app import app
+from search.monitor import interrupts
 
 ORDER = ("plan", "run", "resume", "status", "report", "export", "train", "ui", "sync", "list")
 """The commands as help shows them: in the order in which a study needs them."""
@@ -22,7 +22,7 @@ INTERRUPTED = 130
 
 app.registered_commands.sort(key=lambda entry: ORDER.index(entry.name or getattr(entry.callback, "__name__", "")))
 
-__all__ = ["answer", "app", "final", "listing", "main", "study", "tracking"]
+__all__ = ["app", "final", "listing", "main", "report", "study", "tracking"]
 
 
 def main() -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.program import Address, Debug, Folder, Json, ResourceSets, command, end_training, free, remember
+from search.cli.app import Address, Debug, Folder, Json, ResourceSets, command, end_training, free, remember
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
-    from search.export import Exported
+    from search.export.selection import Exported
 
 
 class Format(StrEnum):
@@ -41,11 +41,11 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write the configuration with the best confirmed validation accuracy as a recipe, or as a Keras script."""
-    from search.ending import promise_text
-    from search.plan import file_name
-    from search.recipe import write_recipe
-    from search.show import print_json, warn
-    from search.written import refuse_other
+    from search.cli.console import print_json, warn
+    from search.cli.summary import promise_text
+    from search.export.overwrite import refuse_other
+    from search.export.recipe import write_recipe
+    from search.plan.model import file_name
 
     if best and method is not None:
         raise InputError(f"--best and --method {method} ask for different things; leave one out")
@@ -55,7 +55,7 @@ def export(
     exported = _chosen(folder, condition, method)
     recipe = exported.recipe
     if format_ == Format.SCRIPT:
-        from search.script import write_script
+        from search.export.keras_script import write_script
 
         write_script(recipe, path)
     else:
@@ -70,9 +70,9 @@ def export(
 
 def _chosen(folder: Path, condition: str | None, method: str | None) -> Exported:
     """Return the best configuration with its runs' ids in MLflow, where they can be had."""
-    from search.ending import tracking_uri
-    from search.export import choose
-    from search.show import warn
+    from search.cli.console import warn
+    from search.cli.summary import tracking_uri
+    from search.export.selection import choose
     from search.tracking.lookup import mlflow_runs
 
     choose(folder, condition, method)
@@ -107,12 +107,12 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train finally from a recipe alone, save the models, and hold the result against the recipe's promise."""
-    from search.asked import Changes
-    from search.final import train_recipe
-    from search.plan import file_name
-    from search.recipe import read_recipe
-    from search.resources import Resources, changed
+    from search.export.recipe import read_recipe
+    from search.final_training.request import Changes
+    from search.final_training.training import train_recipe
+    from search.plan.model import file_name
     from search.session import Options
+    from search.study.resources import Resources, changed
 
     read = read_recipe(recipe)
     folder = output or free(Path("runs") / file_name(f"final-{read.origin.method}"))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli.program import Debug, Json, command
+from search.cli.app import Debug, Json, command
 from trainables.errors import InputError
 
 
@@ -30,9 +30,9 @@ def list_(
     debug: Debug = False,
 ) -> None:
     """List what can be used in a study file."""
-    from search.listing import KINDS, listing
-    from search.show import print_json, print_table
-    from trainables.registry import unknown
+    from search.cli.console import print_json, print_table
+    from search.study.catalogue import KINDS, listing
+    from trainables.registration.registry import unknown
 
     if kind is not None and kind not in KINDS:
         raise InputError(unknown("kind", kind, list(KINDS)))
@@ -40,7 +40,7 @@ def list_(
         _show_check(kind, check, json)
         return
     if sheet is not None:
-        from search.look import draw_sheet
+        from search.plan.preview import draw_sheet
 
         draw_sheet(kind or "", sheet, study)
         typer.echo(str(sheet))
@@ -57,8 +57,8 @@ def list_(
 def _show_check(kind: str | None, study: str, json: bool) -> None:
     from dataclasses import asdict
 
-    from search.look import check_report
-    from search.show import print_json, print_table
+    from search.cli.console import print_json, print_table
+    from search.plan.preview import check_report
 
     if kind != "data":
         raise InputError("--check looks at a study's data: assay list data --check STUDY")

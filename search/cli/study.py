@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli.program import (
+from search.cli.app import (
     Address,
     Debug,
     Folder,
@@ -25,9 +25,9 @@ from search.cli.program import (
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
-    from search.plan import Plan
-    from search.progress import Tally
-    from search.timing import Costs
+    from search.monitor.progress import Tally
+    from search.plan.cost_estimate import Costs
+    from search.plan.model import Plan
 
 
 @command()
@@ -51,10 +51,10 @@ def plan(
     debug: Debug = False,
 ) -> None:
     """Say what a study would run, how long, and the smallest effect it could find, before spending."""
-    from search.budget import budget, proposed, rows
-    from search.planning import make_plan
-    from search.show import print_json, print_table, warn
-    from search.study import load_study
+    from search.cli.console import print_json, print_table, warn
+    from search.plan.builder import make_plan
+    from search.plan.power import budget, proposed, rows
+    from search.study.schema import load_study
 
     made = make_plan(load_study(study, tuple(sets or ())))
     hours = budget_hours or made.study.resources.budget_hours
@@ -72,13 +72,13 @@ def plan(
 def _costs(made: Plan, timed: bool, throughput: float | None) -> Costs | None:
     """Return what the runs take, as far as it was asked for."""
     if throughput:
-        from search.timing import at_throughput
+        from search.plan.cost_estimate import at_throughput
 
         return at_throughput(made, made.study.data.load(), throughput)
     if not timed:
         return None
-    from search.show import quiet
-    from search.timing import timed as time_networks
+    from search.cli.console import quiet
+    from search.plan.cost_estimate import timed as time_networks
 
     quiet("timing a few steps of every network")
     return time_networks(made, made.study.data.load())
@@ -104,7 +104,7 @@ def run(
     """Run a study: search, confirm, judge, report and export."""
     from search.lifecycle import extend_study, run_study
     from search.session import Options
-    from search.study import load_study
+    from search.study.schema import load_study
 
     asked = load_study(study, tuple(sets or ()))
     if extend:
@@ -123,10 +123,10 @@ def resume(
     folder: Folder, sets: ResourceSets = None, address: Address = None, json: Json = False, debug: Debug = False
 ) -> None:
     """Go on with an interrupted study or final training."""
-    from search.final import resume_training
-    from search.journal import Journal
+    from search.final_training.training import resume_training
     from search.lifecycle import resume_study
     from search.session import Options
+    from search.store.journal import Journal
     from trainables import records
 
     with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
@@ -147,8 +147,8 @@ def status(
     debug: Debug = False,
 ) -> None:
     """Say how far a study is, from any terminal."""
-    from search import status as seen
-    from search.show import print_json
+    from search.cli.console import print_json
+    from search.monitor import status as seen
 
     if watch and (json or run):
         raise InputError("--watch shows progress to people; leave out --json and --run")
@@ -166,7 +166,7 @@ def status(
 
 
 def _show_run(facts: dict[str, Any], log: list[str]) -> None:
-    from search.show import print_lines, print_table
+    from search.cli.console import print_lines, print_table
 
     parameters = ", ".join(f"{key} {value}" for key, value in facts["parameters"].items())
     rows = [(key, facts[key]) for key in ("phase", "condition", "method", "outcome", "why")]
@@ -177,8 +177,8 @@ def _show_run(facts: dict[str, Any], log: list[str]) -> None:
 
 
 def _show_status(folder: Path, count: Tally, alive: bool) -> None:
-    from search.progress import best_table, table
-    from search.show import console, resume_hint
+    from search.cli.console import console, resume_hint
+    from search.monitor.progress import best_table, table
 
     console().print(table(count, alive))
     best = best_table(count)

@@ -8,16 +8,16 @@ from typing import Annotated
 
 import typer
 
-from search.cli.program import Debug, Folder, Json, command
+from search.cli.app import Debug, Folder, Json, command
 
 
 @command()
 def ui(folder: Folder, port: Annotated[int, typer.Option(min=1, max=65535)] = 5000, debug: Debug = False) -> None:
     """Open MLflow's pages on a study's store; on this machine only."""
-    from search.ending import tracking_uri
-    from search.tracking.address import own_store, store_uri
+    from search.cli.summary import tracking_uri
     from search.tracking.moved import relocate
     from search.tracking.ui import is_server, ui_arguments, ui_command
+    from search.tracking.uri import own_store, store_uri
 
     uri = tracking_uri(folder)
     store = store_uri(folder, uri)
@@ -41,9 +41,9 @@ def sync(
     """Deliver to MLflow what it does not have yet, for instance after its server was away."""
     from dataclasses import asdict
 
-    from search.ending import tracking_uri
-    from search.show import print_json
-    from search.tracking.delivery import sync
+    from search.cli.console import print_json
+    from search.cli.summary import tracking_uri
+    from search.tracking.supervisor import sync
 
     state = sync(folder, tracking_uri(folder), timeout)
     if json:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.tracking.address import redact
 from search.tracking.client import again
 from search.tracking.history import write_history
 from search.tracking.mapping import Report
+from search.tracking.uri import redact
 from trainables import records
 
 if TYPE_CHECKING:

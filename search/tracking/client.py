@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from search.tracking.address import own_store, sqlite_path
 from search.tracking.moved import relocate
+from search.tracking.uri import own_store, sqlite_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

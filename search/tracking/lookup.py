@@ -6,8 +6,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from search.journal import Journal
-from search.tracking.address import redact, store_uri
+from search.store.journal import Journal
+from search.tracking.uri import redact, store_uri
 from trainables import records
 
 SQLITE = "sqlite:///"
@@ -34,7 +34,7 @@ def mlflow_runs(folder: Path, uri: str | None) -> tuple[dict[str, str], str]:
     try:
         if store.startswith(SQLITE):
             return _in_file(Path(store.removeprefix(SQLITE)), study_id), ""
-        from search.tracking.store import delivered_runs
+        from search.tracking.mlflow_store import delivered_runs
 
         return delivered_runs(store, folder, study_id), ""
     except Exception as error:  # a store may fail in any way, and ids are a convenience

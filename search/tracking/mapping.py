@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from search.journal import Outcome, Run
-from search.tracking.address import redact
+from search.store.journal import Outcome, Run
+from search.tracking.uri import redact
 from trainables import records
 
 # What every tracking server since MLflow 2.10 accepts. Longer values are cut, and kept whole as an artifact.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from search.tracking.address import redact, store_uri
+from search.tracking.uri import redact, store_uri
 
 BACKEND = "MLFLOW_BACKEND_STORE_URI"  # what `mlflow ui` reads: a command line is no place for credentials
 _LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}

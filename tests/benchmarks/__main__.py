@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     warnings.filterwarnings("ignore")
     if arguments[0] not in LIGHT:
-        importlib.import_module("trainables.backend")  # keeps TensorFlow quiet
+        importlib.import_module("trainables.backends.selection")  # keeps TensorFlow quiet
     importlib.import_module(f"tests.benchmarks.{arguments[0]}").main(arguments[1:])
     return 0
 

@@ -41,7 +41,7 @@ def main(names: list[str]) -> None:
     import tensorflow as tf
 
     from trainables.augmentation import AUGMENTATIONS, Policy, policy_apply
-    from trainables.backend import backend
+    from trainables.backends.selection import backend
 
     backend.configure(threads=2, deterministic=False)
     pixels = images(BATCH, SHAPE)["images"]

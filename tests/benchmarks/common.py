@@ -66,8 +66,8 @@ def images(n: int, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
 
 def ours(model: str, method: str, augmentation: str, batch: int, steps: int, **plain: Any) -> Callable[[], Any]:
     """Return a function that trains `steps` steps of a run, draws included, evaluation not."""
-    from trainables.classifier import Classifier
     from trainables.config import RunConfig
+    from trainables.engine.classifier import Classifier
 
     settings = {"data": "digits", "model": model, "method": method, "augmentation": augmentation, "epochs": 20}
     settings |= {"batch_size": batch, "validation_fraction": 0.1, "deterministic": False, **plain}

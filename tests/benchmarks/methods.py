@@ -19,7 +19,7 @@ COPIES = {"maxup m=4": ("maxup", 4), "maxup m=10": ("maxup", 10), "maxup_mean m=
 def main(models: list[str]) -> None:
     """Print two tables for one network, by default case 2's."""
     from tests.benchmarks import usual
-    from trainables.backend import backend
+    from trainables.backends.selection import backend
 
     backend.configure(threads=2, deterministic=False)
     model = models[0] if models else "small_cnn"

@@ -58,7 +58,7 @@ def _wait_for(run: subprocess.Popen[str], word: str) -> None:
 
 
 def _child(model: str, threads: int) -> None:
-    from trainables.backend import backend
+    from trainables.backends.selection import backend
 
     backend.configure(threads=threads, deterministic=False)
     train = ours(model, "baseline", "crop_flip", BATCH, STEPS.get(model, 8))

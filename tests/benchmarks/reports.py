@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.page import write_report
+from reports.page.writer import write_report
 from tests.benchmarks.common import table
 from tests.unit.journal_builder import JournalBuilder, curve, make_plan
 from trainables import records

@@ -15,7 +15,7 @@ WORK = {"small_cnn": ("none", 100), "resnet20": ("crop_flip", 8), "vgg11": ("cro
 def main(models: list[str]) -> None:
     """Print a table for some networks, by default all three."""
     from tests.benchmarks import usual
-    from trainables.backend import backend
+    from trainables.backends.selection import backend
 
     backend.configure(threads=2, deterministic=False)
     rows = []

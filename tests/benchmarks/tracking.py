@@ -18,12 +18,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from search.journal import Journal, Outcome, Run
-from search.tracking.address import own_store
+from search.store.journal import Journal, Outcome, Run
+from search.tracking.backlog import Outbox, Source
 from search.tracking.client import ENVIRONMENT
-from search.tracking.courier import Courier
 from search.tracking.history import read_histories, read_runs
-from search.tracking.outbox import Outbox, Source
+from search.tracking.synchronizer import Courier
+from search.tracking.uri import own_store
 from tests.benchmarks.common import Cost, table
 from trainables import records
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.estimators import (
+from reports.statistics.estimators import (
     Estimate,
     at_points,
     matched_differences,
@@ -21,8 +21,8 @@ from reports.estimators import (
     tuned_differences,
     unpaired,
 )
-from reports.looks import decide
-from search.confirm import Trial, best, pool
+from reports.statistics.group_sequential import decide
+from search.orchestration.pooling import Trial, best, pool
 from tests.benchmarks.truth_stopping import OURS, TRIALS, search
 from tests.benchmarks.truth_world import (
     NUISANCE,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.stopping import Rungs, rung_epochs
+from search.orchestration.successive_halving import Rungs, rung_epochs
 from tests.benchmarks.truth_world import EPOCHS, MILESTONES, Trials, World, draw_landscape, draw_trials
 from trainables.records import STOP
 from trainables.schedules import selection_epochs

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from reports.page import write_report
+from reports.page.writer import write_report
 from tests.unit.journal_builder import JournalBuilder, make_plan, simulate_study
 
 CHROMIUM = Path("/usr/bin/chromium")

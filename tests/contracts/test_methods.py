@@ -13,14 +13,15 @@ from pydantic import Field, ValidationError
 
 from tests.conftest import make_study
 from tests.networks import DROPOUT, LINEAR
-from trainables import plugins, tensorflow_backend
-from trainables.classifier import Classifier
+from trainables.backends import tensorflow as tensorflow_backend
 from trainables.config import RunConfig
 from trainables.data import SOURCES
+from trainables.engine.classifier import Classifier
 from trainables.errors import InputError
-from trainables.fields import Choice, Range
 from trainables.methods import METHODS, Method, Mixing
 from trainables.methods.base import Kind
+from trainables.registration import plugins
+from trainables.registration.fields import Choice, Range
 
 if TYPE_CHECKING:
     from trainables.methods.base import Draws, Tensor
@@ -324,7 +325,7 @@ def test_a_method_on_for_hardly_any_epoch_is_refused_with_its_fine_tuning(digits
 
 
 def test_a_diagnostic_makes_no_claims() -> None:
-    from search.planning import make_plan
+    from search.plan.builder import make_plan
 
     plan = make_plan(make_study(methods=["baseline", "mixup", "batch_max"]))
     assert {method for _, method, _ in plan.contrasts} == {"mixup"}
@@ -337,7 +338,7 @@ def test_a_diagnostic_makes_no_claims() -> None:
 
 
 def test_a_study_says_fine_tuning_and_combinations_by_plain_names() -> None:
-    from search.planning import make_plan
+    from search.plan.builder import make_plan
 
     study = make_study(
         recipe={"augmentation": "crop", "epochs": 20, "model": "resnet8", "fine_tune_off": "all"},

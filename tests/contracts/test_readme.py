@@ -10,15 +10,15 @@ import pytest
 from typer.testing import CliRunner
 
 from search.cli import app
-from search.files import parse_mapping
-from search.planning import make_plan
-from search.study import validate
+from search.plan.builder import make_plan
+from search.store.yaml_files import parse_mapping
+from search.study.schema import validate
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-STUDIES = (ROOT / "search/studies/README.md").read_text()
+STUDIES = (ROOT / "search/study/presets/README.md").read_text()
 
 
 def yaml_blocks(text: str) -> list[dict[str, Any]]:

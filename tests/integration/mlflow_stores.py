@@ -17,9 +17,9 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
-from search.journal import Journal, Outcome, Run
-from search.tracking.courier import Courier
-from search.tracking.outbox import Outbox, Source
+from search.store.journal import Journal, Outcome, Run
+from search.tracking.backlog import Outbox, Source
+from search.tracking.synchronizer import Courier
 from trainables import records
 
 FINALS = {"selection": 0.5, "test_accuracy": 0.25, "test_loss": 1.5}

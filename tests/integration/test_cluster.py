@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from reports.frames import read_study
-from search.journal import Journal
-from search.nodes import Node, probe
-from search.resources import Resources
+from reports.data.frames import read_study
+from search.ray_tune.capacity import Node, probe
+from search.store.journal import Journal
+from search.study.resources import Resources
 from tests.integration.test_faults import SMALL, facts
 from tests.integration.test_faults_under_ray import holders, wait_for
 from tests.integration.test_final_training import written_recipe

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from search.journal import Outcome
+from search.store.journal import Outcome
 from tests.integration.mlflow_stores import COMPLETED, Study
 from trainables import records
 
@@ -86,7 +86,7 @@ def test_a_living_run_is_running_and_its_reports_are_collected(study, monkeypatc
     with study.courier() as courier:
         courier.round(last=False)
         assert set(study.runs()) == {study.id}, "the first report is not old enough"
-        monkeypatch.setattr("search.tracking.courier.PATIENCE", 0.0)
+        monkeypatch.setattr("search.tracking.synchronizer.PATIENCE", 0.0)
         courier.round(last=False)
         assert study.runs()["one"].info.status == "RUNNING"
         assert study.runs()["one"].data.tags[records.TAG_OUTCOME] == "running"

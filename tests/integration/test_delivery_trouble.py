@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from search.journal import Outcome
-from search.tracking.delivery import DeliveryState, start_delivery, sync
+from search.store.journal import Outcome
 from search.tracking.history import read_histories, read_runs
-from search.tracking.store import TrackingStore
+from search.tracking.mlflow_store import TrackingStore
+from search.tracking.supervisor import DeliveryState, start_delivery, sync
 from tests.integration.mlflow_stores import LOST, Study, free_port, kill_group, proxied, wait_until
 from trainables import records
 
@@ -111,7 +111,7 @@ def test_two_deliveries_of_one_study_never_work_at_once(study):
 DRIVER = """
 import os, signal, sys
 from pathlib import Path
-from search.tracking.delivery import start_delivery
+from search.tracking.supervisor import start_delivery
 start_delivery(Path(sys.argv[1]), sys.argv[2])
 os.kill(os.getpid(), signal.SIGKILL)
 """

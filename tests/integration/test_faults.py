@@ -21,16 +21,17 @@ from typing import Any
 
 import pytest
 
-from search.bridge import Bridge, Place
-from search.conductor import Conductor
-from search.folders import refuse_used
-from search.journal import Journal
-from search.planning import make_plan
+from search.orchestration.controller import Conductor
+from search.plan.builder import make_plan
+from search.ray_tune.dispatcher import Bridge, Place
+from search.store.journal import Journal
+from search.store.study_folder import refuse_used
 from tests.conftest import make_study
-from trainables import checkpoints, records, trainable
+from trainables import records
+from trainables.engine import checkpoints, trainable
 from trainables.errors import BudgetError, InputError, StoppedError
-from trainables.job import FINAL
-from trainables.trainable import Trial
+from trainables.worker.requests import FINAL
+from trainables.worker.trainable import Trial
 
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload([__name__])

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import search
-from search.journal import Journal
+from search.store.journal import Journal
 from tests.integration.test_faults import SMALL, facts, written
 from tests.integration.test_replayed_study import assay, command, write_study
 from trainables import records

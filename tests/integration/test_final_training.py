@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from search.recipe import Origin, Promise, Recipe, sealed, write_recipe
-from search.script import write_script
+from search.export.keras_script import write_script
+from search.export.recipe import Origin, Promise, Recipe, sealed, write_recipe
 from tests.integration.test_replayed_study import assay, command
 from trainables import records
 from trainables.config import RunConfig

@@ -15,9 +15,9 @@ EPOCHS = 2
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from trainables.backend import backend
+from trainables.backends.selection import backend
 backend.configure(threads=1)
-from trainables.classifier import Classifier
+from trainables.engine.classifier import Classifier
 from trainables.config import RunConfig
 from trainables.data import SOURCES
 plain = json.loads(sys.argv[1])

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from reports.frames import read_study
-from reports.page import write_study
+from reports.data.frames import read_study
+from reports.page.writer import write_study
 from search.cli import app
-from search.tracking.courier import Courier
-from search.tracking.outbox import Outbox, Source
-from search.tracking.reading import read_experiment
+from search.tracking.backlog import Outbox, Source
+from search.tracking.import_study import read_experiment
+from search.tracking.synchronizer import Courier
 from tests.unit.journal_builder import make_plan, simulate_study
 from trainables import records
 from trainables.errors import InputError

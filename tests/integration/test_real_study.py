@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reports.frames import read_study
-from search.journal import Journal
+from reports.data.frames import read_study
+from search.store.journal import Journal
 from tests.integration.test_replayed_study import assay, write_study
 from trainables import records
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.journal import Journal
+from search.store.journal import Journal
 from tests.conftest import study_document
 from trainables import records
 

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from search.journal import Outcome
-from search.tracking.address import own_store
-from search.tracking.courier import Courier
-from search.tracking.delivery import DeliveryState, sync
+from search.store.journal import Outcome
+from search.tracking.backlog import Outbox, Source
 from search.tracking.history import read_histories, read_runs
 from search.tracking.moved import relocate
-from search.tracking.outbox import Outbox, Source
+from search.tracking.supervisor import DeliveryState, sync
+from search.tracking.synchronizer import Courier
 from search.tracking.ui import ui_command
+from search.tracking.uri import own_store
 from tests.integration.mlflow_stores import Study
 from trainables import records
 
@@ -91,7 +91,7 @@ def test_histories_are_read_back_as_frames(study):
     study.announce("living")
     study.report("living", 1, 4)
     with study.courier() as courier, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("search.tracking.courier.PATIENCE", 0.0)
+        patch.setattr("search.tracking.synchronizer.PATIENCE", 0.0)
         courier.round(last=False)
     runs = read_runs(study.uri, study.id)
     assert dict(zip(runs["run"], runs["status"], strict=True))["living"] == "RUNNING"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from search.journal import Outcome, Run
+from search.store.journal import Outcome, Run
 from search.tracking import models
 from tests.integration.mlflow_stores import Study, wait_until
 from trainables import records
@@ -20,12 +20,12 @@ SHAPE = (8, 8, 1)
 @pytest.fixture
 def training(tmp_path, store):
     """A final training of three seeds: the second is best on validation, the third failed."""
-    from trainables.backend import backend
+    from trainables.backends.selection import backend
 
     backend.configure(deterministic=False)
     import keras
 
-    from trainables.saved_model import save_model
+    from trainables.engine.saved_model import save_model
 
     study = Study(tmp_path / "training", store)
     name = f"champions of {study.id}"

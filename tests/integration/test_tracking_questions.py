@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from search.journal import Outcome, Run
+from search.store.journal import Outcome, Run
 from tests.integration.mlflow_stores import Study
 from trainables import records
 
@@ -44,7 +44,7 @@ EXPECTED = {
 
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 def test_the_questions_of_the_readme(tmp_path, store, monkeypatch):
-    monkeypatch.setattr("search.tracking.courier.PATIENCE", 0.0)
+    monkeypatch.setattr("search.tracking.synchronizer.PATIENCE", 0.0)
     study = Study(tmp_path / "study", store, name="questions", conditions=CONDITIONS)
     for name, phase, share, method, k, seed, model, end, selection, test, train, cost in RUNS:
         where = f"train_fraction={share}"

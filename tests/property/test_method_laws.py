@@ -13,12 +13,12 @@ from hypothesis.extra.numpy import arrays
 from keras import ops
 from scipy import stats
 
+from trainables.engine.step import cross_entropy, reduced, worst_copies
 from trainables.errors import InputError
 from trainables.methods import METHODS, Method
 from trainables.methods.base import off_from
-from trainables.methods.blend import batch_partners, blend
+from trainables.methods.mixing import batch_partners, blend
 from trainables.methods.noise import gaussian
-from trainables.step import cross_entropy, reduced, worst_copies
 
 COPIES, BATCH, CLASSES = 2, 6, 4
 seeds = st.integers(0, 2**32 - 1)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from tests.networks import LINEAR, NORMALISING
-from trainables import tensorflow_backend
-from trainables.classifier import Classifier
+from trainables.backends import tensorflow as tensorflow_backend
 from trainables.config import RunConfig
 from trainables.data import SOURCES
-from trainables.resident import channel_statistics
-from trainables.step import epoch_function
+from trainables.engine.classifier import Classifier
+from trainables.engine.resident import channel_statistics
+from trainables.engine.step import epoch_function
 
 tensorflow_backend.configure(threads=1, deterministic=True)
 CLASSES = 10

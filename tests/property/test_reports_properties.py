@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reports import estimators, figures, significance, text
+from reports.figures import learning_curves as figures
+from reports.inference import wording as text
+from reports.statistics import estimators, significance
 
 ACCURACY = st.floats(0, 1, width=32)
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)

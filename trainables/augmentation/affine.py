@@ -10,7 +10,7 @@ from pydantic import Field
 from trainables.augmentation.base import AUGMENTATIONS, Augmentation
 from trainables.augmentation.crop import Share
 from trainables.augmentation.resampling import affine, resample, rotation, scaling, shearing
-from trainables.fields import Range
+from trainables.registration.fields import Range
 
 if TYPE_CHECKING:
     from trainables.augmentation.base import Draws, Tensor

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from trainables.fields import Frozen
-from trainables.registry import Registry
+from trainables.registration.fields import Frozen
+from trainables.registration.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from trainables.augmentation.base import AUGMENTATIONS, Augmentation
-from trainables.fields import Range
+from trainables.registration.fields import Range
 
 if TYPE_CHECKING:
     from trainables.augmentation.base import Draws, Tensor

@@ -11,7 +11,7 @@ from trainables.augmentation.base import AUGMENTATIONS, Augmentation
 from trainables.augmentation.colour import LUMA, noise, smooth
 from trainables.augmentation.crop import Share
 from trainables.augmentation.resampling import affine, resample, rotation, scaling
-from trainables.fields import Range
+from trainables.registration.fields import Range
 
 if TYPE_CHECKING:
     from trainables.augmentation.base import Draws, Tensor

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, SerializeAsAny, ValidationError, model_ser
 
 from trainables.augmentation.base import AUGMENTATIONS, Augmentation
 from trainables.errors import InputError
-from trainables.fields import Frozen
+from trainables.registration.fields import Frozen
 
 if TYPE_CHECKING:
     import numpy as np

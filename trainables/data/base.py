@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from trainables.errors import InputError
-from trainables.fields import Frozen
-from trainables.plugins import installed, load_installed
-from trainables.registry import Registry
+from trainables.registration.fields import Frozen
+from trainables.registration.plugins import installed, load_installed
+from trainables.registration.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ from pydantic import Field
 from trainables.data.arrays import dataset_of
 from trainables.data.base import REFERENCE, SOURCES, Dataset, Source
 from trainables.errors import InputError
-from trainables.plugins import load_reference
+from trainables.registration.plugins import load_reference
 
 if TYPE_CHECKING:
     import numpy as np

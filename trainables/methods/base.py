@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 from pydantic import Field
 
 from trainables.errors import InputError
-from trainables.fields import Choice, Frozen, Range, declared
+from trainables.registration.fields import Choice, Frozen, Range, declared
 from trainables.schedules import selection_epochs
 
 if TYPE_CHECKING:

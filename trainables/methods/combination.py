@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, create_model, model_validator
 
-from trainables.fields import Choice, Range
 from trainables.methods.base import Copies, Cycle, Method, Mixing, Objective, short_name
+from trainables.registration.fields import Choice, Range
 
 if TYPE_CHECKING:
     import numpy as np

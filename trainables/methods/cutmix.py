@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from trainables.fields import Range
-from trainables.methods.blend import Fading, chosen
+from trainables.methods.mixing import Fading, chosen
 from trainables.methods.registry import METHODS
+from trainables.registration.fields import Range
 
 if TYPE_CHECKING:
     from trainables.methods.base import Draws, Tensor

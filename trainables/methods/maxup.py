@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from trainables.fields import Choice, Range
 from trainables.methods.base import Copies, Objective
 from trainables.methods.registry import METHODS
+from trainables.registration.fields import Choice, Range
 
 
 @METHODS.register("maxup")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from trainables.fields import Range
 from trainables.methods.base import Mixing
 from trainables.methods.registry import METHODS
+from trainables.registration.fields import Range
 
 if TYPE_CHECKING:
     from trainables.methods.base import Draws, Tensor

@@ -10,8 +10,8 @@ from pydantic import create_model
 from trainables.errors import InputError
 from trainables.methods.base import Copies, Method, Mixing
 from trainables.methods.combination import combination
-from trainables.plugins import installed, load_installed, load_reference
-from trainables.registry import Registry
+from trainables.registration.plugins import installed, load_installed, load_reference
+from trainables.registration.registry import Registry
 
 GROUP = "assay.methods"
 """Entry point group of methods in other packages."""

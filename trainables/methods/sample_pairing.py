@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from trainables.errors import InputError
-from trainables.fields import Range
 from trainables.methods.base import LEAST_ON, Cycle
-from trainables.methods.blend import Partnered, blend
+from trainables.methods.mixing import Partnered, blend
 from trainables.methods.registry import METHODS
+from trainables.registration.fields import Range
 from trainables.schedules import selection_epochs
 
 if TYPE_CHECKING:

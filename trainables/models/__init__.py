@@ -1,6 +1,6 @@
 """Network architectures: one module per family, one registration per variant."""
 
-from trainables.models import applications, builder, classic, googlenet, resnet, resnet_large, vgg
+from trainables.models import applications, classic, custom, googlenet, resnet, resnet_large, vgg
 from trainables.models.base import MODELS, Architecture, Model
 
 __all__ = [
@@ -8,8 +8,8 @@ __all__ = [
     "Architecture",
     "Model",
     "applications",
-    "builder",
     "classic",
+    "custom",
     "googlenet",
     "resnet",
     "resnet_large",

@@ -111,7 +111,7 @@ def _require_weights(name: str) -> None:
     """Load the weights once in this process, before any run starts."""
     if (name, WEIGHTS) in _found:
         return
-    from trainables.backend import backend
+    from trainables.backends.selection import backend
 
     backend.configure(deterministic=False)
     _without_top(name, WEIGHTS, input_shape=(32, 32, 3))

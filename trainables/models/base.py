@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 from pydantic import Field, model_validator
 
 from trainables.errors import InputError
-from trainables.fields import Frozen, Range
-from trainables.registry import Registry
+from trainables.registration.fields import Frozen, Range
+from trainables.registration.registry import Registry
 
 if TYPE_CHECKING:
     import keras

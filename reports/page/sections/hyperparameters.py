@@ -1,0 +1,186 @@
+"""Which values? Responses at shared points, importances, best points at the edge of the space."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from reports.data.plan import Arm, Condition
+from reports.descriptive.importance import IMPORTANCE_FROM, Importance, importances
+from reports.descriptive.responses import Edge, Response, edges, full_length, responses
+from reports.figures.plots import Dots, axis, categories, diverging, dots_figure
+from reports.page.context import Context
+from reports.page.layout import Block, Cell, Column, Line, Panel, Picture, Section, Table
+
+CAPTION = (
+    "One dot a search run of full length. What a method gained is its result minus that of the reference in the"
+    " run with the same number, which had the same shared settings: a slope there says that the method's gain"
+    " depends on the value. In a picture of two settings, blue is a gain and orange a loss. “Trend” is the rank"
+    " correlation of value and gain (Spearman), from 8 runs on. Single runs, one seed each: hints for the next"
+    " study, not claims."
+)
+INTERACTING = ("learning_rate", "weight_decay", "batch_size")
+COLUMNS = (
+    Column("condition"), Column("method"), Column("setting"), Column("range"), Column("runs", True),
+    Column("trend", True), Column("importance for the best, %", True), Column("importance in all, %", True),
+)  # fmt: skip
+
+
+def build(context: Context) -> Section | None:
+    """Return what the searched settings did; nothing where nothing was searched."""
+    if not any(arm.spaces for arm in context.plan.arms):
+        return None
+    blocks, frames, near = [], [], []
+    for number, condition in enumerate(context.plan.conditions, start=1):
+        block, rows, found = _block(context, number, condition)
+        frames, near = [*frames, *rows], [*near, *found]
+        if rows:
+            blocks.append(block)
+    return Section(
+        "values",
+        "Which values?",
+        blocks=tuple(blocks),
+        caption=CAPTION,
+        empty="No search run of full length yet.",
+        data={
+            "responses": pd.DataFrame(frames, columns=pd.Index(RESPONSE_COLUMNS)),
+            "edges": pd.DataFrame(near, columns=pd.Index(["condition", "method", "setting", "end", "limit", "runs"])),
+        },
+    )
+
+
+RESPONSE_COLUMNS = (
+    "condition", "method", "setting", "own", "runs", "paired", "trend", "ped_anova", "mean_decrease_impurity",
+)  # fmt: skip
+
+
+def _block(
+    context: Context, number: int, condition: Condition
+) -> tuple[Block, list[dict[str, object]], list[tuple[str, str, str, str, float, int]]]:
+    study = context.study
+    arms = [arm for arm in context.plan.arms if arm.condition == condition.name and arm.spaces]
+    found = [(response, share) for arm in arms for response, share in _with_importance(context, arm)]
+    near = [edge for arm in arms for edge in edges(study, arm)]
+    panels = [
+        *(
+            _panel(context, f"values-{number}-{i}", response)
+            for i, (response, _) in enumerate(found)
+            if response.paired
+        ),
+        *_pairs(context, number, [response for response, _ in found]),
+    ]
+    fewest = min((len(full_length(study, arm)) for arm in arms), default=0)
+    thin = (
+        [f"Importances are computed from {IMPORTANCE_FROM} full-length runs on; here an arm has {fewest}."]
+        if fewest < IMPORTANCE_FROM and found
+        else []
+    )
+    block = Block(
+        condition.description,
+        condition.name,
+        sentences=(*(_advice(edge) for edge in near), *thin),
+        panels=tuple(panels),
+        table=Table(COLUMNS, tuple(_line(context, *pair) for pair in found), IMPORTANCE_CAPTION),
+    )
+    rows = [_record(*pair) for pair in found]
+    places = [(edge.arm.condition, edge.arm.method, edge.dimension, edge.end, edge.limit, edge.runs) for edge in near]
+    return block, rows, places
+
+
+IMPORTANCE_CAPTION = (
+    "“For the best”: PED-ANOVA, what sets the best tenth of the runs apart. “In all”: mean decrease in impurity"
+    " of a random forest, what explains all runs. They answer different questions and may disagree; where they do,"
+    " trust neither alone."
+)
+
+
+def _with_importance(context: Context, arm: Arm) -> list[tuple[Response, Importance | None]]:
+    shares = {one.dimension: one for one in importances(context.study, arm)}
+    return [(response, shares.get(response.dimension)) for response in responses(context.study, arm)]
+
+
+def _advice(edge: Edge) -> str:
+    wider = "lower" if edge.end == "low" else "raise"
+    return (
+        f"{edge.arm.method}: {edge.runs} of its {edge.best} best runs lie at the {edge.end} end of {edge.dimension}"
+        f" ({edge.limit:g}). The best value may lie outside: {wider} that end in the next study."
+    )
+
+
+def _scale(context: Context) -> tuple[float, str]:
+    return context.plan.unit.scale, f"gain, {context.plan.unit.many}"
+
+
+def _panel(context: Context, name: str, response: Response) -> Panel:
+    arm, (scale, unit) = response.arm, _scale(context)
+    space = arm.spaces[response.dimension]
+    if isinstance(space, list):
+        options = [str(option) for option in space]
+        x = np.array([options.index(str(value)) for value in response.values], dtype=float)
+        x_axis = categories(options, response.dimension)
+    else:
+        x = np.array(response.values, dtype=float)
+        x_axis = axis(x, response.dimension, log=space["log"])
+    y = scale * response.gains
+    words = [f"{response.dimension} {value}: {gain:+.2f}" for value, gain in zip(response.values, y, strict=True)]
+    figure = dots_figure(
+        [Dots(x, y, words, context.colours[arm.method])], x_axis, axis(np.append(y, 0.0), unit), zero=True, height=220
+    )
+    picture = Picture(name, figure, f"Gain of {arm.method} against {response.dimension}")
+    trend = "" if response.trend is None else f"trend {response.trend:+.2f}"
+    return Panel(f"{arm.method}: {response.dimension}", picture, arm.method, context.colours[arm.method], trend)
+
+
+def _pairs(context: Context, number: int, found: list[Response]) -> list[Panel]:
+    """Return a picture for each method setting with each of the shared settings that it may depend on."""
+    numeric = [one for one in found if one.paired and not isinstance(one.arm.spaces[one.dimension], list)]
+    pairs = [
+        (own, other)
+        for own in numeric
+        for other in numeric
+        if own.arm == other.arm and own.own and not other.own and len(own.values) == len(other.values)
+        if other.dimension.split(".")[-1] in INTERACTING
+    ]
+    return [_pair(context, f"pairs-{number}-{i}", own, other) for i, (own, other) in enumerate(pairs, start=1)]
+
+
+def _pair(context: Context, picture: str, own: Response, other: Response) -> Panel:
+    name, arm, (scale, _) = own.dimension, own.arm, _scale(context)
+    x, y = (np.array(response.values, dtype=float) for response in (other, own))
+    gains = scale * own.gains
+    colours = diverging(gains, float(np.abs(gains).max()))
+    words = [f"{other.dimension} {a:.3g}, {name} {b:.3g}: {gain:+.2f}" for a, b, gain in zip(x, y, gains, strict=True)]
+    axes = [axis(values, key, log=arm.spaces[key]["log"]) for values, key in ((x, other.dimension), (y, name))]
+    figure = dots_figure([Dots(x, y, words, colours)], axes[0], axes[1], height=220)
+    label = f"Gain of {arm.method} over {other.dimension} and {name}"
+    return Panel(
+        f"{name} with {other.dimension}", Picture(picture, figure, label), arm.method, context.colours[arm.method]
+    )
+
+
+def _line(context: Context, response: Response, share: Importance | None) -> Line:
+    arm, space = response.arm, response.arm.spaces[response.dimension]
+    words = ", ".join(map(str, space)) if isinstance(space, list) else f"{space['low']:g} to {space['high']:g}"
+    cells = (
+        Cell(arm.condition),
+        Cell(arm.method, colour=context.colours[arm.method]),
+        Cell(response.dimension),
+        Cell(words),
+        Cell(str(len(response.values)), len(response.values)),
+        Cell("" if response.trend is None else f"{response.trend:+.2f}", response.trend),
+        _share(share.ped_anova if share else None),
+        _share(share.mean_decrease if share else None),
+    )
+    return Line(cells, arm.condition, arm.method)
+
+
+def _share(value: float | None) -> Cell:
+    return Cell("" if value is None else f"{100 * value:.0f}", value)
+
+
+def _record(response: Response, share: Importance | None) -> dict[str, object]:
+    values = (
+        response.arm.condition, response.arm.method, response.dimension, response.own, len(response.values),
+        response.paired, response.trend, share.ped_anova if share else None, share.mean_decrease if share else None,
+    )  # fmt: skip
+    return dict(zip(RESPONSE_COLUMNS, values, strict=True))

@@ -1,0 +1,144 @@
+"""Is it better in other ways? Log loss, calibration, balanced figures, and accuracy per class."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from reports.data.plan import Condition
+from reports.descriptive.secondary_metrics import ClassEffect, OtherEffect, class_effects, class_names, other_effects
+from reports.figures.plots import Bar, forest_figure, heat_figure
+from reports.inference import wording as text
+from reports.page.context import Context
+from reports.page.layout import Block, Cell, Column, Line, Panel, Picture, Section, Table
+from trainables import records
+
+TITLES = {
+    records.TEST_ACCURACY: ("accuracy", "points, more is better", 100.0),
+    records.TEST_LOSS: ("log loss", "nats, less is better", 1.0),
+    records.TEST_CALIBRATION_ERROR: ("calibration error", "points, less is better", 100.0),
+    records.TEST_BALANCED_ACCURACY: ("balanced accuracy", "points, more is better", 100.0),
+    records.TEST_MACRO_F1: ("macro F1", "points, more is better", 100.0),
+}
+CAPTION = (
+    "Differences on the test images, method minus reference, each at its own best setting,"
+    " paired over seeds, with 95 % intervals. They are not corrected for their number and decide"
+    " nothing. Calibration error is the mean distance of confidence and accuracy. By class: blue where the method"
+    " gets more of a class right, orange where it gets fewer; a class has few test images, so single cells are"
+    " uncertain."
+)
+COLUMNS = (
+    Column("condition"), Column("method"), Column("against"), Column("figure"), Column("method's", True),
+    Column("reference's", True), Column("difference", True), Column("95 % interval", True), Column("better side"),
+)  # fmt: skip
+MOST_CLASSES = 40
+"""Of more classes the picture shows those that differ most."""
+
+
+def build(context: Context) -> Section:
+    """Return the other figures of every claim, and the accuracy per class where single images are known."""
+    others = other_effects(context.study, context.verdicts)
+    classes = class_effects(context.study, context.verdicts)
+    blocks = (
+        _block(
+            context, number, condition,
+            [one for one in others if one.verdict.condition == condition.name],
+            [one for one in classes if one.verdict.condition == condition.name],
+        )
+        for number, condition in enumerate(context.plan.conditions, start=1)
+    )  # fmt: skip
+    return Section(
+        "quality",
+        "Is it better in other ways?",
+        blocks=tuple(block for block in blocks if block.pictures),
+        caption=CAPTION,
+        empty="No pair of finished runs has other figures yet.",
+        data={
+            "quality": pd.DataFrame([_record(one) for one in others], columns=pd.Index(RECORDED)),
+            "classes": _classes(context, classes),
+        },
+    )
+
+
+def _block(
+    context: Context, number: int, condition: Condition, others: list[OtherEffect], classes: list[ClassEffect]
+) -> Block:
+    metrics = [metric for metric in TITLES if any(one.metric == metric for one in others)]
+    panels = [
+        _panel(context, f"quality-{number}-{index}", metric, [one for one in others if one.metric == metric])
+        for index, metric in enumerate(metrics, start=1)
+    ]
+    return Block(
+        condition.description,
+        condition.name,
+        picture=_heat(context, f"classes-{number}", classes) if classes else None,
+        panels=tuple(panels),
+        table=Table(COLUMNS, tuple(_line(context, one) for one in others)) if others else None,
+    )
+
+
+def _panel(context: Context, name: str, metric: str, found: list[OtherEffect]) -> Panel:
+    title, unit, scale = TITLES[metric]
+    bars = []
+    for one in found:
+        bounds = one.effect.interval
+        low, high = (scale * bounds.low, scale * bounds.high) if bounds else (None, None)
+        label = text.comparison(one.verdict, context.plan)
+        bars.append(Bar(label, context.colours[one.verdict.method], scale * one.effect.mean, low, high))
+    return Panel(title, Picture(name, forest_figure(bars, unit), f"Differences of {title}"))
+
+
+def _heat(context: Context, name: str, found: list[ClassEffect]) -> Picture:
+    values = 100 * np.stack([one.accuracy - one.reference for one in found])
+    names = class_names(context.study, values.shape[1])
+    order = np.arange(values.shape[1])
+    if len(order) > MOST_CLASSES:
+        order = np.sort(np.argsort(-np.nan_to_num(np.abs(values)).max(axis=0))[:MOST_CLASSES])
+    rows = [text.comparison(one.verdict, context.plan) for one in found]
+    limit = float(np.nanmax(np.abs(values))) or 1.0
+    figure = heat_figure(
+        values[:, order], rows, [names[i] for i in order], limit=limit, unit="points of accuracy", x_title="class"
+    )
+    return Picture(name, figure, "Difference of accuracy by class")
+
+
+def _line(context: Context, one: OtherEffect) -> Line:
+    title, _, scale = TITLES[one.metric]
+    bounds = one.effect.interval
+    side = one.verdict.method if one.better else one.verdict.reference
+    cells = (
+        Cell(one.verdict.condition),
+        Cell(one.verdict.method, colour=context.colours[one.verdict.method]),
+        Cell(one.verdict.reference),
+        Cell(title),
+        Cell(f"{scale * one.value:.3g}", one.value),
+        Cell(f"{scale * one.reference:.3g}", one.reference),
+        Cell(f"{scale * one.effect.mean:+.3g}", scale * one.effect.mean),
+        Cell(f"{scale * bounds.low:+.3g} to {scale * bounds.high:+.3g}" if bounds else "none"),
+        Cell(side if bounds and (bounds.low > 0 or bounds.high < 0) else "not clear"),
+    )
+    return Line(cells, one.verdict.condition, one.verdict.method)
+
+
+RECORDED = ("condition", "method", "reference", "figure", "value", "reference_value", "difference", "low", "high")
+
+
+def _record(one: OtherEffect) -> dict[str, object]:
+    bounds = one.effect.interval
+    return {
+        "condition": one.verdict.condition, "method": one.verdict.method, "reference": one.verdict.reference,
+        "figure": one.metric, "value": one.value, "reference_value": one.reference, "difference": one.effect.mean,
+        "low": bounds.low if bounds else None, "high": bounds.high if bounds else None,
+    }  # fmt: skip
+
+
+def _classes(context: Context, found: list[ClassEffect]) -> pd.DataFrame:
+    columns = ["condition", "method", "reference", "class", "accuracy", "reference_accuracy"]
+    frames = [
+        pd.DataFrame(dict(zip(columns, (
+            one.verdict.condition, one.verdict.method, one.verdict.reference,
+            class_names(context.study, len(one.accuracy)), one.accuracy, one.reference,
+        ), strict=True)))
+        for one in found
+    ]  # fmt: skip
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=pd.Index(columns))

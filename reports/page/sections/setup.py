@@ -1,0 +1,67 @@
+"""The exact set-up: settings, versions, machine and data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reports.data.overview import Pooled, pooled_points
+from reports.data.plan import Condition
+from reports.page.context import Context
+from reports.page.layout import Section
+from trainables import records
+
+
+@dataclass(frozen=True)
+class ConditionSetup:
+    """How one condition was run.
+
+    Args:
+        condition: the condition.
+        pool: the pooled points, None while they are not chosen.
+        factors: names of the pooled settings, in the order of first appearance.
+    """
+
+    condition: Condition
+    pool: tuple[Pooled, ...] | None
+    factors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How the study was run.
+
+    Args:
+        conditions: one a condition.
+        facts: versions, machine and data, flat.
+    """
+
+    conditions: tuple[ConditionSetup, ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+def build(context: Context) -> Section:
+    """Return settings and facts."""
+    conditions = []
+    for condition in context.plan.conditions:
+        pool = pooled_points(context.study, condition.name)
+        factors = dict.fromkeys(name for point in pool or () for name in point.values)
+        conditions.append(ConditionSetup(condition, pool, tuple(factors)))
+    shown = [(name, value) for name, value in _flat(context.study.facts) if not name.endswith(records.TEST_LABELS)]
+    content = Setup(tuple(conditions), tuple(shown))
+    return Section("setup", "The exact set-up", partial="setup", content=content)
+
+
+def _flat(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested facts as pairs of dotted names and plain values."""
+    pairs = []
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            pairs += _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple):
+            pairs.append((f"{prefix}{key}", ", ".join(str(entry) for entry in value)))
+        else:
+            pairs.append((f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)))
+    return pairs

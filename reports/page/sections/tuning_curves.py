@@ -1,0 +1,76 @@
+"""After how much tuning? Expected best result against budget."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from reports.data.overview import run_costs
+from reports.data.plan import Condition
+from reports.descriptive.tuning_curves import TuningCurve, tuning_curve
+from reports.figures.plots import Curve, curves_figure
+from reports.page.context import Context
+from reports.page.layout import Block, Panel, Picture, Section
+
+CAPTION = (
+    "The validation result to expect of the best of n search runs, against what n runs cost; band: 95 % of"
+    " resamples of the runs, too narrow below about twenty. Only runs whose settings were drawn without looking at"
+    " results take part. Runs that were stopped early count with the last value that they"
+    " had, and cost what they cost. The line is the plug-in estimate, with fewer wrong conclusions than the"
+    " unbiased one, which stands beside it in tuning.csv (arXiv 2110.00613). It describes this search; it tests"
+    " nothing."
+)
+BUDGETS = (("plain_epochs", "cost in plain epochs"), ("seconds", "cost in seconds of training"))
+
+
+def build(context: Context) -> Section | None:
+    """Return the tuning curves of every condition; nothing where nothing is searched."""
+    if context.plan.trials_per_arm < 2:
+        return None
+    costs = run_costs(context.study)
+    blocks, frames = [], []
+    for number, condition in enumerate(context.plan.conditions, start=1):
+        arms = [arm for arm in context.plan.arms if arm.condition == condition.name]
+        found = [curve for curve in (tuning_curve(context.study, arm, costs) for arm in arms) if curve is not None]
+        if found:
+            blocks.append(_block(context, number, condition, found))
+            frames += [_frame(condition, curve) for curve in found]
+    return Section(
+        "tuning",
+        "After how much tuning?",
+        blocks=tuple(blocks),
+        caption=CAPTION,
+        empty="No search run has ended yet.",
+        data={"tuning": pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=pd.Index(COLUMNS))},
+    )
+
+
+COLUMNS = (
+    "condition", "method", "runs", "plain_epochs", "seconds", "plug_in", "low", "high", "unbiased",
+)  # fmt: skip
+
+
+def _block(context: Context, number: int, condition: Condition, found: list[TuningCurve]) -> Block:
+    scale = context.plan.unit.scale
+    title = f"{context.plan.metric.replace('_', ' ')}, {'%' if scale == 100 else context.plan.unit.many}"
+    panels = []
+    for index, (budget, words) in enumerate(BUDGETS, start=1):
+        curves = [
+            Curve(
+                curve.method, context.colours[curve.method], getattr(curve, budget),
+                scale * curve.plug_in, scale * curve.low, scale * curve.high, points=len(curve.plug_in) <= 12,
+            )
+            for curve in found
+        ]  # fmt: skip
+        figure = curves_figure(curves, x_title=words, y_title=title)
+        picture = Picture(f"tuning-{number}-{index}", figure, f"Expected best {title} against {words}")
+        panels.append(Panel(words, picture))
+    legend = tuple((context.colours[curve.method], curve.method) for curve in found)
+    return Block(condition.description, condition.name, legend=legend, panels=tuple(panels))
+
+
+def _frame(condition: Condition, curve: TuningCurve) -> pd.DataFrame:
+    columns = (
+        condition.name, curve.method, range(1, len(curve.plug_in) + 1), curve.plain_epochs, curve.seconds,
+        curve.plug_in, curve.low, curve.high, curve.unbiased,
+    )  # fmt: skip
+    return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))

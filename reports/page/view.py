@@ -1,0 +1,72 @@
+"""The whole report, worded and rounded: templates only lay out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from reports.data.frames import Study
+from reports.data.overview import missing
+from reports.data.plan import Plan
+from reports.inference import wording as text
+from reports.inference.verdicts import Verdict
+from reports.page.claims import Claim, summary
+from reports.page.context import Context
+from reports.page.layout import Picture, Section
+from reports.page.sections import build_sections
+
+
+@dataclass(frozen=True)
+class View:
+    """The whole report.
+
+    Args:
+        plan: the study's plan.
+        updated: time of the newest entry, or empty.
+        missing: what the study still lacks, in sentences.
+        summary: how many claims got which verdict, in one sentence.
+        smallest: the smallest effect of interest ("0.5 points").
+        claims: one an entry of the family, in order.
+        sections: in their order.
+    """
+
+    plan: Plan
+    updated: str
+    missing: tuple[str, ...]
+    summary: str
+    smallest: str
+    claims: tuple[Claim, ...]
+    sections: tuple[Section, ...]
+
+    def section(self, name: str) -> Section:
+        """Return the section of that name."""
+        return next(section for section in self.sections if section.name == name)
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """The pictures of all sections."""
+        return tuple(picture for section in self.sections for picture in section.pictures)
+
+
+def build_view(study: Study, verdicts: Sequence[Verdict]) -> View:
+    """Return everything that the templates need.
+
+    Args:
+        study: the study.
+        verdicts: what `judge` says about it.
+    """
+    context = Context(study, verdicts)
+    return View(
+        plan=study.plan,
+        updated=_time(study.updated),
+        missing=tuple(missing(context.summaries)),
+        summary=summary(verdicts),
+        smallest=text.magnitude(study.plan.smallest_effect, study.plan.unit),
+        claims=context.claims,
+        sections=build_sections(context),
+    )
+
+
+def _time(at: float | None) -> str:
+    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

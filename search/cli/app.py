@@ -1,0 +1,120 @@
+"""What all commands share: the program, its options, and how an error ends it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search.cli.console import copyable, resume_hint
+from trainables.errors import AssayError, BudgetError, InputError, StoppedError
+
+if TYPE_CHECKING:
+    from search.final_training.training import Trained
+    from search.lifecycle import Finished
+
+app = typer.Typer(
+    name="assay",
+    help="Find when mixup, MaxUp and SamplePairing actually help a Keras image classifier.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Folder = Annotated[Path, typer.Argument(help="The study's folder.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks, and what Ray and TensorFlow say.")]
+Source = Annotated[str, typer.Argument(help="A study file, or the name of a packaged study.", show_default=False)]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Override an entry of the study file.")
+]
+ResourceSets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="resources.A=VALUE", help="Change what one run takes, such as `resources.gpus=0.5`."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(help="Ray cluster: `auto` or HOST:PORT of its head. By default this machine.", envvar="RAY_ADDRESS"),
+]
+
+
+def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command whose errors end it with a message and an exit code; `--debug` shows the traceback."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def guarded(*args: Any, debug: bool = False, **kwargs: Any) -> None:
+            try:
+                function(*args, debug=debug, **kwargs)
+            except StoppedError as error:
+                if debug:
+                    raise
+                typer.echo(_stopped(f"stopped: {error}"), err=True)
+                raise typer.Exit(130 if isinstance(error, BudgetError) else 1) from None
+            except AssayError as error:
+                if debug:
+                    raise
+                typer.echo(copyable(f"error: {error}"), err=True)
+                raise typer.Exit(2 if isinstance(error, InputError) else 1) from None
+            except BrokenPipeError:  # whoever read the output has had enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise typer.Exit(0) from None
+            except OSError as error:
+                if debug:
+                    raise
+                typer.echo(f"error: {error}", err=True)
+                raise typer.Exit(2) from None
+            except KeyboardInterrupt:
+                typer.echo(_stopped("interrupted"), err=True)
+                raise typer.Exit(130) from None
+
+        return app.command(name)(guarded)
+
+    return register
+
+
+def free(folder: Path) -> Path:
+    """Return the folder, or the first numbered one that does not exist."""
+    number, free = 2, folder
+    while free.exists():
+        free = folder.with_name(f"{folder.name}-{number}")
+        number += 1
+    return free
+
+
+def remember(folder: Path) -> None:
+    """Remember the folder for the message of an interruption."""
+    app.info.context_settings = {"obj": folder}
+
+
+def _stopped(what: str) -> str:
+    settings = app.info.context_settings or {}
+    folder = settings.get("obj")
+    if folder is None or not (folder / "study.db").exists():
+        return what
+    return f"{what}; everything so far is saved. Go on with: {resume_hint(folder)}"
+
+
+def end_study(done: Finished, json: bool) -> None:
+    """Show a study; one in which no run gave a result is a failure of the command."""
+    from search.cli.summary import show_finished
+
+    show_finished(done, json)
+    if done.failed:
+        typer.echo(copyable("error: no run gave a result; see `assay status` and the logs"), err=True)
+        raise typer.Exit(1)
+
+
+def end_training(done: Trained, json: bool) -> None:
+    """Show a final training; a seed that failed or diverged is a failure of the command."""
+    from search.cli.summary import show_trained
+
+    show_trained(done, json)
+    if done.failures or done.diverged:
+        raise typer.Exit(1)

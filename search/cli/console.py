@@ -1,0 +1,122 @@
+"""What the commands print on stdout: tables for people, and the same as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from reports.inference.wording import Row
+
+COLOURS = {"helps": "green", "hurts": "red", "equivalent": "cyan"}
+
+
+def console() -> Console:
+    """Return stdout as rich sees it; wide enough for a table where it is no terminal."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=max(out.width, 140))
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> None:
+    """Print rows; what users named is never read as markup.
+
+    Args:
+        headings: one for each column.
+        rows: cells, shown as text.
+        right: headings of columns that are numbers.
+    """
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        shown.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    console().print(shown)
+
+
+def print_verdicts(rows: Sequence[Row], unit: str) -> None:
+    """Print the verdict table, its effects in the unit, then what weakens the claims."""
+    effect = f"effect ({unit})"
+    cells = [
+        (
+            row.condition,
+            _method(row),
+            row.effect,
+            row.interval,
+            row.seeds,
+            Text(row.verdict, style=COLOURS.get(row.verdict.split()[0], "")),
+        )
+        for row in rows
+    ]
+    print_table(
+        ("condition", "method", effect, "95 % interval", "seeds", "verdict"),
+        cells,
+        (effect, "seeds"),
+    )
+    for line in _notes(rows):
+        console().print(Text(line, style="dim"))
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """Return what weakens claims, a line each, with the claims that it weakens where that is not all of them."""
+    weakened: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.notes:
+            weakened.setdefault(row.notes, []).append(row)
+    return [
+        f"note: {note}" if len(found) == len(rows) else f"note on {'; '.join(map(_claim, found))}: {note}"
+        for note, found in weakened.items()
+    ]
+
+
+def _method(row: Row) -> str:
+    return row.method if row.against == "baseline" else f"{row.method} against {row.against}"
+
+
+def _claim(row: Row) -> str:
+    return f"{_method(row)}, {row.condition}"
+
+
+def quiet(text: str) -> None:
+    """Print a line on stderr."""
+    Console(stderr=True, highlight=False).print(Text(text), soft_wrap=True)
+
+
+def prefix() -> str:
+    """Return what stood before `assay`, so that a printed command can be copied as it is."""
+    return "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
+
+
+def copyable(text: str) -> str:
+    """Return a message with every command in backticks as the user has to type it."""
+    return re.sub(r"`(?=assay )", f"`{prefix()}", text)
+
+
+def resume_hint(folder: Path) -> str:
+    """Return the command that goes on with a study."""
+    return f"{prefix()}assay resume {shlex.quote(str(folder))}"
+
+
+def print_lines(*lines: str) -> None:
+    """Print lines on stdout, as they are."""
+    for line in lines:
+        print(line)
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr, if there is one."""
+    if text:
+        quiet(f"warning: {text}")

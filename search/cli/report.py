@@ -1,0 +1,72 @@
+"""What a study answers: its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from search.cli.app import Debug, Json, command
+
+if TYPE_CHECKING:
+    from reports.data.frames import Study
+
+
+@command()
+def report(
+    folder: Annotated[Path | None, typer.Argument(help="The study's folder.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder to write to; by default report/ in the study's.")
+    ] = None,
+    experiment: Annotated[
+        str | None, typer.Option(help="Instead of a folder, an MLflow experiment that Assay has filled.")
+    ] = None,
+    tracking_uri: Annotated[
+        str | None, typer.Option(help="Where MLflow is.", envvar="MLFLOW_TRACKING_URI", show_envvar=True)
+    ] = None,
+    study_id: Annotated[
+        str | None, typer.Option(help="Beginning of the study's id, if the experiment holds several.")
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write the report again: HTML, Markdown, CSV, JSON and SVG. Works while the study runs."""
+    from dataclasses import asdict
+
+    from reports.inference.verdicts import judge
+    from reports.inference.wording import verdict_table
+    from reports.page.writer import write_study
+    from search.cli.console import print_json, print_verdicts
+
+    study, own = _study(folder, experiment, tracking_uri, study_id)
+    paths = write_study(study, own if output is None else output)
+    verdicts = judge(study)
+    if json:
+        print_json({"verdicts": [asdict(verdict) for verdict in verdicts], "report": str(paths.html)})
+        return
+    print_verdicts(verdict_table(verdicts), study.plan.unit.many)
+    typer.echo(f"report: {paths.html}")
+
+
+def _study(
+    folder: Path | None, experiment: str | None, tracking_uri: str | None, study_id: str | None
+) -> tuple[Study, Path]:
+    """Return the study that is asked for, and where its report goes if nothing else is said."""
+    from trainables import records
+    from trainables.errors import InputError
+
+    if (folder is None) == (experiment is None):
+        raise InputError("name the study once: its folder, or `--experiment NAME` for one in MLflow")
+    if folder is not None:
+        from reports.data.frames import read_study
+
+        return read_study(folder), (folder if folder.is_dir() else folder.parent) / records.REPORT
+    if not tracking_uri:
+        raise InputError(
+            "`--experiment` needs to know where MLflow is: give `--tracking-uri http://host:5000`, or set"
+            " MLFLOW_TRACKING_URI"
+        )
+    from search.tracking.import_study import read_experiment
+
+    return read_experiment(tracking_uri, str(experiment), study_id), Path(records.REPORT)

@@ -1,0 +1,140 @@
+"""What a study or a final training prints at its end: the answer first, then where everything is."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+from search.cli.console import copyable, prefix, print_json, print_lines, print_table, print_verdicts, warn
+from search.export.recipe import Promise, read_recipe
+from search.store.journal import Journal
+from search.tracking.ui import is_server, ui_command
+from trainables import records
+
+if TYPE_CHECKING:
+    from search.final_training.training import Trained
+    from search.lifecycle import Finished
+
+
+def tracking_uri(folder: Path) -> str | None:
+    """Return the tracking store that a study names, or None."""
+    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+        study = journal.meta(records.META_STUDY) or {}
+    return study.get("tracking", {}).get("uri")
+
+
+def verdicts_document(folder: Path) -> dict[str, Any]:
+    """Return the verdicts of a study for JSON."""
+    from reports.data.frames import read_study
+    from reports.inference.verdicts import judge
+
+    return {"verdicts": [asdict(verdict) for verdict in judge(read_study(folder))]}
+
+
+def show_verdicts(folder: Path) -> None:
+    """Print the verdict table of a study."""
+    from reports.data.frames import read_study
+    from reports.inference.verdicts import judge
+    from reports.inference.wording import verdict_table
+
+    study = read_study(folder)
+    print_verdicts(verdict_table(judge(study)), study.plan.unit.many)
+
+
+def promise_text(promise: Promise) -> str:
+    """Return a promise in words."""
+    return (
+        f"test accuracy {100 * promise.test_accuracy:.2f} % (95 % interval {100 * promise.low:.2f} to "
+        f"{100 * promise.high:.2f}, {promise.seeds} seeds)"
+    )
+
+
+def show_finished(done: Finished, json: bool) -> None:
+    """Print the verdicts of a study, its report, its recipe, and how to open MLflow."""
+    mlflow = ui_command(done.folder, tracking_uri(done.folder))
+    if json:
+        paths = {"report": str(done.report.html), "recipe": done.recipe and str(done.recipe), "mlflow": mlflow}
+        print_json({**verdicts_document(done.folder), **paths, "folder": str(done.folder)})
+        return
+    show_verdicts(done.folder)
+    print_lines(
+        "", f"report   {done.report.html}", *_recipe_lines(done.recipe), f"MLflow   {_pages(done.folder, mlflow)}"
+    )
+    warn(done.undelivered)
+
+
+def _pages(folder: Path, mlflow: str) -> str:
+    """Return how to see a study in MLflow: a server's address, or the command that opens its pages."""
+    return mlflow if is_server(mlflow) else f"{prefix()}assay ui {shlex.quote(str(folder))}"
+
+
+def _recipe_lines(path: Path | None) -> list[str]:
+    if path is None:
+        return [copyable("recipe   none: no configuration could be confirmed; `assay status` says why runs failed")]
+    recipe = read_recipe(path)
+    return [
+        f"recipe   {path}",
+        f"         {recipe.origin.method}, {recipe.origin.condition}: {promise_text(recipe.promise)}",
+        f"         train it with: {prefix()}assay train {path} --seeds 3",
+    ]
+
+
+def show_trained(done: Trained, json: bool) -> None:
+    """Print what a final training reached, beside what its recipe promised."""
+    if json:
+        print_json(_trained_document(done))
+    else:
+        print_table(("seed", "test accuracy", "model"), _seed_rows(done))
+        print_lines(
+            *_mean_line(list(done.accuracies.values())),
+            f"promise  {promise_text(done.promise)}",
+            f"verdict  {agreement(done)}",
+            *([f"card     {done.card}"] if done.card else []),
+        )
+    warn(done.undelivered)
+
+
+def _seed_rows(done: Trained) -> list[tuple[int, str, str]]:
+    lost = {**done.failures, **{seed: f"diverged: {reason}" for seed, reason in done.diverged.items()}}
+    return [
+        (
+            seed,
+            f"{100 * done.accuracies[seed]:.2f} %" if seed in done.accuracies else "failed",
+            str(done.models[seed]) if seed in done.models else lost[seed],
+        )
+        for seed in sorted({*done.accuracies, *lost})
+    ]
+
+
+def agreement(done: Trained) -> str:
+    """Return in words whether a final training kept its recipe's promise."""
+    if done.incomparable:
+        return f"not held against the promise: {done.incomparable}"
+    if done.expected is None:
+        return "not held against the promise: too few seeds for a prediction"
+    low, high = (f"{100 * value:.2f}" for value in done.expected)
+    place = f"the mean of {len(done.accuracies)} new seeds is expected within {low} to {high} % (95 %)"
+    return f"as promised: {place}" if done.agrees else f"NOT as promised: {place}"
+
+
+def _mean_line(values: list[float]) -> list[str]:
+    spread = f", spread {100 * stdev(values):.2f} points over seeds" if len(values) > 1 else ""
+    return [f"mean     {100 * fmean(values):.2f} %{spread}"] if values else []
+
+
+def _trained_document(done: Trained) -> dict[str, Any]:
+    return {
+        "folder": str(done.folder),
+        "test_accuracy": done.accuracies,
+        "diverged": done.diverged,
+        "failures": done.failures,
+        "models": {seed: str(path) for seed, path in done.models.items()},
+        "card": done.card and str(done.card),
+        "promise": done.promise.model_dump(),
+        "expected": done.expected,
+        "agrees": done.agrees,
+        "incomparable": done.incomparable,
+    }

@@ -1,0 +1,91 @@
+"""Gathers what a model card says from a final training's journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports.card.card import Card, Curve, write_card
+from search.store.journal import Journal
+from search.store.yaml_files import dump
+from trainables import records
+
+if TYPE_CHECKING:
+    from search.final_training.request import Asked
+    from trainables.config import RunConfig
+
+
+def write_model_card(
+    asked: Asked, journal: Journal, folder: Path, models: dict[int, Path], expected: tuple[float, float] | None
+) -> Path:
+    """Write the card of a final training's models.
+
+    Args:
+        asked: what was trained.
+        journal: what became of it.
+        folder: where the models are.
+        models: by seed.
+        expected: where the mean over seeds was expected, if that can be said.
+
+    Returns:
+        the card's path.
+    """
+    runs = {run.name: run.seed for _, run in journal.runs()}
+    outcomes = {runs[name]: outcome for _, name, outcome, _ in journal.outcomes()}
+    confusion = {runs[str(name)]: detail["counts"] for name, detail in journal.decisions(records.CONFUSION)}
+    facts: dict[str, Any] = journal.meta(records.META_FACTS)
+    names = tuple(facts["data"]["class_names"])[: asked.config.classes]
+    return write_card(
+        Card(
+            title=journal.meta(records.META_PLAN)["name"],
+            models={seed: path.name for seed, path in models.items()},
+            accuracies={
+                seed: outcome.metrics[records.TEST_ACCURACY]
+                for seed, outcome in sorted(outcomes.items())
+                if records.TEST_ACCURACY in outcome.metrics
+            },
+            outcomes={seed: outcome.outcome for seed, outcome in sorted(outcomes.items())},
+            class_names=names,
+            confusion=[confusion[seed] for seed in models if seed in confusion],
+            curves=_curves(journal, runs),
+            data=_data(asked, facts["data"]),
+            settings=dump(asked.config.model_dump(mode="json", exclude={"data", "seed", "split_seed"})),
+            recipe=asked.recipe.document(),
+            expected=None if asked.incomparable else expected,
+            incomparable=asked.incomparable,
+            full_data=asked.config.full_data,
+            versions=facts["versions"],
+        ),
+        folder,
+    )
+
+
+def _curves(journal: Journal, runs: dict[str, int]) -> list[Curve]:
+    found = {seed: Curve(seed, [], []) for seed in sorted(runs.values())}
+    for _, name, epoch, metrics, _ in sorted(journal.reports(), key=lambda row: row[2]):
+        found[runs[name]].epochs.append(epoch)
+        found[runs[name]].metrics.append(metrics)
+    return list(found.values())
+
+
+def _data(asked: Asked, facts: dict[str, Any]) -> dict[str, Any]:
+    source = asked.config.data.model_dump(mode="json")
+    height, width, channels = facts["image_shape"]
+    return {
+        "source": source["source"],
+        "place": source.get("path", ""),
+        "fingerprint": facts["fingerprint"],
+        "size": f"{height} x {width}, {'grey' if channels == 1 else 'colour'}",
+        "images": facts["images"],
+        "test_images": facts["test_images"],
+        "used": _used(asked.config),
+    }
+
+
+def _used(config: RunConfig) -> str:
+    """Return which of the images were trained on."""
+    share = "" if config.train_fraction == 1 else f"{100 * config.train_fraction:g} % of "
+    validation = " and the validation images" if config.full_data else ""
+    classes = f", of the first {config.classes} classes" if config.classes else ""
+    noise = f"; {100 * config.label_noise:g} % of the labels wrong on purpose" if config.label_noise else ""
+    return f"{share}what validation leaves{validation}{classes}{noise}"

@@ -1,0 +1,111 @@
+"""`assay list ... --sheet` and `--check`: contact sheets, and a look at a study's data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainables.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from search.plan.model import Plan
+    from trainables.data import Dataset
+    from trainables.data.checks import Report
+
+SHEETS = ("augmentations", "methods")
+EPOCHS = 40
+
+
+def check_report(source: str, overrides: tuple[str, ...] = ()) -> Report:
+    """Return what there is to know about a study's data.
+
+    Args:
+        source: a study file, or the name of a packaged study.
+        overrides: as `load_study` takes them.
+
+    Raises:
+        InputError: the study or its data is refused.
+    """
+    from search.lifecycle import selections
+    from search.plan.builder import make_plan
+    from search.study.schema import load_study
+    from trainables.data.checks import inspect
+
+    plan = make_plan(load_study(source, overrides))
+    data = plan.study.data.load()
+    return inspect(data, selections(plan, data))
+
+
+def draw_sheet(kind: str, path: Path, study: str | None = None) -> None:
+    """Draw what augmentations or methods make of images.
+
+    Args:
+        kind: `augmentations` or `methods`.
+        path: of the PNG.
+        study: a study, whose images and settings are shown; by default photographs and everything registered.
+
+    Raises:
+        InputError: there is no sheet of that kind, or the study is refused.
+    """
+    if kind not in SHEETS:
+        raise InputError(f"there is a sheet of {' and of '.join(SHEETS)}, but not of `{kind}`")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent} for the sheet")
+    from trainables.backends.selection import backend
+    from trainables.contact_sheet import augmentation_rows, method_rows, write_sheet
+
+    plan, data = _of_study(study) if study else (None, None)
+    backend.configure(deterministic=False)
+    images, labels = _images(data)
+    if kind == "augmentations":
+        write_sheet(path, augmentation_rows(images, _policies(plan)))
+    else:
+        write_sheet(path, method_rows(images, labels, _configs(plan)))
+
+
+def _of_study(study: str) -> tuple[Plan, Dataset]:
+    from search.plan.builder import make_plan
+    from search.study.schema import load_study
+
+    plan = make_plan(load_study(study))
+    return plan, plan.study.data.load()
+
+
+def _images(data: Dataset | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return as many images as a sheet has columns, of different classes as far as there are."""
+    import numpy as np
+
+    from trainables.contact_sheet import COLUMNS, sample_images
+
+    if data is None:
+        images = sample_images()
+        return images, np.arange(len(images), dtype="int32")
+    rank = np.zeros(len(data.labels), dtype="int64")
+    for label in range(len(data.class_names)):
+        members = np.flatnonzero(data.labels == label)
+        rank[members] = np.arange(len(members))
+    chosen = np.lexsort((data.labels, rank))[:COLUMNS]
+    if len(chosen) < COLUMNS:
+        raise InputError(f"a sheet needs {COLUMNS} images, but the data has {len(chosen)}")
+    return data.images[chosen], data.labels[chosen]
+
+
+def _policies(plan: Plan | None) -> dict[str, Any]:
+    from trainables.augmentation import AUGMENTATIONS, make_policy
+
+    if plan is None:
+        return {name: make_policy(name) for name in AUGMENTATIONS if name != "none"}
+    found = {arm.condition.name: plan.run_config(arm, {}, 0, 0).augmentation for arm in plan.arms}
+    return {f"{name}: {policy.name}": policy for name, policy in found.items()}
+
+
+def _configs(plan: Plan | None) -> dict[str, Any]:
+    from trainables.config import RunConfig
+    from trainables.methods import METHODS
+
+    if plan is not None:
+        return {arm.name: plan.run_config(arm, {}, 0, 0) for arm in plan.arms}
+    plain = {"data": "digits", "augmentation": "crop_flip", "epochs": EPOCHS}
+    return {name: RunConfig.from_plain({**plain, "method": name}) for name in METHODS}

@@ -1,0 +1,66 @@
+"""What a study file may use, as the registries know it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from search.study.schema import parse_preset_summary, presets
+from trainables.augmentation import AUGMENTATIONS
+from trainables.data import SOURCES
+from trainables.methods import METHODS, Method
+from trainables.models import MODELS, Model
+from trainables.optimizers import OPTIMIZERS
+from trainables.registration.fields import Choice, Range
+
+KINDS = ("methods", "models", "augmentations", "optimizers", "data", "studies")
+HIDDEN = {"name", "source"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that has a name, what it is, and its settings with defaults and searched ranges."""
+
+    name: str
+    summary: str
+    settings: str
+
+    def document(self) -> dict[str, str]:
+        """Return the entry for JSON."""
+        return asdict(self)
+
+
+def listing(kind: str) -> list[Entry]:
+    """Return what there is of one of `KINDS`."""
+    if kind == "studies":
+        return [Entry(name, parse_preset_summary(text), "") for name, text in presets().items()]
+    if kind == "models":
+        return [_model_entry(MODELS.get(name)(name=name)) for name in MODELS]
+    registry: Any = {"methods": METHODS, "augmentations": AUGMENTATIONS, "optimizers": OPTIMIZERS, "data": SOURCES}[
+        kind
+    ]
+    return [Entry(name, registry.get(name).summary, "; ".join(_settings(registry.get(name)))) for name in registry]
+
+
+def _model_entry(model: Model) -> Entry:
+    """Return a model with its settings; the smallest image is that of its defaults."""
+    settings = [f"images from {model.smallest} px", *_settings(type(model))]
+    return Entry(model.name, model.summary, "; ".join(settings))
+
+
+def _settings(kind: type[BaseModel]) -> Iterable[str]:
+    fields = kind.fields() if issubclass(kind, Method) else kind.model_fields
+    for name, field in fields.items():
+        if name in HIDDEN:
+            continue
+        default = "required" if field.is_required() else f"{field.default}"
+        mark = next((each for each in field.metadata if isinstance(each, Range | Choice)), None)
+        if isinstance(mark, Choice):
+            yield f"{name} = {default}, searched in {list(mark.options)}"
+        elif mark:
+            yield f"{name} = {default}, searched in {mark.low:g} to {mark.high:g}{' (log)' if mark.log else ''}"
+        else:
+            yield f"{name} = {default}"

@@ -1,0 +1,77 @@
+"""What pydantic refuses, said so that a user can mend it: where, what was wrong, the value, what is allowed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from trainables.registration.registry import unknown
+
+NONE: Mapping[str, Any] = MappingProxyType({})
+INTERNAL = re.compile(r"(constrained-|function-|tuple\[|list\[|literal\[|nullable\[)")
+"""Parts of pydantic's paths that are no keys: which one of several allowed kinds it tried."""
+PLAIN_WORDS = {
+    r"a valid dictionary or instance of \w+": "a mapping",
+    r"a valid path for <class '[\w.]+'>": "a path",
+    r"a valid tuple": "a list",
+}
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], source: str, kinds: Mapping[str, type[BaseModel] | None] = NONE
+) -> str:
+    """Return one line for each thing that was refused.
+
+    Args:
+        error: what pydantic raised.
+        model: the model that was validated.
+        source: the file's name.
+        kinds: by field, the model that its content asked for, where the field takes several.
+    """
+    lines = dict.fromkeys(_line(detail, model, kinds) for detail in error.errors(include_url=False))
+    return "\n".join(f"{source}: {line}" for line in lines)
+
+
+def _line(detail: Any, model: type[BaseModel], kinds: Mapping[str, type[BaseModel] | None]) -> str:
+    path = ".".join(str(part) for part in detail["loc"] if not INTERNAL.match(str(part)))
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    for pattern, words in PLAIN_WORDS.items():
+        message = re.sub(pattern, words, message)
+    if detail["type"] == "extra_forbidden":
+        owner = _model_at(model, detail["loc"][:-1], kinds)
+        known = list(owner.model_fields) if owner else []
+        place = ".".join(str(part) for part in detail["loc"][:-1])
+        return (f"{place}: " if place else "") + unknown("key", str(detail["loc"][-1]), known)
+    if detail["type"] == "missing":
+        return f"`{path}` is missing"
+    if detail["type"] == "value_error":
+        return f"{path}: {message}" if path and not message.startswith(path) else message
+    return f"{path}: {message[:1].lower()}{message[1:]}, but got {_short(detail.get('input'))}"
+
+
+def _model_at(
+    model: type[BaseModel], loc: Sequence[Any], kinds: Mapping[str, type[BaseModel] | None]
+) -> type[BaseModel] | None:
+    """Return the model that validates what stands at a path, or None; `kinds` as in `explain`."""
+    chosen = kinds.get(str(loc[0])) if loc else None
+    if chosen:
+        model, loc = chosen, loc[1:]
+    for part in loc:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            return None
+        allowed = [field.annotation, *get_args(field.annotation)]
+        inner = [kind for kind in allowed if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not inner:
+            return None
+        model = inner[0]
+    return model
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

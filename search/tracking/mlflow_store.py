@@ -1,0 +1,251 @@
+"""Writing runs to MLflow: one client, no global state, every step safe to repeat."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from search.store.journal import Run
+from search.tracking.backlog import Known
+from search.tracking.client import ENVIRONMENT, again, open_client
+from search.tracking.mapping import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyCard, shorten
+from search.tracking.uri import artifact_location
+from trainables import records
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment
+    from mlflow.entities import Run as MlflowRun
+
+_PAGE = 1000
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens MLflow's pages on training runs
+_PARENT = ""  # stands for a run's name
+_log = logging.getLogger(__name__)
+
+
+class _Entry(NamedTuple):
+    """A line of MLflow's list of runs."""
+
+    known: Known
+    name: str
+    parent: str
+
+
+class TrackingStore:
+    """The runs of one study in MLflow.
+
+    Args:
+        uri: the tracking store.
+        folder: the study's folder.
+        card: what the parent run says.
+        started: when the study started, in milliseconds since 1970.
+    """
+
+    def __init__(self, uri: str, folder: Path, card: StudyCard, started: int) -> None:
+        self.uri = uri
+        self.folder = folder
+        self.card = card
+        self.started = started
+        self.listing: dict[str, Known] = {}
+        self._parent: Known | None = None
+        self.experiment = ""  # MLflow's id, once it is connected
+        self._client: MlflowClient | None = None
+        self._doubtful: set[str] = set()
+
+    @property
+    def client(self) -> MlflowClient:
+        """The client; the first use imports MLflow and creates a missing SQLite store."""
+        if self._client is None:
+            self._client = open_client(self.uri, self.folder)
+        return self._client
+
+    @property
+    def parent(self) -> Known:
+        """The run that stands for the whole study."""
+        if self._parent is None:
+            raise LookupError("the study has no run in MLflow yet")
+        return self._parent
+
+    def connect(self) -> None:
+        """Find or create the experiment and the parent run, and list the runs that are there."""
+        self.experiment = self._find_experiment()
+        self.list_runs()
+        if self._parent is None:
+            self._parent = self._create(self.card.name, self.card.tags(), self.started)
+        else:
+            self.log(self._parent.id, tags=self.card.tags())  # it may have grown
+
+    def _find_experiment(self) -> str:
+        """Return the id of the experiment of the study's name, or of a twin if a user has deleted that."""
+        for name in (self.card.name, f"{self.card.name} {self.card.id[:8]}"):
+            experiment: Experiment | None = again(self.client.get_experiment_by_name, name)
+            if experiment is None:
+                place = artifact_location(self.uri, self.folder)
+                return again(self.client.create_experiment, name, artifact_location=place, tags=_KIND)
+            if experiment.lifecycle_stage == "active":
+                return str(experiment.experiment_id)
+        raise LookupError(f"the experiment {self.card.name!r} was deleted in MLflow; restore it there")
+
+    def list_runs(self) -> None:
+        """Read which runs of the study are there, and delete what was created twice.
+
+        A creation whose answer was lost may leave a twin: of the children the one that is in use stays, of
+        the parents the one with the most children. What a user has deleted stays deleted.
+        """
+        entries = list(self._search(f"tags.`{records.TAG_STUDY_ID}` = '{self.card.id}'"))
+        kin = Counter(entry.parent for entry in entries)
+        in_use = {known.id for known in self.listing.values()}
+        entries.sort(key=lambda entry: _rank(entry, kin, in_use))
+        kept: dict[str, Known] = {}
+        for entry in entries:
+            known = kept.setdefault(entry.name, entry.known)
+            if known is not entry.known and not entry.known.deleted:
+                _log.info("run %r was created twice; deleting %s", entry.name, entry.known.id)
+                again(self.client.delete_run, entry.known.id)
+        parent = kept.pop(_PARENT, None)
+        self._parent = None if parent is None or parent.deleted else parent
+        self.listing = kept
+
+    def _search(self, condition: str) -> Iterator[_Entry]:
+        from mlflow.entities import ViewType
+
+        token: str | None = None
+        while True:
+            page = again(
+                self.client.search_runs,
+                [self.experiment],
+                condition,
+                ViewType.ALL,
+                max_results=_PAGE,
+                page_token=token,
+            )
+            yield from map(_entry, page)
+            token = page.token
+            if not token:
+                return
+
+    def _create(self, name: str, tags: Mapping[str, str], started: int) -> Known:
+        tags = {**tags, records.TAG_OUTCOME: records.RUNNING}
+        run = self.client.create_run(self.experiment, start_time=started, tags=tags, run_name=name)
+        return Known(run.info.run_id, RUNNING, records.RUNNING)
+
+    def open_run(self, run: Run, started: int) -> Known:
+        """Return a child run, created if need be.
+
+        Args:
+            run: the run.
+            started: when it started, in milliseconds since 1970.
+        """
+        name = run.name
+        if name in self._doubtful:
+            mine = f"tags.`{records.TAG_STUDY_ID}` = '{self.card.id}' and tags.`{records.TAG_RUN}` = '{name}'"
+            for entry in self._search(mine):
+                self.listing[name] = entry.known
+        if name not in self.listing:
+            self._doubtful.add(name)  # until the answer is there, it may exist or not
+            self.listing[name] = self._create(name, self.card.run_tags(run, self.parent.id), started)
+        self._doubtful.discard(name)
+        return self.listing[name]
+
+    def log(
+        self,
+        run_id: str,
+        points: Sequence[Point] = (),
+        parameters: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write points, parameters and tags of a run, as few requests as MLflow allows.
+
+        What is longer than MLflow allows is cut, and kept whole as an artifact.
+        """
+        from mlflow.entities import Metric, Param, RunTag
+
+        short, long = shorten(parameters or {}, MAX_PARAMETER)
+        short_tags, long_tags = shorten(tags or {}, MAX_TAG)
+        again(
+            self.client.log_batch,
+            run_id,
+            metrics=[Metric(*point) for point in points],
+            params=[Param(name, value) for name, value in short.items()],
+            tags=[RunTag(name, value) for name, value in short_tags.items()],
+        )
+        for values, name in (
+            (long, records.LONG_PARAMETERS_ARTIFACT),
+            (long_tags, records.LONG_TAGS_ARTIFACT),
+        ):
+            if values:
+                again(self.client.log_dict, run_id, values, name)
+
+    def reopen(self, known: Known) -> None:
+        """Mark a run as running again."""
+        self.log(known.id, tags={records.TAG_OUTCOME: records.RUNNING})
+        again(self.client.update_run, known.id, status=RUNNING)
+        known.status, known.outcome = RUNNING, records.RUNNING
+
+    def close(
+        self,
+        known: Known,
+        status: str,
+        outcome: str,
+        at: int,
+        *,
+        points: Sequence[Point] = (),
+        parameters: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write the last of a run, and after it that the run has ended.
+
+        Args:
+            known: the run.
+            status: MLflow's status.
+            outcome: its `TAG_OUTCOME`.
+            at: when it ended, in milliseconds since 1970.
+            points: as in `log`.
+            parameters: as in `log`.
+        """
+        self.log(known.id, points, parameters, {records.TAG_OUTCOME: outcome})
+        again(self.client.set_terminated, known.id, status, at)
+        known.status, known.outcome = status, outcome[:MAX_TAG]
+
+
+def _entry(run: MlflowRun) -> _Entry:
+    tags = run.data.tags
+    known = Known(
+        run.info.run_id,
+        run.info.status,
+        tags.get(records.TAG_OUTCOME, ""),
+        deleted=run.info.lifecycle_stage == "deleted",
+    )
+    return _Entry(known, tags.get(records.TAG_RUN, _PARENT), tags.get(records.TAG_PARENT, ""))
+
+
+def _rank(entry: _Entry, kin: Counter[str], in_use: set[str]) -> tuple[bool, bool, bool, int, str]:
+    """Return the place of an entry among its twins; the first one is kept."""
+    known = entry.known
+    return known.deleted, known.id not in in_use, known.status == RUNNING, -kin[known.id], known.id
+
+
+def delivered_runs(uri: str, folder: Path, study_id: str) -> dict[str, str]:
+    """Return the ids of a study's runs by name, as far as a server has them.
+
+    Args:
+        uri: the tracking store.
+        folder: the study's folder.
+        study_id: the study's own id.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    client = open_client(uri, folder)
+    experiments = [experiment.experiment_id for experiment in again(client.search_experiments)]
+    found: dict[str, str] = {}
+    token: str | None = None
+    while True:
+        condition = f"tags.`{records.TAG_STUDY_ID}` = '{study_id}'"
+        page = again(client.search_runs, experiments, condition, max_results=_PAGE, page_token=token)
+        found |= {run.data.tags.get(records.TAG_RUN, ""): run.info.run_id for run in page}
+        token = page.token
+        if not token:
+            return {name: found[name] for name in sorted(found) if name}

@@ -1,0 +1,229 @@
+"""The written report: files, the same figures in each, hostile names, and every state of a study."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reports.data.frames import read_study
+from reports.inference.verdicts import judge
+from reports.inference.wording import verdict_table
+from reports.page.view import View, build_view
+from reports.page.writer import ReportPaths, render_html, write_report
+from tests.unit.journal_builder import JournalBuilder, make_plan, simulate_study
+from trainables import records
+from trainables.errors import InputError
+
+HOSTILE = ("baseline", '<script>alert("x")</script>', "</script><!--", "a|b`*[x](y)", "🦊" * 80, "%{x}<b>'\"&")
+
+
+def view_of(folder: Path) -> View:
+    study = read_study(folder)
+    return build_view(study, judge(study))
+
+
+def text_of(page: str) -> str:
+    """Return what a reader sees of a page, without scripts and styles."""
+    bare = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", bare)).split())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return simulate_study(tmp_path_factory.mktemp("finished"), effects={"mixup": 0.04})
+
+
+@pytest.fixture(scope="module")
+def report(finished: Path) -> ReportPaths:
+    return write_report(finished)
+
+
+def test_the_files_are_written_into_the_study_or_where_asked(
+    finished: Path, report: ReportPaths, tmp_path: Path
+) -> None:
+    assert report.folder == finished / records.REPORT
+    names = {"index.html", "report.md", "report.json", "pictures", *(f"{name}.csv" for name in report.tables)}
+    assert {path.name for path in report.folder.iterdir()} == names
+    assert {"verdicts", "runs", "curves", "tuning", "cost", "quality", "classes", "arms"} <= set(report.tables)
+    elsewhere = write_report(finished, tmp_path / "a" / "b")
+    assert {path.name for path in elsewhere.folder.iterdir()} == names
+    assert elsewhere.html.read_bytes() == report.html.read_bytes()
+
+
+def test_page_markdown_and_csv_show_the_same_figures(finished: Path, report: ReportPaths) -> None:
+    verdicts = judge(read_study(finished))
+    page, markdown = text_of(report.html.read_text()), report.markdown.read_text()
+    table = pd.read_csv(report.tables["verdicts"])
+    assert len(table) == len(verdicts) == 10
+    for row, (_, record), verdict in zip(verdict_table(verdicts), table.iterrows(), verdicts, strict=True):
+        assert verdict.tuned is not None
+        assert record["tuned_effect"] == pytest.approx(100 * verdict.tuned.mean)
+        assert f"{row.verdict}; {row.effect} points, 95 % interval {row.interval}, 6 seeds." in page
+        assert f"| {row.effect} | {row.interval} | {row.matched} |" in markdown
+
+
+def test_the_page_opens_with_the_answer(report: ReportPaths) -> None:
+    page = text_of(report.html.read_text())
+    start = page.index("mixup on resnet8 with 10 % of the data: ▲ helps;")
+    assert start < page.index("Question") < page.index("Click a heading") < page.rindex("The exact set-up")
+
+
+def test_the_page_is_whole_and_needs_nothing_from_outside(report: ReportPaths) -> None:
+    page = report.html.read_text()
+
+    class Links(HTMLParser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.found: list[str] = []
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            self.found += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    links = Links()
+    links.feed(page)
+    anchors = [link for link in links.found if link.startswith("#")]
+    files = [link for link in links.found if link not in anchors]
+    assert all(f'id="{anchor[1:]}"' in page for anchor in anchors)
+    assert files == ["data:,", "report.md", "report.json", *(f"{name}.csv" for name in report.tables)]
+    assert page.count("plotly.js v") == 1
+    assert len(page) < 6_000_000
+
+
+def test_the_set_up_names_settings_versions_and_data(report: ReportPaths) -> None:
+    page = text_of(report.html.read_text())
+    for words in ("learning_rate", "0.05", "5f1c5f1c", "3.15.0", "digits", "data.sizes.test360"):
+        assert words in page
+
+
+def test_runs_csv_holds_every_run_with_its_parameters(report: ReportPaths) -> None:
+    table = pd.read_csv(report.tables["runs"])
+    assert len(table) == 2 * 5 * (4 + 12)
+    assert set(table["parameters.learning_rate"]) == {0.1}
+    assert table.loc[table["phase"] == records.CONFIRM, records.TEST_ACCURACY].notna().all()
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    evil = '<img src=x onerror="alert(1)">'
+    conditions = {evil: {"model": evil}, "c'2\"</script>": {"train_fraction": 0.1, "data": {"source": "<i>"}}}
+    simulate_study(
+        tmp_path, plan=make_plan(conditions, HOSTILE, name=evil), failing=[HOSTILE[2]], search=False, images=50
+    )
+    paths = write_report(tmp_path)
+    page = paths.html.read_text()
+    assert "<img src=x" not in page
+    assert "<script>alert" not in page
+    seen = text_of(page)
+    for name in HOSTILE:
+        assert name in seen
+    figures = re.findall(r'<script type="application/json" data-for="([^"]+)">(.*?)</script>', page, re.DOTALL)
+    assert len(figures) == len(paths.pictures) > 2 + 2 * 5
+    for _, content in figures:
+        assert "<" not in content
+        assert json.loads(content)["data"]
+    markdown = paths.markdown.read_text()
+    assert "<" not in markdown
+    rows = [line for line in markdown.splitlines() if line.startswith("| ")]
+    assert {re.sub(r"\\.", "", row).count("|") for row in rows} <= {3, 4, 6, 8, 10, 11}
+    assert set(pd.read_csv(paths.tables["runs"])["method"]) == set(HOSTILE)
+
+
+def test_an_unfinished_study_says_what_is_missing(tmp_path: Path) -> None:
+    simulate_study(tmp_path, seeds=3, effects={"mixup": 0.06})
+    view = view_of(tmp_path)
+    assert view.missing == ("60 of 120 confirmation runs have ended.",)
+    page = text_of(render_html(view))
+    assert "60 of 120 confirmation runs have ended." in page
+    assert "So far only 3 of 6 seeds are complete" in page
+
+
+def test_an_empty_study_has_a_page_too(tmp_path: Path) -> None:
+    with JournalBuilder(tmp_path):
+        pass
+    page = text_of(write_report(tmp_path).html.read_text())
+    assert "10 claims: no answer in 10." in page
+    assert "0 of 40 search runs have ended." in page
+    assert "No learning curves yet." in page
+
+
+def test_a_study_without_contrasts_has_a_page_too(tmp_path: Path) -> None:
+    with JournalBuilder(tmp_path, make_plan(methods=("baseline",))):
+        pass
+    paths = write_report(tmp_path)
+    assert "The study claims nothing" in text_of(paths.html.read_text())
+    assert "claims nothing" in paths.markdown.read_text()
+
+
+def test_one_run_alone_has_its_curve_and_no_verdict(tmp_path: Path) -> None:
+    plan = make_plan(seeds=1, points=1, trials_per_arm=0)
+    with JournalBuilder(tmp_path, plan) as journal:
+        run = journal.run("resnet8-0.1", "mixup")
+        journal.report(run, 1, dict.fromkeys(records.EPOCH_METRICS, 0.5))
+        journal.end(run, selection=0.5, test=0.5)
+    view = view_of(tmp_path)
+    assert [len(block.panels) for block in view.section("curves").blocks] == [1]
+    assert all(claim.label == "no answer yet" for claim in view.claims)
+    assert "Nothing was tuned" in text_of(render_html(view))
+
+
+def test_failed_arms_are_shown_with_their_reasons(tmp_path: Path) -> None:
+    simulate_study(tmp_path, failing=["mixup"])
+    view = view_of(tmp_path)
+    failed = [arm for arm in view.section("trust").content.arms if arm.summary.confirm.failed]
+    assert [arm.summary.confirm.failed for arm in failed] == [12, 12]
+    page = text_of(render_html(view))
+    assert "12 failed: ResourceExhaustedError: out of memory" in page
+    assert "24 runs failed" in page
+
+
+def test_the_audit_counts_would_be_stops_and_mistakes(tmp_path: Path) -> None:
+    with JournalBuilder(tmp_path) as journal:
+        for k, final in enumerate((0.9, 0.8, 0.7, 0.6)):
+            run = journal.run("resnet8-0.1", "mixup", phase=records.SEARCH, k=k, audit=k in (0, 3))
+            journal.end(run, selection=final)
+            if k in (0, 3):
+                journal.decide(records.RUNG, {"rung": 4, "action": records.WOULD_STOP}, run)
+                journal.decide(records.RUNG, {"rung": 8, "action": records.WOULD_STOP}, run)
+    view = view_of(tmp_path)
+    audit = next(arm.audit for arm in view.section("trust").content.arms if arm.summary.arm.name == "mixup/resnet8-0.1")
+    assert (audit.audited, audit.would_stop, audit.mistakes) == (2, 2, 1)
+    assert any(
+        "would have stopped 2 of them, too few" in question.answer for question in view.section("questions").content
+    )
+
+
+def test_many_claims_fold_the_undecided_ones_away(tmp_path: Path) -> None:
+    conditions = {f"c{number}": {"train_fraction": number / 10} for number in range(1, 8)}
+    plan = make_plan(conditions, ("baseline", "mixup", "cutmix"))
+    with JournalBuilder(tmp_path, plan):
+        pass
+    assert "7 undecided" in text_of(render_html(view_of(tmp_path)))
+
+
+def test_a_report_that_cannot_be_written_is_refused_and_leaves_nothing_behind(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(InputError, match="--output"):
+        write_report(finished, tmp_path / "taken")
+    (tmp_path / "out" / "report.md").mkdir(parents=True)
+    with pytest.raises(InputError, match="cannot be written"):
+        write_report(finished, tmp_path / "out")
+    assert not list((tmp_path / "out").glob(".*.part"))
+
+
+def test_an_old_report_is_replaced(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text("old")
+    assert write_report(finished, tmp_path).markdown.read_text().startswith("# quickstart")
+
+
+def test_csv_of_an_empty_study_can_be_read(tmp_path: Path) -> None:
+    with JournalBuilder(tmp_path):
+        pass
+    paths = write_report(tmp_path)
+    assert pd.read_csv(io.StringIO(paths.tables["runs"].read_text())).empty
+    assert len(pd.read_csv(paths.tables["verdicts"])) == 10

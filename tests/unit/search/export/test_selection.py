@@ -1,0 +1,165 @@
+"""What is exported: the best complete point, as a recipe that says where it comes from and notices edits."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from search.export.recipe import read_recipe, write_recipe
+from search.export.selection import Exported, choose
+from search.plan.builder import make_plan
+from search.store.journal import Journal, Outcome, Run
+from search.tracking.lookup import mlflow_runs
+from tests.conftest import make_study
+from trainables import records
+from trainables.errors import InputError
+
+FACTS = {
+    "versions": {"keras": "3.15.0"},
+    "data": {"fingerprint": "f" * 64, "class_names": ["a", "b"], "image_shape": [8, 8, 1], "brings": []},
+}
+Values = dict[tuple[str, str, int], list[float]]
+SMALL, LARGE = "train_fraction=0.1, epochs=12", "train_fraction=0.1, epochs=20"
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes the journal of a study by its validation accuracies."""
+
+    def write(values: Values, compute_of: str = "") -> Path:
+        plan = make_plan(
+            make_study(
+                recipe={"model": "resnet8", "augmentation": "crop"},
+                conditions={"train_fraction": [0.1], "epochs": [12, 20]},
+            )
+        )
+        document = plan.document()
+        for arm in document["arms"]:
+            arm["compute_of"] = "maxup" if arm["method"] == compute_of else None
+        with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
+            journal.set_meta(records.META_ID, "id")
+            journal.set_meta(records.META_PLAN, document)
+            journal.set_meta(records.META_FACTS, FACTS)
+            for (condition, method, point), accuracies in values.items():
+                arm = next(arm for arm in plan.in_condition(condition) if arm.method == method)
+                for seed, accuracy in enumerate(accuracies):
+                    config = plan.run_config(
+                        arm, {"learning_rate": 0.1, "weight_decay": 1e-4}, *plan.confirm_seeds(seed)
+                    )
+                    name = f"{method}-{condition}-{point}-{seed}"
+                    dumped = config.model_dump(mode="json")
+                    run = Run(name, records.CONFIRM, condition, arm.name, method, point, seed, False, dumped, {})
+                    journal.add_runs([run])
+                    metrics = {
+                        records.SELECTION: accuracy,
+                        records.TEST_ACCURACY: accuracy - 0.1,
+                        records.TEST_LOSS: 1.0,
+                    }
+                    journal.end(name, Outcome(records.COMPLETED, 12, "", metrics))
+        return tmp_path
+
+    return write
+
+
+def chosen(exported: Exported) -> tuple[str, str]:
+    return exported.recipe.origin.method, exported.recipe.origin.condition
+
+
+def test_the_best_point_is_exported_with_what_it_promises(study: Callable[..., Path]) -> None:
+    folder = study(
+        {(SMALL, "mixup", 0): [0.8, 0.9, 0.85], (SMALL, "baseline", 0): [0.7] * 3, (LARGE, "mixup", 0): [0.6] * 3}
+    )
+    exported = choose(folder, mlflow_runs={f"mixup-{SMALL}-0-1": "abc"})
+    recipe = exported.recipe
+    assert (chosen(exported), exported.notes) == (("mixup", SMALL), ())
+    assert recipe.promise.test_accuracy == pytest.approx(0.75)
+    assert recipe.promise.high - recipe.promise.low == pytest.approx(2 * 4.3027 * 0.05 / 3**0.5, rel=1e-3)
+    assert recipe.promise.metrics[records.TEST_LOSS].mean == 1.0
+    assert recipe.milestone_epochs == [6.0, 9.0]
+    assert recipe.origin.epochs == [12, 20]
+    assert recipe.origin.mlflow_runs == {f"mixup-{SMALL}-0-1": "abc"}
+    assert len({tuple(pair) for pair in recipe.origin.seeds}) == 3
+
+
+def test_points_with_missing_seeds_are_left_out_and_named(study: Callable[..., Path]) -> None:
+    folder = study({(SMALL, "mixup", 0): [0.9, 0.9], (SMALL, "mixup", 1): [0.8] * 3})
+    exported = choose(folder)
+    assert exported.recipe.promise.seeds == 3
+    assert exported.notes == (f"left out: mixup, {SMALL}, point 0: 2 of 3 seeds have a result",)
+
+
+def test_an_unfinished_study_says_so(study: Callable[..., Path]) -> None:
+    assert choose(study({(SMALL, "mixup", 0): [0.9, 0.8]})).notes == ("the study is at 2 of 3 confirmation seeds",)
+
+
+@pytest.mark.parametrize(
+    "asked", [LARGE, "epochs=20", "epochs=20, train_fraction=1e-1", "epochs=20.0,train_fraction=0.10"]
+)
+def test_conditions_by_name_or_factor(study: Callable[..., Path], asked: str) -> None:
+    folder = study({(SMALL, "mixup", 0): [0.9] * 3, (LARGE, "mixup", 0): [0.6] * 3})
+    assert chosen(choose(folder, condition=asked)) == ("mixup", LARGE)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"condition": "epochs=21"}, r"unknown condition of this study `epochs=21`.*Choose from: train_fraction=0.1"),
+        ({"method": "mixip"}, "Did you mean `mixup`"),
+        ({"method": "maxup"}, "not tuned at that length"),
+        ({"condition": "epochs=20"}, "nothing is confirmed yet"),
+    ],
+)
+def test_what_is_not_there_is_refused(study: Callable[..., Path], given: dict[str, str], message: str) -> None:
+    folder = study({(SMALL, "mixup", 0): [0.9] * 3, (SMALL, "maxup", 0): [0.95] * 3}, compute_of="maxup")
+    assert chosen(choose(folder)) == ("mixup", SMALL)
+    with pytest.raises(InputError, match=message):
+        choose(folder, **given)
+
+
+def test_recipes_come_back_as_they_were(study: Callable[..., Path], tmp_path: Path) -> None:
+    recipe = choose(study({(SMALL, "mixup", 0): [0.9, 0.8, 0.7]})).recipe
+    write_recipe(recipe, tmp_path / "recipe.yaml")
+    assert read_recipe(tmp_path / "recipe.yaml") == recipe
+    document = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
+    document["train"]["epochs"] = 100
+    faults: list[tuple[dict[str, Any], str]] = [
+        (document, "was edited after it was exported.*remove the line `checksum`"),
+        ({**document, "assay_recipe": 2}, "of version 2, and this Assay reads up to 1"),
+        ({**document, "promised": 1}, "unknown key `promised`. Did you mean `promise`"),
+        ({key: value for key, value in document.items() if key != "origin"}, "`origin` is missing"),
+        ({"name": "x"}, "is no recipe"),
+    ]
+    for fault, message in faults:
+        (tmp_path / "bad.yaml").write_text(yaml.safe_dump(fault))
+        with pytest.raises(InputError, match=message):
+            read_recipe(tmp_path / "bad.yaml")
+    (tmp_path / "bad.yaml").write_text((tmp_path / "recipe.yaml").read_text()[:700] + "\n  - [")
+    with pytest.raises(InputError, match="is no valid YAML"):
+        read_recipe(tmp_path / "bad.yaml")
+    del document["checksum"]
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(document))
+    assert read_recipe(tmp_path / "own.yaml").train == replace_epochs(recipe.train, 100)
+
+
+def replace_epochs(config: Any, epochs: int) -> Any:
+    return config.model_copy(update={"epochs": epochs})
+
+
+def test_mlflow_runs_are_read_from_the_store_in_the_folder(study: Callable[..., Path]) -> None:
+    folder = study({(SMALL, "mixup", 0): [0.9]})
+    assert mlflow_runs(folder, None) == ({}, "")
+    with sqlite3.connect(folder / records.MLFLOW_FILE) as db:
+        db.executescript("CREATE TABLE runs (run_uuid, lifecycle_stage); CREATE TABLE tags (key, value, run_uuid)")
+        db.executemany("INSERT INTO runs VALUES (?, ?)", [("1", "active"), ("2", "deleted"), ("3", "active")])
+        tags = [(records.TAG_STUDY_ID, "id", "1"), (records.TAG_RUN, "a", "1"), (records.TAG_STUDY_ID, "id", "2")]
+        tags += [(records.TAG_RUN, "b", "2"), (records.TAG_STUDY_ID, "other", "3"), (records.TAG_RUN, "c", "3")]
+        db.executemany("INSERT INTO tags VALUES (?, ?, ?)", tags)
+    db.close()
+    assert mlflow_runs(folder, None) == ({"a": "1"}, "")
+    found, trouble = mlflow_runs(folder, f"sqlite:///{folder / records.JOURNAL_FILE}")
+    assert (found, "names no MLflow runs" in trouble) == ({}, True)

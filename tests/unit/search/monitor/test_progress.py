@@ -1,0 +1,160 @@
+"""Progress: counts, the best configuration of each arm, and why a run ended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import search
+from reports.inference.wording import Row
+from search.cli.console import copyable, print_verdicts, resume_hint
+from search.lifecycle import count
+from search.monitor.progress import ArmCount, Display, Seen, Tally, best_table, table, tally
+from search.monitor.status import Progress, log_tail, run_facts
+from search.orchestration.controller import Conductor
+from search.plan.builder import make_plan
+from search.session import Options
+from search.store.journal import Journal, Outcome, Run
+from tests.conftest import make_study
+from trainables import records
+from trainables.errors import InputError
+from trainables.worker.requests import Final
+
+PLAN = make_plan(make_study(conditions={}, methods=["baseline", "mixup"])).document()
+
+
+def seen(k: int, value: float, phase: str = records.SEARCH, seed: int = 0, epoch: int = 12) -> Seen:
+    run = Run(
+        f"{phase}{k}-{seed}", phase, "all", "all: mixup", "mixup", k, seed, False, {}, {}, {"learning_rate": k / 10}
+    )
+    return Seen(run, epoch, Outcome(records.COMPLETED, epoch, "", {records.SELECTION: value}))
+
+
+def mixup(count: Tally) -> tuple[float, int, object]:
+    (arm,) = (arm for arm in count.arms if arm.method == "mixup")
+    return arm.best, arm.best_runs, arm.parameters.get("learning_rate")
+
+
+def text(shown: object) -> str:
+    console = Console(width=200)
+    with console.capture() as caught:
+        console.print(shown)
+    return caught.get()
+
+
+def test_the_best_configuration_is_judged_on_confirmed_means_of_equally_many_seeds() -> None:
+    trials = [seen(1, 0.8), seen(2, 0.9)]
+    assert mixup(tally(PLAN, trials)) == (0.9, 1, 0.2)
+    lucky = seen(2, 0.99, records.CONFIRM)
+    confirmed = [seen(1, value, records.CONFIRM, seed) for seed, value in enumerate((0.7, 0.8))]
+    assert mixup(tally(PLAN, [*trials, lucky, *confirmed])) == (pytest.approx(0.75), 2, 0.1)
+    shown = text(best_table(tally(PLAN, trials)))
+    assert "90.0 %" in shown
+    assert "learning_rate 0.2" in shown
+    assert best_table(tally(PLAN, [])) is None
+
+
+def test_of_a_loss_the_lowest_is_best() -> None:
+    plan = {**PLAN, "metric": records.VALIDATION_LOSS}
+    assert mixup(tally(plan, [seen(1, 0.8), seen(2, 0.9)])) == (0.8, 1, 0.1)
+
+
+def test_notes_name_the_claims_that_they_weaken(capsys: pytest.CaptureFixture[str]) -> None:
+    row = Row("a", "mixup", "baseline", "helps", "+1", "0 to 2", "+1", "all", "6/6", "At the edge of the space.")
+    other = replace(row, method="maxup", against="maxup_mean")
+    print_verdicts([row, replace(other, notes="")], "points")
+    assert "note on mixup, a: At the edge of the space." in capsys.readouterr().out
+    print_verdicts([row, other], "points")
+    assert "note: At the edge of the space." in capsys.readouterr().out
+    print_verdicts([row, other, replace(row, notes="")], "points")
+    assert "note on mixup, a; maxup against maxup_mean, a: At" in capsys.readouterr().out
+
+
+def test_what_was_interrupted_is_not_called_running() -> None:
+    half = Seen(seen(1, 0.0).run, 3, None)
+    counted = tally(PLAN, [half])
+    assert "running" in text(table(counted))
+    assert "running" not in text(table(counted, alive=False))
+    assert "interrupted" in text(table(counted, alive=False))
+
+
+def test_time_is_left_once_something_was_done() -> None:
+    done, arm = [0.0], ArmCount("all", "mixup", dict.fromkeys(records.PHASES, 0))
+    display = Display(lambda: Tally([arm], done[0], 100.0), "study")
+    assert "0 % after 0 s, starting" in text(display.picture())
+    done[0] = 50.0
+    assert "50 % after 0 s, first runs" in text(display.picture())
+    arm.ended[records.SEARCH] = 1
+    assert "50 % after 0 s, about 0 s left" in text(display.picture())
+    done[0] = 100.0
+    assert "100 % after 0 s, finishing" in text(display.picture())
+
+
+def test_status_counts_as_the_driver_does_and_says_why_a_run_ended(tmp_path: Path) -> None:
+    plan = make_plan(make_study(conditions={}, methods=["baseline", "mixup"]))
+    with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
+        journal.set_meta(records.META_PLAN, plan.document())
+        conductor = Conductor(plan, journal)
+        with Journal.open(tmp_path / records.JOURNAL_FILE, write=False) as reader:
+            progress = Progress(reader)
+            for outcome in (records.COMPLETED, records.FAILED, None):
+                run = conductor.next_run()
+                assert run
+                rows = [(epoch, {records.VALIDATION_ACCURACY: 0.1 * epoch}) for epoch in (1, 2, 3)]
+                conductor.reported(run.name, rows)
+                if outcome:
+                    conductor.ended(run.name, Final(outcome, "it broke" if outcome == records.FAILED else "", 3))
+                assert progress() == count(conductor, plan.document())
+        names = list(conductor.states)
+        assert [run_facts(tmp_path, name)["why"] for name in names] == [
+            "it ran to its end",
+            "it broke",
+            "it has not ended yet",
+        ]
+        journal.decide(records.RUNG, {"rung": 6, "value": 0.5, "cutoff": 0.75, "action": records.STOP}, names[2])
+        conductor.ended(names[2], Final())
+    facts = run_facts(tmp_path, names[2])
+    assert facts["why"] == "stopped early after epoch 6: validation_accuracy 0.5 was below its arm's 0.75"
+    assert log_tail(facts) == []
+    with pytest.raises(InputError, match="unknown run of this study"):
+        run_facts(tmp_path, "nothing")
+
+
+def test_commands_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
+    assert resume_hint(Path("my study")) == "assay resume 'my study'"
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    assert resume_hint(Path("s1")) == "uv run assay resume s1"
+    assert copyable("go on with `assay resume s1`; assay is not") == "go on with `uv run assay resume s1`; assay is not"
+
+
+def test_rays_client_is_refused_before_anything_starts() -> None:
+    with pytest.raises(InputError, match="ray job submit"):
+        Options("ray://head:10001")
+    assert Options("auto").address == "auto"
+
+
+def test_the_python_interface_loads_nothing_heavy_and_names_what_is_wrong(tmp_path: Path) -> None:
+    code = """
+import sys
+from search import Result, Study, load_study, report, resume, run
+import search.lifecycle
+from search import run as again
+assert again is run and callable(run)
+print({"ray", "tensorflow", "keras", "mlflow"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+    assert set(search.__all__) <= set(dir(search))
+    with pytest.raises(InputError, match="unknown study"):
+        search.run("quickstrat", tmp_path / "s")
+    with pytest.raises(InputError, match="no study in"):
+        search.resume(tmp_path)
+    with pytest.raises(AttributeError, match="no attribute `runs`"):
+        search.__getattr__("runs")
+    assert not list(tmp_path.iterdir())

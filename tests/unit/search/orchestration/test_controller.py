@@ -1,0 +1,177 @@
+"""The conductor, driven without Ray: fair arms, pooled and crossed confirmation, and resuming at any moment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+
+from search.orchestration.pooling import Trial, pool
+from search.plan.builder import make_plan
+from search.plan.model import Plan
+from search.store.journal import Journal, Run
+from search.store.optuna_storage import write_optuna_file
+from spaces.distributions import Space
+from tests.conftest import make_study
+from tests.driver import carry_out
+from trainables import records
+
+
+def facts(path: Path) -> tuple[dict[str, str], dict[tuple[str, int], str], dict[str, float]]:
+    """Return outcomes, rung decisions and judged values by run."""
+    with Journal.open(path, write=False) as journal:
+        outcomes = {name: outcome for _, name, outcome, _ in journal.outcomes()}
+        rungs = {(str(run), detail["rung"]): detail["action"] for run, detail in journal.decisions(records.RUNG)}
+    judged = {name: o.metrics[records.SELECTION] for name, o in outcomes.items() if records.SELECTION in o.metrics}
+    return {name: o.outcome for name, o in outcomes.items()}, rungs, judged
+
+
+def test_a_study_is_fair_crossed_and_paired(plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    conductor = carry_out(plan, tmp_path / "study.db", write_curves())
+    runs = [state.run for state in conductor.states.values()]
+    search = Counter(run.arm for run in runs if run.phase == records.SEARCH)
+    confirm = Counter(run.arm for run in runs if run.phase == records.CONFIRM)
+    assert set(search.values()) == {4}
+    assert len(set(confirm.values())) == 1
+    by_cell: dict[tuple[str, int, int], list[Run]] = {}
+    for run in runs:
+        if run.phase == records.CONFIRM:
+            by_cell.setdefault((run.condition, run.k, run.seed), []).append(run)
+    for cell in by_cell.values():
+        assert [run.method for run in cell] == ["baseline", "mixup", "maxup"]
+        shared = [{key: run.config[key] for key in run.config if key != "method"} for run in cell]
+        assert shared[0] == shared[1] == shared[2]
+    assert len({(run.config["seed"], run.config["split_seed"]) for run in runs if run.phase == records.CONFIRM}) == 3
+
+
+def test_the_same_trials_are_audited_in_every_arm(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    plan = make_plan(make_study(search={"trials_per_arm": 6, "audit": 3, "reduction_factor": 2}))
+    conductor = carry_out(plan, tmp_path / "study.db", write_curves(ks=6))
+    for arm in plan.arms:
+        runs = [s for s in conductor.states.values() if s.run.arm == arm.name and s.run.phase == records.SEARCH]
+        assert sorted(s.run.k for s in runs if s.run.audit) == [0, 1, 2]
+        assert all(s.outcome and s.outcome.outcome == records.COMPLETED for s in runs if s.run.audit)
+        study = conductor._searches[arm.name, 0].study
+        states = [trial.state.name for trial in study.trials]
+        assert len(states) == 6
+        assert "RUNNING" not in states
+
+
+@pytest.mark.parametrize("fuse", [1, 13, 50, 120, 260, 300, 301, 302, 333, 500])
+def test_resuming_after_a_kill_gives_the_same_study(
+    fuse: int, plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    curves = write_curves()
+    carry_out(plan, tmp_path / "whole.db", curves)
+    kills = 0
+    while True:
+        try:
+            carry_out(plan, tmp_path / "broken.db", curves, fuse)
+            break
+        except KeyboardInterrupt:
+            before = facts(tmp_path / "broken.db")
+            kills += 1
+            fuse *= 2
+    assert kills >= 1
+    after, whole = facts(tmp_path / "broken.db"), facts(tmp_path / "whole.db")
+    for part_before, part_after in zip(before, after, strict=True):
+        assert part_before.items() <= part_after.items()
+    assert set(after[0]) == set(whole[0])
+
+
+def test_without_early_stopping_a_resumed_study_has_equal_figures(
+    tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    plan = make_plan(make_study(search={"trials_per_arm": 4, "early_stopping": False}))
+    curves = write_curves()
+    carry_out(plan, tmp_path / "whole.db", curves)
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(plan, tmp_path / "broken.db", curves, fuse=400)
+    carry_out(plan, tmp_path / "broken.db", curves)
+    assert facts(tmp_path / "broken.db") == facts(tmp_path / "whole.db")
+
+
+@pytest.mark.parametrize("fault", ["raise", "diverge"])
+def test_an_arm_whose_every_trial_fails_does_not_end_the_study(
+    fault: str, plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    conductor = carry_out(plan, tmp_path / "study.db", write_curves(mixup=fault))
+    outcomes = Counter(
+        (state.run.method, state.run.phase, state.outcome.outcome)
+        for state in conductor.states.values()
+        if state.outcome
+    )
+    bad = records.FAILED if fault == "raise" else records.DIVERGED
+    assert outcomes["mixup", records.SEARCH, bad] == 8
+    assert outcomes["mixup", records.CONFIRM, bad] == 0
+    assert outcomes["maxup", records.CONFIRM, records.COMPLETED] > 0
+
+
+def test_a_study_that_searches_nothing_confirms_one_point(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    plan = make_plan(make_study(search={"sampler": "none"}))
+    conductor = carry_out(plan, tmp_path / "study.db", write_curves())
+    assert len(conductor.states) == 2 * 3 * 3
+    assert {state.run.phase for state in conductor.states.values()} == {records.CONFIRM}
+
+
+SPACE: Space = make_plan(make_study()).nuisance
+
+
+def trials(*values: tuple[float, float]) -> list[Trial]:
+    return [Trial(k, {"learning_rate": rate, "weight_decay": 1e-4}, judged) for k, (rate, judged) in enumerate(values)]
+
+
+def test_the_references_best_point_is_always_confirmed() -> None:
+    arms = {
+        "baseline": trials((0.01, 0.9), (0.1, 0.5), (0.4, 0.4)),
+        "mixup": trials((0.01, 0.1), (0.1, 0.9), (0.4, 0.2)),
+        "maxup": trials((0.01, 0.1), (0.1, 0.8), (0.4, 0.2)),
+    }
+    assert [(point.k, point.votes) for point in pool(arms, SPACE, 1)] == [(0, 1)]
+    assert [(point.k, point.votes) for point in pool(arms, SPACE, 3)] == [(0, 1), (1, 2)]
+
+
+def test_near_twins_become_one_point() -> None:
+    arms = {"baseline": trials((0.1, 0.9)), "mixup": trials((0.1001, 0.9))}
+    assert [(point.arm, point.votes) for point in pool(arms, SPACE, 5)] == [("baseline", 2)]
+
+
+def test_an_arm_without_results_brings_nothing() -> None:
+    assert [point.arm for point in pool({"baseline": [], "mixup": trials((0.1, 0.9))}, SPACE, 2)] == ["mixup"]
+
+
+def test_optunas_file_holds_one_study_for_each_arm(
+    plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    conductor = carry_out(plan, tmp_path / "study.db", write_curves(mixup="raise"))
+    write_optuna_file(conductor.optuna_studies, tmp_path / "optuna.db")
+    storage = f"sqlite:///{tmp_path / 'optuna.db'}"
+    assert sorted(optuna.get_all_study_names(storage)) == sorted(arm.name for arm in plan.arms)
+    for arm in plan.arms:
+        states = {trial.state.name for trial in optuna.load_study(study_name=arm.name, storage=storage).trials}
+        assert states <= ({"FAIL"} if arm.method == "mixup" else {"COMPLETE", "PRUNED"})
+
+
+def test_a_metric_of_which_less_is_better_decides_as_its_opposite_does(
+    tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    """Replayed losses are 1 minus the accuracy, so that both must choose, stop and pool alike."""
+    curves = write_curves()
+    found = {}
+    for metric in (records.VALIDATION_ACCURACY, records.VALIDATION_LOSS):
+        plan = make_plan(make_study(metric=metric))
+        carry_out(plan, tmp_path / f"{metric}.db", curves)
+        with Journal.open(tmp_path / f"{metric}.db", write=False) as journal:
+            stops = [(run, detail["rung"], detail["action"]) for run, detail in journal.decisions(records.RUNG)]
+            pools = [detail["points"] for _, detail in journal.decisions(records.POOL)]
+            judged = {name: outcome.metrics.get(records.SELECTION) for _, name, outcome, _ in journal.outcomes()}
+            found[metric] = stops, pools, judged
+    accuracy, loss = found.values()
+    assert accuracy[:2] == loss[:2]
+    assert len(accuracy[0]) > 0
+    assert {point["k"] for points in accuracy[1] for point in points} == {3}  # the best trial there is
+    for name, value in accuracy[2].items():
+        assert (value is None and loss[2][name] is None) or loss[2][name] == pytest.approx(1 - value)

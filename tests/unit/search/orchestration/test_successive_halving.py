@@ -1,0 +1,52 @@
+"""Early stopping: Ray's own scheduler is the oracle."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ray.tune.schedulers.async_hyperband import _Bracket
+
+from search.orchestration.successive_halving import Rungs, rung_epochs
+from trainables.methods import Cycle
+
+
+@given(values=st.lists(st.floats(0, 1, allow_nan=False), min_size=1, max_size=30), factor=st.sampled_from([2, 3, 4]))
+def test_decisions_equal_those_of_rays_asha(values: list[float], factor: int) -> None:
+    ours, rays = Rungs(factor), _Bracket(min_t=5, max_t=6, reduction_factor=factor, s=0)
+    for number, value in enumerate(values):
+        trial = SimpleNamespace(trial_id=str(number))
+        stopped = rays.on_result(trial, 5, value) == "STOP"
+        assert (ours.decide(5, value, audit=False)[0] == "stop") == stopped
+
+
+def test_an_audited_run_goes_on_and_counts() -> None:
+    rungs = Rungs(2)
+    assert rungs.decide(5, 0.9, audit=True) == ("pass", None)
+    assert rungs.decide(5, 0.1, audit=True) == ("would_stop", pytest.approx(0.9))
+    assert rungs.decide(5, 0.1, audit=False) == ("stop", pytest.approx(0.5))
+
+
+def test_rungs_begin_after_a_third_and_once_the_first_fall_of_the_rate_shows() -> None:
+    assert rung_epochs(99, [], 2, []) == [33, 66]
+    assert rung_epochs(200, [0.5, 0.75], 3, []) == [105]
+    assert rung_epochs(12, [0.5, 0.75], 3, []) == [7]
+    assert rung_epochs(100, [0.1], 2, []) == [34, 67]
+    assert rung_epochs(4, [0.9], 2, []) == []
+
+
+@given(
+    epochs=st.integers(12, 300),
+    start=st.integers(0, 5),
+    length=st.integers(2, 12),
+    factor=st.sampled_from([2.0, 3.0]),
+)
+def test_rungs_never_fall_into_an_on_block(epochs: int, start: int, length: int, factor: float) -> None:
+    end = max(start + 2 * length, epochs - 5)
+    cycle = Cycle(start, end, length, 1)
+    for rung in rung_epochs(epochs, [0.5], factor, [cycle]):
+        assert epochs / 3 <= rung < epochs
+        assert not cycle.on(rung - 1)
+        assert rung > 0.5 * epochs

@@ -1,0 +1,122 @@
+"""The plan: conditions, arms, contrasts, and the arms that are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from search.plan.builder import make_plan
+from search.plan.model import Plan, file_name
+from search.plan.power import budget, detectable_effect
+from tests.conftest import make_study
+from trainables.errors import InputError
+from trainables.methods.sample_pairing import SamplePairing
+
+
+def test_every_arm_has_the_same_budget_and_every_contrast_is_in_the_family(plan: Plan) -> None:
+    assert [arm.name for arm in plan.arms][:3] == [
+        "train_fraction=0.1: baseline",
+        "train_fraction=0.1: mixup",
+        "train_fraction=0.1: maxup",
+    ]
+    assert plan.contrasts[0] == ("train_fraction=0.1", "mixup", "baseline")
+    assert len(plan.contrasts) == 4
+    size = budget(plan, spread_points=1.0)
+    assert (size.search_runs, size.confirmation_runs) == (24, 36)
+    assert size.plain_epochs == pytest.approx(2 * 10 * 12 * (1 + 1 + 7 / 3))
+
+
+def test_excluded_cells_make_no_condition() -> None:
+    study = make_study(
+        conditions={"train_fraction": [0.1, 0.3], "model": ["resnet8", "resnet20"]},
+        recipe={"augmentation": "crop", "epochs": 12},
+        exclude=[{"train_fraction": 0.1, "model": "resnet20"}],
+    )
+    assert [condition.name for condition in make_plan(study).conditions] == [
+        "train_fraction=0.1, model=resnet8",
+        "train_fraction=0.3, model=resnet8",
+        "train_fraction=0.3, model=resnet20",
+    ]
+
+
+def test_one_run_config_is_the_same_in_every_arm_but_for_the_method(plan: Plan) -> None:
+    values = {"learning_rate": 0.1, "weight_decay": 1e-4}
+    configs = [
+        plan.run_config(arm, values, *plan.confirm_seeds(0)).model_dump(exclude={"method"})
+        for arm in plan.in_condition("train_fraction=0.1")
+    ]
+    assert configs[0] == configs[1] == configs[2]
+
+
+def test_a_method_field_set_by_a_condition_is_not_searched() -> None:
+    plan = make_plan(make_study(conditions={"mixup.alpha": [0.2, 1.0]}, methods=["baseline", "mixup"]))
+    alphas = [plan.run_config(arm, {}, 0, 0).parameters()["mixup.alpha"] for arm in plan.arms if arm.method == "mixup"]
+    assert alphas == [0.2, 1.0]
+    assert all(not arm.space for arm in plan.arms)
+
+
+def test_rungs_and_costs_hold_for_everything_that_is_searched() -> None:
+    pairing = {"name": "sample_pairing", "on_epochs": [2, 4], "off_epochs": 1}
+    plan = make_plan(
+        make_study(recipe={"augmentation": "crop", "epochs": 40}, conditions={}, methods=["baseline", pairing, "maxup"])
+    )
+    for on_epochs in (2, 4):
+        kind = SamplePairing(on_epochs=on_epochs, off_epochs=1)
+        for rung in plan.conditions[0].rungs:
+            assert not kind.cycle(40).on(rung - 1)
+    assert plan.arms[2].cost == pytest.approx((5 / 3 + 13 / 3) / 2)
+
+
+def test_seeds_of_search_and_confirmation_never_meet(plan: Plan) -> None:
+    search = {plan.search_seeds(k) for k in range(50)}
+    confirm = {plan.confirm_seeds(s) for s in range(50)}
+    assert len({seed for seed, _ in search | confirm}) == 100
+    assert len({split for _, split in search}) == 1
+    assert len({split for _, split in confirm}) == 50
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recipe": {"augmentation": "crop_flip", "epochs": 12}}, "a mirror image changes the class"),
+        ({"recipe": {"augmentation": "none", "epochs": 12}}, "maxup needs a base augmentation"),
+        ({"recipe": {"augmentation": "crop", "full_data": True}}, "it is for `assay train --full-data`"),
+        ({"recipe": {"epochs": 2, "augmentation": "crop"}}, "epochs must be a whole number of at least 4"),
+        ({"methods": ["baseline", {"name": "mixup", "alpha": 0.001}]}, "alpha"),
+        ({"methods": ["baseline", {"name": "maxup", "m": 1}]}, "m"),
+        ({"methods": ["baseline", "sample_pairing"]}, "fewer than two blocks"),
+        ({"methods": ["baseline", "mixup", {"name": "mixup", "as": "again"}]}, "are the same"),
+        (
+            {"recipe": {"optimizer": {"name": "sgd", "learning_rate": 0.1}, "augmentation": "crop", "epochs": 12}},
+            "set in another place too",
+        ),
+        ({"recipe": {"beta_1": 0.5, "augmentation": "crop", "epochs": 12}}, "beta_1"),
+        ({"recipe": {"milestones": 0.5, "augmentation": "crop", "epochs": 12}}, "milestones"),
+        ({"methods": ["baseline", "maxup", "maxup_mean"], "contrasts": [["maxup", "maxup_mean"]]}, "set `m` to one"),
+        ({"nuisance": {"nesterov": "auto"}}, "`auto` needs a declared range"),
+        ({"methods": ["mixup", "maxup"]}, "unknown method of this study `baseline`"),
+        ({"contrasts": [["mixup", "cutmix"]]}, "unknown method of this study `cutmix`"),
+        ({"contrasts": [["mixup", "mixup"]]}, "compares it with itself"),
+        ({"contrasts": [["baseline", "mixup"]]}, "is judged anyway"),
+        ({"contrasts": [["maxup", "mixup"], ["mixup", "maxup"]]}, "stands there twice"),
+        ({"exclude": [{"train_fraction": 0.1}, {"train_fraction": 0.3}]}, "leaves no condition"),
+    ],
+)
+def test_arms_that_cannot_run_or_cannot_differ_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError) as refused:
+        make_plan(make_study(**changes))
+    assert message in str(refused.value)
+
+
+def test_five_seeds_find_less_than_twenty() -> None:
+    few, many = detectable_effect(5, 0.05), detectable_effect(20, 0.05)
+    assert few == pytest.approx(1.68, abs=0.02)  # statsmodels TTestPower(): 1.6819
+    assert many == pytest.approx(0.66, abs=0.01)
+
+
+def test_file_names_are_safe_and_differ() -> None:
+    assert file_name("search", "train_fraction=0.1, model=a/b", "mixup", "k001") == (
+        "search_train-fraction=0.1-model=a-b_mixup_k001"
+    )
+    long = file_name("x" * 300), file_name("x" * 301)
+    assert len(long[0]) <= 120
+    assert long[0] != long[1]

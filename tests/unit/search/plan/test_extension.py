@@ -1,0 +1,233 @@
+"""What a study can do beyond one search and one look: looks, replicates, equal compute, and growing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from search.orchestration.controller import Conductor
+from search.plan.builder import make_plan
+from search.plan.extension import check_kept, grown_document, growth
+from search.plan.model import Plan
+from search.store.journal import Journal
+from tests.conftest import make_study
+from tests.driver import carry_out
+from trainables import records
+from trainables.errors import InputError
+
+
+def curves(plan: Plan, path: Path, effects: dict[str, float] | None = None, seeds: int = 40) -> Path:
+    """Write a curve for every method, trial and seed; `effects` are added to final accuracies by `condition/method`."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for arm in plan.arms:
+        effect = (effects or {}).get(f"{arm.condition.name}/{arm.method}", 0.0)
+        for k in range(max(plan.trials * plan.searches, plan.points)):
+            for seed in range(seeds):
+                top = 0.7 + 0.01 * (k % 3) + effect + rng.normal(0, 0.005)
+                for epoch in range(1, arm.epochs + 1):
+                    accuracy = round(top - 0.3 * np.exp(-epoch / 3), 6)
+                    rows.append((arm.condition.name, arm.method, k, seed, epoch, accuracy))
+    columns = ["condition", "method", "k", "seed", "epoch", "validation_accuracy"]
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+    return path
+
+
+def runs(conductor: Conductor, phase: str) -> Counter[tuple[str, str]]:
+    """Return how many runs each arm had in a phase."""
+    found = (state.run for state in conductor.states.values() if state.run.phase == phase)
+    return Counter((run.condition, run.method) for run in found)
+
+
+def test_a_condition_in_which_all_is_decided_gets_no_more_seeds(tmp_path: Path) -> None:
+    plan = make_plan(
+        make_study(
+            methods=["baseline", "mixup"],
+            search={"trials_per_arm": 2, "early_stopping": False},
+            confirm={"points": 1, "looks": [4, 8, 12]},
+        )
+    )
+    assert plan.study.confirm.seeds == 12
+    assert plan.document()["look_alphas"] == pytest.approx([0.01, 0.02, 0.02])
+    table = curves(plan, tmp_path / "c.csv", {"train_fraction=0.1/mixup": 0.1})
+    conductor = carry_out(plan, tmp_path / "study.db", table)
+    confirmed = runs(conductor, records.CONFIRM)
+    assert confirmed["train_fraction=0.1", "mixup"] == confirmed["train_fraction=0.1", "baseline"] == 4
+    assert confirmed["train_fraction=0.3", "mixup"] == 12
+    with Journal.open(tmp_path / "study.db", write=False) as journal:
+        looks = [detail for _, detail in journal.decisions(records.LOOK)]
+    assert [look["seeds"] for look in looks] == [4, 8]
+    assert looks[0]["settled"] == ["train_fraction=0.1"]
+    assert conductor.confirmations == {"train_fraction=0.1": (1, 4), "train_fraction=0.3": (1, 12)}
+
+
+@pytest.mark.parametrize("fuse", [60, 130, 200, 290])
+def test_looks_are_the_same_after_a_kill(tmp_path: Path, fuse: int) -> None:
+    plan = make_plan(
+        make_study(
+            methods=["baseline", "mixup"],
+            search={"trials_per_arm": 2, "early_stopping": False},
+            confirm={"points": 1, "looks": [3, 6]},
+        )
+    )
+    table = curves(plan, tmp_path / "c.csv", {"train_fraction=0.1/mixup": 0.1})
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(plan, tmp_path / "killed.db", table, fuse)
+    resumed = carry_out(plan, tmp_path / "killed.db", table)
+    whole = carry_out(plan, tmp_path / "whole.db", table)
+    assert set(resumed.states) == set(whole.states)
+    assert resumed.confirmations == whole.confirmations
+
+
+def test_every_replicate_has_its_own_points_split_and_pool(tmp_path: Path) -> None:
+    plan = make_plan(
+        make_study(
+            conditions={},
+            recipe={"model": "resnet8", "augmentation": "crop", "epochs": 12, "train_fraction": 0.1},
+            search={"trials_per_arm": 3, "replicates": 3, "audit": 2},
+            confirm={"points": 2, "seeds": 2},
+        )
+    )
+    conductor = carry_out(plan, tmp_path / "study.db", curves(plan, tmp_path / "c.csv"))
+    search = [state.run for state in conductor.states.values() if state.run.phase == records.SEARCH]
+    assert {run.k for run in search} == set(range(9))
+    assert len({run.config["split_seed"] for run in search}) == 3
+    by_k = {run.k: run.searched["learning_rate"] for run in search if run.method == "baseline"}
+    assert len(set(by_k.values())) == 9
+    for k, rate in by_k.items():
+        assert all(run.searched["learning_rate"] == rate for run in search if run.k == k)
+    assert {run.k % 3 for run in search if run.audit} == {0, 1}
+    confirmed = {state.run.k for state in conductor.states.values() if state.run.phase == records.CONFIRM}
+    assert {k // plan.points for k in confirmed} == {0, 1, 2}
+    assert sorted(study.study_name for study in conductor.optuna_studies)[0].endswith("search 1")
+
+
+def test_the_cheaper_arm_is_confirmed_at_the_costlier_ones_compute(tmp_path: Path) -> None:
+    plan = make_plan(
+        make_study(
+            conditions={},
+            methods=["baseline", "mixup", {"name": "maxup", "m": 4}, {"name": "maxup_mean", "m": 4}],
+            contrasts=[["maxup", "maxup_mean"]],
+            recipe={"model": "resnet8", "augmentation": "crop", "epochs": 12, "train_fraction": 0.1},
+            search={"trials_per_arm": 2, "match": "compute"},
+            confirm={"points": 1, "seeds": 2},
+        )
+    )
+    longer = {arm.method: arm for arm in plan.arms if arm.compute_of}
+    assert {name: arm.epochs for name, arm in longer.items()} == {
+        "baseline at the compute of maxup": 28,  # 12 epochs of (4 + 3) / 3
+        "baseline at the compute of maxup_mean": 48,
+        "maxup at the compute of maxup_mean": 21,
+    }
+    assert ("all", "maxup", "baseline at the compute of maxup") in plan.contrasts
+    assert ("all", "maxup at the compute of maxup_mean", "maxup_mean") in plan.contrasts
+    for arm in longer.values():
+        assert arm.epochs * arm.cost == pytest.approx(
+            next(a.epochs * a.cost for a in plan.arms if a.method == arm.compute_of), rel=0.05
+        )
+    conductor = carry_out(plan, tmp_path / "study.db", curves(plan, tmp_path / "c.csv"))
+    states = conductor.states.values()
+    assert not any(state.run.method in longer and state.run.phase == records.SEARCH for state in states)
+    run = next(state.run for state in states if state.run.method == "baseline at the compute of maxup")
+    twin = next(s.run for s in states if s.run.phase == records.CONFIRM and s.run.method == "baseline")
+    assert run.config["epochs"] == 28
+    assert {**run.config, "epochs": 12} == twin.config
+    assert conductor.states[run.name].outcome is not None
+
+
+def test_compute_cannot_be_matched_to_a_cost_that_is_searched() -> None:
+    with pytest.raises(InputError, match="set it to one value"):
+        make_plan(make_study(methods=["baseline", "maxup"], search={"trials_per_arm": 4, "match": "compute"}))
+
+
+def test_steps_must_be_given_to_be_matched() -> None:
+    with pytest.raises(InputError, match="needs a length in steps"):
+        make_plan(make_study(search={"trials_per_arm": 4, "match": "steps"}))
+
+
+def grow(path: Path, before: Plan, **changes: object) -> Plan:
+    """Extend the study in a journal, as `assay run --extend` does."""
+    study = make_study(**changes)
+    found, plan = growth(before.study, study), make_plan(study)
+    check_kept(before, plan)
+    with Journal.open(path) as journal:
+        detail = found.detail(journal.meta(records.META_PLAN))
+        history = [*(old for _, old in journal.decisions(records.EXTEND)), detail]
+        journal.extend(study.document(), grown_document(plan, history), detail)
+    return plan
+
+
+def test_growing_runs_only_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    first = make_plan(make_study(methods=["baseline", "mixup"], search={"trials_per_arm": 4, "early_stopping": False}))
+    table = curves(make_plan(make_study(search={"trials_per_arm": 8})), tmp_path / "c.csv")
+    before = set(carry_out(first, path, table).states)
+    more = {"search": {"trials_per_arm": 8, "early_stopping": False}, "confirm": {"points": 2, "seeds": 5}}
+    plan = grow(path, first, methods=["baseline", "mixup"], **more)
+    grown = carry_out(plan, path, table)
+    assert before < set(grown.states)
+    assert set(runs(grown, records.SEARCH).values()) == {8}
+    with Journal.open(path, write=False) as journal:
+        pools = [detail for _, detail in journal.decisions(records.POOL)]
+        document = journal.meta(records.META_PLAN)
+    old, new = pools[0], pools[-1]
+    assert {pool["trials"] for pool in pools} == {4, 8}
+    assert (
+        next(p for p in pools[2:] if p["condition"] == old["condition"])["points"][: len(old["points"])]
+        == old["points"]
+    )
+    assert len(new["points"]) >= len(old["points"])
+    assert document["extensions"][0]["exploratory"]
+    assert {contrast["family"] for contrast in document["contrasts"]} == {0}
+
+
+def test_an_added_method_makes_a_family_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    first = make_plan(make_study(methods=["baseline", "mixup"]))
+    table = curves(make_plan(make_study()), tmp_path / "c.csv")
+    before = runs(carry_out(first, path, table), records.CONFIRM)
+    plan = grow(path, first)
+    grown = carry_out(plan, path, table)
+    assert runs(grown, records.SEARCH)["train_fraction=0.1", "maxup"] == 4
+    cells = {
+        method: {
+            (s.run.k, s.run.seed) for s in grown.states.values() if s.run.phase == "confirm" and s.run.method == method
+        }
+        for method in ("baseline", "mixup", "maxup")
+    }
+    assert cells["maxup"] == cells["baseline"] >= cells["mixup"]
+    assert runs(grown, records.CONFIRM)["train_fraction=0.1", "mixup"] == before["train_fraction=0.1", "mixup"]
+    with Journal.open(path, write=False) as journal:
+        document = journal.meta(records.META_PLAN)
+    assert {(c["method"], c["family"]) for c in document["contrasts"]} == {("mixup", 0), ("maxup", 1)}
+    assert not document["extensions"][0]["exploratory"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "nothing more than the study has"),
+        ({"seed": 3}, "seed would change"),
+        ({"methods": ["baseline", {"name": "maxup", "m": 4}]}, "methods: mixup would change"),
+        ({"conditions": {"train_fraction": [0.1, 0.5]}}, "conditions.train_fraction"),
+        ({"confirm": {"points": 2, "seeds": 2}}, "confirm.seeds is 3 in the study and cannot fall to 2"),
+        ({"confirm": {"points": 3, "seeds": 3}}, "confirm.points would change"),
+        ({"recipe": {"model": "resnet8", "augmentation": "crop", "epochs": 20}}, "recipe would change"),
+    ],
+)
+def test_an_extension_that_changes_what_was_run_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        growth(make_study(), make_study(**changes))
+
+
+def test_a_method_that_moves_the_rungs_cannot_be_added() -> None:
+    recipe = {"model": "resnet8", "augmentation": "crop", "epochs": 40}
+    pairing = {"name": "sample_pairing", "on_epochs": 4, "off_epochs": 1}
+    before = make_plan(make_study(recipe=recipe, methods=["baseline", "mixup"]))
+    after = make_plan(make_study(recipe=recipe, methods=["baseline", "mixup", pairing]))
+    with pytest.raises(InputError, match="moves the rungs"):
+        check_kept(before, after)

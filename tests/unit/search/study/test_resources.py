@@ -1,0 +1,69 @@
+"""What one run takes: changed when work is resumed, and remembered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from search.lifecycle import resume_study
+from search.plan.builder import make_plan
+from search.session import Options
+from search.store.journal import Journal
+from search.study.resources import Resources, changed, decide, recalled
+from tests.conftest import make_study
+from trainables import records
+from trainables.errors import InputError
+
+
+@pytest.fixture
+def announced(tmp_path: Path) -> Path:
+    plan = make_plan(make_study())
+    with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
+        journal.set_meta(records.META_STUDY, plan.study.document())
+        journal.set_meta(records.META_PLAN, plan.document())
+    return tmp_path
+
+
+def test_resources_are_changed_one_by_one() -> None:
+    before = Resources(cpus=2, concurrency=3)
+    after = changed(before, ["resources.gpus=0.5", "resources.concurrency=null", "resources.epoch_minutes=1e2"])
+    assert after == Resources(cpus=2, gpus=0.5, epoch_minutes=100)
+    assert changed(before, []) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("confirm.seeds=20", "only, with one of cpus, gpus.* --extend"),
+        ("resources", "only, with one of cpus"),
+        ("resources.cpus", "takes a.b=value"),
+        ("resources.cpu=2", "Did you mean `cpus`|cpu"),
+        ("resources.cpus=0", "greater than or equal to 1|at least 1"),
+        ("resources.gpus=1.5", "a part of one GPU"),
+        ("resources.cpus=[", "no valid YAML"),
+    ],
+)
+def test_odd_changes_are_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        changed(Resources(), [text])
+
+
+def test_the_last_change_is_what_counts_and_the_first_record_stays(tmp_path: Path) -> None:
+    first = Resources(cpus=2)
+    with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
+        assert recalled(journal, first) == first
+        decide(journal, first, first)
+        assert journal.decisions(records.RESOURCES) == []
+        for gpus in (1, 0.5, 0.5):
+            decide(journal, first, changed(recalled(journal, first), [f"resources.gpus={gpus}"]))
+    with Journal.open(tmp_path / records.JOURNAL_FILE, write=False) as journal:
+        assert recalled(journal, first) == Resources(cpus=2, gpus=0.5)
+        assert [detail["gpus"] for _, detail in journal.decisions(records.RESOURCES)] == [1, 0.5]
+
+
+def test_a_refused_change_changes_nothing(announced: Path) -> None:
+    with pytest.raises(InputError, match=r"resources\.NAME=VALUE"):
+        resume_study(announced, Options(), ["search.trials_per_arm=99"])
+    with Journal.open(announced / records.JOURNAL_FILE, write=False) as journal:
+        assert journal.decisions(records.RESOURCES) == []

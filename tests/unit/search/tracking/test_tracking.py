@@ -1,0 +1,270 @@
+import json
+import math
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from search.store.journal import Outcome, Run
+from search.store.provenance import working_commit
+from search.tracking import mapping
+from search.tracking import uri as tracking_uris
+from search.tracking.mapping import Point, Report, StudyCard
+from search.tracking.ui import ui_arguments, ui_command
+from trainables import records
+from trainables.errors import InputError
+
+RUN = Run(
+    name="s-mixup-3",
+    phase=records.SEARCH,
+    condition="small",
+    arm="small: mixup",
+    method="mixup",
+    k=3,
+    seed=0,
+    audit=True,
+    config={},
+    parameters={
+        "learning_rate": 0.1,
+        "mixup.alpha": 1,
+        "optimizer": "sgd",
+        "milestones": [0.5, 0.75],
+        "flip": False,
+    },
+)
+PLAN = {
+    "name": "digits",
+    "metric": "validation_accuracy",
+    "smallest_effect": 0.005,
+    "seeds": 2,
+    "conditions": [{"name": "small", "values": {"train_fraction": 0.1}, "epochs": 12}],
+    "arms": [
+        {"name": "small: mixup", "condition": "small"},
+        {"name": "small: baseline", "condition": "small"},
+    ],
+    "contrasts": [],
+}
+
+
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def test_parameters_keep_their_plain_names():
+    assert mapping.parameters(RUN) == {
+        "learning_rate": "0.1",
+        "mixup.alpha": "1",
+        "optimizer": "sgd",
+        "milestones": "[0.5, 0.75]",
+        "flip": "false",
+    }
+
+
+def test_the_study_run_says_what_the_plan_fixes():
+    facts = {"versions": {"keras": "3.15"}, "machine": {"cpus": 2}, "data": {"fingerprint": "abc"}}
+    card = StudyCard.from_plan("id-1", {**PLAN, "looks": [6, 12]}, {**facts, "git": {"commit": "f00"}})
+    assert card.name == "digits"
+    assert card.tags() == {
+        "assay.study": "digits",
+        "assay.study_id": "id-1",
+        "assay.phase": "study",
+        "assay.plan.metric": "validation_accuracy",
+        "assay.plan.smallest_effect": "0.005",
+        "assay.plan.seeds": "2",
+        "assay.plan.looks": "[6, 12]",
+        "assay.version.keras": "3.15",
+        "assay.machine.cpus": "2",
+        "assay.data": "abc",
+        "mlflow.source.git.commit": "f00",
+    }
+
+
+def test_a_run_says_where_it_stands_in_the_study():
+    assert StudyCard.from_plan("id-1", PLAN).run_tags(RUN, "parent-1") == {
+        "mlflow.parentRunId": "parent-1",
+        "assay.study": "digits",
+        "assay.study_id": "id-1",
+        "assay.run": "s-mixup-3",
+        "assay.phase": "search",
+        "assay.method": "mixup",
+        "assay.condition": "small",
+        "assay.condition.train_fraction": "0.1",
+        "assay.arm": "small: mixup",
+        "assay.seed": "0",
+        "assay.trial": "3",
+        "assay.audit": "true",
+    }
+
+
+def test_a_run_of_a_factorial_names_its_levels_and_whose_compute_it_has():
+    arm = {"name": "small: mixup", "condition": "small", "levels": {"batch_size": 64}, "compute_of": "maxup"}
+    tags = StudyCard.from_plan("id-1", {**PLAN, "arms": [arm]}).run_tags(RUN, "parent-1")
+    assert tags["assay.level.batch_size"] == "64"
+    assert tags["assay.compute_of"] == "maxup"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text", "status"),
+    [
+        (Outcome("completed", 12, "", {}), "completed", "FINISHED"),
+        (Outcome("stopped", 4, "", {}), "stopped at epoch 4", "FINISHED"),
+        (Outcome("diverged", 2, "", {}), "diverged at epoch 2", "FAILED"),
+        (Outcome("failed", 0, "out of memory", {}), "failed: out of memory", "FAILED"),
+        (
+            Outcome("failed", 0, "http://me:pw@host/ is away", {}),
+            "failed: http://***@host/ is away",
+            "FAILED",
+        ),
+    ],
+)
+def test_outcomes_read_as_words(outcome, text, status):
+    assert mapping.outcome_text(outcome) == text
+    assert mapping.status(outcome) == status
+
+
+def test_epochs_become_points_at_their_own_time():
+    reports = [
+        Report(1, 1, {"train_loss": 2.0, "seconds": 1}, 100.25),
+        Report(2, 2, {"train_loss": math.inf}, 101.5),
+    ]
+    assert mapping.epoch_points(reports) == [
+        Point("train_loss", 2.0, 100250, 1),
+        Point("seconds", 1.0, 100250, 1),
+        Point("train_loss", math.inf, 101500, 2),
+    ]
+
+
+def test_final_figures_that_are_missing_are_left_out():
+    outcome = Outcome("completed", 12, "", {"selection": 0.5, "test_accuracy": None, "audit": True})
+    assert mapping.final_points(outcome, 2.0) == [Point("selection", 0.5, 2000, 12)]
+
+
+def test_a_run_started_before_its_first_epoch():
+    one_by_one = [Report(1, 1, {"seconds": 2.0}, 102.0), Report(2, 2, {"seconds": 2.0}, 105.0)]
+    together = [Report(1, 1, {"seconds": 2.0}, 104.0), Report(2, 2, {"seconds": 2.0}, 104.0)]
+    assert mapping.started(90.0, one_by_one, 110.0) == 100_000
+    assert mapping.started(90.0, together, 110.0) == 100_000
+    assert mapping.started(101.0, together, 110.0) == 101_000
+    assert mapping.started(90.0, [], 110.0) == 110_000
+
+
+def test_long_values_are_cut_and_kept():
+    short, long = mapping.shorten({"a": "x" * 10, "b": "y" * 3}, 4)
+    assert short == {"a": "xxxx", "b": "yyy"}
+    assert long == {"a": "x" * 10}
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("http://user:pa%40ss@host:5000/x", "http://***@host:5000/x"),
+        ("postgresql+psycopg2://me:p@ss@db/mlflow and more", "postgresql+psycopg2://***@db/mlflow and more"),
+        ("https://token@host", "https://***@host"),
+        ("mssql://db/x?password=geheim&timeout=3", "mssql://db/x?password=***&timeout=3"),
+        ("mail me@home, see http://host/a@b", "mail me@home, see http://host/a@b"),
+        ('"://"+e+"@"+t', '"://"+e+"@"+t'),
+    ],
+)
+def test_credentials_are_taken_out(text, clean):
+    assert tracking_uris.redact(text) == clean
+
+
+def test_credentials_reach_mlflow_outside_the_address():
+    uri, variables = tracking_uris.without_credentials("https://me:pa%40ss@host:5000/x")
+    assert uri == "https://host:5000/x"
+    assert variables == {"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "pa@ss"}
+    assert tracking_uris.without_credentials("http://host") == ("http://host", {})
+    assert tracking_uris.without_credentials("mysql://me:pw@db/x") == ("mysql://me:pw@db/x", {})
+
+
+def test_the_store_is_in_the_folder_unless_somebody_says_otherwise(monkeypatch):
+    assert tracking_uris.store_uri(Path("/runs/one")) == "sqlite:////runs/one/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
+    assert tracking_uris.store_uri(Path("/runs/one")) == "http://host:5000"
+    assert tracking_uris.store_uri(Path("/runs/one"), "https://other") == "https://other"
+
+
+def test_a_relative_store_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert tracking_uris.store_uri(Path("one"), "sqlite:///all.db") == f"sqlite:///{tmp_path}/all.db"
+
+
+@pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "./mlruns", "/tmp/mlruns"])
+def test_a_folder_is_no_store(uri):
+    with pytest.raises(InputError, match="no longer writes"):
+        tracking_uris.store_uri(Path("/runs/one"), uri)
+
+
+def test_a_study_goes_on_with_the_store_that_it_was_delivered_to(tmp_path):
+    state = tmp_path / records.DELIVERY_FILE
+    state.write_text(json.dumps({"uri": "http://host:5000"}))
+    assert tracking_uris.store_uri(tmp_path) == "http://host:5000"
+    assert tracking_uris.store_uri(tmp_path, "http://other") == "http://other"
+    state.write_text(json.dumps({"uri": "http://***@host:5000"}))
+    with pytest.raises(InputError, match="credentials are not kept"):
+        tracking_uris.store_uri(tmp_path)
+    state.write_text("cut sho")
+    assert tracking_uris.store_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_artifacts_belong_beside_their_store(tmp_path):
+    assert tracking_uris.artifact_location("http://host", tmp_path) is None
+    assert tracking_uris.artifact_location("sqlite:////data/all.db", tmp_path) == "file:///data/artifacts"
+    assert tracking_uris.artifact_location("mysql://me:pw@host/x", tmp_path) == f"file://{tmp_path}/artifacts"
+
+
+def test_secrets_of_the_environment_are_taken_out(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "eyJhbGciOi")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUt")
+    monkeypatch.setenv("TOKENIZERS", "true")
+    assert tracking_uris.redact("tell eyJhbGciOi, wJalrXUt it is true") == "tell ***, *** it is true"
+
+
+def test_the_command_for_the_pages_survives_a_shell():
+    words = shlex.split(ui_command(Path("/my runs/one"), port=5001))
+    assert words[:2] == ["mlflow", "ui"]
+    assert words[words.index("--backend-store-uri") + 1] == "sqlite:////my runs/one/mlflow.db"
+    assert words[words.index("--host") + 1] == "127.0.0.1"
+    assert words[words.index("--port") + 1] == "5001"
+    assert ui_command(Path("/x"), "http://me:pw@host:5000") == "http://***@host:5000"
+
+
+def test_credentials_of_a_database_reach_its_pages_outside_the_command_line():
+    store = "postgresql://me:geheim@host/mlflow"
+    arguments, variables = ui_arguments(store, 5001)
+    assert "geheim" not in " ".join(arguments)
+    assert "geheim" not in ui_command(Path("/x"), store)
+    assert variables["MLFLOW_BACKEND_STORE_URI"] == store
+
+
+def test_the_driver_does_not_load_mlflow():
+    code = "import sys, search.tracking.supervisor, search.tracking.ui; sys.exit('mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
+
+
+def git(folder, *arguments):
+    who = ["-c", "user.name=me", "-c", "user.email=me@host", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", "-C", folder, *who, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_the_commit_of_the_working_folder(tmp_path):
+    assert working_commit(tmp_path) is None
+    git(tmp_path, "init", "--quiet")
+    assert working_commit(tmp_path) is None
+    (tmp_path / "code.py").write_text("1")
+    git(tmp_path, "add", "code.py")
+    git(tmp_path, "commit", "--quiet", "--message", "one")
+    (tmp_path / "notes").write_text("not of the repository")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    assert working_commit(tmp_path) == {"commit": commit, "changed": False}
+    (tmp_path / "code.py").write_text("2")
+    assert working_commit(tmp_path) == {"commit": commit, "changed": True}
+
+
+def test_a_machine_without_git_has_no_commit(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert working_commit(tmp_path) is None

@@ -1,0 +1,65 @@
+"""Contact sheets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from search.plan.preview import draw_sheet
+from trainables.augmentation import make_policy
+from trainables.config import RunConfig
+from trainables.contact_sheet import COLUMNS, augmentation_rows, method_rows, sample_images, write_sheet
+from trainables.errors import InputError
+
+
+def test_sample_images_are_ten_different_colour_pictures() -> None:
+    images = sample_images()
+    assert (images.shape, images.dtype) == ((COLUMNS, 64, 64, 3), np.uint8)
+    assert len({image.tobytes() for image in images}) == COLUMNS
+    assert np.array_equal(images, sample_images())
+
+
+def test_a_row_shows_one_image_in_many_ways_and_others() -> None:
+    images = sample_images(side=16)
+    rows = augmentation_rows(images, {"crop": make_policy("crop"), "no": make_policy("none")})
+    assert np.array_equal(rows["no"], rows["(as they are)"])
+    assert len({image.tobytes() for image in rows["no"][: COLUMNS // 2]}) == 1
+    assert len({image.tobytes() for image in rows["crop"]}) == COLUMNS
+
+
+def test_methods_are_shown_while_they_are_on() -> None:
+    images, labels = sample_images(side=16), np.arange(COLUMNS, dtype="int32")
+    plain = {"data": "digits", "augmentation": "none", "epochs": 40}
+    methods = ("baseline", "sample_pairing", "cutmix", "maxup+mixup")
+    configs = {name: RunConfig.from_plain({**plain, "method": name}) for name in methods}
+    rows = method_rows(images, labels, configs)
+    assert {len(row) for row in rows.values()} == {COLUMNS}
+    assert rows["baseline"] == pytest.approx(images, abs=0.01)
+    doubled = 2 * rows["sample_pairing"] - images
+    assert all(any(np.allclose(each, image, atol=0.5) for image in images) for each in doubled)
+    assert not np.allclose(rows["cutmix"], images, atol=1)
+    assert not np.allclose(rows["maxup+mixup"][0], rows["maxup+mixup"][1], atol=1)
+
+
+def test_the_sheet_is_a_picture_with_a_row_for_each(tmp_path: Path) -> None:
+    grey = np.full((4, 8, 8, 1), 200, dtype="uint8")
+    write_sheet(tmp_path / "a.png", {"one": grey, "a name that is long+and is broken into lines": grey / 2})
+    with Image.open(tmp_path / "a.png") as opened:
+        picture = np.asarray(opened)
+    assert picture.shape[2] == 3
+    assert {tuple(pixel) for pixel in picture[:, 195]} >= {(200, 200, 200), (100, 100, 100)}
+    with pytest.raises(InputError, match="cannot be written"):
+        write_sheet(tmp_path / "none" / "a.png", {"one": grey})
+
+
+def test_a_studys_own_images_and_settings_can_be_drawn(tmp_path: Path) -> None:
+    draw_sheet("augmentations", tmp_path / "a.png", "quickstart")
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size[0] > 500
+    with pytest.raises(InputError, match="not of `models`"):
+        draw_sheet("models", tmp_path / "b.png")
+    with pytest.raises(InputError, match="there is no folder"):
+        draw_sheet("methods", tmp_path / "none" / "b.png")

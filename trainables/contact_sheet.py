@@ -1,0 +1,143 @@
+"""Contact sheets: what augmentations and methods make of images, as one PNG, because people look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trainables.augmentation import Policy, policy_apply
+from trainables.randomness import stream
+
+if TYPE_CHECKING:
+    from trainables.config import RunConfig
+
+COLUMNS = 10
+SIDE = 72
+"""Pixels that the longer side of an image has on the sheet, at least."""
+LABEL_WIDTH, GAP = 190, 4
+PAPER, INK = (255, 255, 255), (30, 30, 30)
+
+
+def sample_images(count: int = COLUMNS, side: int = 64) -> np.ndarray:
+    """Return uint8 (count, side, side, 3): places in the two photographs that come with scikit-learn."""
+    from PIL import Image
+    from sklearn.datasets import load_sample_images
+
+    photographs = load_sample_images().images
+    rng = np.random.default_rng(7)
+    made = []
+    for number in range(count):
+        photograph = photographs[number % len(photographs)]
+        width = int(rng.integers(150, 300))
+        top, left = (int(rng.integers(0, size - width)) for size in photograph.shape[:2])
+        part = Image.fromarray(photograph[top : top + width, left : left + width])
+        made.append(np.asarray(part.resize((side, side), Image.Resampling.BILINEAR)))
+    return np.stack(made)
+
+
+def augmentation_rows(images: np.ndarray, policies: Mapping[str, Policy], seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a row for each policy: half of it one image again and again, half of it different ones.
+
+    Args:
+        images: uint8 (n, height, width, channels), at least `COLUMNS`.
+        policies: by the label of the row.
+        seed: decides what is drawn.
+    """
+    half = COLUMNS // 2
+    shown = np.concatenate([np.repeat(images[:1], half, axis=0), images[1 : COLUMNS - half + 1]])
+    rows = {"(as they are)": shown}
+    for label, policy in policies.items():
+        draws = policy.draw(stream(seed, "augment"), len(shown), shown.shape[1:])
+        rows[label] = np.asarray(policy_apply(policy.name)(shown, draws))
+    return rows
+
+
+def method_rows(images: np.ndarray, labels: np.ndarray, configs: Mapping[str, RunConfig]) -> dict[str, np.ndarray]:
+    """Return a row for each run: images as its method trains on them, in an epoch in which it is on.
+
+    A method with copies shows the copies of an image one after the other, those of which the worst, or all, are
+    trained on.
+
+    Args:
+        images: uint8 (n, height, width, channels).
+        labels: int32 (n,).
+        configs: by the label of the row.
+    """
+    return {"(as they are)": images[:COLUMNS]} | {
+        label: _method_row(images, labels, config) for label, config in configs.items()
+    }
+
+
+def _method_row(images: np.ndarray, labels: np.ndarray, config: RunConfig) -> np.ndarray:
+    from keras import ops
+
+    from trainables.engine.batches import draw_batches
+    from trainables.engine.resident import channel_statistics
+
+    epoch = next((each for each in range(config.epochs) if config.method_on(each)), 0)
+    batch = len(images)
+    drawn = draw_batches(config, np.arange(len(images)), images.shape[1:], batch, epoch, epoch)
+    index = drawn["index"][0]
+    flat = {name: value[0].reshape(-1, *value.shape[4:]) for name, value in drawn["augmentation"].items()}
+    made = np.asarray(policy_apply(config.augmentation.name)(images[index.ravel()], flat), dtype="float32")
+    mean, deviation = channel_statistics(images)
+    pool = (index.shape[0], index.shape[1] * index.shape[2])
+    normalised = ((made - mean) / deviation).reshape(*pool, *images.shape[1:])
+    targets = np.eye(int(labels.max()) + 1, dtype="float32")[labels[index]].reshape(*pool, -1)
+    draws = {name: value[0] for name, value in drawn["method"].items()}
+    trained, _ = config.method.apply(normalised, targets, draws)
+    result = ops.convert_to_numpy(trained) * deviation + mean
+    back = np.argsort(index[0, 0], kind="stable")
+    by_image = result.swapaxes(0, 1)[back]
+    return by_image.reshape(-1, *images.shape[1:])[:COLUMNS]
+
+
+def write_sheet(path: Path, rows: Mapping[str, np.ndarray]) -> None:
+    """Write rows of images with their labels as a PNG.
+
+    Args:
+        path: of the file.
+        rows: by label, uint8 or float (k, height, width, channels) with values from 0 to 255.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    from PIL import Image, ImageDraw
+
+    from trainables.errors import InputError
+
+    height, width = next(iter(rows.values())).shape[1:3]
+    scale = max(1, -(-SIDE // max(height, width)))
+    across, down = width * scale + GAP, height * scale + GAP
+    most = max(len(row) for row in rows.values())
+    sheet = Image.new("RGB", (LABEL_WIDTH + most * across, GAP + len(rows) * down), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for number, (label, row) in enumerate(rows.items()):
+        top = GAP + number * down
+        pen.text((GAP, top + height * scale // 2 - 6), _broken(label), INK)
+        for place, image in enumerate(row):
+            tile = Image.fromarray(_colour(image)).resize((width * scale, height * scale), Image.Resampling.NEAREST)
+            sheet.paste(tile, (LABEL_WIDTH + place * across, top))
+    try:
+        sheet.save(path, format="PNG")
+    except OSError as error:
+        raise InputError(f"the sheet cannot be written to {path}: {error}") from None
+
+
+def _colour(image: np.ndarray) -> np.ndarray:
+    pixels = np.clip(np.rint(np.asarray(image, dtype="float32")), 0, 255).astype("uint8")
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
+def _broken(label: str, most: int = 30) -> str:
+    """Return a label with line breaks where it is long."""
+    lines: list[str] = [""]
+    words: Sequence[str] = label.replace("+", "+ ").split(" ")
+    for word in words:
+        if lines[-1] and len(lines[-1]) + len(word) > most:
+            lines.append("")
+        lines[-1] += word if word.endswith("+") else f"{word} "
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,287 @@
+"""One training run of a Keras classifier."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from trainables import records
+from trainables.backends.selection import backend
+from trainables.config import RunConfig
+from trainables.data.selection import select
+from trainables.engine.batches import draw_batches
+from trainables.engine.metrics import Predictions
+from trainables.engine.network import network_of
+from trainables.engine.protocol import TestResult
+from trainables.engine.resident import resident_data
+from trainables.engine.saved_model import save_model
+from trainables.engine.step import epoch_function, evaluation_function
+from trainables.errors import DivergedError, TrialError
+from trainables.randomness import stream
+from trainables.schedules import learning_rates, part
+
+STATE_FILE = "state.npz"
+RUN_FILE = "run.json"
+CHUNK = 512
+"""Images per batch in evaluation, at most."""
+FAR_ABOVE_CHANCE = 2.0
+"""So many times the loss of guessing is a training that has gone wrong."""
+log = logging.getLogger(__name__)
+
+
+class Classifier:
+    """A run in progress (see `trainables.engine.protocol.Engine`).
+
+    All that it carries from epoch to epoch is `epoch` and a few arrays; what is random is drawn anew for each
+    epoch from (seed, epoch). The network and the compiled functions are shared with other runs of the
+    process; the first run that needs one waits for it in its first epoch.
+
+    Args:
+        config: the run.
+        arrays: what `Dataset.arrays` returns.
+        class_count: number of classes of the data.
+
+    Raises:
+        InputError: the images are too small for the network, a class has too few, or there are too few classes.
+    """
+
+    def __init__(self, config: RunConfig, arrays: Mapping[str, np.ndarray], class_count: int) -> None:
+        self.config = config
+        self.epoch = 0
+        self.warning = ""
+        chosen = select(arrays, config, class_count)
+        self._class_count = class_count = chosen.classes
+        self._train, self._validation, self._test = chosen.train, chosen.validation, chosen.test
+        self._image_shape = tuple(arrays["images"].shape[1:])
+        self._xla = backend.compiles(config.compile)
+        self._network = network_of(
+            config.model.structure(), self._image_shape, class_count, config.precision, self._xla
+        )
+        self._measured = _subset(self._train, chosen.measured, config.split_seed)
+        self._batch = min(config.batch_size, len(self._train))
+        self._steps = len(self._train) // self._batch
+        self._length = config.steps or config.epochs * self._steps
+        method = config.method
+        self._run_epoch = epoch_function(
+            self._network,
+            config.augmentation.name,
+            method.apply,
+            method.objective.kind,
+            config.optimizer.structure(),
+            self._xla,
+            fused=config.compile != "off",
+        )
+        self._data = resident_data(arrays)
+        self._development = dict(self._data.development)
+        if chosen.labels is not arrays["labels"]:
+            self._development["labels"] = backend.resident(chosen.labels)
+        mean, deviation = config.model.scale(self._data.mean, self._data.deviation)
+        self._scale = {"mean": mean, "deviation": deviation}
+        self._constants = {
+            **self._scale,
+            "smoothing": np.float32(config.label_smoothing),
+            "temperature": np.float32(method.objective.temperature),
+            "rates": {name: np.float32(value) for name, value in config.optimizer.rates().items()},
+            "decayed": np.ones_like(self._network.decayed) if config.optimizer.decay_all else self._network.decayed,
+        }
+        self._state = self._fresh_state()
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train one more epoch, evaluate, and return EPOCH_METRICS (see `Engine.train_epoch`)."""
+        started = time.perf_counter()
+        batches = self._batches(self.epoch)
+        self._state, losses = self._run_epoch(self._state, self._development, self._constants, batches)
+        finite = bool(np.isfinite(np.asarray(losses)).all())
+        trained = time.perf_counter()
+        if not finite:
+            raise DivergedError(self.epoch + 1)
+        self.epoch += 1
+        found = self._evaluate(self._development, np.concatenate([self._measured, self._validation]))
+        seen = found[: len(self._measured)]
+        held = found[len(self._measured) :]
+        self._look_at(float(seen.loss.mean()))
+        steps = len(batches["learning_rate"])
+        return {
+            records.TRAIN_LOSS: float(seen.loss.mean()),
+            records.TRAIN_ACCURACY: float(seen.correct.mean()),
+            **(held.scores("validation") if len(self._validation) else {}),
+            records.LEARNING_RATE: float(batches["learning_rate"][-1]),
+            records.SECONDS: time.perf_counter() - started,
+            records.IMAGES_PER_SECOND: steps * self._batch / (trained - started),
+            records.PLAIN_EPOCHS: self._plain_epochs(),
+        }
+
+    @property
+    def images(self) -> int:
+        """Number of training images."""
+        return len(self._train)
+
+    @property
+    def evaluated(self) -> int:
+        """Number of images that are evaluated after each epoch."""
+        return len(self._measured) + len(self._validation)
+
+    @property
+    def state_bytes(self) -> int:
+        """Size of a checkpoint, in bytes."""
+        return sum(value.nbytes for value in _to_arrays(self._state).values())
+
+    def test(self) -> TestResult:
+        """Read the test set once (see `Engine.test`)."""
+        found = self._evaluate(self._data.test, self._test)
+        return TestResult(found.scores("test"), found.correct, found.loss, found.confusion(self._class_count))
+
+    def save(self, folder: Path) -> None:
+        """Write the state into an existing folder (see `Engine.save`)."""
+        with (folder / STATE_FILE).open("wb") as file:
+            np.savez(file, allow_pickle=False, **_to_arrays(self._state))
+        run = {"config": self._config_hash(), "epoch": self.epoch}
+        (folder / RUN_FILE).write_text(json.dumps(run), encoding="utf-8")
+
+    def restore(self, folder: Path) -> None:
+        """Continue from what `save` wrote (see `Engine.restore`)."""
+        try:
+            run = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+            with (folder / STATE_FILE).open("rb") as file:
+                archive = np.load(file, allow_pickle=False)
+                arrays = {name: archive[name] for name in archive.files}
+            config, epoch = run["config"], int(run["epoch"])
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+            raise TrialError(f"checkpoint {folder} is damaged: {error}") from None
+        if config != self._config_hash():
+            raise TrialError(f"checkpoint {folder} is of a run with another configuration")
+        expected = _to_arrays(self._fresh_state())
+        if {name: value.shape for name, value in arrays.items()} != {
+            name: value.shape for name, value in expected.items()
+        }:
+            raise TrialError(f"checkpoint {folder} does not fit the network")
+        self._state = _from_arrays(arrays)
+        self.epoch = epoch
+
+    def save_model(self, path: Path, class_names: tuple[str, ...]) -> None:
+        """Write a `.keras` file that opens without Assay (see `trainables.engine.saved_model.save_model`)."""
+        arrays = _to_arrays(self._state)
+        state = _from_arrays(arrays)
+        model = self._network.assign(state["weights"], state["moving"])
+        save_model(path, model, self._scale["mean"], self._scale["deviation"], class_names[: self._class_count])
+
+    def _fresh_state(self) -> dict[str, Any]:
+        weights, moving = self._network.initial(self.config.seed, self.config.model.dropout_rate)
+        slots = [np.zeros_like(weights) for _ in range(self.config.optimizer.slots)]
+        return {"weights": weights, "slots": slots, "moving": moving, "step": np.float32(0)}
+
+    def _batches(self, epoch: int) -> dict[str, Any]:
+        """Draw the batches of an epoch, with the learning rate of each.
+
+        Where the length is given in epochs, that is one pass over the images; where it is given in steps, parts
+        of one pass or of several.
+        """
+        config, steps = self.config, self._steps
+        first, last = part(epoch, config.epochs, self._length)
+        drawn = [
+            _sliced(
+                draw_batches(config, self._train, self._image_shape, self._batch, epoch, number),
+                first - number * steps,
+                last - number * steps,
+            )
+            for number in range(first // steps, -(-last // steps))
+        ]
+        return {
+            **(drawn[0] if len(drawn) == 1 else _joined(drawn)),
+            "learning_rate": learning_rates(
+                config.optimizer.learning_rate,
+                schedule=config.schedule,
+                milestones=config.milestone_fractions,
+                factor=config.decay_factor,
+                warm_up=config.warm_up,
+                first=first,
+                last=last,
+                total=self._length,
+            ),
+        }
+
+    def _look_at(self, loss: float) -> None:
+        """Flag a training loss that is far worse than guessing."""
+        chance = float(np.log(self._class_count))
+        self.warning = ""
+        if loss > FAR_ABOVE_CHANCE * chance:
+            self.warning = (
+                f"after epoch {self.epoch} the training loss is {loss:.3g}, far above that of guessing ({chance:.3g}); "
+                "a lower learning rate or a warm-up may help"
+            )
+            log.warning("%s", self.warning)
+
+    def _evaluate(self, data: Mapping[str, Any], positions: np.ndarray) -> Predictions:
+        """Return what the network says of images, by their positions in the data."""
+        n = len(positions)
+        steps = -(-n // CHUNK)
+        index = np.resize(positions.astype("int32"), (steps, -(-n // steps)))  # fills up with the first ones
+        function = evaluation_function(self._network, self._xla)
+        outputs = function(self._state["weights"], self._state["moving"], data, self._scale, index)
+        loss, likely, confidence = np.asarray(outputs).swapaxes(0, 1).reshape(3, -1)[:, :n]
+        return Predictions(np.asarray(data["labels"])[positions], likely.astype("int32"), confidence, loss)
+
+    def _plain_epochs(self) -> float:
+        """Return the cost so far, in epochs of plain training; an epoch with the method off costs one."""
+        config, total = self.config, 0.0
+        for epoch in range(self.epoch):
+            first, last = part(epoch, config.epochs, self._length)
+            total += (config.method.cost if config.method_on(epoch) else 1.0) * (last - first) / self._steps
+        return total
+
+    def _config_hash(self) -> str:
+        return hashlib.sha256(self.config.model_dump_json().encode()).hexdigest()
+
+
+def _sliced(batches: dict[str, Any], first: int, last: int) -> dict[str, Any]:
+    """Return the batches from `first` to `last`, as far as there are any, of a nest of arrays."""
+    window = slice(max(first, 0), max(last, 0))
+    return {
+        name: _sliced(value, first, last) if isinstance(value, dict) else value[window]
+        for name, value in batches.items()
+    }
+
+
+def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return nests of arrays, one after the other, as one."""
+    return {
+        name: _joined([each[name] for each in parts])
+        if isinstance(value, dict)
+        else np.concatenate([each[name] for each in parts])
+        for name, value in parts[0].items()
+    }
+
+
+def _subset(train: np.ndarray, most: int, split_seed: int) -> np.ndarray:
+    """Return at most so many training images, the same ones in every epoch and every method."""
+    return stream(split_seed, "split", copy=1).permutation(train)[:most]
+
+
+def _to_arrays(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return the arrays of a state by flat names."""
+    arrays = {"weights": np.asarray(state["weights"]), "step": np.asarray(state["step"])}
+    for group in ("slots", "moving"):
+        arrays |= {f"{group}_{i}": np.asarray(value) for i, value in enumerate(state[group])}
+    return arrays
+
+
+def _from_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return the state; the inverse of `_to_arrays`."""
+
+    def group(name: str) -> list[np.ndarray]:
+        return [arrays[f"{name}_{i}"] for i in range(sum(key.startswith(f"{name}_") for key in arrays))]
+
+    return {
+        "weights": arrays["weights"],
+        "slots": group("slots"),
+        "moving": group("moving"),
+        "step": arrays["step"],
+    }

@@ -1,0 +1,69 @@
+"""A data set on the device, with the statistics that normalise it; kept from run to run."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trainables.backends.selection import backend
+
+Tensor = Any
+GREY_VALUES = np.arange(256)
+
+
+@dataclass(frozen=True)
+class Resident:
+    """Tensors of one data set, and where they came from.
+
+    Args:
+        source: the host's four arrays, by which the data set is known again.
+        development: `images` uint8 (n, height, width, channels) and `labels` int32 (n,).
+        test: the same of the test part.
+        mean: float32 (channels,), of the development images.
+        deviation: float32 (channels,), standard deviation of the same; at least 1.
+    """
+
+    source: tuple[np.ndarray, ...]
+    development: dict[str, Tensor]
+    test: dict[str, Tensor]
+    mean: np.ndarray
+    deviation: np.ndarray
+
+
+_last: list[Resident] = []
+
+
+def resident_data(arrays: Mapping[str, np.ndarray]) -> Resident:
+    """Return the data set on the device; the one that was asked for last is kept.
+
+    Args:
+        arrays: what `Dataset.arrays` returns.
+    """
+    source = tuple(arrays[name] for name in ("images", "labels", "test_images", "test_labels"))
+    if not (_last and all(map(operator.is_, _last[0].source, source))):
+        mean, deviation = channel_statistics(arrays["images"])
+        development = {name: backend.resident(arrays[name]) for name in ("images", "labels")}
+        test = {name: backend.resident(arrays[f"test_{name}"]) for name in ("images", "labels")}
+        _last[:] = [Resident(source, development, test, mean, deviation)]
+    return _last[0]
+
+
+def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each channel, float32 (channels,); a deviation is at least 1.
+
+    Args:
+        images: uint8 (n, height, width, channels).
+    """
+    means, deviations = [], []
+    for channel in range(images.shape[3]):
+        counts = np.zeros(256)
+        for start in range(0, len(images), 4096):  # bincount needs eight bytes for each pixel
+            counts += np.bincount(images[start : start + 4096, ..., channel].ravel(), minlength=256)
+        mean = np.average(GREY_VALUES, weights=counts)
+        means.append(mean)
+        deviations.append(max(1.0, np.average((GREY_VALUES - mean) ** 2, weights=counts) ** 0.5))
+    return np.array(means, dtype="float32"), np.array(deviations, dtype="float32")
