@@ -28,8 +28,9 @@ from search.store.journal import Journal
 from search.store.study_folder import refuse_used
 from tests.conftest import make_study
 from trainables import records
-from trainables.engine import checkpoints, trainable
+from trainables.engine import checkpoints
 from trainables.errors import BudgetError, InputError, StoppedError
+from trainables.worker import trainable
 from trainables.worker.requests import FINAL
 from trainables.worker.trainable import Trial
 

@@ -255,7 +255,7 @@ def test_lists_that_cannot_be_used_are_refused(tmp_path: Path, train: str, messa
 
 
 def test_real_jpegs(tmp_path: Path) -> None:
-    places = [os.environ.get("ASSAY_TEST_DATA", ""), Path(__file__).parents[3] / "shared" / "data"]
+    places = [os.environ.get("ASSAY_TEST_DATA", ""), Path(__file__).parents[5] / "shared" / "data"]
     archives = [Path(place) / "cifar10_jpeg.zip" for place in places if place]
     archive = next((path for path in archives if path.is_file()), None)
     if archive is None:
