@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.data.plan import Plan
 from reports.inference import wording as text
 from reports.inference.verdicts import Verdict
-from trainables.records import UNDECIDED, VERDICTS
+from trainables.records import UNDECIDED, VERDICTS, PlanRecord
 
 MOST_NAMED = 2
 """Of more conditions with one verdict a sentence gives the number."""
@@ -54,7 +53,7 @@ class Claim:
     colour: str
 
 
-def claims(plan: Plan, verdicts: Sequence[Verdict], colours: Mapping[str, str]) -> tuple[Claim, ...]:
+def claims(plan: PlanRecord, verdicts: Sequence[Verdict], colours: Mapping[str, str]) -> tuple[Claim, ...]:
     """Return one an entry of the family, in order.
 
     Args:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from reports.data.overview import Audit
-from reports.data.plan import Plan
 from reports.inference.contrasts import SEARCHES_TO_CLAIM
 from reports.inference.verdicts import Verdict
 from reports.inference.wording import magnitude
-from trainables.records import EQUIVALENT, TEST_ACCURACY, UNDECIDED
+from trainables.records import EQUIVALENT, TEST_ACCURACY, UNDECIDED, PlanRecord
 
 AUDIT_FROM = 10
 """Would-be stops below which the share of mistakes cannot be estimated."""
@@ -25,7 +24,7 @@ class Question(NamedTuple):
     answer: str
 
 
-def questions(plan: Plan, verdicts: Sequence[Verdict], audits: Sequence[Audit]) -> tuple[Question, ...]:
+def questions(plan: PlanRecord, verdicts: Sequence[Verdict], audits: Sequence[Audit]) -> tuple[Question, ...]:
     """Return the table that opens the report.
 
     Args:
@@ -76,7 +75,7 @@ def questions(plan: Plan, verdicts: Sequence[Verdict], audits: Sequence[Audit]) 
     )
 
 
-def _seeds(verdicts: Sequence[Verdict], plan: Plan) -> str:
+def _seeds(verdicts: Sequence[Verdict], plan: PlanRecord) -> str:
     """Return how many seeds were compared, as far as the study is."""
     seeds = sorted({verdict.seeds for verdict in verdicts})
     if seeds == [plan.seeds] or not seeds:
@@ -96,19 +95,19 @@ def _pairing(verdicts: Sequence[Verdict]) -> str:
     return f" Over seeds the two sides correlate by {between}; the higher, the more pairing helps."
 
 
-def _family(plan: Plan) -> str:
+def _family(plan: PlanRecord) -> str:
     count = len(plan.families[0]) if plan.families else 0
     return f"{'1 claim was' if count == 1 else f'{count} claims were'} fixed before the first run;"
 
 
-def _added(plan: Plan) -> str:
+def _added(plan: PlanRecord) -> str:
     """Return how many claims came later, with a space before."""
     count = sum(map(len, plan.families[1:]))
     claims = "1 claim was" if count == 1 else f"{count} claims were"
     return f" {claims} added later, each addition with a correction of its own." if count else ""
 
 
-def _looks(plan: Plan) -> str:
+def _looks(plan: PlanRecord) -> str:
     """Return when the study is judged, with a space before, where that is more than once."""
     if len(plan.looks) < 2:
         return ""
@@ -116,7 +115,7 @@ def _looks(plan: Plan) -> str:
     return f" It is judged at {', '.join(map(str, first))} and {last} seeds, each time with a share of that chance."
 
 
-def _search(plan: Plan) -> str:
+def _search(plan: PlanRecord) -> str:
     if plan.trials_per_arm == 0:
         return "Nothing was tuned: all settings were fixed beforehand, alike for all."
     runs = "1 search run" if plan.trials_per_arm == 1 else f"{plan.trials_per_arm} search runs"
@@ -144,7 +143,7 @@ def _open(verdicts: Sequence[Verdict]) -> str:
     return f"Here {equivalent} of {len(verdicts)} claims are equivalent, and {undecided} are left open."
 
 
-def _images(verdicts: Sequence[Verdict], plan: Plan) -> str:
+def _images(verdicts: Sequence[Verdict], plan: PlanRecord) -> str:
     if plan.unit.metric != TEST_ACCURACY:
         return f"This cannot be said of {plan.unit.figure}: single images have none."
     start = "A second interval also counts the luck of the test images."
@@ -153,7 +152,7 @@ def _images(verdicts: Sequence[Verdict], plan: Plan) -> str:
     return f"{start} {_standing(len(decided), narrow)}{', and say “on this test set”.' if narrow else ''}"
 
 
-def _searches(verdicts: Sequence[Verdict], plan: Plan) -> str:
+def _searches(verdicts: Sequence[Verdict], plan: PlanRecord) -> str:
     if plan.trials_per_arm == 0:
         return "Nothing was searched: every claim is about the settings of the study."
     if plan.replicates < SEARCHES_TO_CLAIM:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from search.cli.console import copyable, prefix, print_json, print_lines, print_table, print_verdicts, warn
 from search.export.recipe import Promise, read_recipe
-from search.store.journal import Journal
 from search.tracking.ui import is_server, ui_command
 from trainables import records
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 def tracking_uri(folder: Path) -> str | None:
     """Return the tracking store that a study names, or None."""
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+    with records.JournalReader.open(folder) as journal:
         study = journal.meta(records.META_STUDY) or {}
     return study.get("tracking", {}).get("uri")
 

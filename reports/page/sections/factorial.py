@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from reports.data.plan import Plan, plain
 from reports.figures.forest_plot import EffectRow, effect_figure, effect_range
 from reports.figures.palette import REFERENCE
 from reports.inference import wording as text
@@ -16,7 +15,7 @@ from reports.inference.records import interval_record
 from reports.page.claims import SIGNS
 from reports.page.context import Context
 from reports.page.layout import Block, Cell, Column, Line, Picture, Section, Table
-from trainables.records import UNDECIDED, VERDICTS
+from trainables.records import UNDECIDED, VERDICTS, PlanRecord, plain
 
 MAIN: dict[str, str] = dict(zip(VERDICTS, ("buys", "costs", "changes nothing", UNDECIDED), strict=True))
 TOGETHER: dict[str, str] = dict(
@@ -77,7 +76,7 @@ def _label(gain: Gain) -> str:
     return labels[gain.decision.verdict] + (", so far" if gain.provisional else "")
 
 
-def _row(plan: Plan, gain: Gain, digits: int) -> EffectRow:
+def _row(plan: PlanRecord, gain: Gain, digits: int) -> EffectRow:
     estimate, label = gain.decision.estimate, _label(gain)
     return EffectRow(
         name=name_of(gain.term.swaps),
@@ -90,7 +89,7 @@ def _row(plan: Plan, gain: Gain, digits: int) -> EffectRow:
     )
 
 
-def _figures(plan: Plan, gain: Gain, digits: int) -> str:
+def _figures(plan: PlanRecord, gain: Gain, digits: int) -> str:
     estimate, unit = gain.decision.estimate, plan.unit
     if estimate is None:
         return ""
@@ -98,14 +97,14 @@ def _figures(plan: Plan, gain: Gain, digits: int) -> str:
     return f"{mean} {unit.many}, 95 % interval {interval}, {gain.seeds} seeds"
 
 
-def _sentences(plan: Plan, found: Sequence[Gain], digits: int) -> list[str]:
+def _sentences(plan: PlanRecord, found: Sequence[Gain], digits: int) -> list[str]:
     decided = [gain for gain in found if gain.decision.decided]
     if not decided:
         return [f"No change is shown to buy or to cost anything: all {len(found)} effects are undecided."]
     return [f"{name_of(gain.term.swaps)}: {_label(gain)}; {_figures(plan, gain, digits)}." for gain in decided]
 
 
-def _table(plan: Plan, found: Sequence[Gain], digits: int) -> Table:
+def _table(plan: PlanRecord, found: Sequence[Gain], digits: int) -> Table:
     columns = (
         Column("change"), Column("verdict"), Column(f"worth, {plan.unit.many}", True), Column("95 % interval", True),
         Column("adjusted p", True), Column("mean over cells", True), Column("seeds", True),
@@ -113,7 +112,7 @@ def _table(plan: Plan, found: Sequence[Gain], digits: int) -> Table:
     return Table(columns, tuple(_line(plan, gain, digits) for gain in found))
 
 
-def _line(plan: Plan, gain: Gain, digits: int) -> Line:
+def _line(plan: PlanRecord, gain: Gain, digits: int) -> Line:
     estimate, decision, unit = gain.decision.estimate, gain.decision, plan.unit
     interval = estimate.interval if estimate else None
     cells = (
@@ -128,7 +127,7 @@ def _line(plan: Plan, gain: Gain, digits: int) -> Line:
     return Line(cells, condition=gain.term.condition)
 
 
-def _record(plan: Plan, gain: Gain) -> dict[str, Any]:
+def _record(plan: PlanRecord, gain: Gain) -> dict[str, Any]:
     estimate, unit = gain.decision.estimate, plan.unit
     return {
         "condition": gain.term.condition,

@@ -9,11 +9,11 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from reports.data.overview import ArmSummary, Audit, audit
-from reports.data.plan import Condition
 from reports.descriptive.fairness import SeedSpread, seed_spread, unequal
 from reports.page.context import Context
 from reports.page.faq import AUDIT_FROM
 from reports.page.layout import Section
+from trainables.records import ConditionRecord
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ArmView:
 class Fairness:
     """Whether the arms of a condition were given the same: what was not, in sentences."""
 
-    condition: Condition
+    condition: ConditionRecord
     unequal: tuple[str, ...]
 
 

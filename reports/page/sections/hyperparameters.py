@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from reports.data.plan import Arm, Condition
 from reports.descriptive.importance import IMPORTANCE_FROM, Importance, importances
 from reports.descriptive.responses import Edge, Response, edges, full_length, responses
 from reports.figures.plots import Dots, axis, categories, diverging, dots_figure
 from reports.page.context import Context
 from reports.page.layout import Block, Cell, Column, Line, Panel, Picture, Section, Table
+from trainables.records import ArmRecord, ConditionRecord
 
 CAPTION = (
     "One dot a search run of full length. What a method gained is its result minus that of the reference in the"
@@ -55,7 +55,7 @@ RESPONSE_COLUMNS = (
 
 
 def _block(
-    context: Context, number: int, condition: Condition
+    context: Context, number: int, condition: ConditionRecord
 ) -> tuple[Block, list[dict[str, object]], list[tuple[str, str, str, str, float, int]]]:
     study = context.study
     arms = [arm for arm in context.plan.arms if arm.condition == condition.name and arm.spaces]
@@ -94,7 +94,7 @@ IMPORTANCE_CAPTION = (
 )
 
 
-def _with_importance(context: Context, arm: Arm) -> list[tuple[Response, Importance | None]]:
+def _with_importance(context: Context, arm: ArmRecord) -> list[tuple[Response, Importance | None]]:
     shares = {one.dimension: one for one in importances(context.study, arm)}
     return [(response, shares.get(response.dimension)) for response in responses(context.study, arm)]
 
