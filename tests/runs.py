@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trainables import records
-from trainables.records import Run
+from trainables.records import PlanRecord, Run
 
 
 def run_of(
@@ -35,4 +35,27 @@ def run_of(
         config=config,
         parameters=parameters,
         searched=searched or {},
+    )
+
+
+def plan_of(name: str, **changes: Any) -> PlanRecord:
+    """Return the plan of a study of mixup against the baseline under one condition."""
+    arms = [
+        {"name": f"all: {method}", "method": method, "condition": "all", "cost": 1.0, "reference": method == "baseline"}
+        for method in ("baseline", "mixup")
+    ]
+    return PlanRecord.parse(
+        {
+            "name": name,
+            "metric": records.VALIDATION_ACCURACY,
+            "smallest_effect": 0.01,
+            "alpha": 0.05,
+            "seeds": 2,
+            "points": 1,
+            "trials_per_arm": 1,
+            "conditions": [{"name": "all", "values": {}, "epochs": 3, "selection_epochs": 3, "rungs": []}],
+            "arms": arms,
+            "contrasts": [{"condition": "all", "method": "mixup", "reference": "baseline"}],
+            **changes,
+        }
     )

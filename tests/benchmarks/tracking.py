@@ -25,7 +25,7 @@ from search.tracking.history import read_histories, read_runs
 from search.tracking.synchronizer import Synchronizer
 from search.tracking.uri import own_store
 from tests.benchmarks.common import Cost, table
-from tests.runs import run_of
+from tests.runs import plan_of, run_of
 from trainables import records
 from trainables.records import EndDecision, JournalReader
 
@@ -69,7 +69,7 @@ def _journal(folder: Path, runs: int) -> Journal:
     """Return a new journal that announces some runs."""
     journal = Journal.create(folder / records.JOURNAL_FILE)
     journal.set_meta(records.META_ID, NAME)
-    journal.set_meta(records.META_PLAN, {"name": NAME, "metric": records.VALIDATION_ACCURACY})
+    journal.set_meta(records.META_PLAN, plan_of(NAME).dump())
     values = {"learning_rate": 0.1, "mixup.alpha": 0.2, "model": "resnet20", "weight_decay": 1e-4}
     journal.add_runs(
         run_of(f"run-{i:05d}", records.SEARCH, "all", "all: mixup", "mixup", i, 0, False, {}, values)

@@ -20,7 +20,7 @@ from typing import Any
 from search.store.journal import Journal, Outcome, Run
 from search.tracking.backlog import Backlog
 from search.tracking.synchronizer import Synchronizer
-from tests.runs import run_of
+from tests.runs import plan_of, run_of
 from trainables import records
 from trainables.records import EndDecision, JournalReader
 
@@ -77,7 +77,7 @@ class Study:
         self.id = f"{folder.parent.name}-{folder.name}"
         self.journal = Journal.create(folder / records.JOURNAL_FILE)
         self.journal.set_meta(records.META_ID, self.id)
-        self.journal.set_meta(records.META_PLAN, {"name": self.id, "seeds": 2, "metric": "validation_loss", **plan})
+        self.journal.set_meta(records.META_PLAN, plan_of(self.id, **{"metric": "validation_loss", **plan}).dump())
         self.journal.set_meta(records.META_FACTS, {"versions": {"keras": "3"}})
         (folder / records.STUDY_FILE).write_text(f"name: {self.id}\n")
 
