@@ -1,1 +1,1 @@
-"""card."""
+"""Model card of a final training."""

@@ -1,1 +1,1 @@
-"""figures."""
+"""Figures: Plotly figures from finished numbers."""

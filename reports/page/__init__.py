@@ -1,1 +1,1 @@
-"""page."""
+"""Report page: HTML, Markdown, CSV and JSON."""

@@ -17,10 +17,14 @@ QUESTIONS = {question: (where, order, re.findall(r"`([^`]+)`", columns)) for que
              ROW.findall(README.read_text())}  # fmt: skip
 CONDITIONS = [
     {
-        "name": f"train_fraction={share}", "values": {"train_fraction": share}, "epochs": 12, "selection_epochs": 3, "rungs": []
+        "name": f"train_fraction={share}",
+        "values": {"train_fraction": share},
+        "epochs": 12,
+        "selection_epochs": 3,
+        "rungs": [],
     }
     for share in (0.1, 0.3)
-]  # fmt: skip
+]
 DONE, STOPPED, FAILED = records.COMPLETED, records.STOPPED, records.FAILED
 # name, phase, share, method, k, seed, model, outcome, selection, test accuracy, train accuracy, plain epochs
 RUNS = [
