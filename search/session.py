@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from search.cli.console import copyable, quiet
 from search.monitor.counts import StudyProgress
+from search.monitor.messages import copyable, note
 from search.monitor.progress import Display
 from trainables.errors import InputError
 
@@ -84,7 +84,7 @@ def execute_runs(
     from search.tracking.supervisor import start_delivery
 
     started = time.monotonic()
-    quiet(f"working in {folder}" + (f", with Ray at {options.address}" if options.address else ""))
+    note(f"working in {folder}" + (f", with Ray at {options.address}" if options.address else ""))
     with ExitStack() as session:
         work = _prepared(session, source, folder, resources, options, data, started)
         delivery = start_delivery(folder, tracking_uri)
@@ -102,7 +102,7 @@ def execute_runs(
             patience = DELIVERY_SECONDS
         finally:
             waiting = threading.Timer(
-                QUIET_SECONDS, quiet, [f"handing the rest to MLflow, for {patience:g} seconds at most"]
+                QUIET_SECONDS, note, [f"handing the rest to MLflow, for {patience:g} seconds at most"]
             )
             waiting.daemon = True
             waiting.start()

@@ -51,7 +51,8 @@ def plan(
     debug: Debug = False,
 ) -> None:
     """Say what a study would run, how long, and the smallest effect it could find, before spending."""
-    from search.cli.console import print_json, print_table, warn
+    from search.cli.console import print_json, print_table
+    from search.monitor.messages import warn
     from search.plan.builder import make_plan
     from search.plan.power import budget, proposed, rows
     from search.plan.record import study_record
@@ -78,10 +79,10 @@ def _costs(made: Plan, timed: bool, throughput: float | None) -> Costs | None:
         return at_throughput(made, made.study.data.load(), throughput)
     if not timed:
         return None
-    from search.cli.console import quiet
+    from search.monitor.messages import note
     from search.plan.cost_estimate import timed as time_networks
 
-    quiet("timing a few steps of every network")
+    note("timing a few steps of every network")
     return time_networks(made, made.study.data.load())
 
 
@@ -177,7 +178,8 @@ def _show_run(facts: dict[str, Any], log: list[str]) -> None:
 
 
 def _show_status(folder: Path, count: StudyProgress, alive: bool) -> None:
-    from search.cli.console import console, resume_hint
+    from search.cli.console import console
+    from search.monitor.messages import resume_hint
     from search.monitor.progress import best_table, table
 
     console().print(table(count, alive))

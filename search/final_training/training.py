@@ -9,12 +9,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from search.cli.console import warn
 from search.export.recipe import Promise, Recipe
 from search.final_training.controller import TrainingController
 from search.final_training.model_card import write_model_card
 from search.final_training.request import Asked, Changes, ask, load, outside_validated
 from search.monitor.counts import count_runs
+from search.monitor.messages import warn
 from search.plan.data_validation import refuse_changed
 from search.plan.model import file_name
 from search.plan.record import training_record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from search.cli.console import warn
+from search.monitor.messages import warn
 from search.plan.model import Plan
 from trainables.errors import InputError
 from trainables.records import DataFacts
