@@ -1,1 +1,1 @@
-"""figures."""
+"""Plotly figures of the report, as plain dictionaries that the page embeds as JSON."""
