@@ -1,1 +1,1 @@
-"""card."""
+"""Model card: a Markdown page with figures about trained models."""

@@ -14,7 +14,7 @@ import numpy as np
 from reports.figures.palette import DIVERGING, REFERENCE, translucent
 from reports.figures.style import TOOLBAR, Figure, Trace, rounded, shown
 
-MARGIN = {"l": 52, "r": 10, "t": TOOLBAR, "b": 42}
+MARGIN = {"l": 58, "r": 10, "t": TOOLBAR, "b": 42}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.card.card import Card, Curve, write_card
+from reports.card.card import Card, SeedCurve, write_card
 from search.store.journal import Journal
 from search.store.yaml_files import dump
 from trainables import records
@@ -60,8 +60,8 @@ def write_model_card(
     )
 
 
-def _curves(journal: Journal, runs: dict[str, int]) -> list[Curve]:
-    found = {seed: Curve(seed, [], []) for seed in sorted(runs.values())}
+def _curves(journal: Journal, runs: dict[str, int]) -> list[SeedCurve]:
+    found = {seed: SeedCurve(seed, [], []) for seed in sorted(runs.values())}
     for _, name, epoch, metrics, _ in sorted(journal.reports(), key=lambda row: row[2]):
         found[runs[name]].epochs.append(epoch)
         found[runs[name]].metrics.append(metrics)
