@@ -32,7 +32,7 @@ def build(context: Context) -> Section | None:
     """Return the cost of each arm, and the effects at equal compute."""
     found = [pace for condition in context.plan.conditions for pace in paces(context.study, condition.name)]
     equal = at_equal_compute(context.study)
-    blocks = [Block(sentences=(*_lead(context),), table=_table(context, found))]
+    blocks = [Block(sentences=tuple(_sentences(context)), table=_table(context, found))]
     if equal:
         blocks.append(_equal(context, equal))
     return Section(
@@ -47,14 +47,14 @@ def build(context: Context) -> Section | None:
     )
 
 
-def _lead(context: Context) -> list[str]:
-    said = [MATCHES.get(context.plan.match, f"Methods are matched on {context.plan.match}.")]
+def _sentences(context: Context) -> list[str]:
+    sentences = [MATCHES.get(context.plan.match, f"Methods are matched on {context.plan.match}.")]
     if not any(arm.compute_of for arm in context.plan.arms):
-        said.append(
+        sentences.append(
             "The study contains no reference runs with the compute of a more expensive method, so effects are known "
             "for this match only."
         )
-    return said
+    return sentences
 
 
 def _table(context: Context, found: list[Pace]) -> Table:

@@ -126,17 +126,17 @@ def _lead_picture(
 
 def _sentences(context: Context, one: Course, against: str) -> list[str]:
     if one.overtakes is None:
-        said = f"{one.method} does not finish ahead of {against}."
+        lead = f"{one.method} does not finish ahead of {against}."
     elif one.from_start:
-        said = f"{one.method} is ahead of {against} from epoch {one.overtakes} on, the first epoch compared."
+        lead = f"{one.method} is ahead of {against} from epoch {one.overtakes} on, the first epoch compared."
     else:
-        said = f"{one.method} overtakes {against} at epoch {one.overtakes} and stays ahead."
+        lead = f"{one.method} overtakes {against} at epoch {one.overtakes} and stays ahead."
     if one.off_gain is None:
-        return [said]
+        return [lead]
     unit, digits = context.plan.unit, context.plan.unit.digits + 1
     bounds = f" ({interval(one.off_gain.interval, digits, unit)})" if one.off_gain.interval else ""
     phase = f"In the final epochs without the method (from epoch {(one.off_from or 0) + 1}), its lead changes by"
-    return [f"{said} {phase} {points(one.off_gain.mean, digits, unit)}{bounds} {unit.many}."]
+    return [f"{lead} {phase} {points(one.off_gain.mean, digits, unit)}{bounds} {unit.many}."]
 
 
 def _table(context: Context, condition: Condition, gaps: list[Gap], against: str) -> Table:
