@@ -24,9 +24,9 @@ from trainables import records
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.data.units import Unit
     from reports.inference.wording import Row
     from search.lifecycle import Finished
+    from trainables.records import Unit
 
 
 @dataclass(frozen=True, repr=False)

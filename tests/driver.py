@@ -6,8 +6,9 @@ from pathlib import Path
 
 from reports.data.frames import read_study
 from reports.inference.verdicts import settled_conditions
-from search.orchestration.controller import Conductor
+from search.orchestration.controller import StudyController
 from search.plan.model import Plan
+from search.plan.record import study_record
 from search.store.journal import Journal, Run
 from trainables import records
 from trainables.errors import DivergedError, TrialError
@@ -18,7 +19,7 @@ from trainables.worker.requests import Final
 class Worker:
     """Does what the Ray trainable does, one epoch at a time, in this process; `fuse` events, then it is gone."""
 
-    def __init__(self, conductor: Conductor, curves: Path, fuse: int = 10**9) -> None:
+    def __init__(self, conductor: StudyController, curves: Path, fuse: int = 10**9) -> None:
         self.conductor, self.table, self.fuse = conductor, read_curves(curves), fuse
 
     def work(self) -> None:
@@ -29,7 +30,7 @@ class Worker:
             self._train(run)
 
     def _train(self, run: Run) -> None:
-        engine = Replay(self.table, vars(run), 0.1, 1.0)
+        engine = Replay(self.table, {**vars(run), "k": run.index, "seed": run.seed_index}, 0.1, 1.0)
         while engine.epoch < run.config["epochs"]:
             self._burn()
             try:
@@ -52,13 +53,13 @@ class Worker:
             raise KeyboardInterrupt
 
 
-def carry_out(plan: Plan, path: Path, curves: Path, fuse: int = 10**9) -> Conductor:
+def carry_out(plan: Plan, path: Path, curves: Path, fuse: int = 10**9) -> StudyController:
     """Run a study, or go on with it, in a journal; `fuse` events long."""
     journal = Journal.open(path) if path.exists() else Journal.create(path)
     with journal:
         if journal.meta(records.META_PLAN) is None:
             journal.set_meta(records.META_STUDY, plan.study.document())
-            journal.set_meta(records.META_PLAN, plan.document())
-        conductor = Conductor(plan, journal, lambda seeds: settled_conditions(read_study(path), seeds))
+            journal.set_meta(records.META_PLAN, study_record(plan).dump())
+        conductor = StudyController(plan, journal, lambda seeds: settled_conditions(read_study(path), seeds))
         Worker(conductor, curves, fuse).work()
         return conductor

@@ -1,1 +1,1 @@
-"""data."""
+"""Data: frames, descriptions and completeness of a study, read from its journal."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from reports.data.frames import Study
-from reports.data.plan import Arm
-from trainables.records import COMPLETED, CONFIRM, LOOK, POOL, SEARCH
+from reports.data.frames import StudyData
+from trainables.records import (
+    COMPLETED,
+    CONFIRM,
+    SEARCH,
+    ArmRecord,
+    LookDecision,
+    PoolDecision,
+    PooledPoint,
+    latest_pools,
+    settled_conditions,
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Stage:
         return None if self.last else self.seeds
 
 
-def stages(study: Study, arms: Iterable[tuple[str, str]]) -> tuple[Stage, ...]:
+def stages(study: StudyData, arms: Iterable[tuple[str, str]]) -> tuple[Stage, ...]:
     """Return the looks up to the first that is not complete.
 
     Args:
@@ -63,36 +71,30 @@ def is_final(held: Sequence[Stage], look: int, decided: bool) -> bool:
     return held[look].complete if decided else held[-1].last and held[-1].complete
 
 
-def is_confirmed(study: Study, condition: str, method: str, seeds: int) -> bool:
+def is_confirmed(study: StudyData, condition: str, method: str, seeds: int) -> bool:
     """Return whether all confirmation runs of an arm with the first seeds have ended."""
     runs = study.runs_of(CONFIRM, condition, method)
-    ended = runs["ended"].notna() & (runs["seed"] < seeds)
+    ended = runs["ended"].notna() & (runs["seed_index"] < seeds)
     return int(ended.sum()) >= planned_confirmations(study, condition, method, seeds)
 
 
-def settled(study: Study) -> dict[str, int]:
+def settled(study: StudyData) -> dict[str, int]:
     """Return the conditions that get no more seeds because all is decided, with the seeds they have."""
-    found: dict[str, int] = {}
-    for detail in study.decisions.loc[study.decisions["kind"] == LOOK, "detail"]:
-        for condition in detail["settled"]:
-            found.setdefault(condition, int(detail["seeds"]))
-    return found
+    return settled_conditions(decision for _, decision in study.decisions_of(LookDecision))
 
 
-def pools(study: Study, condition: str) -> dict[int, list[Mapping[str, Any]]]:
+def pools(study: StudyData, condition: str) -> dict[int, tuple[PooledPoint, ...]]:
     """Return the pooled points of a condition by search, as far as they are chosen."""
-    decisions = study.decisions.loc[study.decisions["kind"] == POOL, "detail"]
-    return {
-        int(detail.get("search", 0)): list(detail["points"]) for detail in decisions if detail["condition"] == condition
-    }
+    decided = latest_pools(decision for _, decision in study.decisions_of(PoolDecision))
+    return {search: pool.points for (name, search), pool in decided.items() if name == condition}
 
 
-def planned_trials(study: Study, arm: Arm) -> int:
+def planned_trials(study: StudyData, arm: ArmRecord) -> int:
     """Return how many search runs an arm gets, in all its searches."""
-    return 0 if arm.compute_of else study.plan.trials_per_arm * study.plan.replicates
+    return study.plan.trials_of(arm)
 
 
-def planned_confirmations(study: Study, condition: str, method: str, seeds: int | None = None) -> int:
+def planned_confirmations(study: StudyData, condition: str, method: str, seeds: int | None = None) -> int:
     """Return how many confirmation runs an arm gets; where points are not chosen yet, at most.
 
     An arm none of whose runs in a search was completed has nothing to confirm at that search's points.
@@ -114,10 +116,10 @@ def planned_confirmations(study: Study, condition: str, method: str, seeds: int 
     return wanted * points
 
 
-def _is_barren(study: Study, condition: str, method: str, search: int) -> bool:
+def _is_barren(study: StudyData, condition: str, method: str, search: int) -> bool:
     """Return whether no run of an arm's search was completed; an arm without a search has another's."""
     trials = study.plan.trials_per_arm
     arm = study.plan.arm(condition, method)
     runs = study.runs_of(SEARCH, condition, arm.same_as if arm and arm.same_as else method)
-    own = runs[runs["k"] // trials == search] if trials > 0 else runs
+    own = runs[runs["index"] // trials == search] if trials > 0 else runs
     return trials > 0 and not (own["outcome"] == COMPLETED).any()

@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 
 from reports.data.completeness import planned_confirmations, planned_trials, pools
-from reports.data.frames import UNFINISHED, Study
-from reports.data.plan import Arm
+from reports.data.frames import UNFINISHED, StudyData
 from trainables import records
+from trainables.records import ArmRecord, RungDecision
 
 
 @dataclass(frozen=True)
-class Pooled:
+class PointSummary:
     """One pooled point: a nuisance setting at which every arm of a condition is confirmed.
 
     Args:
@@ -70,7 +70,7 @@ class ArmSummary:
         seconds: its training time so far.
     """
 
-    arm: Arm
+    arm: ArmRecord
     search: Counts
     confirm: Counts
     reasons: tuple[tuple[str, int], ...]
@@ -93,16 +93,16 @@ class Audit:
     mistakes: int
 
 
-def pooled_points(study: Study, condition: str) -> tuple[Pooled, ...] | None:
+def pooled_points(study: StudyData, condition: str) -> tuple[PointSummary, ...] | None:
     """Return the pooled points of a condition, of all its searches, or None while none are chosen."""
     methods = {arm.name: arm.method for arm in study.plan.arms}
     chosen = pools(study, condition)
     return (
         tuple(
-            Pooled(
+            PointSummary(
                 number=search * study.plan.points + place,
-                origin=f"{methods.get(point['arm'], point['arm'])}, search run {point['k']}" if point["values"] else "",
-                values=dict(point["values"]),
+                origin=f"{methods.get(point.arm, point.arm)}, search run {point.trial_index}" if point.values else "",
+                values=point.values,
             )
             for search, points in sorted(chosen.items())
             for place, point in enumerate(points)
@@ -111,13 +111,13 @@ def pooled_points(study: Study, condition: str) -> tuple[Pooled, ...] | None:
     )
 
 
-def summarise_arms(study: Study) -> list[ArmSummary]:
+def summarise_arms(study: StudyData) -> list[ArmSummary]:
     """Return how the runs of every arm ended, in the order of the plan."""
     costs = run_costs(study)
     return [_summary(study, arm, costs) for arm in study.plan.arms]
 
 
-def _summary(study: Study, arm: Arm, costs: pd.DataFrame) -> ArmSummary:
+def _summary(study: StudyData, arm: ArmRecord, costs: pd.DataFrame) -> ArmSummary:
     search = study.runs_of(records.SEARCH, arm.condition, arm.method)
     confirm = study.runs_of(records.CONFIRM, arm.condition, arm.method)
     runs = study.runs[study.runs["arm"] == arm.name]
@@ -138,7 +138,7 @@ def _counts(runs: pd.DataFrame, planned: int) -> Counts:
     return Counts(planned, *(int(found.get(name, 0)) for name in (*records.OUTCOMES, UNFINISHED)))
 
 
-def run_costs(study: Study) -> pd.DataFrame:
+def run_costs(study: StudyData) -> pd.DataFrame:
     """Return for each run its cost in plain epochs (a running total) and its training seconds (one entry an
     epoch)."""
     grouped = study.curves.groupby("run", observed=True)
@@ -150,7 +150,7 @@ def run_costs(study: Study) -> pd.DataFrame:
     )
 
 
-def audit(study: Study, arm: Arm) -> Audit:
+def audit(study: StudyData, arm: ArmRecord) -> Audit:
     """Return the early-stopping audit of an arm: would-be stops, and how many of them would have been
     mistakes.
 
@@ -159,11 +159,10 @@ def audit(study: Study, arm: Arm) -> Audit:
     """
     runs = study.runs_of(records.SEARCH, arm.condition, arm.method)
     audited = set(runs.loc[runs["audit"], "run"])
-    rungs = study.decisions[study.decisions["kind"] == records.RUNG]
     stops = {
         run
-        for run, detail in zip(rungs["run"], rungs["detail"], strict=True)
-        if run in audited and detail.get("action") == records.WOULD_STOP
+        for run, decision in study.decisions_of(RungDecision)
+        if run in audited and decision.action == records.WOULD_STOP
     }
     full = runs[runs["outcome"].isin([records.COMPLETED, records.DIVERGED])].set_index("run")
     quality = full[records.SELECTION] if study.plan.higher_is_better else -full[records.SELECTION]

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.data.frames import Study
-from reports.data.plan import Arm, Contrast
+from reports.data.frames import StudyData
 from reports.inference.contrasts import measure
 from reports.statistics.estimators import Estimate
-from trainables.records import CONFIRM, SEARCH, SECONDS, oriented
+from trainables.records import CONFIRM, SEARCH, SECONDS, ArmRecord, ContrastRecord, as_maximized
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Pace:
         relative: the same, divided by the reference's; NaN where either is missing.
     """
 
-    arm: Arm
+    arm: ArmRecord
     seconds: float
     relative: float
 
@@ -48,7 +47,7 @@ class EqualCompute:
     other: float
 
 
-def paces(study: Study, condition: str) -> list[Pace]:
+def paces(study: StudyData, condition: str) -> list[Pace]:
     """Return the pace of every arm of a condition, from its confirmation runs, before them from its search."""
     arms = [arm for arm in study.plan.arms if arm.condition == condition]
     seconds = {arm.method: _seconds(study, arm) for arm in arms}
@@ -56,7 +55,7 @@ def paces(study: Study, condition: str) -> list[Pace]:
     return [Pace(arm, seconds[arm.method], seconds[arm.method] / reference if reference else np.nan) for arm in arms]
 
 
-def _seconds(study: Study, arm: Arm) -> float:
+def _seconds(study: StudyData, arm: ArmRecord) -> float:
     """Return the median over runs of the median epoch: the first epoch of a run may hold its compilation."""
     for phase in (CONFIRM, SEARCH):
         rows = study.curves_of(study.runs_of(phase, arm.condition, arm.method)["run"])
@@ -66,15 +65,15 @@ def _seconds(study: Study, arm: Arm) -> float:
     return float("nan")
 
 
-def at_equal_compute(study: Study) -> list[EqualCompute]:
+def at_equal_compute(study: StudyData) -> list[EqualCompute]:
     """Return every method against the arms that were given its compute, as far as both are finished."""
     found = []
     for arm in study.plan.arms:
         if arm.compute_of is None:
             continue
-        measured = measure(study, Contrast(arm.condition, arm.compute_of, arm.method))
+        measured = measure(study, ContrastRecord(condition=arm.condition, method=arm.compute_of, reference=arm.method))
         if measured.over_seeds is None:
             continue
-        own, other = (oriented(study.plan.unit.metric, float(level)) for level in measured.levels.mean(axis=1))
+        own, other = (as_maximized(study.plan.unit.metric, float(level)) for level in measured.levels.mean(axis=1))
         found.append(EqualCompute(arm.condition, arm.compute_of, arm.method, measured.over_seeds, own, other))
     return found

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.data.frames import Study
-from reports.data.plan import Arm, Condition, Plan
+from reports.data.frames import StudyData
 from reports.descriptive.learning_curves import best_runs
 from reports.statistics.estimators import Interval, spread_interval
-from trainables.records import CONFIRM, SEARCH, TEST_ACCURACY
+from trainables.records import CONFIRM, SEARCH, TEST_ACCURACY, ArmRecord, ConditionRecord, PlanRecord
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class SeedSpread:
     high: float
 
 
-def seed_spread(study: Study, arm: Arm) -> SeedSpread | None:
+def seed_spread(study: StudyData, arm: ArmRecord) -> SeedSpread | None:
     """Return the spread over seeds of an arm, or None below two seeds."""
     runs = best_runs(study, arm)
     values = pd.Series(dtype=float) if runs is None else runs[TEST_ACCURACY].dropna()
@@ -43,7 +42,7 @@ def seed_spread(study: Study, arm: Arm) -> SeedSpread | None:
     return SeedSpread(len(values), deviation, bounds, float(values.min()), float(values.max()))
 
 
-def unequal(study: Study, condition: Condition) -> list[str]:
+def unequal(study: StudyData, condition: ConditionRecord) -> list[str]:
     """Return in sentences what the arms of a condition were not given alike; empty if all is fair so far.
 
     Arms that were given another compute on purpose are left out, and so is what is still to come: only runs that
@@ -53,15 +52,15 @@ def unequal(study: Study, condition: Condition) -> list[str]:
     found = []
     search = {arm.method: study.runs_of(SEARCH, arm.condition, arm.method) for arm in arms}
     confirm = {arm.method: study.runs_of(CONFIRM, arm.condition, arm.method) for arm in arms}
-    if _differ(set(runs["k"]) for runs in search.values()):
+    if _differ(set(runs["index"]) for runs in search.values()):
         found.append(f"Search runs per method: {_counts(search)}.")
-    if _differ(set(runs.loc[runs["audit"], "k"]) for runs in search.values()):
+    if _differ(set(runs.loc[runs["audit"], "index"]) for runs in search.values()):
         found.append("The runs that go to the end whatever the rules say are not the same in all methods.")
     shared = [arm.spaces.keys() for arm in arms]
     names = set.intersection(*(set(keys) for keys in shared)) if shared else set()
     if _differ(_points(runs, names, study.plan) for runs in search.values() if len(runs)):
         found.append("The methods were not searched at the same settings.")
-    if _differ(set(zip(runs["k"], runs["seed"], strict=True)) for runs in confirm.values()):
+    if _differ(set(zip(runs["index"], runs["seed_index"], strict=True)) for runs in confirm.values()):
         found.append(f"Confirmation runs per method: {_counts(confirm)}.")
     return found
 
@@ -71,11 +70,11 @@ def _differ(sets: Iterable[object]) -> bool:
     return any(one != every[0] for one in every)
 
 
-def _points(runs: pd.DataFrame, names: set[str], plan: Plan) -> dict[int, tuple[tuple[str, str], ...]]:
-    rows = runs[runs["k"] % max(plan.trials_per_arm, 1) < plan.designed]
+def _points(runs: pd.DataFrame, names: set[str], plan: PlanRecord) -> dict[int, tuple[tuple[str, str], ...]]:
+    rows = runs[runs["index"] % max(plan.trials_per_arm, 1) < plan.designed]
     return {
         int(k): tuple(sorted((name, str(value)) for name, value in searched.items() if name in names))
-        for k, searched in zip(rows["k"], rows["searched"], strict=True)
+        for k, searched in zip(rows["index"], rows["searched"], strict=True)
     }
 
 

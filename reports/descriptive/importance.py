@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from reports.data.frames import Study
-from reports.data.plan import Arm
+from reports.data.frames import StudyData
 from reports.descriptive.responses import full_length
+from trainables.records import ArmRecord
 
 if TYPE_CHECKING:
     from optuna import Study as OptunaStudy
@@ -36,14 +36,14 @@ class Importance:
         runs: of full length.
     """
 
-    arm: Arm
+    arm: ArmRecord
     dimension: str
     ped_anova: float
     mean_decrease: float | None
     runs: int
 
 
-def importances(study: Study, arm: Arm) -> list[Importance]:
+def importances(study: StudyData, arm: ArmRecord) -> list[Importance]:
     """Return the importance of every searched dimension of an arm; empty below `IMPORTANCE_FROM` full-length runs."""
     runs = full_length(study, arm)
     if len(runs) < IMPORTANCE_FROM or len(arm.spaces) < 2 or runs["quality"].nunique() < 2:

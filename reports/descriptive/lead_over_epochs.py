@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reports.data.frames import Study
-from reports.data.plan import Arm, Condition
+from reports.data.frames import StudyData
 from reports.descriptive.learning_curves import best_runs
 from reports.statistics.estimators import Estimate, over_seeds
-from trainables.records import TRAIN_ACCURACY, VALIDATION_ACCURACY
+from trainables.records import TRAIN_ACCURACY, VALIDATION_ACCURACY, ArmRecord, ConditionRecord
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Gap:
         return self.training - self.validation
 
 
-def course(study: Study, arm: Arm, reference: Arm, condition: Condition) -> Course | None:
+def course(study: StudyData, arm: ArmRecord, reference: ArmRecord, condition: ConditionRecord) -> Course | None:
     """Compare an arm with its reference epoch by epoch, or return None where no seed has both.
 
     A method with an on/off cycle saw-tooths; it is compared at the ends of its off blocks and in the final off phase,
@@ -92,18 +91,18 @@ def _t(seeds: int) -> float:
     return interval.high if interval else float("nan")
 
 
-def _by_seed(study: Study, arm: Arm) -> pd.DataFrame:
+def _by_seed(study: StudyData, arm: ArmRecord) -> pd.DataFrame:
     """Return the metric of the arm's confirmation runs at its best setting, higher is better: epoch by seed."""
     runs = best_runs(study, arm)
     if runs is None:
         return pd.DataFrame()
     rows = study.curves_of(runs["run"])
-    seeds = rows["run"].astype(str).map(runs.set_index("run")["seed"])
+    seeds = rows["run"].astype(str).map(runs.set_index("run")["seed_index"])
     table = rows.assign(seed=seeds).pivot_table(index="epoch", columns="seed", values=study.plan.metric)
     return table if study.plan.higher_is_better else -table
 
 
-def _compared(differences: pd.DataFrame, arms: list[Arm]) -> pd.DataFrame:
+def _compared(differences: pd.DataFrame, arms: list[ArmRecord]) -> pd.DataFrame:
     """Return the epochs at which neither arm is in an on block."""
     kept = np.ones(len(differences), dtype=bool)
     epochs = differences.index.to_numpy(dtype=int)
@@ -128,11 +127,11 @@ def overtaking(mean: pd.Series, window: int) -> tuple[int | None, bool]:
     return int(smooth.index[first]), first == 0
 
 
-def _has_off_phase(arm: Arm, condition: Condition) -> bool:
+def _has_off_phase(arm: ArmRecord, condition: ConditionRecord) -> bool:
     return arm.off_from is not None and 0 < arm.off_from < condition.epochs
 
 
-def _off_gain(differences: pd.DataFrame, arm: Arm, condition: Condition) -> Estimate | None:
+def _off_gain(differences: pd.DataFrame, arm: ArmRecord, condition: ConditionRecord) -> Estimate | None:
     """Estimate how much the lead grew from the last epochs before the final off phase to the last of all.
 
     Before it stands the end of the last off block where the method has a cycle, so that the saw-tooth does not count.
@@ -147,7 +146,7 @@ def _off_gain(differences: pd.DataFrame, arm: Arm, condition: Condition) -> Esti
     return over_seeds((late.mean() - early.mean()).to_numpy()) if len(early) else None
 
 
-def gap(study: Study, arm: Arm, condition: Condition) -> Gap | None:
+def gap(study: StudyData, arm: ArmRecord, condition: ConditionRecord) -> Gap | None:
     """Return the accuracies of an arm at the end of training at its best setting; None before any run is there."""
     runs = best_runs(study, arm)
     if runs is None:

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.data.frames import Study
-from reports.data.plan import Arm
-from trainables.records import COMPLETED, SEARCH, SELECTION
+from reports.data.frames import StudyData
+from trainables.records import COMPLETED, SEARCH, SELECTION, ArmRecord
 
 EDGE = 0.1
 """The outer part of a range that counts as its edge, as a share of its length on its own scale."""
@@ -37,7 +36,7 @@ class Response:
         trend: Spearman's rank correlation of value and gain, None for choices and for few runs.
     """
 
-    arm: Arm
+    arm: ArmRecord
     dimension: str
     own: bool
     values: tuple[Any, ...]
@@ -59,7 +58,7 @@ class Edge:
         best: of how many.
     """
 
-    arm: Arm
+    arm: ArmRecord
     dimension: str
     end: str
     limit: float
@@ -67,7 +66,7 @@ class Edge:
     best: int
 
 
-def full_length(study: Study, arm: Arm) -> pd.DataFrame:
+def full_length(study: StudyData, arm: ArmRecord) -> pd.DataFrame:
     """Return an arm's search runs that were trained to the end, with a column `quality`, higher is better."""
     runs = study.runs_of(SEARCH, arm.condition, arm.method)
     runs = runs[(runs["outcome"] == COMPLETED) & runs[SELECTION].notna()]
@@ -75,15 +74,15 @@ def full_length(study: Study, arm: Arm) -> pd.DataFrame:
     return runs.assign(quality=sign * runs[SELECTION].astype(float))
 
 
-def responses(study: Study, arm: Arm) -> list[Response]:
+def responses(study: StudyData, arm: ArmRecord) -> list[Response]:
     """Return the response to every searched dimension of an arm that took more than one value."""
     runs = full_length(study, arm)
     reference = study.plan.arm(arm.condition, study.plan.reference(arm.condition) or "")
     paired = reference is not None and reference.name != arm.name
     if paired and reference is not None:
         shared = full_length(study, reference)
-        other = shared[shared["k"] % study.plan.trials_per_arm < study.plan.designed].set_index("k")["quality"]
-        runs = runs.assign(quality=runs["quality"] - runs["k"].map(other)).dropna(subset="quality")
+        other = shared[shared["index"] % study.plan.trials_per_arm < study.plan.designed].set_index("index")["quality"]
+        runs = runs.assign(quality=runs["quality"] - runs["index"].map(other)).dropna(subset="quality")
     found = []
     for dimension in arm.spaces:
         known = [(run[dimension], gain) for run, gain in zip(runs["searched"], runs["quality"], strict=True)
@@ -103,7 +102,7 @@ def _trend(values: tuple[Any, ...], gains: np.ndarray) -> float | None:
     return float(pd.Series(values).corr(pd.Series(gains), method="spearman"))
 
 
-def edges(study: Study, arm: Arm) -> list[Edge]:
+def edges(study: StudyData, arm: ArmRecord) -> list[Edge]:
     """Return the ranges near one end of which most of an arm's best runs lie."""
     runs = full_length(study, arm).nlargest(BEST, "quality")
     found = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reports.data.frames import Study
+from reports.data.frames import StudyData
 from reports.inference.verdicts import Verdict
 from reports.statistics.estimators import Estimate, over_seeds
 from trainables import records
@@ -34,7 +34,7 @@ class OtherEffect:
     @property
     def better(self) -> bool:
         """Whether the method is the better side, by its mean."""
-        return records.oriented(self.metric, self.effect.mean) > 0
+        return records.as_maximized(self.metric, self.effect.mean) > 0
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,16 @@ class ClassEffect:
     reference: np.ndarray
 
 
-def other_effects(study: Study, verdicts: Sequence[Verdict]) -> list[OtherEffect]:
+def other_effects(study: StudyData, verdicts: Sequence[Verdict]) -> list[OtherEffect]:
     """Return every other metric of every claim that has pairs with it."""
     return [found for verdict in verdicts for found in _of_claim(study, verdict)]
 
 
-def _of_claim(study: Study, verdict: Verdict) -> list[OtherEffect]:
+def _of_claim(study: StudyData, verdict: Verdict) -> list[OtherEffect]:
     pair = chosen_runs(study, verdict)
     if pair is None:
         return []
-    own, other = (runs.groupby("seed")[_present(runs)].mean() for runs in pair)
+    own, other = (runs.groupby("seed_index")[_present(runs)].mean() for runs in pair)
     found = []
     for metric in own.columns.intersection(other.columns).drop(verdict.metric, errors="ignore"):
         differences = (own[metric] - other[metric]).dropna()
@@ -71,7 +71,7 @@ def _of_claim(study: Study, verdict: Verdict) -> list[OtherEffect]:
     return found
 
 
-def chosen_runs(study: Study, verdict: Verdict) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+def chosen_runs(study: StudyData, verdict: Verdict) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     """Return the runs that a claim rests on, of the method and of its reference: the seeds that both have.
 
     Of several searches, the runs at the chosen points of all.
@@ -81,17 +81,17 @@ def chosen_runs(study: Study, verdict: Verdict) -> tuple[pd.DataFrame, pd.DataFr
     sides = []
     for method, chosen in zip((verdict.method, verdict.reference), zip(*verdict.points, strict=True), strict=True):
         runs = study.runs_of(records.CONFIRM, verdict.condition, method)
-        sides.append(runs[runs["k"].isin(chosen) & runs[verdict.metric].notna()])
+        sides.append(runs[runs["index"].isin(chosen) & runs[verdict.metric].notna()])
     own, other = sides
-    seeds = set(own["seed"]) & set(other["seed"])
-    return own[own["seed"].isin(seeds)], other[other["seed"].isin(seeds)]
+    seeds = set(own["seed_index"]) & set(other["seed_index"])
+    return own[own["seed_index"].isin(seeds)], other[other["seed_index"].isin(seeds)]
 
 
 def _present(runs: pd.DataFrame) -> list[str]:
     return [metric for metric in records.TEST_METRICS if metric in runs and runs[metric].notna().any()]
 
 
-def class_effects(study: Study, verdicts: Sequence[Verdict]) -> list[ClassEffect]:
+def class_effects(study: StudyData, verdicts: Sequence[Verdict]) -> list[ClassEffect]:
     """Return the accuracies per class of every claim whose runs kept single test images."""
     found = []
     for verdict in verdicts:
@@ -102,7 +102,7 @@ def class_effects(study: Study, verdicts: Sequence[Verdict]) -> list[ClassEffect
     return found
 
 
-def _per_class(study: Study, runs: pd.DataFrame) -> np.ndarray | None:
+def _per_class(study: StudyData, runs: pd.DataFrame) -> np.ndarray | None:
     """Return the accuracy on each class, (C,), or None where labels or single images are not known."""
     correct = study.correctness(runs["run"].tolist())
     if study.test_labels is None or not correct or len(correct) < len(runs):
@@ -116,7 +116,7 @@ def _per_class(study: Study, runs: pd.DataFrame) -> np.ndarray | None:
     return np.bincount(labels, weights=mean) / np.where(count, count, np.nan)
 
 
-def class_names(study: Study, count: int) -> list[str]:
+def class_names(study: StudyData, count: int) -> list[str]:
     """Return the names of the first classes; numbers where the study noted none."""
-    names = [str(name) for name in (study.facts.get("data") or {}).get("class_names", [])]
+    names = study.facts.data.class_names if study.facts.data else ()
     return [*names, *(str(number) for number in range(len(names), count))][:count]

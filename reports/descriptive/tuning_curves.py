@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaln
 
-from reports.data.frames import UNFINISHED, Study
-from reports.data.plan import Arm
+from reports.data.frames import UNFINISHED, StudyData
 from reports.statistics.estimators import LEVEL
-from trainables.records import DIVERGED, FAILED, PLAIN_EPOCHS, SEARCH, SECONDS, SELECTION, STOPPED, worst
+from trainables.records import DIVERGED, FAILED, PLAIN_EPOCHS, SEARCH, SECONDS, SELECTION, STOPPED, ArmRecord, worst
 
 RESAMPLES = 1000
 BAND_FROM = 4
@@ -45,7 +44,7 @@ class TuningCurve:
     stopped: int
 
 
-def tuning_curve(study: Study, arm: Arm, costs: pd.DataFrame) -> TuningCurve | None:
+def tuning_curve(study: StudyData, arm: ArmRecord, costs: pd.DataFrame) -> TuningCurve | None:
     """Return the tuning curve of an arm, or None where none of its search runs has ended.
 
     Args:
@@ -55,7 +54,7 @@ def tuning_curve(study: Study, arm: Arm, costs: pd.DataFrame) -> TuningCurve | N
     """
     runs = study.runs_of(SEARCH, arm.condition, arm.method)
     runs = runs[
-        (runs["k"] % study.plan.trials_per_arm < study.plan.designed) & ~runs["outcome"].isin([FAILED, UNFINISHED])
+        (runs["index"] % study.plan.trials_per_arm < study.plan.designed) & ~runs["outcome"].isin([FAILED, UNFINISHED])
     ]
     found = qualities(study, runs).dropna()
     runs = runs.loc[found.index]
@@ -78,7 +77,7 @@ def tuning_curve(study: Study, arm: Arm, costs: pd.DataFrame) -> TuningCurve | N
     )
 
 
-def qualities(study: Study, runs: pd.DataFrame) -> pd.Series:
+def qualities(study: StudyData, runs: pd.DataFrame) -> pd.Series:
     """Return what each run was worth: its selection metric; else, if stopped, its last; if diverged, the worst.
 
     Args:

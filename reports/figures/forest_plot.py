@@ -6,14 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reports.data.plan import Plan
-from reports.data.units import POINTS, Unit
 from reports.figures.palette import REFERENCE
 from reports.figures.style import Figure, Trace, rounded, shown
 from reports.inference import wording as text
 from reports.inference.verdicts import Verdict
 from reports.statistics.estimators import Interval
-from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED
+from trainables.records import EQUIVALENT, HELPS, HURTS, POINTS, UNDECIDED, PlanRecord, Unit
 
 MARKERS = {HELPS: "circle", HURTS: "circle", EQUIVALENT: "square", UNDECIDED: "circle-open"}
 ROW_HEIGHT = 46
@@ -55,12 +53,14 @@ class EffectRow:
         return (*means, *(end for found in intervals for end in (found.low, found.high)))
 
 
-def effect_rows(verdicts: Sequence[Verdict], plan: Plan, colours: Mapping[str, str], digits: int) -> list[EffectRow]:
+def effect_rows(
+    verdicts: Sequence[Verdict], plan: PlanRecord, colours: Mapping[str, str], digits: int
+) -> list[EffectRow]:
     """Return one row per verdict, in order."""
     return [_effect_row(verdict, plan, colours[verdict.method], digits) for verdict in verdicts]
 
 
-def _effect_row(verdict: Verdict, plan: Plan, colour: str, digits: int) -> EffectRow:
+def _effect_row(verdict: Verdict, plan: PlanRecord, colour: str, digits: int) -> EffectRow:
     name, label, unit = text.comparison(verdict, plan), text.label(verdict), plan.unit
     if verdict.tuned is None:
         return EffectRow(name, label, verdict.verdict, colour, None)
@@ -92,7 +92,7 @@ def effect_range(rows: Iterable[EffectRow], smallest_effect: float, unit: Unit =
     return low - margin, high + margin
 
 
-def effect_figure(rows: Sequence[EffectRow], plan: Plan, limits: tuple[float, float], title: str = "") -> Figure:
+def effect_figure(rows: Sequence[EffectRow], plan: PlanRecord, limits: tuple[float, float], title: str = "") -> Figure:
     """Return a forest plot: one row per effect, with its name and verdict above its interval.
 
     Thick line: 95 % interval over seeds. Thin line: 95 % interval over seeds and images. Diamond: effect at the same

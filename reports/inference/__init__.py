@@ -1,1 +1,1 @@
-"""inference."""
+"""Inference: contrasts, verdicts, caveats, and where and why effects change."""

@@ -10,21 +10,21 @@ from typing import NamedTuple
 import pandas as pd
 
 from reports.data.completeness import Stage, is_confirmed
-from reports.data.frames import Study
-from reports.data.plan import Contrast
+from reports.data.frames import StudyData
 from reports.inference.contrasts import SEARCHES_TO_CLAIM, Measured
 from reports.statistics.group_sequential import Decision
 from trainables.records import (
     COMPLETED,
     CONFIRM,
     DIVERGED,
-    EXTEND,
     FAILED,
     HELPS,
     HURTS,
     SEARCH,
     TEST_ACCURACY,
     UNDECIDED,
+    ContrastRecord,
+    ExtensionDecision,
 )
 
 MOST_LETTERS = 200
@@ -90,7 +90,7 @@ _LESSER = (
 )
 
 
-def weaknesses(study: Study, found: Findings) -> tuple[str, ...]:
+def weaknesses(study: StudyData, found: Findings) -> tuple[str, ...]:
     """Return what a reader must know beside the verdict, in sentences, the gravest first."""
     contrast = found.measured.contrast
     failed = _losses(study, contrast, _FAILED)
@@ -102,12 +102,12 @@ def weaknesses(study: Study, found: Findings) -> tuple[str, ...]:
     return (*notes, *(note for loss in _LESSER for note in _losses(study, contrast, loss)))
 
 
-def _replayed(study: Study) -> list[str]:
-    table = study.facts.get("replayed")
+def _replayed(study: StudyData) -> list[str]:
+    table = study.facts.replayed
     return [f"Nothing was trained here: the figures are replayed from {table}."] if table else []
 
 
-def _losses(study: Study, contrast: Contrast, loss: _Loss) -> list[str]:
+def _losses(study: StudyData, contrast: ContrastRecord, loss: _Loss) -> list[str]:
     notes = []
     for method in contrast.arms:
         runs = study.runs_of(loss.phase, contrast.condition, method)
@@ -117,7 +117,7 @@ def _losses(study: Study, contrast: Contrast, loss: _Loss) -> list[str]:
     return notes
 
 
-def _unfinished(study: Study, found: Findings) -> list[str]:
+def _unfinished(study: StudyData, found: Findings) -> list[str]:
     contrast, pairs, planned = found.measured.contrast, found.measured.seeds, found.stage.seeds
     confirmed = all(is_confirmed(study, contrast.condition, method, planned) for method in contrast.arms)
     if found.provisional and not confirmed:
@@ -139,7 +139,7 @@ def _left_out(found: Findings) -> list[str]:
     return [f"Left out for lack of finished pairs: setting {numbers}."]
 
 
-def _doubts(study: Study, found: Findings) -> list[str]:
+def _doubts(study: StudyData, found: Findings) -> list[str]:
     """Return what speaks against the verdict on its own ground: these images, these configurations."""
     tuned, decision, notes = found.measured.over_seeds, found.decision, []
     if tuned is None:
@@ -164,7 +164,7 @@ def _doubts(study: Study, found: Findings) -> list[str]:
     return notes
 
 
-def _reach(study: Study, found: Findings) -> list[str]:
+def _reach(study: StudyData, found: Findings) -> list[str]:
     """Return how far the verdict reaches: to other images, to other searches."""
     notes, unit, searches = [], study.plan.unit, len(found.measured.by_search)
     if found.on_this_test_set and found.images_known:
@@ -181,7 +181,7 @@ def _reach(study: Study, found: Findings) -> list[str]:
     return notes
 
 
-def _set_up(study: Study, contrast: Contrast) -> list[str]:
+def _set_up(study: StudyData, contrast: ContrastRecord) -> list[str]:
     """Return what the plan itself says against the claim."""
     notes = []
     for method in contrast.arms:
@@ -191,15 +191,15 @@ def _set_up(study: Study, contrast: Contrast) -> list[str]:
     return notes
 
 
-def _extended(study: Study, found: Findings) -> list[str]:
+def _extended(study: StudyData, found: Findings) -> list[str]:
     """Return what was added after results could be seen; a claim that was decided before stands as it did."""
     notes = []
-    for detail in study.decisions.loc[study.decisions["kind"] == EXTEND, "detail"]:
-        before = detail.get("plan") or {}
+    for _, extension in study.decisions_of(ExtensionDecision):
+        before = extension.plan
         decided = not found.provisional and found.decision.decided
-        stands = decided and before.get("points") == study.plan.points and found.stage.seeds <= before.get("seeds", 0)
-        if detail["exploratory"] and not stands:
-            what = "; ".join(str(change) for change in detail["what"])
+        stands = decided and before.points == study.plan.points and found.stage.seeds <= before.seeds
+        if extension.exploratory and not stands:
+            what = "; ".join(extension.what)
             notes.append(f"Exploratory: the study was extended after results could be seen ({what}).")
     return notes
 

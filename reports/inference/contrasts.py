@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.data.frames import Study
-from reports.data.plan import Contrast
+from reports.data.frames import StudyData
 from reports.inference.paired_cells import Crossed, crossed
 from reports.statistics.estimators import (
     Estimate,
@@ -17,7 +16,7 @@ from reports.statistics.estimators import (
     over_seeds_and,
     own_best,
 )
-from trainables.records import TEST_ACCURACY
+from trainables.records import TEST_ACCURACY, ContrastRecord
 
 SEARCHES_TO_CLAIM = 3
 """Searches from which something is said about other searches like these."""
@@ -35,7 +34,7 @@ class Measured:
         matched: matched differences, float (S,).
     """
 
-    contrast: Contrast
+    contrast: ContrastRecord
     cells: Crossed
     chosen: np.ndarray
     by_search: np.ndarray
@@ -73,7 +72,7 @@ class Measured:
         return over_seeds_and(self.by_search.T) if known else None
 
 
-def measure(study: Study, contrast: Contrast, limit: int | None = None) -> Measured:
+def measure(study: StudyData, contrast: ContrastRecord, limit: int | None = None) -> Measured:
     """Measure a contrast.
 
     Args:
@@ -89,7 +88,7 @@ def measure(study: Study, contrast: Contrast, limit: int | None = None) -> Measu
     return Measured(contrast, cells, chosen, method - reference, matched_differences(cells.test, cells.searches))
 
 
-def over_images(study: Study, found: Measured) -> Estimate | None:
+def over_images(study: StudyData, found: Measured) -> Estimate | None:
     """Estimate the tuned effect over seeds and images; None where single images are not recorded.
 
     Single images have a correctness, so this is about accuracy and no other figure.

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from reports.data.completeness import Stage, is_final, settled, stages
-from reports.data.frames import Study
-from reports.data.plan import Arm, Plan
+from reports.data.frames import StudyData
 from reports.inference.paired_cells import crossed
 from reports.statistics.estimators import Estimate, at_points, over_seeds, own_best
 from reports.statistics.group_sequential import Decision, decide
-from trainables.records import COMPLETED, CONFIRM
+from trainables.records import COMPLETED, CONFIRM, ArmRecord, PlanRecord
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class _Cells:
     values: np.ndarray
 
 
-def gains(study: Study) -> list[Gain]:
+def gains(study: StudyData) -> list[Gain]:
     """Judge all main effects and two-way interactions of a factorial, in one family of their own.
 
     With several looks they are judged at the same looks. A study that compares fewer than two factors has none.
@@ -100,12 +99,12 @@ def _gain(term: Term, decision: Decision, worth: np.ndarray, final: bool) -> Gai
     return Gain(term, decision, cells, seeds, not final)
 
 
-def cells_of(plan: Plan, condition: str) -> tuple[Arm, ...]:
+def cells_of(plan: PlanRecord, condition: str) -> tuple[ArmRecord, ...]:
     """Return the arms of a condition that are cells of its factorial; what has another's settings is none."""
     return tuple(arm for arm in plan.arms if arm.condition == condition and arm.levels and not arm.compute_of)
 
 
-def terms(plan: Plan, condition: str) -> list[Term]:
+def terms(plan: PlanRecord, condition: str) -> list[Term]:
     """Return the main effects, then the two-way interactions, of a condition's factorial of two factors or more."""
     arms = cells_of(plan, condition)
     base = next((arm.levels for arm in arms if arm.reference), None)
@@ -131,7 +130,7 @@ def terms(plan: Plan, condition: str) -> list[Term]:
     return mains + both
 
 
-def _cells(study: Study, arms: Sequence[Arm], stage: Stage) -> _Cells:
+def _cells(study: StudyData, arms: Sequence[ArmRecord], stage: Stage) -> _Cells:
     """Return the cells at a look: arms without any result do not cost the others their seeds."""
     alive = [arm for arm in arms if (study.runs_of(CONFIRM, arm.condition, arm.method)["outcome"] == COMPLETED).any()]
     if not alive:

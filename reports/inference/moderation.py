@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from reports.data.completeness import is_final, settled, stages
-from reports.data.frames import Study
-from reports.data.plan import Condition, Contrast, Plan
+from reports.data.frames import StudyData
 from reports.inference.contrasts import Measured, measure
 from reports.statistics.estimators import Estimate, over_seeds, unpaired
 from reports.statistics.group_sequential import Decision, decide
+from trainables.records import ConditionRecord, ContrastRecord, PlanRecord
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Pair:
         factor: in which they differ.
     """
 
-    first: Contrast
-    second: Contrast
+    first: ContrastRecord
+    second: ContrastRecord
     factor: str
 
 
@@ -55,7 +55,7 @@ class Change:
     provisional: bool
 
 
-def changes(study: Study) -> list[Change]:
+def changes(study: StudyData) -> list[Change]:
     """Judge all pairs of neighbouring conditions, each family of claims with a Holm correction of its own.
 
     With several looks they are judged at the same looks, for the seeds that a condition gets depend on what was seen.
@@ -65,7 +65,7 @@ def changes(study: Study) -> list[Change]:
     return [change for family in families for change in _judged(study, [p for p in pairs if _family(p) == family])]
 
 
-def neighbours(plan: Plan) -> list[Pair]:
+def neighbours(plan: PlanRecord) -> list[Pair]:
     """Return every contrast's pairs of neighbouring conditions, contrast by contrast and factor by factor."""
     found = []
     for arms in dict.fromkeys(contrast.arms for contrast in plan.contrasts):
@@ -77,9 +77,9 @@ def neighbours(plan: Plan) -> list[Pair]:
     return found
 
 
-def _steps(conditions: Sequence[Condition], factor: str) -> Iterator[tuple[Condition, Condition]]:
+def _steps(conditions: Sequence[ConditionRecord], factor: str) -> Iterator[tuple[ConditionRecord, ConditionRecord]]:
     """Yield the pairs of conditions that differ by one step of a factor."""
-    lines: list[tuple[Mapping[str, Any], list[Condition]]] = []
+    lines: list[tuple[Mapping[str, Any], list[ConditionRecord]]] = []
     for condition in conditions:
         if factor not in condition.values:
             continue
@@ -105,7 +105,7 @@ def _family(pair: Pair) -> int:
     return max(pair.first.family, pair.second.family)
 
 
-def _judged(study: Study, pairs: Sequence[Pair]) -> list[Change]:
+def _judged(study: StudyData, pairs: Sequence[Pair]) -> list[Change]:
     plan, ends = study.plan, settled(study)
     contrasts = list(dict.fromkeys(contrast for pair in pairs for contrast in (pair.first, pair.second)))
     held = stages(study, [(contrast.condition, method) for contrast in contrasts for method in contrast.arms])
@@ -125,7 +125,7 @@ def _judged(study: Study, pairs: Sequence[Pair]) -> list[Change]:
     ]
 
 
-def _change(pair: Pair, decision: Decision, measured: Mapping[Contrast, Measured], final: bool) -> Change:
+def _change(pair: Pair, decision: Decision, measured: Mapping[ContrastRecord, Measured], final: bool) -> Change:
     first, second = measured[pair.first], measured[pair.second]
     effects = tuple(one.over_seeds.mean if one.over_seeds else None for one in (first, second))
     return Change(pair, (effects[0], effects[1]), decision, _difference(first, second)[1], not final)

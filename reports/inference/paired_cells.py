@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reports.data.frames import Study
-from trainables.records import CONFIRM, SELECTION, oriented
+from reports.data.frames import StudyData
+from trainables.records import CONFIRM, SELECTION, as_maximized
 
 KEPT_SHARE = 0.5
 """A point is left out where fewer than this share of the best covered point's seeds are paired."""
@@ -43,7 +43,7 @@ class Crossed:
     runs: np.ndarray
 
 
-def crossed(study: Study, condition: str, methods: Sequence[str], limit: int | None = None) -> Crossed:
+def crossed(study: StudyData, condition: str, methods: Sequence[str], limit: int | None = None) -> Crossed:
     """Collect the confirmation runs of arms of one condition.
 
     A run without a finite selection metric and test figure is missing, whatever its outcome says. First,
@@ -57,10 +57,10 @@ def crossed(study: Study, condition: str, methods: Sequence[str], limit: int | N
         limit: seeds from this number on are left aside; None for no limit.
     """
     frames = [_before(study.runs_of(CONFIRM, condition, method), limit) for method in methods]
-    points = np.unique(np.concatenate([frame["k"].to_numpy(dtype=int) for frame in frames]))
-    seeds = np.unique(np.concatenate([frame["seed"].to_numpy(dtype=int) for frame in frames]))
+    points = np.unique(np.concatenate([frame["index"].to_numpy(dtype=int) for frame in frames]))
+    seeds = np.unique(np.concatenate([frame["seed_index"].to_numpy(dtype=int) for frame in frames]))
     selection, test = (
-        oriented(metric, 1.0) * np.stack([_grid(frame, column, points, seeds).astype(float) for frame in frames])
+        as_maximized(metric, 1.0) * np.stack([_grid(frame, column, points, seeds).astype(float) for frame in frames])
         for metric, column in ((study.plan.metric, SELECTION), (study.plan.unit.metric, study.plan.unit.metric))
     )
     names = np.stack([_grid(frame, "run", points, seeds) for frame in frames])
@@ -74,7 +74,7 @@ def crossed(study: Study, condition: str, methods: Sequence[str], limit: int | N
     cells = np.ix_(range(len(methods)), kept, complete)
     return Crossed(
         points=points[kept],
-        searches=np.array([study.plan.search_of(int(point)) for point in points[kept]], dtype=int),
+        searches=np.array([study.plan.search_of_point(int(point)) for point in points[kept]], dtype=int),
         left_out=tuple(int(point) for point in points[~kept]),
         seeds=seeds[complete],
         incomplete=tuple(int(seed) for seed in seeds[partly]),
@@ -85,13 +85,13 @@ def crossed(study: Study, condition: str, methods: Sequence[str], limit: int | N
 
 
 def _before(frame: pd.DataFrame, limit: int | None) -> pd.DataFrame:
-    return frame if limit is None else frame[frame["seed"] < limit]
+    return frame if limit is None else frame[frame["seed_index"] < limit]
 
 
 def _grid(frame: pd.DataFrame, column: str, points: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     """Return one column as an object array (K, S), NaN where there is no run."""
     grid = np.full((len(points), len(seeds)), np.nan, dtype=object)
-    rows, columns = np.searchsorted(points, frame["k"]), np.searchsorted(seeds, frame["seed"])
+    rows, columns = np.searchsorted(points, frame["index"]), np.searchsorted(seeds, frame["seed_index"])
     if column in frame:
         grid[rows, columns] = frame[column].to_numpy(dtype=object)
     return grid

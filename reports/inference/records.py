@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from reports.data.units import Unit, unit_of
 from reports.inference.verdicts import Effect, Verdict
 from reports.statistics.estimators import Interval
+from trainables.records import Unit, unit_of
 
 
 def verdict_records(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:

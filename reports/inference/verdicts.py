@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.data.completeness import Stage, is_final, settled, stages
-from reports.data.frames import Study
-from reports.data.plan import Contrast
+from reports.data.frames import StudyData
 from reports.inference.caveats import Findings, weaknesses
 from reports.inference.contrasts import Measured, measure, over_images
 from reports.statistics.estimators import (
@@ -23,7 +22,7 @@ from reports.statistics.estimators import (
 )
 from reports.statistics.group_sequential import Decision, decide
 from reports.statistics.significance import SeedsNeeded, seeds_needed, sign_flip_p
-from trainables.records import oriented
+from trainables.records import ContrastRecord, as_maximized
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ class Verdict:
     notes: tuple[str, ...]
 
 
-def judge(study: Study) -> list[Verdict]:
+def judge(study: StudyData) -> list[Verdict]:
     """Judge every contrast of the plan, in its order.
 
     A family is the plan's, not what happens to be finished: a contrast without data takes part with p = 1.
@@ -124,7 +123,7 @@ def judge(study: Study) -> list[Verdict]:
     return [found[index] for index in range(len(plan.contrasts))]
 
 
-def settled_conditions(study: Study, seeds: int) -> set[str]:
+def settled_conditions(study: StudyData, seeds: int) -> set[str]:
     """Return the conditions all of whose contrasts are decided for good, at looks of at most so many seeds.
 
     They need no more seeds. A condition without contrasts is never settled.
@@ -161,7 +160,7 @@ class _Family:
         return len(self.measured[0])
 
 
-def _judge_family(study: Study, contrasts: Sequence[Contrast]) -> list[Verdict]:
+def _judge_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> list[Verdict]:
     plan, ends = study.plan, settled(study)
     held = stages(study, [(contrast.condition, method) for contrast in contrasts for method in contrast.arms])
     measured = [[measure(study, contrast, stage.limit) for contrast in contrasts] for stage in held]
@@ -190,7 +189,7 @@ def _judge_family(study: Study, contrasts: Sequence[Contrast]) -> list[Verdict]:
     return [_verdict(study, family, claim) for claim in range(len(contrasts))]
 
 
-def _verdict(study: Study, family: _Family, claim: int) -> Verdict:
+def _verdict(study: StudyData, family: _Family, claim: int) -> Verdict:
     decision = family.seeds_only[-1][claim]
     stage, one = family.stages[decision.look], family.measured[decision.look][claim]
     images, matched = family.images[decision.look][claim], family.matched[decision.look][claim]
@@ -215,11 +214,13 @@ def _verdict(study: Study, family: _Family, claim: int) -> Verdict:
 
 
 def _assembled(
-    study: Study, found: Findings, images: Estimate | None, matched: Decision, over_searches: Estimate | None
+    study: StudyData, found: Findings, images: Estimate | None, matched: Decision, over_searches: Estimate | None
 ) -> Verdict:
     plan, one, decision = study.plan, found.measured, found.decision
     contrast, tuned = one.contrast, _effect(one.tuned, decision.p, decision.p_adjusted)
-    values = [oriented(plan.unit.metric, float(level.mean())) for level in one.levels] if one.seeds else [None, None]
+    values = (
+        [as_maximized(plan.unit.metric, float(level.mean())) for level in one.levels] if one.seeds else [None, None]
+    )
     open_ = not decision.decided and tuned is not None and tuned.spread is not None
     strictest = plan.look_alphas[-1] / found.family
     return Verdict(

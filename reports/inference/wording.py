@@ -6,12 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
-from reports.data.plan import Plan
-from reports.data.units import POINTS, Unit, unit_of
 from reports.inference.verdicts import Effect, Verdict
 from reports.statistics.estimators import Interval, Proportion
 from reports.statistics.significance import MOST_SEEDS, SeedsNeeded
-from trainables.records import EQUIVALENT
+from trainables.records import EQUIVALENT, POINTS, PlanRecord, Unit, unit_of
 
 NARROW = 10
 """An interval below so many steps of the last decimal needs one decimal more."""
@@ -97,7 +95,7 @@ def row_sentence(row: Row, unit: Unit) -> str:
     return f"{row.method} against {row.against}, {row.condition}: {row.verdict}{found}; {row.seeds} seeds"
 
 
-def sentence(verdict: Verdict, plan: Plan, digits: int) -> str:
+def sentence(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
     """Return the answer in one sentence, such as
 
     "mixup on resnet8 with 10 % of the data: undecided; +0.4 points, 95 % interval −0.9 to +1.7, 6 seeds."
@@ -105,18 +103,18 @@ def sentence(verdict: Verdict, plan: Plan, digits: int) -> str:
     return f"{subject(verdict, plan)}: {label(verdict)}{figures(verdict, plan, digits)}"
 
 
-def subject(verdict: Verdict, plan: Plan) -> str:
+def subject(verdict: Verdict, plan: PlanRecord) -> str:
     """Return what is judged: `mixup on resnet8 with 10 % of the data`."""
     return f"{comparison(verdict, plan)} {plan.condition(verdict.condition).description}"
 
 
-def comparison(verdict: Verdict, plan: Plan) -> str:
+def comparison(verdict: Verdict, plan: PlanRecord) -> str:
     """Return the method, and what it is held against unless that is the condition's reference."""
     usual = plan.reference(verdict.condition) == verdict.reference
     return verdict.method if usual else f"{verdict.method} against {verdict.reference}"
 
 
-def figures(verdict: Verdict, plan: Plan, digits: int) -> str:
+def figures(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
     """Return what follows the verdict in its sentence: effect, interval and seeds."""
     if verdict.tuned is None:
         return "; no seed is finished in both arms."
@@ -129,7 +127,7 @@ def figures(verdict: Verdict, plan: Plan, digits: int) -> str:
     return f"{apart if verdict.verdict == EQUIVALENT else ''}; {', '.join(parts)}."
 
 
-def reach_sentence(verdict: Verdict, plan: Plan, digits: int) -> str:
+def reach_sentence(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
     """Return at which look a claim was decided, and what other searches would say; empty where there is neither."""
     sentences = []
     if verdict.look is not None and verdict.look < plan.seeds:
@@ -140,7 +138,7 @@ def reach_sentence(verdict: Verdict, plan: Plan, digits: int) -> str:
     return " ".join(sentences)
 
 
-def seeds_sentence(verdict: Verdict, plan: Plan) -> str:
+def seeds_sentence(verdict: Verdict, plan: PlanRecord) -> str:
     """Return how many seeds an undecided contrast would need, or an empty string while its runs still come."""
     needed = verdict.seeds_needed
     if needed is None or verdict.provisional:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.data.plan import Plan
 from reports.inference import wording as text
 from reports.inference.verdicts import Verdict
-from trainables.records import UNDECIDED, VERDICTS
+from trainables.records import UNDECIDED, VERDICTS, PlanRecord
 
 MOST_NAMED = 2
 """Up to this many conditions with the same verdict are named in a sentence; beyond, they are counted."""
@@ -55,7 +54,7 @@ class Claim:
     colour: str
 
 
-def claims(plan: Plan, verdicts: Sequence[Verdict], colours: Mapping[str, str]) -> tuple[Claim, ...]:
+def claims(plan: PlanRecord, verdicts: Sequence[Verdict], colours: Mapping[str, str]) -> tuple[Claim, ...]:
     """Return one claim per verdict, in order.
 
     Args:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from reports.data.frames import Study
+from reports.data.frames import StudyData
 from reports.data.overview import ArmSummary, summarise_arms
-from reports.data.plan import Plan
 from reports.figures.palette import method_colours
 from reports.inference.verdicts import Verdict
 from reports.page.claims import Claim, claims
+from trainables.records import PlanRecord
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Context:
         verdicts: result of `judge` for the study.
     """
 
-    study: Study
+    study: StudyData
     verdicts: Sequence[Verdict]
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> PlanRecord:
         """Plan of the study."""
         return self.study.plan
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from reports.data.overview import Audit
-from reports.data.plan import Plan
 from reports.inference.contrasts import SEARCHES_TO_CLAIM
 from reports.inference.verdicts import Verdict
 from reports.inference.wording import magnitude
-from trainables.records import EQUIVALENT, TEST_ACCURACY, UNDECIDED
+from trainables.records import EQUIVALENT, TEST_ACCURACY, UNDECIDED, PlanRecord
 
 AUDIT_FROM = 10
 """Minimum number of would-be stops for an estimate of the share of wrong ones."""
@@ -24,7 +23,7 @@ class Question(NamedTuple):
     answer: str
 
 
-def questions(plan: Plan, verdicts: Sequence[Verdict], audits: Sequence[Audit]) -> tuple[Question, ...]:
+def questions(plan: PlanRecord, verdicts: Sequence[Verdict], audits: Sequence[Audit]) -> tuple[Question, ...]:
     """Return the questions with the answers of a study.
 
     Args:
@@ -74,7 +73,7 @@ def questions(plan: Plan, verdicts: Sequence[Verdict], audits: Sequence[Audit]) 
     )
 
 
-def _seeds(verdicts: Sequence[Verdict], plan: Plan) -> str:
+def _seeds(verdicts: Sequence[Verdict], plan: PlanRecord) -> str:
     """Return the number of seeds compared so far."""
     seeds = sorted({verdict.seeds for verdict in verdicts})
     if seeds == [plan.seeds] or not seeds:
@@ -94,19 +93,19 @@ def _pairing(verdicts: Sequence[Verdict]) -> str:
     return f" The correlation between the two sides over seeds is {between}; the higher it is, the more pairing helps."
 
 
-def _family(plan: Plan) -> str:
+def _family(plan: PlanRecord) -> str:
     count = len(plan.families[0]) if plan.families else 0
     return f"{'1 claim was' if count == 1 else f'{count} claims were'} fixed before the first run"
 
 
-def _added(plan: Plan) -> str:
+def _added(plan: PlanRecord) -> str:
     """Return how many claims were added later, with a leading space."""
     count = sum(map(len, plan.families[1:]))
     claims = "1 claim was" if count == 1 else f"{count} claims were"
     return f" {claims} added later; each addition is corrected separately." if count else ""
 
 
-def _looks(plan: Plan) -> str:
+def _looks(plan: PlanRecord) -> str:
     """Return when the study is evaluated, with a leading space, if that is more than once."""
     if len(plan.looks) < 2:
         return ""
@@ -117,7 +116,7 @@ def _looks(plan: Plan) -> str:
     )
 
 
-def _search(plan: Plan) -> str:
+def _search(plan: PlanRecord) -> str:
     if plan.trials_per_arm == 0:
         return "Nothing was tuned: all methods use the same settings, fixed in advance."
     runs = "1 search run" if plan.trials_per_arm == 1 else f"{plan.trials_per_arm} search runs"
@@ -145,7 +144,7 @@ def _open(verdicts: Sequence[Verdict]) -> str:
     return f"Here {equivalent} of {len(verdicts)} claims are equivalent and {undecided} are undecided."
 
 
-def _images(verdicts: Sequence[Verdict], plan: Plan) -> str:
+def _images(verdicts: Sequence[Verdict], plan: PlanRecord) -> str:
     if plan.unit.metric != TEST_ACCURACY:
         return f"This cannot be answered for {plan.unit.figure}, which is not defined for single images."
     decided = [verdict for verdict in verdicts if verdict.verdict != UNDECIDED]
@@ -154,7 +153,7 @@ def _images(verdicts: Sequence[Verdict], plan: Plan) -> str:
     return f"A second interval also includes the sampling of test images. {_standing(len(decided), narrow)}{marked}."
 
 
-def _searches(verdicts: Sequence[Verdict], plan: Plan) -> str:
+def _searches(verdicts: Sequence[Verdict], plan: PlanRecord) -> str:
     if plan.trials_per_arm == 0:
         return "Nothing was searched: all claims are about the settings of the study."
     if plan.replicates < SEARCHES_TO_CLAIM:

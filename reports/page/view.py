@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from reports.data.frames import Study
+from reports.data.frames import StudyData
 from reports.data.overview import missing
-from reports.data.plan import Plan
 from reports.inference import wording as text
 from reports.inference.verdicts import Verdict
 from reports.page.claims import Claim, summary
 from reports.page.context import Context
 from reports.page.layout import Picture, Section
 from reports.page.sections import build_sections
+from trainables.records import PlanRecord
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class View:
         sections: sections in order of appearance.
     """
 
-    plan: Plan
+    plan: PlanRecord
     updated: str
     missing: tuple[str, ...]
     summary: str
@@ -49,7 +49,7 @@ class View:
         return tuple(picture for section in self.sections for picture in section.pictures)
 
 
-def build_view(study: Study, verdicts: Sequence[Verdict]) -> View:
+def build_view(study: StudyData, verdicts: Sequence[Verdict]) -> View:
     """Return everything that the templates need.
 
     Args:

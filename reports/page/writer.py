@@ -12,14 +12,14 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from reports.data.frames import Study, read_study
-from reports.data.units import Unit
+from reports.data.frames import StudyData, read_study
 from reports.inference import wording as text
 from reports.inference.verdicts import judge
 from reports.jinja import environment
 from reports.page.view import View, build_view
 from trainables import records
 from trainables.errors import InputError
+from trainables.records import Unit
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -57,7 +57,7 @@ def write_report(folder: Path, output: Path | None = None) -> ReportPaths:
     return write_study(read_study(folder), own if output is None else output)
 
 
-def write_study(study: Study, folder: Path) -> ReportPaths:
+def write_study(study: StudyData, folder: Path) -> ReportPaths:
     """Write the report of a study that is already in memory.
 
     Args:
@@ -140,7 +140,7 @@ def render_answer(rows: Sequence[text.Row], unit: Unit, files: Mapping[str, Path
     return page.render(rows=rows, headings=text.headings(unit), files=linked)
 
 
-def report_tables(view: View, study: Study) -> dict[str, pd.DataFrame]:
+def report_tables(view: View, study: StudyData) -> dict[str, pd.DataFrame]:
     """Return all tables of the report with unrounded values, by name."""
     tables = {name: table for section in view.sections for name, table in section.data.items()}
     return {**tables, "runs": runs_table(study)}
@@ -154,10 +154,11 @@ def tables_json(view: View, tables: Mapping[str, pd.DataFrame]) -> str:
     return json.dumps({"study": view.plan.name, "updated": view.updated, **records_of}, ensure_ascii=False, indent=1)
 
 
-def runs_table(study: Study) -> pd.DataFrame:
+def runs_table(study: StudyData) -> pd.DataFrame:
     """Return one row per run, with one column `parameters.NAME` per hyperparameter."""
     parameters = pd.DataFrame(list(study.runs["parameters"]), index=study.runs.index)
-    return study.runs.drop(columns=["parameters", "searched"]).join(parameters.add_prefix("parameters."))
+    runs = study.runs.rename(columns={"index": "k", "seed_index": "seed"})
+    return runs.drop(columns=["parameters", "searched"]).join(parameters.add_prefix("parameters."))
 
 
 def _replace(path: Path, content: str) -> None:

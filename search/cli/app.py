@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli.console import copyable, resume_hint
+from search.monitor.messages import copyable, resume_hint
 from trainables.errors import AssayError, BudgetError, InputError, StoppedError
 
 if TYPE_CHECKING:

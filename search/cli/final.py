@@ -41,10 +41,10 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write the configuration with the best confirmed validation accuracy as a recipe, or as a Keras script."""
-    from search.cli.console import print_json, warn
-    from search.cli.summary import promise_text
+    from search.cli.console import print_json
     from search.export.overwrite import refuse_other
-    from search.export.recipe import write_recipe
+    from search.export.recipe import promise_text, write_recipe
+    from search.monitor.messages import warn
     from search.plan.model import file_name
 
     if best and method is not None:
@@ -70,9 +70,9 @@ def export(
 
 def _chosen(folder: Path, condition: str | None, method: str | None) -> Exported:
     """Return the best configuration with its runs' ids in MLflow, where they can be had."""
-    from search.cli.console import warn
     from search.cli.summary import tracking_uri
     from search.export.selection import choose
+    from search.monitor.messages import warn
     from search.tracking.lookup import mlflow_runs
 
     choose(folder, condition, method)

@@ -10,7 +10,7 @@ import typer
 from search.cli.app import Debug, Json, command
 
 if TYPE_CHECKING:
-    from reports.data.frames import Study
+    from reports.data.frames import StudyData
 
 
 @command()
@@ -51,7 +51,7 @@ def report(
 
 def _study(
     folder: Path | None, experiment: str | None, tracking_uri: str | None, study_id: str | None
-) -> tuple[Study, Path]:
+) -> tuple[StudyData, Path]:
     """Return the study that is asked for, and where its report goes if nothing else is said."""
     from trainables import records
     from trainables.errors import InputError

@@ -25,7 +25,7 @@ from search.cli.app import (
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
-    from search.monitor.progress import Tally
+    from search.monitor.counts import StudyProgress
     from search.plan.cost_estimate import Costs
     from search.plan.model import Plan
 
@@ -51,16 +51,18 @@ def plan(
     debug: Debug = False,
 ) -> None:
     """Say what a study would run, how long, and the smallest effect it could find, before spending."""
-    from search.cli.console import print_json, print_table, warn
+    from search.cli.console import print_json, print_table
+    from search.monitor.messages import warn
     from search.plan.builder import make_plan
     from search.plan.power import budget, proposed, rows
+    from search.plan.record import study_record
     from search.study.schema import load_study
 
     made = make_plan(load_study(study, tuple(sets or ())))
     hours = budget_hours or made.study.resources.budget_hours
     size = budget(made, spread, _costs(made, timed or bool(budget_hours), throughput), hours)
     if json:
-        print_json({**size.document(), "plan": made.document()})
+        print_json({**size.document(), "plan": study_record(made).dump()})
         return
     print_table(("", made.study.name), rows(made, size))
     if size.proposals:
@@ -77,10 +79,10 @@ def _costs(made: Plan, timed: bool, throughput: float | None) -> Costs | None:
         return at_throughput(made, made.study.data.load(), throughput)
     if not timed:
         return None
-    from search.cli.console import quiet
+    from search.monitor.messages import note
     from search.plan.cost_estimate import timed as time_networks
 
-    quiet("timing a few steps of every network")
+    note("timing a few steps of every network")
     return time_networks(made, made.study.data.load())
 
 
@@ -126,10 +128,9 @@ def resume(
     from search.final_training.training import resume_training
     from search.lifecycle import resume_study
     from search.session import Options
-    from search.store.journal import Journal
     from trainables import records
 
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+    with records.JournalReader.open(folder) as journal:
         final = journal.meta(records.META_RECIPE) is not None
     remember(folder)
     if final:
@@ -158,7 +159,7 @@ def status(
         return
     if watch:
         seen.watch(folder)
-    alive, count = seen.running(folder), seen.study_tally(folder)
+    alive, count = seen.running(folder), seen.study_progress(folder)
     if json:
         print_json({"running": alive, **asdict(count)})
     else:
@@ -176,8 +177,9 @@ def _show_run(facts: dict[str, Any], log: list[str]) -> None:
     print_lines(*(f"  {line}" for line in log))
 
 
-def _show_status(folder: Path, count: Tally, alive: bool) -> None:
-    from search.cli.console import console, resume_hint
+def _show_status(folder: Path, count: StudyProgress, alive: bool) -> None:
+    from search.cli.console import console
+    from search.monitor.messages import resume_hint
     from search.monitor.progress import best_table, table
 
     console().print(table(count, alive))

@@ -8,9 +8,9 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from search.cli.console import copyable, prefix, print_json, print_lines, print_table, print_verdicts, warn
-from search.export.recipe import Promise, read_recipe
-from search.store.journal import Journal
+from search.cli.console import print_json, print_lines, print_table, print_verdicts
+from search.export.recipe import promise_text, read_recipe
+from search.monitor.messages import copyable, prefix, warn
 from search.tracking.ui import is_server, ui_command
 from trainables import records
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def tracking_uri(folder: Path) -> str | None:
     """Return the tracking store that a study names, or None."""
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+    with records.JournalReader.open(folder) as journal:
         study = journal.meta(records.META_STUDY) or {}
     return study.get("tracking", {}).get("uri")
 
@@ -42,14 +42,6 @@ def show_verdicts(folder: Path) -> None:
 
     study = read_study(folder)
     print_verdicts(verdict_table(judge(study)), study.plan.unit.many)
-
-
-def promise_text(promise: Promise) -> str:
-    """Return a promise in words."""
-    return (
-        f"test accuracy {100 * promise.test_accuracy:.2f} % (95 % interval {100 * promise.low:.2f} to "
-        f"{100 * promise.high:.2f}, {promise.seeds} seeds)"
-    )
 
 
 def show_finished(done: Finished, json: bool) -> None:

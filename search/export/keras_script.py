@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment
 
 from reports.jinja import environment
-from search.cli.summary import promise_text
+from search.export.recipe import promise_text
 from search.store.yaml_files import write_whole
 from trainables.augmentation import Augmentation
 from trainables.augmentation.crop import padding

@@ -128,3 +128,11 @@ def read_recipe(path: Path) -> Recipe:
             "remove the line `checksum`, to train it as a recipe of your own that is not held against the promise."
         )
     return recipe
+
+
+def promise_text(promise: Promise) -> str:
+    """Return a promise in words: `test accuracy 81.20 % (95 % interval ...)`."""
+    return (
+        f"test accuracy {100 * promise.test_accuracy:.2f} % (95 % interval {100 * promise.low:.2f} to "
+        f"{100 * promise.high:.2f}, {promise.seeds} seeds)"
+    )

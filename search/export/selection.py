@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
 from search.export.recipe import Measured, Origin, Promise, Recipe, sealed, write_recipe
-from search.store.journal import Journal, Outcome, Run
 from search.store.yaml_files import parse_value
 from trainables import records
 from trainables.config import RunConfig
 from trainables.errors import InputError
+from trainables.records import ArmRecord, ConditionRecord, DataFacts, JournalReader, Outcome, PlanRecord, Run
 from trainables.registration.registry import unknown
 
 
@@ -22,7 +21,7 @@ from trainables.registration.registry import unknown
 class Confirmed:
     """The confirmation runs of one arm at one pooled point, by seed."""
 
-    arm: dict[str, Any]
+    arm: ArmRecord
     point: int
     runs: list[tuple[Run, Outcome]]
 
@@ -73,51 +72,47 @@ def choose(
     Raises:
         InputError: there is no such study, condition or method, or nothing is confirmed yet.
     """
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+    with JournalReader.open(folder) as journal:
         plan = _plan(journal, folder)
-        conditions = _conditions(plan["conditions"], condition)
-        _check_method(plan["arms"], method, conditions)
+        conditions = _conditions(plan.conditions, condition)
+        _check_method(plan.arms, method, conditions)
         confirmed = [
             item
-            for item in _confirmed(journal, plan["arms"])
-            if item.arm["condition"] in conditions and method in (None, item.arm["method"])
+            for item in _confirmed(journal, plan.arms)
+            if item.arm.condition in conditions and method in (None, item.arm.method)
         ]
         if not confirmed:
             raise InputError(f"nothing is confirmed yet in {folder}. Finish it with `assay resume {folder}`.")
-        complete, notes = _complete(confirmed, plan["seeds"])
-        best = max(complete, key=lambda item: records.oriented(plan["metric"], item.validation))
+        complete, notes = _complete(confirmed, plan.seeds)
+        best = max(complete, key=lambda item: records.as_maximized(plan.metric, item.validation))
         return Exported(sealed(_recipe(journal, plan, best, mlflow_runs or {})), notes)
 
 
-def _plan(journal: Journal, folder: Path) -> dict[str, Any]:
-    plan = journal.meta(records.META_PLAN)
-    if plan is None or journal.meta(records.META_FACTS) is None:
+def _plan(journal: JournalReader, folder: Path) -> PlanRecord:
+    plan = journal.plan()
+    if plan is None:
         raise InputError(f"the study in {folder} was stopped before it was announced; there is nothing to export")
     if journal.meta(records.META_RECIPE):
         raise InputError(f"{folder} is a final training, not a study; its recipe is {folder / records.RECIPE_FILE}")
     return plan
 
 
-def _conditions(conditions: Sequence[dict[str, Any]], asked: str | None) -> set[str]:
+def _conditions(conditions: Sequence[ConditionRecord], asked: str | None) -> set[str]:
     """Return the names of the conditions that are meant.
 
     Raises:
         InputError: none is.
     """
-    names = [item["name"] for item in conditions]
+    names = [item.name for item in conditions]
     if asked is None or asked in names:
         return set(names) if asked is None else {asked}
     wanted = {_factor(part) for part in asked.split(",")}
     meant = {
-        item["name"] for item in conditions if wanted <= {_factor(f"{key}={value}") for key, value in _values(item)}
+        item.name for item in conditions if wanted <= {_factor(f"{key}={value}") for key, value in item.values.items()}
     }
     if not meant:
         raise InputError(unknown("condition of this study", asked, names))
     return meant
-
-
-def _values(condition: dict[str, Any]) -> list[tuple[str, Any]]:
-    return list(condition["values"].items())
 
 
 def _factor(text: str) -> tuple[str, str]:
@@ -128,11 +123,11 @@ def _factor(text: str) -> tuple[str, str]:
     return name.strip(), repr(float(parsed)) if number else value.strip()
 
 
-def _check_method(arms: Sequence[dict[str, Any]], method: str | None, conditions: set[str]) -> None:
-    own = [arm["method"] for arm in arms if arm["condition"] in conditions and not arm.get("compute_of")]
+def _check_method(arms: Sequence[ArmRecord], method: str | None, conditions: set[str]) -> None:
+    own = [arm.method for arm in arms if arm.condition in conditions and arm.searched]
     if method is None or method in own:
         return
-    if method in {arm["method"] for arm in arms if arm.get("compute_of")}:
+    if method in {arm.method for arm in arms if not arm.searched}:
         raise InputError(
             f"`{method}` is there for comparison at another method's compute and was not tuned at that length, so "
             f"there is nothing to export. Choose from: {', '.join(dict.fromkeys(own))}."
@@ -140,15 +135,15 @@ def _check_method(arms: Sequence[dict[str, Any]], method: str | None, conditions
     raise InputError(unknown("method of this study", method, list(dict.fromkeys(own))))
 
 
-def _confirmed(journal: Journal, arms: Sequence[dict[str, Any]]) -> list[Confirmed]:
+def _confirmed(journal: JournalReader, arms: Sequence[ArmRecord]) -> list[Confirmed]:
     """Return the points at which tuned arms were confirmed, each with the runs that have a result."""
-    tuned = {arm["name"]: arm for arm in arms if not arm.get("compute_of")}
-    outcomes = {name: outcome for _, name, outcome, _ in journal.outcomes()}
+    tuned = {arm.name: arm for arm in arms if arm.searched}
+    outcomes = {row.run: row.outcome for row in journal.outcomes()}
     groups: dict[tuple[str, int], list[tuple[Run, Outcome]]] = {}
-    for _, run in journal.runs():
+    for _, run, _ in journal.runs():
         outcome = outcomes.get(run.name)
         if run.phase == records.CONFIRM and run.arm in tuned and outcome and _has_result(outcome):
-            groups.setdefault((run.arm, run.k), []).append((run, outcome))
+            groups.setdefault((run.arm, run.index), []).append((run, outcome))
     return [Confirmed(tuned[arm], point, runs) for (arm, point), runs in groups.items()]
 
 
@@ -160,12 +155,12 @@ def _complete(confirmed: Sequence[Confirmed], planned: int) -> tuple[list[Confir
     """Return the points with as many seeds as any of their condition, and what was left out."""
     most: dict[str, int] = {}
     for item in confirmed:
-        name = item.arm["condition"]
+        name = item.arm.condition
         most[name] = max(most.get(name, 0), len(item.runs))
-    complete = [item for item in confirmed if len(item.runs) == most[item.arm["condition"]]]
+    complete = [item for item in confirmed if len(item.runs) == most[item.arm.condition]]
     notes = [
-        f"left out: {item.arm['method']}, {item.arm['condition']}, point {item.point}: {len(item.runs)} of "
-        f"{most[item.arm['condition']]} seeds have a result"
+        f"left out: {item.arm.method}, {item.arm.condition}, point {item.point}: {len(item.runs)} of "
+        f"{most[item.arm.condition]} seeds have a result"
         for item in confirmed
         if item not in complete
     ]
@@ -175,45 +170,45 @@ def _complete(confirmed: Sequence[Confirmed], planned: int) -> tuple[list[Confir
     return complete, tuple(notes)
 
 
-def _recipe(journal: Journal, plan: dict[str, Any], best: Confirmed, mlflow_runs: dict[str, str]) -> Recipe:
-    facts: dict[str, Any] = journal.meta(records.META_FACTS)
-    data = facts["data"] or {}
+def _recipe(journal: JournalReader, plan: PlanRecord, best: Confirmed, mlflow_runs: dict[str, str]) -> Recipe:
+    facts = journal.facts()
+    data = facts.data or DataFacts(fingerprint="")
     configs = [run.config for run, _ in best.runs]
     train = RunConfig.model_validate({**configs[0], "seed": 0, "split_seed": 0})
     names = [run.name for run, _ in best.runs]
     return Recipe(
         train=train,
         milestone_epochs=[fraction * train.epochs for fraction in train.milestone_fractions],
-        fingerprint=data.get("fingerprint"),
-        class_names=data.get("class_names", []),
-        image_shape=data.get("image_shape", []),
-        brings=data.get("brings", []),
+        fingerprint=data.fingerprint or None,
+        class_names=list(data.class_names),
+        image_shape=list(data.image_shape),
+        brings=list(data.brings),
         promise=_promise([outcome.metrics for _, outcome in best.runs]),
         origin=Origin(
-            study=plan["name"],
+            study=plan.name,
             study_id=journal.meta(records.META_ID),
-            condition=best.arm["condition"],
-            method=best.arm["method"],
+            condition=best.arm.condition,
+            method=best.arm.method,
             runs=names,
             seeds=[(config["seed"], config["split_seed"]) for config in configs],
-            epochs=_lengths(plan, best, _confirmed(journal, plan["arms"])),
+            epochs=_lengths(plan, best, _confirmed(journal, plan.arms)),
             mlflow_runs={name: mlflow_runs[name] for name in names if name in mlflow_runs},
-            versions=facts["versions"],
+            versions=facts.versions,
         ),
     )
 
 
-def _lengths(plan: dict[str, Any], best: Confirmed, confirmed: Sequence[Confirmed]) -> list[int]:
+def _lengths(plan: PlanRecord, best: Confirmed, confirmed: Sequence[Confirmed]) -> list[int]:
     """Return the training lengths at which the method was confirmed where all else was equal."""
     rest = {
-        condition["name"]: {key: value for key, value in condition["values"].items() if key != "epochs"}
-        for condition in plan["conditions"]
+        condition.name: {key: value for key, value in condition.values.items() if key != "epochs"}
+        for condition in plan.conditions
     }
-    alike = rest[best.arm["condition"]]
+    alike = rest[best.arm.condition]
     lengths = {
         int(item.runs[0][0].config["epochs"])
         for item in confirmed
-        if item.arm["method"] == best.arm["method"] and rest[item.arm["condition"]] == alike
+        if item.arm.method == best.arm.method and rest[item.arm.condition] == alike
     }
     return sorted(lengths)
 

@@ -1,1 +1,1 @@
-"""final_training."""
+"""Final training: trains a recipe with several seeds and compares the result with its promise."""

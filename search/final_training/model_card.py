@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.card.card import Card, SeedCurve, write_card
-from search.store.journal import Journal
 from search.store.yaml_files import dump
 from trainables import records
+from trainables.errors import InputError
+from trainables.records import ConfusionDecision, DataFacts, JournalReader
 
 if TYPE_CHECKING:
     from search.final_training.request import Asked
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def write_model_card(
-    asked: Asked, journal: Journal, folder: Path, models: dict[int, Path], expected: tuple[float, float] | None
+    asked: Asked, journal: JournalReader, folder: Path, models: dict[int, Path], expected: tuple[float, float] | None
 ) -> Path:
     """Write the card of a final training's models.
 
@@ -30,14 +31,18 @@ def write_model_card(
     Returns:
         the card's path.
     """
-    runs = {run.name: run.seed for _, run in journal.runs()}
-    outcomes = {runs[name]: outcome for _, name, outcome, _ in journal.outcomes()}
-    confusion = {runs[str(name)]: detail["counts"] for name, detail in journal.decisions(records.CONFUSION)}
-    facts: dict[str, Any] = journal.meta(records.META_FACTS)
-    names = tuple(facts["data"]["class_names"])[: asked.config.classes]
+    runs = {row.run.name: row.run.seed_index for row in journal.runs()}
+    outcomes = {runs[row.run]: row.outcome for row in journal.outcomes()}
+    confusion = {
+        runs[str(row.run)]: [list(counts) for counts in row.decision.counts]
+        for row in journal.decisions(ConfusionDecision)
+    }
+    plan, facts = journal.plan(), journal.facts()
+    if plan is None or facts.data is None:
+        raise InputError(f"{journal.path} is not the journal of a final training")
     return write_card(
         Card(
-            title=journal.meta(records.META_PLAN)["name"],
+            title=plan.name,
             models={seed: path.name for seed, path in models.items()},
             accuracies={
                 seed: outcome.metrics[records.TEST_ACCURACY]
@@ -45,39 +50,39 @@ def write_model_card(
                 if records.TEST_ACCURACY in outcome.metrics
             },
             outcomes={seed: outcome.outcome for seed, outcome in sorted(outcomes.items())},
-            class_names=names,
+            class_names=facts.data.class_names[: asked.config.classes],
             confusion=[confusion[seed] for seed in models if seed in confusion],
             curves=_curves(journal, runs),
-            data=_data(asked, facts["data"]),
+            data=_data(asked, facts.data),
             settings=dump(asked.config.model_dump(mode="json", exclude={"data", "seed", "split_seed"})),
             recipe=asked.recipe.document(),
             expected=None if asked.incomparable else expected,
             incomparable=asked.incomparable,
             full_data=asked.config.full_data,
-            versions=facts["versions"],
+            versions=facts.versions,
         ),
         folder,
     )
 
 
-def _curves(journal: Journal, runs: dict[str, int]) -> list[SeedCurve]:
+def _curves(journal: JournalReader, runs: dict[str, int]) -> list[SeedCurve]:
     found = {seed: SeedCurve(seed, [], []) for seed in sorted(runs.values())}
-    for _, name, epoch, metrics, _ in sorted(journal.reports(), key=lambda row: row[2]):
-        found[runs[name]].epochs.append(epoch)
-        found[runs[name]].metrics.append(metrics)
+    for report in sorted(journal.reports(), key=lambda report: report.epoch):
+        found[runs[report.run]].epochs.append(report.epoch)
+        found[runs[report.run]].metrics.append(report.metrics)
     return list(found.values())
 
 
-def _data(asked: Asked, facts: dict[str, Any]) -> dict[str, Any]:
+def _data(asked: Asked, facts: DataFacts) -> dict[str, Any]:
     source = asked.config.data.model_dump(mode="json")
-    height, width, channels = facts["image_shape"]
+    height, width, channels = facts.image_shape
     return {
         "source": source["source"],
         "place": source.get("path", ""),
-        "fingerprint": facts["fingerprint"],
+        "fingerprint": facts.fingerprint,
         "size": f"{height} x {width}, {'grey' if channels == 1 else 'colour'}",
-        "images": facts["images"],
-        "test_images": facts["test_images"],
+        "images": facts.images,
+        "test_images": facts.test_images,
         "used": _used(asked.config),
     }
 

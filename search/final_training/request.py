@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from search.export.recipe import Recipe
-from search.lifecycle import check_on_data
+from search.plan.data_validation import check_on_data
 from search.plan.validation import check_config
 from search.store.yaml_files import parse_value
 from search.study.error_messages import explain

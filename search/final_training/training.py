@@ -7,31 +7,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from search.cli.console import warn
 from search.export.recipe import Promise, Recipe
-from search.final_training.controller import FinalConductor
+from search.final_training.controller import TrainingController
 from search.final_training.model_card import write_model_card
 from search.final_training.request import Asked, Changes, ask, load, outside_validated
-from search.lifecycle import refuse_changed
-from search.monitor.progress import tally
+from search.monitor.counts import count_runs
+from search.monitor.messages import warn
+from search.plan.data_validation import refuse_changed
 from search.plan.model import file_name
-from search.session import Options, carry_out, facts
-from search.store.journal import Journal, Outcome, Run
+from search.plan.record import training_record
+from search.session import Options, execute_runs
+from search.store.journal import Journal
+from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
 from search.store.yaml_files import dump, write_whole
 from search.study.resources import Resources, change, decide, recalled
 from trainables import records
 from trainables.config import RunConfig
 from trainables.randomness import derive_seed
-from trainables.schedules import selection_epochs
+from trainables.records import MODELS, Outcome, PlanRecord, Run
 
 if TYPE_CHECKING:
     from trainables.data import Dataset
 
 ARM = "final"
-MODELS = "models"
 FULL_DATA = (
     "with --full-data the validation images are trained on, so there is no validation curve and nothing to notice "
     "overfitting by; the test set is read once, at the end"
@@ -98,13 +99,13 @@ def train_recipe(
     with new_folder(folder) as journal:
         write_whole(folder / records.RECIPE_FILE, dump(recipe.document()))
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
-        journal.set_meta(records.META_FACTS, facts(data))
+        journal.set_meta(records.META_FACTS, facts_of(data).dump())
         journal.set_meta(records.META_RECIPE, asked.document())
         if changes.register:
             journal.set_meta(records.META_REGISTER, changes.register)
-        journal.set_meta(records.META_PLAN, _plan(asked))
+        journal.set_meta(records.META_PLAN, _plan(asked).dump())
         decide(journal, Resources(), resources)
-        return _go_on(asked, journal, folder, options, data)
+        return _continue_training(asked, journal, folder, options, data)
 
 
 def resume_training(folder: Path, options: Options, sets: Sequence[str] = ()) -> Trained:
@@ -122,115 +123,98 @@ def resume_training(folder: Path, options: Options, sets: Sequence[str] = ()) ->
         change(journal, Resources(), sets)
         asked = Asked.recalled(journal.meta(records.META_RECIPE))
         data = load(asked.config, asked.recipe, other=True)
-        refuse_changed(data, journal.meta(records.META_FACTS)["data"], f"the training in {folder} began")
-        journal.set_meta(records.META_PLAN, _plan(asked))
-        return _go_on(asked, journal, folder, options, data)
+        refuse_changed(data, journal.facts().data, f"the training in {folder} began")
+        journal.set_meta(records.META_PLAN, _plan(asked).dump())
+        return _continue_training(asked, journal, folder, options, data)
 
 
-def _plan(asked: Asked) -> dict[str, Any]:
-    """Return the plan as the journal keeps it (see `records.PLAN`): one arm, nothing compared."""
-    method, epochs = asked.recipe.origin.method, asked.config.epochs
-    condition = {"name": ARM, "values": {}, "epochs": epochs, "selection_epochs": selection_epochs(epochs), "rungs": []}
-    arm = {
-        "name": ARM,
-        "method": method,
-        "condition": ARM,
-        "cost": asked.config.cost,
-        "reference": True,
-        "parameters": {},
-    }
-    return {
-        "name": f"{asked.recipe.origin.study}: final training of {method}",
-        "metric": records.VALIDATION_ACCURACY,
-        "smallest_effect": 0.005,
-        "alpha": 0.05,
-        "seeds": 0,
-        "points": 0,
-        "trials_per_arm": 0,
-        "final_seeds": asked.seeds,
-        "conditions": [condition],
-        "arms": [arm],
-        "contrasts": [],
-    }
+def _plan(asked: Asked) -> PlanRecord:
+    """Return the plan as the journal keeps it: one arm, nothing compared."""
+    method = asked.recipe.origin.method
+    title = f"{asked.recipe.origin.study}: final training of {method}"
+    return training_record(title, ARM, method, asked.config.epochs, asked.config.cost, asked.seeds)
 
 
-def _go_on(asked: Asked, journal: Journal, folder: Path, options: Options, data: Dataset) -> Trained:
+def _continue_training(asked: Asked, journal: Journal, folder: Path, options: Options, data: Dataset) -> Trained:
     folder = folder.absolute()
-    conductor = FinalConductor([_run(asked, s) for s in range(asked.seeds)], journal)
-    plan = journal.meta(records.META_PLAN)
-    card, undelivered = carry_out(
-        conductor,
+    controller = TrainingController([_run(asked, index) for index in range(asked.seeds)], journal)
+    plan = journal.plan() or _plan(asked)
+    card, undelivered = execute_runs(
+        controller,
         folder,
         recalled(journal, Resources()),
         None,
         options,
         data,
         title=f"final training of {asked.recipe.origin.method}",
-        count=lambda: tally(plan, conductor.seen()),
-        conclude=lambda: _conclude(asked, conductor, journal, folder),
+        count=lambda: count_runs(plan, controller.progress()),
+        conclude=lambda: _conclude(asked, controller, journal, folder),
     )
-    return _trained(asked, conductor, folder, card, undelivered)
+    return _trained(asked, controller, folder, card, undelivered)
 
 
-def _run(asked: Asked, s: int) -> Run:
+def _run(asked: Asked, seed_index: int) -> Run:
     origin = asked.recipe.origin
     seeds = {
-        "seed": derive_seed(origin.study_id, "final", s),
-        "split_seed": derive_seed(origin.study_id, "final split", s),
+        "seed": derive_seed(origin.study_id, "final", seed_index),
+        "split_seed": derive_seed(origin.study_id, "final split", seed_index),
     }
     config: RunConfig = asked.config.model_copy(update=seeds)
     return Run(
-        name=file_name("train", origin.method, f"s{s:03d}"),
+        name=file_name("train", origin.method, f"s{seed_index:03d}"),
         phase=records.TRAIN,
         condition=ARM,
         arm=ARM,
         method=origin.method,
-        k=0,
-        seed=s,
+        trial_index=None,
+        point_index=None,
+        seed_index=seed_index,
         audit=False,
         config=config.model_dump(mode="json"),
         parameters=config.parameters(),
     )
 
 
-def _conclude(asked: Asked, conductor: FinalConductor, journal: Journal, folder: Path) -> Path | None:
+def _conclude(asked: Asked, controller: TrainingController, journal: Journal, folder: Path) -> Path | None:
     """Write the models' card beside them, where there is a model."""
-    models = _models(conductor, folder)
+    models = _models(controller, folder)
     if not models:
         return None
-    accuracies = list(_accuracies(conductor).values())
+    accuracies = list(_accuracies(controller).values())
     return write_model_card(asked, journal, folder / MODELS, models, expected(asked.recipe.promise, len(accuracies)))
 
 
-def _models(conductor: FinalConductor, folder: Path) -> dict[int, Path]:
+def _models(controller: TrainingController, folder: Path) -> dict[int, Path]:
     return {
-        seed: folder / MODELS / f"{name}.keras" for seed, (name, _) in _ended(conductor, [records.COMPLETED]).items()
+        seed: folder / MODELS / f"{name}.keras" for seed, (name, _) in _ended(controller, [records.COMPLETED]).items()
     }
 
 
-def _accuracies(conductor: FinalConductor) -> dict[int, float]:
+def _accuracies(controller: TrainingController) -> dict[int, float]:
     return {
         seed: outcome.metrics[records.TEST_ACCURACY]
-        for seed, (_, outcome) in _ended(conductor, records.OUTCOMES).items()
+        for seed, (_, outcome) in _ended(controller, records.OUTCOMES).items()
         if records.TEST_ACCURACY in outcome.metrics
     }
 
 
-def _ended(conductor: FinalConductor, outcomes: Sequence[str]) -> dict[int, tuple[str, Outcome]]:
+def _ended(controller: TrainingController, outcomes: Sequence[str]) -> dict[int, tuple[str, Outcome]]:
     """Return name and end of the runs that ended so, by seed, in order."""
-    found = {conductor.runs[name].seed: (name, end) for name, end in conductor.outcomes.items()}
+    found = {controller.runs[name].seed_index: (name, end) for name, end in controller.outcomes.items()}
     return {seed: found[seed] for seed in sorted(found) if found[seed][1].outcome in outcomes}
 
 
-def _trained(asked: Asked, conductor: FinalConductor, folder: Path, card: Path | None, undelivered: str) -> Trained:
-    accuracies = _accuracies(conductor)
-    lost = _ended(conductor, [records.DIVERGED, records.FAILED])
+def _trained(
+    asked: Asked, controller: TrainingController, folder: Path, card: Path | None, undelivered: str
+) -> Trained:
+    accuracies = _accuracies(controller)
+    lost = _ended(controller, [records.DIVERGED, records.FAILED])
     return Trained(
         folder=folder,
         accuracies=accuracies,
         diverged={seed: end.reason for seed, (_, end) in lost.items() if end.outcome == records.DIVERGED},
         failures={seed: end.reason for seed, (_, end) in lost.items() if end.outcome == records.FAILED},
-        models=_models(conductor, folder),
+        models=_models(controller, folder),
         card=card,
         promise=asked.recipe.promise,
         expected=expected(asked.recipe.promise, len(accuracies)),

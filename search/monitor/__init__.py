@@ -1,1 +1,1 @@
-"""monitor."""
+"""Monitoring: progress, status, messages and interrupts."""

@@ -1,16 +1,27 @@
-"""How far a study is, seen from another process."""
+"""Status of a study, read from another process."""
 
 from __future__ import annotations
 
 import fcntl
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from search.monitor.progress import Display, Seen, Tally, tally
-from search.store.journal import Journal, Outcome, Run
+from search.monitor.counts import RunProgress, StudyProgress, count_runs
+from search.monitor.progress import Display
 from trainables import records
 from trainables.errors import InputError
+from trainables.records import (
+    JournalReader,
+    LookDecision,
+    Outcome,
+    PoolDecision,
+    Run,
+    RungDecision,
+    latest_pools,
+    settled_conditions,
+)
 from trainables.registration.registry import unknown
 
 WATCH_SECONDS = 1.0
@@ -18,7 +29,7 @@ LOG_LINES = 5
 
 
 def running(folder: Path) -> bool:
-    """Return whether a process is working on the study now."""
+    """Return whether a process is working on the study."""
     lock = folder / Path(records.JOURNAL_FILE).with_suffix(".lock")
     if not lock.exists():
         return False
@@ -30,8 +41,8 @@ def running(folder: Path) -> bool:
     return False
 
 
-class Progress:
-    """The progress of a study or a final training, from its journal; each look reads only what is new.
+class JournalProgress:
+    """Progress of a study or a final training from its journal; each call reads only what is new.
 
     Args:
         journal: open for reading.
@@ -40,79 +51,80 @@ class Progress:
         InputError: the journal holds no plan.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: JournalReader) -> None:
         self._journal = journal
         self._runs: dict[str, Run] = {}
         self._epochs: dict[str, int] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._read = {"runs": 0, "reports": 0, "outcomes": 0}
-        if journal.meta(records.META_PLAN) is None:
+        if journal.plan() is None:
             raise InputError(f"the study in {journal.path.parent} was stopped before it was announced; nothing has run")
 
-    def __call__(self) -> Tally:
-        """Look again."""
-        for number, name, outcome, _ in self._journal.outcomes(self._read["outcomes"]):
-            self._outcomes[name], self._read["outcomes"] = outcome, number
-        for number, name, epoch, _, _ in self._journal.reports(self._read["reports"]):
-            self._epochs[name], self._read["reports"] = max(epoch, self._epochs.get(name, 0)), number
-        for number, run in self._journal.runs(self._read["runs"]):
-            self._runs[run.name], self._read["runs"] = run, number
-        seen = [Seen(run, self._epochs.get(name, 0), self._outcomes.get(name)) for name, run in self._runs.items()]
-        plan = self._journal.meta(records.META_PLAN)
-        return tally(plan, seen, _confirmed(self._journal, plan["seeds"]))
+    def __call__(self) -> StudyProgress:
+        """Return the current progress."""
+        for ended in self._journal.outcomes(self._read["outcomes"]):
+            self._outcomes[ended.run], self._read["outcomes"] = ended.outcome, ended.id
+        for report in self._journal.reports(self._read["reports"]):
+            self._epochs[report.run] = max(report.epoch, self._epochs.get(report.run, 0))
+            self._read["reports"] = report.id
+        for row in self._journal.runs(self._read["runs"]):
+            self._runs[row.run.name], self._read["runs"] = row.run, row.id
+        runs = [
+            RunProgress(run, self._epochs.get(name, 0), self._outcomes.get(name)) for name, run in self._runs.items()
+        ]
+        plan = self._journal.plan()
+        if plan is None:
+            raise InputError(f"{self._journal.path} holds no plan any more")
+        return count_runs(plan, runs, _confirmed(self._journal, plan.seeds))
 
 
-def study_tally(folder: Path) -> Tally:
+def study_progress(folder: Path) -> StudyProgress:
     """Return the progress of a study or a final training from its journal.
 
     Raises:
-        InputError: there is none, or it is damaged.
+        InputError: there is no journal, or it is damaged.
     """
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
-        return Progress(journal)()
+    with JournalReader.open(folder) as journal:
+        return JournalProgress(journal)()
 
 
 def watch(folder: Path) -> None:
-    """Show the progress until nothing works on the study any more.
+    """Show the progress until no process works on the study any more.
 
     Raises:
         InputError: there is no study, or it is damaged.
     """
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
-        name = journal.meta(records.META_PLAN)["name"] if journal.meta(records.META_PLAN) else ""
-        with Display(Progress(journal), name):
+    with JournalReader.open(folder) as journal:
+        plan = journal.plan()
+        with Display(JournalProgress(journal), plan.name if plan else ""):
             while running(folder):
                 time.sleep(WATCH_SECONDS)
 
 
-def _confirmed(journal: Journal, seeds: int) -> dict[str, tuple[int, int]]:
-    """Return (points, seeds) of the confirmation by condition, as far as that is decided."""
-    decisions = journal.decisions(records.POOL)
-    pools = {(detail["condition"], detail.get("search", 0)): len(detail["points"]) for _, detail in decisions}
-    settled: dict[str, int] = {}
-    for _, detail in journal.decisions(records.LOOK):
-        for condition in detail["settled"]:
-            settled.setdefault(condition, detail["seeds"])
+def _confirmed(journal: JournalReader, seeds: int) -> dict[str, tuple[int, int]]:
+    """Return (points, seeds) of the confirmation by condition, where that is decided."""
+    pools = latest_pools(row.decision for row in journal.decisions(PoolDecision))
+    settled = settled_conditions(row.decision for row in journal.decisions(LookDecision))
     points: dict[str, int] = {}
-    for (condition, _), count in pools.items():
-        points[condition] = points.get(condition, 0) + count
+    for (condition, _), pool in pools.items():
+        points[condition] = points.get(condition, 0) + len(pool.points)
     return {condition: (count, settled.get(condition, seeds)) for condition, count in points.items()}
 
 
 def run_facts(folder: Path, name: str) -> dict[str, Any]:
-    """Return what is known of one run: its settings, how it ended and why, and its log file.
+    """Return what is known about one run: its settings, how it ended and why, and its log file.
 
     Raises:
         InputError: there is no such study or run.
     """
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
-        runs = {run.name: run for _, run in journal.runs()}
+    with JournalReader.open(folder) as journal:
+        runs = {row.run.name: row.run for row in journal.runs()}
         if name not in runs:
             raise InputError(unknown("run of this study", name, list(runs)[:20]))
-        outcomes = {run: outcome for _, run, outcome, _ in journal.outcomes()}
-        epochs = [(epoch, metrics) for _, run, epoch, metrics, _ in journal.reports() if run == name]
-        rungs = [detail for run, detail in journal.decisions(records.RUNG) if run == name]
-        metric = (journal.meta(records.META_PLAN) or {}).get("metric", "")
+        outcomes = {row.run: row.outcome for row in journal.outcomes()}
+        reports = journal.reports(run=name)
+        rungs = [row.decision for row in journal.decisions(RungDecision) if row.run == name]
+        plan = journal.plan()
     run, outcome = runs[name], outcomes.get(name)
     return {
         "run": name,
@@ -120,31 +132,31 @@ def run_facts(folder: Path, name: str) -> dict[str, Any]:
         "condition": run.condition,
         "method": run.method,
         "outcome": outcome.outcome if outcome else "unfinished",
-        "why": _why(outcome, rungs, metric, running(folder)),
+        "why": _why(outcome, rungs, plan.metric if plan else "", running(folder)),
         "reason": outcome.reason if outcome else "",
-        "epochs": max((epoch for epoch, _ in epochs), default=0),
+        "epochs": max((report.epoch for report in reports), default=0),
         "length": run.config.get("epochs"),
-        "last": epochs[-1][1] if epochs else {},
+        "last": reports[-1].metrics if reports else {},
         "figures": outcome.metrics if outcome else {},
-        "rungs": rungs,
+        "rungs": [rung.dump() for rung in rungs],
         "parameters": run.parameters,
         "log": str((folder / records.LOGS / f"{name}.log").absolute()),
     }
 
 
-def _why(outcome: Outcome | None, rungs: list[dict[str, Any]], metric: str, alive: bool) -> str:
-    """Return why a run ended, in a sentence."""
+def _why(outcome: Outcome | None, rungs: Sequence[RungDecision], metric: str, alive: bool) -> str:
+    """Return in a sentence why a run ended."""
     if outcome is None:
         return "it has not ended yet" if alive else "it was interrupted, and a resumed study continues it"
     if outcome.outcome == records.STOPPED and rungs:
         last = rungs[-1]
-        value, cutoff = (records.oriented(metric, last[key]) for key in ("value", "cutoff"))
+        value, cutoff = (records.as_maximized(metric, float(found or 0.0)) for found in (last.value, last.cutoff))
         worse = "above" if metric in records.LOWER_IS_BETTER else "below"
-        return f"stopped early after epoch {last['rung']}: {metric} {value:.4g} was {worse} its arm's {cutoff:.4g}"
+        return f"stopped early after epoch {last.rung}: {metric} {value:.4g} was {worse} its arm's {cutoff:.4g}"
     return outcome.reason or "it ran to its end"
 
 
 def log_tail(facts: dict[str, Any]) -> list[str]:
-    """Return the last lines of a run's log, none where it has no log."""
+    """Return the last lines of a run's log; none if it has no log."""
     path = Path(facts["log"])
     return path.read_text(errors="replace").splitlines()[-LOG_LINES:] if path.is_file() else []

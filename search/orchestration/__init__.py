@@ -1,1 +1,1 @@
-"""orchestration."""
+"""Orchestration: which run starts next, when one is stopped, and which points are confirmed."""

@@ -1,4 +1,4 @@
-"""One arm's search: its points, its own Optuna study, its own rungs."""
+"""Search of one arm: its design points, its own Optuna study and its own rungs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from search.orchestration.successive_halving import Rungs
 from search.plan.model import Arm, Plan
 from spaces.design import random_points, sobol_points
 from trainables.randomness import derive_seed
-from trainables.records import COMPLETED, STOPPED, Action
+from trainables.records import COMPLETED, STOPPED, RungDecision
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 class ArmSearch:
-    """Proposes the trials of one arm and hears what became of them.
+    """Proposes the trials of one arm and records how they end.
 
-    Trial k of every arm has the same nuisance point; the method's own hyperparameters come from a stream of their
-    own. With `tpe`, Optuna proposes the second half. What Optuna is told is what happened: COMPLETE with the judged
-    value, PRUNED with the values so far, or FAIL.
+    A trial index has the same nuisance point in every arm; the method's own hyperparameters come from a stream of their
+    own. With `tpe`, Optuna proposes the second half. Optuna is told what happened: COMPLETE with the selection metric,
+    PRUNED with the values so far, or FAIL.
 
     Args:
         plan: the study's plan.
@@ -45,24 +45,24 @@ class ArmSearch:
         )
         self.open_trials: dict[int, optuna.trial.Trial] = {}
 
-    def audited(self, k: int) -> bool:
-        """Return whether trial k runs to the end whatever the rungs say: the same trials in every arm."""
-        return k - self._first < self._audit
+    def is_audited(self, trial_index: int) -> bool:
+        """Return whether a trial runs to the end whatever the rungs say; these are the same in every arm."""
+        return trial_index - self._first < self._audit
 
-    def propose(self, k: int) -> dict[str, Any]:
-        """Return the nuisance and method values of trial k; trials are asked for in order."""
-        if k - self._first < len(self._design):
-            self._optuna.enqueue_trial(self._design[k - self._first])
-        self.open_trials[k] = self._optuna.ask(self._space)
-        return dict(self.open_trials[k].params)
+    def propose(self, trial_index: int) -> dict[str, Any]:
+        """Return the nuisance and method values of a trial; trials are proposed in order."""
+        if trial_index - self._first < len(self._design):
+            self._optuna.enqueue_trial(self._design[trial_index - self._first])
+        self.open_trials[trial_index] = self._optuna.ask(self._space)
+        return dict(self.open_trials[trial_index].params)
 
-    def recall(self, k: int, values: dict[str, Any]) -> None:
-        """Take up trial k again, which the journal holds unfinished."""
+    def reopen(self, trial_index: int, values: dict[str, Any]) -> None:
+        """Reopen a trial that the journal holds without an outcome."""
         self._optuna.enqueue_trial(values)
-        self.open_trials[k] = self._optuna.ask(self._space)
+        self.open_trials[trial_index] = self._optuna.ask(self._space)
 
-    def remember(self, values: dict[str, Any], outcome: str, curve: dict[int, float], value: float | None) -> None:
-        """Take over an ended trial from the journal."""
+    def add_ended(self, values: dict[str, Any], outcome: str, curve: dict[int, float], value: float | None) -> None:
+        """Add an ended trial from the journal."""
         state = _state(outcome, value)
         self._optuna.add_trial(
             create_trial(
@@ -74,17 +74,17 @@ class ArmSearch:
             )
         )
 
-    def observe(self, k: int, epoch: int, value: float) -> None:
-        """Report an epoch of trial k."""
-        self.open_trials[k].report(value, epoch)
+    def observe(self, trial_index: int, epoch: int, value: float) -> None:
+        """Report an epoch of a trial to Optuna."""
+        self.open_trials[trial_index].report(value, epoch)
 
-    def at_rung(self, rung: int, value: float, k: int) -> tuple[Action, float | None]:
-        """Decide what happens to trial k at a rung (see `Rungs.decide`)."""
-        return self.rungs.decide(rung, value, self.audited(k))
+    def at_rung(self, rung: int, value: float, trial_index: int) -> RungDecision:
+        """Decide whether a trial goes on after a rung (see `Rungs.decide`)."""
+        return self.rungs.decide(rung, value, self.is_audited(trial_index))
 
-    def finish(self, k: int, outcome: str, value: float | None) -> None:
-        """Tell Optuna how trial k ended."""
-        trial = self.open_trials.pop(k)
+    def finish(self, trial_index: int, outcome: str, value: float | None) -> None:
+        """Tell Optuna how a trial ended."""
+        trial = self.open_trials.pop(trial_index)
         state = _state(outcome, value)
         if state is TrialState.COMPLETE:
             self._optuna.tell(trial, _told(value, {}), state=state)
@@ -93,17 +93,17 @@ class ArmSearch:
 
     @property
     def study(self) -> optuna.Study:
-        """The arm's Optuna study."""
+        """The Optuna study of the arm."""
         return self._optuna
 
 
 def _mark(search: int) -> tuple[int, ...]:
-    """Return what sets the streams of a search apart; the first one has none."""
+    """Return what distinguishes the random streams of a search; the first search has nothing added."""
     return (search,) if search else ()
 
 
 def _design(plan: Plan, arm: Arm, number: int) -> list[dict[str, Any]]:
-    """Return the points that are fixed beforehand: all of them, or with `tpe` the first half."""
+    """Return the design points, drawn before any result: all points, or with `tpe` the first half."""
     search = plan.study.search
     points = sobol_points if search.sampler != "random" else random_points
     shared = points(plan.nuisance, plan.designed, derive_seed(plan.study.seed, "nuisance", *_mark(number)))

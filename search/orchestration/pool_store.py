@@ -1,19 +1,19 @@
-"""The pooled points of every condition, decided once its search has ended, and added to when a study grows."""
+"""Pool store: decides which points every condition confirms, once its search has ended, and extends them later."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from search.orchestration.pooling import Pool, PooledPoint, Trial, pool, with_own_values
+from search.orchestration.pooling import Trial, pool, with_own_values
 from search.plan.model import Arm, Plan
 from search.store.journal import Journal
-from trainables import records
+from trainables.records import PoolDecision, PooledPoint, latest_pools
 
 Completed = Callable[[Arm, int], list[Trial]]
 
 
-class Pools:
-    """Decides pools and writes them down; what the journal holds is not reversed.
+class PoolStore:
+    """Decides pools and writes them to the journal; a decision that the journal holds is not reversed.
 
     Args:
         plan: the study's plan.
@@ -25,64 +25,64 @@ class Pools:
         self._plan = plan
         self._journal = journal
         self._completed = completed
-        self._bringing: dict[str, set[str]] = {}
-        decided = (Pool.from_detail(detail) for _, detail in journal.decisions(records.POOL))
-        self._pools = {(one.condition, one.search): one for one in decided}
+        self._contributing: dict[str, set[str]] = {}
+        self._pools = latest_pools(row.decision for row in journal.decisions(PoolDecision))
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many points a condition has, as far as that is decided."""
+        """Number of points of each condition, where that is decided."""
         found: dict[str, int] = {}
-        for (condition, _), one in list(self._pools.items()):
-            found[condition] = found.get(condition, 0) + len(one.points)
+        for (condition, _), decided in list(self._pools.items()):
+            found[condition] = found.get(condition, 0) + len(decided.points)
         return found
 
     def points(self, condition: str) -> dict[int, PooledPoint]:
-        """Return the points of a condition whose search has ended, by number; each search has a block of its own."""
+        """Return the points of a condition whose search has ended, by index; each search has a block of indices."""
         return {
             search * self._plan.points + place: point
             for search in range(self._plan.searches)
             for place, point in enumerate(self._pool(condition, search).points)
         }
 
-    def _pool(self, condition: str, search: int) -> Pool:
+    def _pool(self, condition: str, search: int) -> PoolDecision:
         known = self._pools.get((condition, search))
         if known and known.trials >= self._plan.trials and known.arms >= self._arms(condition):
             return known
-        made = Pool(condition, search, self._plan.trials, self._pooled(condition, search, known))
-        self._journal.decide(records.POOL, made.detail())
-        self._pools[condition, search] = made
-        return made
+        points = self._pooled(condition, search, known)
+        decision = PoolDecision(condition=condition, search=search, trials=self._plan.trials, points=tuple(points))
+        self._journal.decide(decision)
+        self._pools[condition, search] = decision
+        return decision
 
     def _arms(self, condition: str) -> set[str]:
-        """Return the arms that bring a point: not those whose every trial failed."""
-        if condition not in self._bringing:
-            self._bringing[condition] = {
+        """Return the arms that contribute a point: all but those whose every trial failed."""
+        if condition not in self._contributing:
+            self._contributing[condition] = {
                 arm.name
                 for arm in self._plan.searched_in(condition)
                 if self._plan.trials and all(self._completed(arm, search) for search in range(self._plan.searches))
             }
-        return self._bringing[condition]
+        return self._contributing[condition]
 
-    def _pooled(self, condition: str, search: int, known: Pool | None) -> list[PooledPoint]:
-        """Return the points of one search; those that are known stay, and what was added brings its own.
+    def _pooled(self, condition: str, search: int, known: PoolDecision | None) -> list[PooledPoint]:
+        """Return the points of one search; known points stay, and what an extension added contributes its own.
 
-        A method that was added later brings its best point, at which it is run with what it is held against: the
-        contrasts of the others stay as they were.
+        A method that was added later contributes its best point, at which it runs together with the arms that it is
+        compared with; the contrasts of the other arms do not change.
         """
         arms = self._plan.searched_in(condition)
         if self._plan.trials == 0:
-            return [PooledPoint(arms[0].name, 0, len(arms), {})]
+            return [PooledPoint(arm=arms[0].name, trial_index=0, votes=len(arms), values={})]
         trials = {arm.name: self._completed(arm, search) for arm in arms}
         spaces = {arm.name: arm.space for arm in arms}
         added = set(trials) - known.arms if known and known.trials >= self._plan.trials else set(trials)
-        bringing = {name: ended for name, ended in trials.items() if name in added}
-        old = known.points if known else []
-        points = pool(bringing, self._plan.nuisance, self._plan.points, old)
+        contributing = {name: ended for name, ended in trials.items() if name in added}
+        old = list(known.points) if known else []
+        points = pool(contributing, self._plan.nuisance, self._plan.points, old)
         partners = added | {name for pair in self._pairs(condition) if added & set(pair) for name in pair}
         running = {name: ended for name, ended in trials.items() if name in partners}
         return [
-            *with_own_values(points[: len(old)], bringing, spaces),
+            *with_own_values(points[: len(old)], contributing, spaces),
             *with_own_values(points[len(old) :], running, spaces),
         ]
 

@@ -1,79 +1,41 @@
-"""Which points are confirmed: the best ones of all arms of a condition, pooled, so that no arm brings its own luck."""
+"""Pooling: which nuisance points are confirmed.
+
+The best points of all arms of a condition are pooled and every arm is confirmed at each of them, so that no arm is
+judged at its own lucky point.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 from spaces.design import distance
 from spaces.distributions import Space
+from trainables.records import PooledPoint
 
 NEAR = 0.05
+"""Points closer than this (see `spaces.design.distance`) count as one."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """An ended search trial that may be chosen: its number, its values, and what it is judged on."""
+    """A completed search trial.
 
-    k: int
+    Args:
+        index: number of the trial in its arm.
+        values: values of the searched dimensions, by plain name.
+        selection: what it is judged on, signed so that higher is better.
+    """
+
+    index: int
     values: dict[str, Any]
     selection: float
 
 
-@dataclass(frozen=True)
-class PooledPoint:
-    """A nuisance point at which every arm is confirmed.
-
-    Args:
-        arm: the arm that brought it.
-        k: the arm's trial.
-        votes: arms whose best point it is, or is near to.
-        values: nuisance values by plain name.
-        own: of each arm that has a completed trial, the method's own values, from the arm's best trial.
-    """
-
-    arm: str
-    k: int
-    votes: int
-    values: dict[str, Any]
-    own: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Pool:
-    """What one search of a condition hands to the confirmation, as the journal keeps it.
-
-    Args:
-        condition: its name.
-        search: number of the search, from 0.
-        trials: how many trials of each arm were looked at.
-        points: in the order of their numbers.
-    """
-
-    condition: str
-    search: int
-    trials: int
-    points: list[PooledPoint]
-
-    @property
-    def arms(self) -> set[str]:
-        """The arms that are run at some point."""
-        return {arm for point in self.points for arm in point.own}
-
-    def detail(self) -> dict[str, Any]:
-        """Return the decision as it is written down (see `records.POOL`)."""
-        return asdict(self)
-
-    @classmethod
-    def from_detail(cls, detail: Mapping[str, Any]) -> Pool:
-        """Return what `detail` made."""
-        return cls(**{**detail, "points": [PooledPoint(**point) for point in detail["points"]]})
-
-
 def best(trials: list[Trial]) -> Trial:
-    """Return the trial with the highest selection metric; the earlier one of equals."""
-    return max(trials, key=lambda trial: (trial.selection, -trial.k))
+    """Return the trial with the highest selection metric; of equal ones the earlier."""
+    return max(trials, key=lambda trial: (trial.selection, -trial.index))
 
 
 def pool(
@@ -81,15 +43,15 @@ def pool(
 ) -> list[PooledPoint]:
     """Return the nuisance points to confirm.
 
-    Each arm brings its best point; points that are near twins become one. The reference's own best point is always
-    in, so that no method is compared with a baseline that is worse than it could be; the others follow by votes,
-    then by how well the arms did on average (their mean rank) at the point's trial, which favours no arm.
+    Each arm contributes its best point; nearly equal points are merged. The reference's best point always comes first,
+    so that no method is compared with a baseline that is worse than it could be; the others follow by votes, then by
+    the mean rank of the arms at the point's trial, which favours no arm.
 
     Args:
-        trials: completed trials by arm, the reference first; arms without any bring nothing.
+        trials: completed trials by arm, the reference first; arms without any contribute nothing.
         nuisance: the shared dimensions.
         count: how many points at most.
-        before: points that are confirmed already; they stay, and up to `count` new ones follow them.
+        before: points that are confirmed already; they stay, and up to `count` new ones follow.
     """
     if before:
         fresh = [
@@ -106,19 +68,18 @@ def pool(
         values = {name: trial.values[name] for name in nuisance}
         twin = next((i for i, point in enumerate(merged) if distance(nuisance, point.values, values) < NEAR), None)
         if twin is None:
-            merged.append(PooledPoint(arm, trial.k, 1, values))
+            merged.append(PooledPoint(arm=arm, trial_index=trial.index, votes=1, values=values))
         else:
-            old = merged[twin]
-            merged[twin] = PooledPoint(old.arm, old.k, old.votes + 1, old.values)
+            merged[twin] = merged[twin].model_copy(update={"votes": merged[twin].votes + 1})
     ranks = _mean_ranks(trials)
-    others = sorted(merged[1:], key=lambda point: (-point.votes, ranks.get(point.k, 1.0), point.k))
+    others = sorted(merged[1:], key=lambda point: (-point.votes, ranks.get(point.trial_index, 1.0), point.trial_index))
     return [*merged[:1], *others][:count]
 
 
 def with_own_values(
     points: list[PooledPoint], trials: dict[str, list[Trial]], spaces: Mapping[str, Space]
 ) -> list[PooledPoint]:
-    """Return the points with the arms' own best method values; what a point has already stays.
+    """Return the points with the best method values of each arm; values that a point has already stay.
 
     Args:
         points: pooled points.
@@ -126,14 +87,14 @@ def with_own_values(
         spaces: what is searched of each arm's method.
     """
     own = {arm: {name: best(ended).values[name] for name in spaces[arm]} for arm, ended in trials.items() if ended}
-    return [replace(point, own={**own, **point.own}) for point in points]
+    return [point.model_copy(update={"own": {**own, **point.own}}) for point in points]
 
 
 def _mean_ranks(trials: dict[str, list[Trial]]) -> dict[int, float]:
-    """Return each trial number's rank among its arm's trials, 0 best to 1 worst, as the mean over arms."""
+    """Return the rank of each trial index among its arm's trials, 0 best to 1 worst, averaged over arms."""
     ranks: dict[int, list[float]] = {}
     for ended in trials.values():
         ordered = sorted(ended, key=lambda trial: -trial.selection)
         for place, trial in enumerate(ordered):
-            ranks.setdefault(trial.k, []).append(place / max(len(ordered) - 1, 1))
-    return {k: sum(places) / len(places) for k, places in ranks.items()}
+            ranks.setdefault(trial.index, []).append(place / max(len(ordered) - 1, 1))
+    return {index: sum(places) / len(places) for index, places in ranks.items()}

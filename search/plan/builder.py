@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from search.orchestration.successive_halving import rung_epochs
 from search.plan.model import REFERENCE_MODEL, Arm, Cell, Condition, Plan, cell_name
 from search.plan.off_phases import off_phases
+from search.plan.rungs import rung_epochs
 from search.plan.validation import check_plan
 from search.study.error_messages import explain
 from search.study.factors import Level, of_one_model, shown

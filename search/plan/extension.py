@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from search.plan.model import Plan
+from search.plan.record import study_record
 from search.study.schema import Study
 from trainables.errors import InputError
+from trainables.records import ExtensionDecision, PlanRecord
 
 SAME = ("name", "data", "recipe", "nuisance", "reference", "smallest_effect", "alpha", "metric", "seed")
 SAME_IN = {
@@ -29,9 +30,9 @@ class Growth:
     what: tuple[str, ...]
     exploratory: bool
 
-    def detail(self, before: dict[str, Any]) -> dict[str, Any]:
-        """Return the decision as it is written down (see `records.EXTEND`); `before` is the plan until now."""
-        return {"what": list(self.what), "exploratory": self.exploratory, "plan": before}
+    def decision(self, before: PlanRecord) -> ExtensionDecision:
+        """Return the decision that the journal keeps; `before` is the plan until now."""
+        return ExtensionDecision(what=self.what, exploratory=self.exploratory, plan=before)
 
 
 def growth(before: Study, after: Study) -> Growth:
@@ -83,34 +84,15 @@ def check_kept(before: Plan, after: Plan) -> None:
     Raises:
         InputError: it does.
     """
-    arms = {arm["name"]: arm for arm in after.document()["arms"]}
-    conditions = {condition["name"]: condition for condition in after.document()["conditions"]}
-    for arm in before.document()["arms"]:
-        if arms.get(arm["name"]) != arm:
-            raise InputError(f"--extend: the arm {arm['name']} has begun and would be lost or changed")
-    for condition in before.document()["conditions"]:
-        if conditions.get(condition["name"]) != condition:
+    old, new = study_record(before), study_record(after)
+    arms = {arm.name: arm for arm in new.arms}
+    conditions = {condition.name: condition for condition in new.conditions}
+    for arm in old.arms:
+        if arms.get(arm.name) != arm:
+            raise InputError(f"--extend: the arm {arm.name} has begun and would be lost or changed")
+    for condition in old.conditions:
+        if conditions.get(condition.name) != condition:
             raise InputError(
-                f"--extend: what is added moves the rungs of {condition['name']}, so old and new runs could not be "
+                f"--extend: what is added moves the rungs of {condition.name}, so old and new runs could not be "
                 "compared; start a new study for it"
             )
-
-
-def grown_document(plan: Plan, extensions: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return the plan as the journal keeps it, with its families and how it was grown.
-
-    Args:
-        plan: the present one.
-        extensions: details of the decisions `records.EXTEND`, in order.
-    """
-    document = plan.document()
-    history = list(extensions)
-    before = [[_key(contrast) for contrast in step["plan"]["contrasts"]] for step in history]
-    for contrast in document["contrasts"]:
-        contrast["family"] = next((i for i, keys in enumerate(before) if _key(contrast) in keys), len(before))
-    document["extensions"] = [{"what": step["what"], "exploratory": step["exploratory"]} for step in history]
-    return document
-
-
-def _key(contrast: dict[str, Any]) -> tuple[str, str, str]:
-    return contrast["condition"], contrast["method"], contrast["reference"]

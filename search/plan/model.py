@@ -13,7 +13,7 @@ from typing import Any
 from search.plan.off_phases import OffPhases
 from search.study.factors import Level, of_one_model, shown
 from search.study.schema import MethodEntry, Study
-from spaces.distributions import Space, described
+from spaces.distributions import Space
 from trainables.config import RunConfig
 from trainables.randomness import derive_seed
 
@@ -186,83 +186,21 @@ class Plan:
         longer = {} if steps is None else {"steps": round(steps * arm.epochs / arm.condition.epochs)}
         return {"epochs": arm.epochs, **longer}
 
-    def search_seeds(self, k: int) -> tuple[int, int]:
-        """Return (seed, split_seed) of trial k, the same in every arm; each search has one split."""
-        search = self.search_of_trial(k)
+    def search_seeds(self, trial_index: int) -> tuple[int, int]:
+        """Return (seed, split_seed) of a trial, the same in every arm; each search has one split."""
+        search = self.search_of_trial(trial_index)
         split = ("search split", search) if search else ("search split",)
-        return derive_seed(self.study.seed, "search", k), derive_seed(self.study.seed, *split)
+        return derive_seed(self.study.seed, "search", trial_index), derive_seed(self.study.seed, *split)
 
-    def search_of_trial(self, k: int) -> int:
-        """Return to which search trial k belongs."""
-        return k // self.trials if self.searches > 1 else 0
+    def search_of_trial(self, trial_index: int) -> int:
+        """Return the number of the search that a trial belongs to."""
+        return trial_index // self.trials if self.searches > 1 else 0
 
-    def confirm_seeds(self, s: int) -> tuple[int, int]:
-        """Return (seed, split_seed) of confirmation seed s, the same in every arm and point."""
-        return derive_seed(self.study.seed, "confirm", s), derive_seed(self.study.seed, "confirm split", s)
-
-    def document(self) -> dict[str, Any]:
-        """Return the plan as the journal keeps it (see `records.PLAN`)."""
-        study = self.study
-        looks = study.confirm.stages
-        return {
-            "name": study.name,
-            "metric": study.metric,
-            "smallest_effect": study.smallest_effect / 100,
-            "alpha": study.alpha,
-            "seeds": study.confirm.seeds,
-            "points": self.points,
-            "trials_per_arm": self.trials,
-            "factors": {factor: [level.name for level in options] for factor, options in study.compare.items()},
-            "looks": list(looks),
-            "look_alphas": look_alphas(study.alpha, len(looks)),
-            "replicates": self.searches,
-            "match": study.search.match,
-            "designed": self.designed,
-            "conditions": [
-                {
-                    "name": condition.name,
-                    "values": condition.values,
-                    "epochs": condition.epochs,
-                    "selection_epochs": condition.selection_epochs,
-                    "rungs": list(condition.rungs),
-                }
-                for condition in self.conditions
-            ],
-            "arms": [self._arm_document(arm) for arm in self.arms],
-            "contrasts": [
-                {"condition": condition, "method": method, "reference": reference}
-                for condition, method, reference in self.contrasts
-            ],
-        }
-
-    def _arm_document(self, arm: Arm) -> dict[str, Any]:
-        levels = {factor: level.name for factor, level in arm.cell.levels.items()}
-        if levels and len(self.study.methods) > 1:
-            levels = {"method": arm.cell.entry.label, **levels}
-        return {
-            "name": arm.name,
-            "method": arm.method,
-            "condition": arm.condition.name,
-            "cost": arm.cost,
-            "reference": arm.reference,
-            "parameters": {**arm.cell.entry.plain(), **arm.cell.settings},
-            "levels": levels,
-            "spaces": described({**self.nuisance, **arm.space}) if self.trials and arm.searched else {},
-            "off_from": arm.off.start,
-            "block_ends": list(arm.off.block_ends),
-            "epochs": arm.epochs,
-            "compute_of": arm.compute_of,
-            "same_as": arm.cell.name if arm.compute_of else None,
-        }
-
-
-def look_alphas(alpha: float, looks: int) -> list[float]:
-    """Return the error rate of each look: a first one of half the weight, for early data decide least.
-
-    With three looks at 5 %: .01, .02, .02; they add up to `alpha`.
-    """
-    weights = [1.0] if looks == 1 else [1.0] + [2.0] * (looks - 1)
-    return [alpha * weight / sum(weights) for weight in weights]
+    def confirm_seeds(self, seed_index: int) -> tuple[int, int]:
+        """Return (seed, split_seed) of a confirmation seed, the same in every arm and point."""
+        return derive_seed(self.study.seed, "confirm", seed_index), derive_seed(
+            self.study.seed, "confirm split", seed_index
+        )
 
 
 def _of_its_model(plain: Mapping[str, Any]) -> dict[str, Any]:

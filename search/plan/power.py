@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from search.plan.cost_estimate import Costs
-from search.plan.model import Plan, look_alphas
+from search.plan.model import Plan
+from search.plan.record import look_alphas
 from search.plan.validation import SHARED
 
 POWER = 0.8

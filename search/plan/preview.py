@@ -28,8 +28,8 @@ def check_report(source: str, overrides: tuple[str, ...] = ()) -> Report:
     Raises:
         InputError: the study or its data is refused.
     """
-    from search.lifecycle import selections
     from search.plan.builder import make_plan
+    from search.plan.data_validation import selections
     from search.study.schema import load_study
     from trainables.data.checks import inspect
 

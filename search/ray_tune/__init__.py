@@ -1,1 +1,1 @@
-"""ray_tune."""
+"""Ray Tune: launches the runs of a controller on one machine or a cluster."""

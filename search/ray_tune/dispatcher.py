@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.monitor import interrupts
-from search.orchestration.controller import Conducts
+from search.orchestration.protocol import RunSource
 from search.study.resources import Resources
 from trainables import records
 from trainables.errors import BudgetError, StoppedError
@@ -53,7 +53,7 @@ class Bridge:
         slots: returns how many runs may be handed out at once.
     """
 
-    def __init__(self, conductor: Conducts, place: Place, slots: Callable[[], int]) -> None:
+    def __init__(self, conductor: RunSource, place: Place, slots: Callable[[], int]) -> None:
         self._conductor = conductor
         self._place = place
         self._slots = slots
@@ -138,8 +138,8 @@ class Bridge:
             phase=run.phase,
             condition=run.condition,
             method=run.method,
-            k=run.k,
-            seed=run.seed,
+            k=run.index,
+            seed=run.seed_index,
             config=run.config,
             stops=self._conductor.rungs(run),
             test=run.phase != records.SEARCH,

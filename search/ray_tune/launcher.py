@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from search.orchestration.controller import Conducts
+from search.orchestration.protocol import RunSource
 from search.ray_tune.capacity import Slots, refuse_unusable
 from search.ray_tune.dispatcher import Bridge, Place
 from trainables.backends.suppress_stderr import muted
@@ -138,7 +138,7 @@ def usable_slots(place: Place) -> Slots:
     return slots
 
 
-def run_all(conductor: Conducts, place: Place, slots: Slots, arrays: dict[str, np.ndarray | tuple[str, ...]]) -> None:
+def run_all(conductor: RunSource, place: Place, slots: Slots, arrays: dict[str, np.ndarray | tuple[str, ...]]) -> None:
     """Do every run that the conductor hands out, inside a `ray_session`.
 
     Args:

@@ -1,1 +1,1 @@
-"""store."""
+"""Storage: the study folder, its journal, YAML files, Optuna's file and provenance."""

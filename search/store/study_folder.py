@@ -30,7 +30,7 @@ def new_folder(folder: Path) -> Iterator[Journal]:
             try:
                 yield journal
             except InputError:
-                begun = bool(journal.reports(limit=1) or journal.outcomes())
+                begun = bool(journal.arrivals() or journal.outcomes())
                 raise
     finally:
         if not begun:

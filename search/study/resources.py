@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from search.store.yaml_files import apply_override
 from search.study.error_messages import explain
-from trainables import records
 from trainables.errors import InputError
+from trainables.records import ResourcesDecision
 from trainables.registration.fields import Frozen
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def changed(resources: Resources, sets: Sequence[str]) -> Resources:
 
 def recalled(journal: Journal, first: Resources) -> Resources:
     """Return what runs take now; `first` is what they took in the beginning."""
-    later = journal.decisions(records.RESOURCES)
-    return Resources.model_validate(later[-1][1]) if later else first
+    later = journal.decisions(ResourcesDecision)
+    return Resources.model_validate(later[-1].decision.dump()) if later else first
 
 
 def change(journal: Journal, first: Resources, sets: Sequence[str]) -> None:
@@ -80,4 +80,4 @@ def change(journal: Journal, first: Resources, sets: Sequence[str]) -> None:
 def decide(journal: Journal, first: Resources, now: Resources) -> None:
     """Write down what runs take from here on, if that is something else than until now."""
     if now != recalled(journal, first):
-        journal.decide(records.RESOURCES, now.model_dump(mode="json"))
+        journal.decide(ResourcesDecision.parse(now.model_dump(mode="json")))

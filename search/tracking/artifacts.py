@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from search.tracking.client import again
 from search.tracking.history import write_history
-from search.tracking.mapping import Report
 from search.tracking.uri import redact
 from trainables import records
+from trainables.records import ReportRow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,7 +49,7 @@ def log_folder(client: MlflowClient, run_id: str, folder: Path, name: str) -> No
         log_file(client, run_id, path, Path(name, path.relative_to(folder)).as_posix())
 
 
-def log_history(client: MlflowClient, run_id: str, run: str, reports: Sequence[Report]) -> None:
+def log_history(client: MlflowClient, run_id: str, run: str, reports: Sequence[ReportRow]) -> None:
     """Keep the history of a run, of that name, as one file; nothing if it has none."""
     if not reports:
         return

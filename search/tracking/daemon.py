@@ -18,18 +18,19 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, NoReturn
 
 from search.store.yaml_files import write_whole
-from search.tracking.backlog import Outbox, Source
+from search.tracking.backlog import Backlog
 from search.tracking.client import ENVIRONMENT
 from search.tracking.supervisor import BUSY, DeliveryState
-from search.tracking.synchronizer import Courier
+from search.tracking.synchronizer import Synchronizer
 from search.tracking.uri import own_store, redact, store_uri, without_credentials
 from trainables import records
+from trainables.records import JournalReader
 
 GRACE = 60.0  # seconds to deliver the rest if the driver is gone without a word
 _NICENESS = 10
@@ -97,19 +98,19 @@ def _only_one(folder: Path, line: _Line) -> Iterator[bool]:
 
 
 def _deliver(folder: Path, uri: str, line: _Line, tell: Callable[[DeliveryState], None]) -> None:
-    with closing(Source.read(folder)) as source:
-        outbox = Outbox(source)
-        outbox.refresh(time.monotonic())
-        tell(DeliveryState(False, *outbox.backlog()))
-        courier = Courier(folder, uri, outbox, lambda: line.time_left)
+    with JournalReader.open(folder) as journal:
+        backlog = Backlog(journal)
+        backlog.refresh(time.monotonic())
+        tell(DeliveryState(False, *backlog.size()))
+        synchronizer = Synchronizer(folder, uri, backlog, lambda: line.time_left)
         wait = 1.0
         try:
             while line.time_left:
                 line.wait(0)
                 begin = time.monotonic()
-                answers = courier.round(last=line.closed)
-                tell(DeliveryState(courier.complete, *outbox.backlog(), courier.error))
-                if courier.finished:
+                answers = synchronizer.round(last=line.closed)
+                tell(DeliveryState(synchronizer.complete, *backlog.size(), synchronizer.error))
+                if synchronizer.finished:
                     break
                 if answers:
                     wait = 1.0
@@ -118,7 +119,7 @@ def _deliver(folder: Path, uri: str, line: _Line, tell: Callable[[DeliveryState]
                     line.wait(wait)
                     wait = min(1.5 * wait, _LONGEST_LAST_WAIT if line.closed else _LONGEST_WAIT)
         finally:
-            tell(DeliveryState(courier.complete, *outbox.backlog(), courier.error))
+            tell(DeliveryState(synchronizer.complete, *backlog.size(), synchronizer.error))
 
 
 def _pause(busy: float, last: bool) -> float:

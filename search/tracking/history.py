@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from search.tracking.mapping import RUNNING, Report
+from search.tracking.mapping import RUNNING
 from trainables import records
+from trainables.records import ReportRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ _READERS = 8
 CHILDREN = f"tags.`{records.TAG_RUN}` LIKE '%'"
 
 
-def write_history(path: Path, run: str, reports: Sequence[Report]) -> None:
+def write_history(path: Path, run: str, reports: Sequence[ReportRow]) -> None:
     """Write a run's history: run, epoch, at (POSIX seconds), and a column for each metric.
 
     Args:

@@ -14,13 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.data.frames import Study, study_from
-from reports.data.plan import Plan
-from search.tracking.backlog import Source
+from reports.data.frames import StudyData, study_from
 from search.tracking.history import CHILDREN, read_histories, read_runs
 from search.tracking.uri import redact
 from trainables import records
 from trainables.errors import InputError
+from trainables.records import KINDS, DecisionRow, ExampleRow, Facts, JournalReader, PlanRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,21 +28,23 @@ _STUDIES = f"tags.`{records.TAG_PHASE}` = '{records.STUDY}'"
 _AT_EPOCH = re.compile(r"(?P<outcome>\w+) at epoch (?P<epoch>\d+)")
 
 
-def statement(source: Source) -> str:
+def statement(journal: JournalReader) -> str:
     """Return `records.JOURNAL_ARTIFACT`: what a report needs of a journal and MLflow's runs do not say."""
     return json.dumps(
         {
-            "plan": source.meta(records.META_PLAN),
-            "decisions": source.all_decisions(),
-            "searched": {run.name: run.searched for _, run in source.runs()},
+            "plan": journal.meta(records.META_PLAN),
+            "decisions": [
+                (row.decision.kind, row.run, row.decision.dump(), row.at) for row in journal.all_decisions()
+            ],
+            "searched": {row.run.name: row.run.searched for row in journal.runs()},
             "examples": {
-                run: [base64.b64encode(correct).decode(), n] for run, correct, n in source.examples()
+                row.run: [base64.b64encode(row.correct).decode(), row.n] for row in journal.examples()
             },
         }
     )  # fmt: skip
 
 
-def read_experiment(uri: str, experiment: str, study_id: str | None = None) -> Study:
+def read_experiment(uri: str, experiment: str, study_id: str | None = None) -> StudyData:
     """Read a study from MLflow.
 
     Args:
@@ -75,12 +76,16 @@ def read_experiment(uri: str, experiment: str, study_id: str | None = None) -> S
     pages = f"{uri.rstrip('/')}/#/experiments/{found.experiment_id if found else ''}/runs"
     links = {name: f"{pages}/{id_}" for name, id_ in zip(runs["run"], runs.pop("run_id"), strict=True)}
     return study_from(
-        plan=Plan.from_json(told["plan"]),
-        facts=facts,
+        plan=PlanRecord.parse(told["plan"]),
+        facts=Facts.parse(facts),
         runs=runs,
         histories=histories,
-        decisions=told["decisions"],
-        examples={run: (base64.b64decode(packed), n) for run, (packed, n) in told["examples"].items()},
+        decisions=[
+            DecisionRow(number, run, KINDS[kind].parse(detail), at)
+            for number, (kind, run, detail, at) in enumerate(told["decisions"])
+            if kind in KINDS
+        ],
+        examples={run: ExampleRow(run, base64.b64decode(packed), n) for run, (packed, n) in told["examples"].items()},
         links=links if uri.startswith(("http://", "https://")) else {},
     )
 
@@ -121,8 +126,8 @@ def _runs(listed: pd.DataFrame, searched: Mapping[str, Any]) -> pd.DataFrame:
 
 
 _COLUMNS = [
-    "run_id", "run", "phase", "condition", "arm", "method", "k", "seed", "audit", "parameters", "searched", "outcome",
-    "epoch", "reason", "metrics",
+    "run_id", "run", "phase", "condition", "arm", "method", "index", "seed_index", "audit", "parameters", "searched",
+    "outcome", "epoch", "reason", "metrics",
 ]  # fmt: skip
 
 
@@ -141,8 +146,8 @@ def _row(run_id: str, run: pd.Series, searched: Mapping[str, Any]) -> dict[str, 
         "condition": tag(records.TAG_CONDITION),
         "arm": tag(records.TAG_ARM),
         "method": tag(records.TAG_METHOD),
-        "k": int(tag(records.TAG_TRIAL)),
-        "seed": int(tag(records.TAG_SEED)),
+        "index": int(tag(records.TAG_TRIAL)),
+        "seed_index": int(tag(records.TAG_SEED)),
         "audit": tag(records.TAG_AUDIT) == "true",
         "parameters": {str(key)[7:]: _value(value) for key, value in known.items() if str(key).startswith("params.")},
         "searched": searched.get(tag(records.TAG_RUN), {}),

@@ -6,9 +6,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from search.store.journal import Journal
 from search.tracking.uri import redact, store_uri
 from trainables import records
+from trainables.records import JournalReader
 
 SQLITE = "sqlite:///"
 IDS = """
@@ -29,7 +29,7 @@ def mlflow_runs(folder: Path, uri: str | None) -> tuple[dict[str, str], str]:
         uri: the tracking store that the study names, or None.
     """
     store = store_uri(folder, uri)
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+    with JournalReader.open(folder) as journal:
         study_id = journal.meta(records.META_ID)
     try:
         if store.startswith(SQLITE):

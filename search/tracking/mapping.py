@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from search.store.journal import Outcome, Run
 from search.tracking.uri import redact
 from trainables import records
+from trainables.records import ArmRecord, Facts, Outcome, PlanRecord, ReportRow, Run
 
 # What every tracking server since MLflow 2.10 accepts. Longer values are cut, and kept whole as an artifact.
 MAX_PARAMETER = 6000
@@ -42,15 +42,6 @@ class Point(NamedTuple):
     step: int
 
 
-class Report(NamedTuple):
-    """What a run measured after an epoch; `id` is its place in the journal, `at` in seconds since 1970."""
-
-    id: int
-    epoch: int
-    metrics: dict[str, float]
-    at: float
-
-
 @dataclass(frozen=True)
 class StudyCard:
     """What the run of a study says, and what its children repeat.
@@ -72,31 +63,32 @@ class StudyCard:
     arms: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def from_plan(cls, study_id: str, plan: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> StudyCard:
+    def from_plan(cls, study_id: str, plan: PlanRecord, facts: Facts) -> StudyCard:
         """Return the card of a study.
 
         Args:
             study_id: the journal's `META_ID`.
-            plan: the journal's `META_PLAN`, see `records.PLAN`.
-            facts: the journal's `META_FACTS`.
+            plan: the study's plan.
+            facts: versions, machine and data.
         """
-        facts = facts or {}
+        excluded = {"name", "version"} if plan.final_seeds else {"name", "version", "final_seeds"}
+        fixed = plan.model_dump(mode="json", exclude=excluded)
         own = {
-            **_tags(records.TAG_PLAN, {key: value for key, value in plan.items() if key != "name" and _fits(value)}),
-            **_tags(records.TAG_VERSION, facts.get("versions") or {}),
-            **_tags(records.TAG_MACHINE, facts.get("machine") or {}),
+            **_tags(records.TAG_PLAN, {key: value for key, value in fixed.items() if _fits(value)}),
+            **_tags(records.TAG_VERSION, facts.versions),
+            **_tags(records.TAG_MACHINE, facts.machine),
         }
         shared = {
-            records.TAG_DATA: (facts.get("data") or {}).get("fingerprint"),
-            records.TAG_COMMIT: (facts.get("git") or {}).get("commit"),
+            records.TAG_DATA: facts.data.fingerprint if facts.data else None,
+            records.TAG_COMMIT: (facts.git or {}).get("commit"),
         }
         return cls(
-            text_of(plan["name"]),
+            text_of(plan.name),
             study_id,
             own,
             {name: value for name, value in shared.items() if value},
-            {item["name"]: _tags(records.TAG_FACTOR, item.get("values", {})) for item in plan.get("conditions", [])},
-            {item["name"]: _arm_tags(item) for item in plan.get("arms", [])},
+            {condition.name: _tags(records.TAG_FACTOR, condition.values) for condition in plan.conditions},
+            {arm.name: _arm_tags(arm) for arm in plan.arms},
         )
 
     def tags(self) -> dict[str, str]:
@@ -118,8 +110,8 @@ class StudyCard:
             records.TAG_METHOD: run.method,
             records.TAG_CONDITION: run.condition,
             records.TAG_ARM: run.arm,
-            records.TAG_SEED: str(run.seed),
-            records.TAG_TRIAL: str(run.k),
+            records.TAG_SEED: str(run.seed_index),
+            records.TAG_TRIAL: str(run.index),
             records.TAG_AUDIT: str(run.audit).lower(),
             **self.conditions.get(run.condition, {}),
             **self.arms.get(run.arm, {}),
@@ -140,11 +132,10 @@ def _fits(value: Any) -> bool:
     return not isinstance(value, dict)
 
 
-def _arm_tags(arm: Mapping[str, Any]) -> dict[str, str]:
-    compute_of = arm.get("compute_of")
+def _arm_tags(arm: ArmRecord) -> dict[str, str]:
     return {
-        **_tags(records.TAG_LEVEL, arm.get("levels") or {}),
-        **({records.TAG_COMPUTE_OF: compute_of} if compute_of else {}),
+        **_tags(records.TAG_LEVEL, arm.levels),
+        **({records.TAG_COMPUTE_OF: arm.compute_of} if arm.compute_of else {}),
     }
 
 
@@ -167,7 +158,7 @@ def shorten(values: Mapping[str, str], limit: int) -> tuple[dict[str, str], dict
     )
 
 
-def epoch_points(reports: Iterable[Report]) -> list[Point]:
+def epoch_points(reports: Iterable[ReportRow]) -> list[Point]:
     """Return the points of some epochs: the step is the epoch."""
     return [point for report in reports for point in _points(report.metrics, report.epoch, report.at)]
 
@@ -214,7 +205,7 @@ def status(outcome: Outcome) -> str:
     return _STATUS[outcome.outcome]
 
 
-def started(announced: float, reports: Sequence[Report], ended: float) -> int:
+def started(announced: float, reports: Sequence[ReportRow], ended: float) -> int:
     """Return when a run started, in milliseconds since 1970: its first reports minus the seconds they took.
 
     Args:

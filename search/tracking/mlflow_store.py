@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from search.store.journal import Run
-from search.tracking.backlog import Known
+from search.tracking.backlog import TrackedRun
 from search.tracking.client import ENVIRONMENT, again, open_client
 from search.tracking.mapping import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyCard, shorten
 from search.tracking.uri import artifact_location
 from trainables import records
+from trainables.records import Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 class _Entry(NamedTuple):
     """A line of MLflow's list of runs."""
 
-    known: Known
+    known: TrackedRun
     name: str
     parent: str
 
@@ -50,8 +50,8 @@ class TrackingStore:
         self.folder = folder
         self.card = card
         self.started = started
-        self.listing: dict[str, Known] = {}
-        self._parent: Known | None = None
+        self.listing: dict[str, TrackedRun] = {}
+        self._parent: TrackedRun | None = None
         self.experiment = ""  # MLflow's id, once it is connected
         self._client: MlflowClient | None = None
         self._doubtful: set[str] = set()
@@ -64,7 +64,7 @@ class TrackingStore:
         return self._client
 
     @property
-    def parent(self) -> Known:
+    def parent(self) -> TrackedRun:
         """The run that stands for the whole study."""
         if self._parent is None:
             raise LookupError("the study has no run in MLflow yet")
@@ -100,7 +100,7 @@ class TrackingStore:
         kin = Counter(entry.parent for entry in entries)
         in_use = {known.id for known in self.listing.values()}
         entries.sort(key=lambda entry: _rank(entry, kin, in_use))
-        kept: dict[str, Known] = {}
+        kept: dict[str, TrackedRun] = {}
         for entry in entries:
             known = kept.setdefault(entry.name, entry.known)
             if known is not entry.known and not entry.known.deleted:
@@ -128,12 +128,12 @@ class TrackingStore:
             if not token:
                 return
 
-    def _create(self, name: str, tags: Mapping[str, str], started: int) -> Known:
+    def _create(self, name: str, tags: Mapping[str, str], started: int) -> TrackedRun:
         tags = {**tags, records.TAG_OUTCOME: records.RUNNING}
         run = self.client.create_run(self.experiment, start_time=started, tags=tags, run_name=name)
-        return Known(run.info.run_id, RUNNING, records.RUNNING)
+        return TrackedRun(run.info.run_id, RUNNING, records.RUNNING)
 
-    def open_run(self, run: Run, started: int) -> Known:
+    def open_run(self, run: Run, started: int) -> TrackedRun:
         """Return a child run, created if need be.
 
         Args:
@@ -180,7 +180,7 @@ class TrackingStore:
             if values:
                 again(self.client.log_dict, run_id, values, name)
 
-    def reopen(self, known: Known) -> None:
+    def reopen(self, known: TrackedRun) -> None:
         """Mark a run as running again."""
         self.log(known.id, tags={records.TAG_OUTCOME: records.RUNNING})
         again(self.client.update_run, known.id, status=RUNNING)
@@ -188,7 +188,7 @@ class TrackingStore:
 
     def close(
         self,
-        known: Known,
+        known: TrackedRun,
         status: str,
         outcome: str,
         at: int,
@@ -213,7 +213,7 @@ class TrackingStore:
 
 def _entry(run: MlflowRun) -> _Entry:
     tags = run.data.tags
-    known = Known(
+    known = TrackedRun(
         run.info.run_id,
         run.info.status,
         tags.get(records.TAG_OUTCOME, ""),

@@ -10,14 +10,15 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from search.tracking.backlog import Outbox, Source
+from search.tracking.backlog import Backlog
 from search.tracking.uri import read_state, store_uri
 from trainables import records
 from trainables.errors import InputError
+from trainables.records import JournalReader
 
 _STARTS = 5  # that end in a quick death, before the driver gives the delivery up
 _QUICK_DEATH = 60.0  # seconds
@@ -135,13 +136,13 @@ class Delivery:
         said = read_state(self._folder)
         if self._process and said.get("pid") == self._process.pid:
             return DeliveryState(**{field.name: said[field.name] for field in fields(DeliveryState)})
-        with closing(Source.read(self._folder)) as source:
-            outbox = Outbox(source)
-            outbox.refresh(time.monotonic())
+        with JournalReader.open(self._folder) as journal:
+            backlog = Backlog(journal)
+            backlog.refresh(time.monotonic())
         if self._process and self._process.returncode == BUSY:
-            return DeliveryState(False, *outbox.backlog(), "another process is delivering this study")
+            return DeliveryState(False, *backlog.size(), "another process is delivering this study")
         log = self._folder / records.LOGS / records.DELIVERY_LOG
-        return DeliveryState(False, *outbox.backlog(), f"the delivery did not get to work; see {log}")
+        return DeliveryState(False, *backlog.size(), f"the delivery did not get to work; see {log}")
 
 
 def _close_line(process: subprocess.Popen[bytes] | None, timeout: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The rounds of a delivery: what is new in the journal goes to MLflow, whatever MLflow answers."""
+"""Synchronizer: sends what is new in the journal to MLflow, round by round, whatever MLflow answers."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from search.store.journal import Run
 from search.tracking import mapping
 from search.tracking.artifacts import log_file, log_folder, log_history, log_text
-from search.tracking.backlog import Item, Known, Outbox
+from search.tracking.backlog import Backlog, RunBacklog, TrackedRun
 from search.tracking.client import error_code
 from search.tracking.import_study import statement
 from search.tracking.mlflow_store import TrackingStore
 from search.tracking.models import log_model, register_model
 from search.tracking.uri import redact
 from trainables import records
+from trainables.records import Run
 
 PATIENCE = 5.0  # seconds for which reports of a living run are collected
 _FAILURES_IN_A_ROW = 3  # in one round; then MLflow is away, and the round ends
@@ -26,23 +26,23 @@ _VERSION_TAGS = (records.TAG_STUDY, records.TAG_STUDY_ID, records.TAG_RUN, recor
 _log = logging.getLogger(__name__)
 
 
-class Courier:
+class Synchronizer:
     """Delivers one study, round by round.
 
     Args:
         folder: the study's folder.
         uri: the tracking store.
-        outbox: what is to be delivered.
+        backlog: what is to be delivered.
         may_go_on: asked between two runs; a round ends early when it says no.
     """
 
-    def __init__(self, folder: Path, uri: str, outbox: Outbox, may_go_on: Callable[[], bool]) -> None:
+    def __init__(self, folder: Path, uri: str, backlog: Backlog, may_go_on: Callable[[], bool]) -> None:
         self.error = ""
         self.complete = False
         self.finished = False
         self._folder = folder
         self._uri = uri
-        self._outbox = outbox
+        self._backlog = backlog
         self._may_go_on = may_go_on
         self._store: TrackingStore | None = None
         self._files_kept = False
@@ -60,7 +60,7 @@ class Courier:
         Returns:
             Whether MLflow answers, so that there is no need to wait longer before the next round.
         """
-        self._outbox.refresh(time.monotonic())
+        self._backlog.refresh(time.monotonic())
         # MLflow, its drivers and whatever stands between may raise anything; this process has to outlive it.
         try:
             store = self._connected(last)
@@ -76,6 +76,10 @@ class Courier:
         self._note(refusal)
         return delivered > 0 or refusal is None
 
+    def _span(self) -> tuple[float, float]:
+        """Return when the study started and when its last row was written."""
+        return self._backlog.journal.span() or (time.time(), time.time())
+
     def _note(self, error: Exception | None) -> None:
         text = redact(f"{type(error).__name__}: {error}")[:500] if error else ""
         if text and text != self.error:
@@ -88,14 +92,14 @@ class Courier:
 
     def _connected(self, last: bool) -> TrackingStore:
         if self._store is None:
-            card = self._outbox.card()
+            card = self._backlog.card()
             if card is None:
                 raise LookupError("the journal does not name its study yet")
-            begin = mapping.milliseconds(self._outbox.source.span()[0])
+            begin = mapping.milliseconds(self._span()[0])
             store = TrackingStore(self._uri, self._folder, card, begin)
             store.connect()
-            self._outbox.compare(store.listing)
-            _log.info("connected; %d runs are there, %d wait", len(store.listing), self._outbox.backlog()[0])
+            self._backlog.compare(store.listing)
+            _log.info("connected; %d runs are there, %d wait", len(store.listing), self._backlog.size()[0])
             self._store = store
         store = self._store
         if not last and store.parent.status != mapping.RUNNING:
@@ -111,7 +115,7 @@ class Courier:
         delivered = failed = 0
         error: Exception | None = None
         self._tried_all = True
-        for item in self._outbox.due(time.monotonic(), 0.0 if last else PATIENCE):
+        for item in self._backlog.due(time.monotonic(), 0.0 if last else PATIENCE):
             if not self._may_go_on() or failed == _FAILURES_IN_A_ROW:
                 self._tried_all = False
                 break
@@ -126,18 +130,17 @@ class Courier:
                 failed = item.failures = 0
         return delivered, error
 
-    def _deliver_run(self, store: TrackingStore, item: Item) -> None:
+    def _deliver_run(self, store: TrackingStore, item: RunBacklog) -> None:
         run, outcome, begun = item.run, item.outcome, item.sent > 0
-        reports = self._outbox.source.reports_of(run.name, item.sent)
+        reports = self._backlog.journal.reports(item.sent, run.name)
         points = mapping.epoch_points(reports)
         parameters = None if begun else mapping.parameters(run)
-        announced = self._outbox.source.announced(run.name)
-        known = store.open_run(run, mapping.started(announced, reports, item.ended or time.time()))
+        known = store.open_run(run, mapping.started(item.announced, reports, item.ended or time.time()))
         if known.deleted:
             pass  # somebody threw it away in MLflow; it stays away
         elif outcome is not None:
             finals = mapping.final_points(outcome, item.ended)
-            log_history(store.client, known.id, run.name, self._outbox.source.reports_of(run.name, 0))
+            log_history(store.client, known.id, run.name, self._backlog.journal.reports(run=run.name))
             if run.phase == records.TRAIN and outcome.outcome == records.COMPLETED:
                 self._keep_model(store, run, known, finals)
             store.close(
@@ -156,7 +159,7 @@ class Courier:
         item.delivered += len(reports)
         item.sent = reports[-1].id if reports else item.sent
 
-    def _keep_model(self, store: TrackingStore, run: Run, known: Known, finals: list[mapping.Point]) -> str | None:
+    def _keep_model(self, store: TrackingStore, run: Run, known: TrackedRun, finals: list[mapping.Point]) -> str | None:
         """Log the model of a final training's run; return MLflow's id of it, or None if there is no model."""
         path = self._folder / records.MODELS / f"{run.name}.keras"
         if not path.is_file():
@@ -178,26 +181,26 @@ class Courier:
             return
         for name in (records.STUDY_FILE, records.RECIPE_FILE):
             log_file(store.client, store.parent.id, self._folder / name, name)
-        facts = self._outbox.source.meta(records.META_FACTS)
+        facts = self._backlog.journal.meta(records.META_FACTS)
         if facts:
             log_text(store.client, store.parent.id, json.dumps(facts, indent=1), records.FACTS_ARTIFACT)
-        log_text(store.client, store.parent.id, statement(self._outbox.source), records.JOURNAL_ARTIFACT)
+        log_text(store.client, store.parent.id, statement(self._backlog.journal), records.JOURNAL_ARTIFACT)
         self._files_kept = True
 
     def _close(self, store: TrackingStore) -> None:
         """Close the runs that did not end, and the study."""
-        end = mapping.milliseconds(self._outbox.source.span()[1])
-        for name, known, text in self._outbox.interrupted(store.listing):
-            log_history(store.client, known.id, name, self._outbox.source.reports_of(name, 0))
+        end = mapping.milliseconds(self._span()[1])
+        for name, known, text in self._backlog.interrupted(store.listing):
+            log_history(store.client, known.id, name, self._backlog.journal.reports(run=name))
             store.close(known, mapping.KILLED, text, end)
-        complete = self._outbox.complete()
+        complete = self._backlog.complete()
         status, outcome = (mapping.FINISHED, records.COMPLETED) if complete else (mapping.KILLED, records.INTERRUPTED)
         if (store.parent.status, store.parent.outcome) != (status, outcome):
             store.close(store.parent, status, outcome, end)
 
     def _register(self, store: TrackingStore) -> None:
         """Register the best model of a final training under the name that was asked for, if there is one."""
-        name, best = self._outbox.source.meta(records.META_REGISTER), self._outbox.best()
+        name, best = self._backlog.journal.meta(records.META_REGISTER), self._backlog.best()
         known = store.listing.get(best.name) if best else None
         if not name or best is None or known is None or known.deleted:
             return
@@ -209,15 +212,15 @@ class Courier:
 
     def _settle(self, store: TrackingStore) -> None:
         """Keep what came at the end, and hold what MLflow lists against the journal."""
-        end = mapping.milliseconds(self._outbox.source.span()[1])
+        end = mapping.milliseconds(self._span()[1])
         log_folder(store.client, store.parent.id, self._folder / records.REPORT, records.REPORT)
-        log_text(store.client, store.parent.id, statement(self._outbox.source), records.JOURNAL_ARTIFACT)
+        log_text(store.client, store.parent.id, statement(self._backlog.journal), records.JOURNAL_ARTIFACT)
         log_file(store.client, store.parent.id, self._folder / records.RECIPE_FILE, records.RECIPE_FILE)
-        if self._outbox.complete():
+        if self._backlog.complete():
             self._register(store)
         store.list_runs()
-        self._outbox.compare(store.listing)
-        waiting = [item for item in self._outbox.items.values() if item.waits]
+        self._backlog.compare(store.listing)
+        waiting = [item for item in self._backlog.items.values() if item.waits]
         self.complete = not waiting
         self.finished = self._tried_all and all(item.failures >= _REFUSALS for item in waiting)
         if self.finished:

@@ -18,14 +18,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from search.store.journal import Journal, Outcome, Run
-from search.tracking.backlog import Outbox, Source
+from search.store.journal import Journal, Outcome
+from search.tracking.backlog import Backlog
 from search.tracking.client import ENVIRONMENT
 from search.tracking.history import read_histories, read_runs
-from search.tracking.synchronizer import Courier
+from search.tracking.synchronizer import Synchronizer
 from search.tracking.uri import own_store
 from tests.benchmarks.common import Cost, table
+from tests.runs import plan_of, run_of
 from trainables import records
+from trainables.records import EndDecision, JournalReader
 
 NAME = "benchmark"
 RUNS, EPOCHS = 5000, 100
@@ -67,10 +69,11 @@ def _journal(folder: Path, runs: int) -> Journal:
     """Return a new journal that announces some runs."""
     journal = Journal.create(folder / records.JOURNAL_FILE)
     journal.set_meta(records.META_ID, NAME)
-    journal.set_meta(records.META_PLAN, {"name": NAME, "metric": records.VALIDATION_ACCURACY})
+    journal.set_meta(records.META_PLAN, plan_of(NAME).dump())
     values = {"learning_rate": 0.1, "mixup.alpha": 0.2, "model": "resnet20", "weight_decay": 1e-4}
     journal.add_runs(
-        Run(f"run-{i:05d}", records.SEARCH, "all", "all: mixup", "mixup", i, 0, False, {}, values) for i in range(runs)
+        run_of(f"run-{i:05d}", records.SEARCH, "all", "all: mixup", "mixup", i, 0, False, {}, values)
+        for i in range(runs)
     )
     return journal
 
@@ -81,7 +84,7 @@ def _train(journal: Journal, runs: int, epochs: int) -> None:
     for i in range(runs):
         journal.report(f"run-{i:05d}", rows)
         journal.end(f"run-{i:05d}", Outcome(records.COMPLETED, epochs, "", {records.SELECTION: 0.5}))
-    journal.decide(records.END, {"runs": runs})
+    journal.decide(EndDecision(runs=runs))
 
 
 def _callback(folder: Path) -> tuple[Any, list[Any]]:
@@ -157,8 +160,8 @@ def _deliver_all(folder: Path) -> Cost:
 
     uri = own_store(folder)
     MlflowClient(uri).search_experiments()
-    with closing(Source.read(folder)) as source:
-        courier = Courier(folder, uri, Outbox(source), lambda: True)
+    with closing(JournalReader.open(folder)) as source:
+        courier = Synchronizer(folder, uri, Backlog(source), lambda: True)
         with _Clock() as clock:
             courier.round(last=True)
         if not courier.complete:

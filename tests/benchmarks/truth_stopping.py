@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.orchestration.successive_halving import Rungs, rung_epochs
+from search.orchestration.successive_halving import Rungs
+from search.plan.rungs import rung_epochs
 from tests.benchmarks.truth_world import EPOCHS, MILESTONES, Trials, World, draw_landscape, draw_trials
 from trainables.records import STOP
 from trainables.schedules import selection_epochs
@@ -117,7 +118,7 @@ def search(trials: Trials, rule: Rule, rng: np.random.Generator) -> Searched:
         time, turn, passed = heapq.heappop(busy)
         (arm, k), rung = waiting[turn], stops[passed]
         if rung < EPOCHS:
-            if pools[arm].decide(rung, float(at[rung][arm, k]), audit=k < rule.audit)[0] != STOP:
+            if pools[arm].decide(rung, float(at[rung][arm, k]), audit=k < rule.audit).action != STOP:
                 heapq.heappush(busy, (time + stops[passed + 1] - rung, turn, passed + 1))
                 continue
             epochs[arm, k] = rung

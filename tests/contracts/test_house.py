@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,17 +22,103 @@ ALLOWED = {
     "reports": {"reports", "trainables"},
 }
 HEAVY = {"ray", "tensorflow", "keras", "mlflow"}
+ROOMS: dict[str, dict[str, set[str]]] = {
+    "search": {
+        "store": set(),
+        "monitor": set(),
+        "tracking": {"store"},
+        "study": {"store", "tracking"},
+        "plan": {"monitor", "study"},
+        "orchestration": {"plan", "store"},
+        "ray_tune": {"monitor", "orchestration", "store", "study"},
+        "export": {"store", "study"},
+        "session": {"monitor", "orchestration", "ray_tune", "study", "tracking"},
+        "lifecycle": {"export", "monitor", "orchestration", "plan", "session", "store", "study", "tracking"},
+        "final_training": {"export", "monitor", "orchestration", "plan", "session", "store", "study"},
+        "api": {"lifecycle", "session", "study"},
+        "cli": {"export", "final_training", "lifecycle", "monitor", "plan", "session", "study", "tracking"},
+    },
+    "reports": {
+        "data": set(),
+        "statistics": set(),
+        "jinja": set(),
+        "inference": {"data", "statistics"},
+        "descriptive": {"data", "inference", "statistics"},
+        "figures": {"descriptive", "inference", "statistics"},
+        "page": {"data", "descriptive", "figures", "inference", "jinja", "statistics"},
+        "card": {"figures", "inference", "jinja"},
+    },
+    "trainables": {
+        "errors": set(),
+        "randomness": set(),
+        "schedules": set(),
+        "records": {"errors"},
+        "registration": {"errors"},
+        "backends": {"errors"},
+        "data": {"errors", "randomness", "registration"},
+        "augmentation": {"errors", "registration"},
+        "methods": {"errors", "registration", "schedules"},
+        "optimizers": {"registration"},
+        "models": {"backends", "errors", "registration"},
+        "config": {"augmentation", "data", "errors", "methods", "models", "optimizers", "registration", "schedules"},
+        "engine": {
+            "augmentation", "backends", "config", "data", "errors", "methods", "models", "optimizers", "randomness",
+            "records", "schedules",
+        },
+        "worker": {"backends", "config", "engine", "errors", "records"},
+        "contact_sheet": {"augmentation", "config", "engine", "errors", "randomness"},
+    },
+}  # fmt: skip
+"""What each room, a sub-package or a module beside them, may import of its package."""
 
 
-def imports(path: Path) -> set[str]:
-    """Return every module that a file imports, anywhere in it."""
+def imports(path: Path, package: str = "") -> set[str]:
+    """Return every module that a file imports, anywhere in it; of `from package import room`, the room."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found.add(node.module)
+            found |= {f"{package}.{name.name}" for name in node.names} if node.module == package else {node.module}
     return found
+
+
+def room_of(module: str) -> str:
+    """Return the sub-package, or the module of a package itself, that a dotted name lies in."""
+    return module.split(".")[1]
+
+
+def room_imports(package: str) -> dict[str, dict[str, list[str]]]:
+    """Return by room which other rooms of the package it imports, with the files that do."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        room = found.setdefault(parts[1], {})
+        for name in imports(path, package):
+            if name.startswith(f"{package}.") and room_of(name) != parts[1]:
+                room.setdefault(room_of(name), []).append(str(path.relative_to(ROOT)))
+    return found
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_rooms_import_only_the_rooms_below_them(package: str) -> None:
+    found = room_imports(package)
+    found.pop("__init__", None)  # re-exports
+    assert set(found) == set(ROOMS[package]), "a room is missing from the table, or gone"
+    for room, imported in found.items():
+        wrong = {other: files for other, files in imported.items() if other not in ROOMS[package][room]}
+        assert not wrong, f"{package}.{room} imports {wrong}"
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_the_table_of_rooms_has_no_circle(package: str) -> None:
+    assert list(TopologicalSorter(ROOMS[package]).static_order())
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_has_at_most_five_modules_of_its_own(package: str) -> None:
+    own = [path.name for path in (ROOT / package).glob("*.py") if path.name != "__init__.py"]
+    assert len(own) <= 5, own
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -107,4 +194,4 @@ def test_the_top_level_holds_nothing_else() -> None:
         pytest.skip("this is no git checkout")
     top = {line.split("/")[0] for line in tracked.stdout.splitlines()}
     usual = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "constraints.txt", ".pre-commit-config.yaml", ".gitignore"}
-    assert top - usual <= {"pyproject.toml", "README.md", "tests", ".ci", *PACKAGES}
+    assert top - usual <= {"pyproject.toml", "README.md", "tests", ".ci", ".github", *PACKAGES}

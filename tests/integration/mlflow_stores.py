@@ -18,9 +18,11 @@ from threading import Lock, Thread
 from typing import Any
 
 from search.store.journal import Journal, Outcome, Run
-from search.tracking.backlog import Outbox, Source
-from search.tracking.synchronizer import Courier
+from search.tracking.backlog import Backlog
+from search.tracking.synchronizer import Synchronizer
+from tests.runs import plan_of, run_of
 from trainables import records
+from trainables.records import EndDecision, JournalReader
 
 FINALS = {"selection": 0.5, "test_accuracy": 0.25, "test_loss": 1.5}
 COMPLETED = Outcome(records.COMPLETED, 3, "", FINALS)
@@ -75,13 +77,13 @@ class Study:
         self.id = f"{folder.parent.name}-{folder.name}"
         self.journal = Journal.create(folder / records.JOURNAL_FILE)
         self.journal.set_meta(records.META_ID, self.id)
-        self.journal.set_meta(records.META_PLAN, {"name": self.id, "seeds": 2, "metric": "validation_loss", **plan})
+        self.journal.set_meta(records.META_PLAN, plan_of(plan.pop("name", self.id), **{"metric": "validation_loss", **plan}).dump())
         self.journal.set_meta(records.META_FACTS, {"versions": {"keras": "3"}})
         (folder / records.STUDY_FILE).write_text(f"name: {self.id}\n")
 
     def announce(self, name: str, **parameters: Any) -> None:
         values = {"learning_rate": 0.1, "mixup.alpha": 0.2, **parameters}
-        self.add(Run(name, records.SEARCH, "all", "all: mixup", "mixup", 0, 0, False, {}, values))
+        self.add(run_of(name, records.SEARCH, "all", "all: mixup", "mixup", 0, 0, False, {}, values))
 
     def add(self, run: Run) -> None:
         self.journal.add_runs([run])
@@ -97,14 +99,14 @@ class Study:
         self.journal.end(name, outcome)
 
     def finish(self) -> None:
-        self.journal.decide(records.END, {"runs": len(self.journal.runs())})
+        self.journal.decide(EndDecision(runs=len(self.journal.runs())))
 
     @contextmanager
-    def courier(self) -> Iterator[Courier]:
-        with closing(Source.read(self.folder)) as source:
-            yield Courier(self.folder, self.uri, Outbox(source), lambda: True)
+    def courier(self) -> Iterator[Synchronizer]:
+        with closing(JournalReader.open(self.folder)) as source:
+            yield Synchronizer(self.folder, self.uri, Backlog(source), lambda: True)
 
-    def deliver(self) -> Courier:
+    def deliver(self) -> Synchronizer:
         """One last round of a courier who knows nothing yet."""
         with self.courier() as courier:
             courier.round(last=True)

@@ -19,7 +19,7 @@ import pytest
 
 from reports.data.frames import read_study
 from search.ray_tune.capacity import Node, probe
-from search.store.journal import Journal
+from search.store.journal import JournalReader
 from search.study.resources import Resources
 from tests.integration.test_faults import SMALL, facts
 from tests.integration.test_faults_under_ray import holders, wait_for
@@ -149,7 +149,7 @@ def test_more_runs_start_when_a_node_joins(
 
 
 def unfinished(folder: Path) -> int:
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+    with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
         return len(journal.runs()) - len(journal.outcomes())
 
 

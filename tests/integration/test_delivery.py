@@ -9,7 +9,9 @@ from mlflow import MlflowClient
 
 from search.store.journal import Outcome
 from tests.integration.mlflow_stores import COMPLETED, Study
+from tests.runs import plan_of
 from trainables import records
+from trainables.records import ExtensionDecision
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
@@ -132,8 +134,10 @@ def test_a_study_that_was_extended_says_so_and_is_open_again(study):
     study.finish()
     study.deliver()
     assert study.runs()[study.id].info.status == "FINISHED"
-    plan = {"name": study.id, "metric": "validation_loss", "seeds": 9}
-    study.journal.extend({}, plan, {"what": ["seeds"], "exploratory": True, "plan": {}})
+    before = study.journal.plan()
+    assert before
+    plan = plan_of(study.id, metric="validation_loss", seeds=9)
+    study.journal.extend({}, plan, ExtensionDecision(what=("seeds",), exploratory=True, plan=before))
     study.deliver()
     assert study.runs()[study.id].data.tags[records.TAG_OUTCOME] == "interrupted"
     study.train("two")

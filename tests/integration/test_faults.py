@@ -21,15 +21,16 @@ from typing import Any
 
 import pytest
 
-from search.orchestration.controller import Conductor
+from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.ray_tune.dispatcher import Bridge, Place
-from search.store.journal import Journal
+from search.store.journal import Journal, JournalReader
 from search.store.study_folder import refuse_used
 from tests.conftest import make_study
 from trainables import records
 from trainables.engine import checkpoints
 from trainables.errors import BudgetError, InputError, StoppedError
+from trainables.records import PoolDecision, RungDecision
 from trainables.worker import trainable
 from trainables.worker.requests import FINAL
 from trainables.worker.trainable import Trial
@@ -71,7 +72,7 @@ def drive(
     plan = make_plan(make_study(**changes))
     path = folder / records.JOURNAL_FILE
     with Journal.open(path) if path.exists() else Journal.create(path) as journal:
-        conductor = Conductor(plan, journal)
+        conductor = StudyController(plan, journal)
         bridge = Bridge(conductor, Place(folder, plan.study.resources, curves=curves, deadline=deadline), lambda: 1)
         while not conductor.done:
             job = bridge.next_job()
@@ -105,15 +106,16 @@ def written(folder: Path) -> int:
     path = folder / records.JOURNAL_FILE
     if not path.exists():
         return 0
-    with Journal.open(path, write=False) as journal:
+    with JournalReader.open(path) as journal:
         return len(journal.reports()) + len(journal.outcomes())
 
 
 def facts(folder: Path) -> tuple[dict[str, tuple[str, dict[str, float]]], list[Any], list[Any]]:
     """Return how runs ended, and the decisions in order."""
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
-        outcomes = {name: (outcome.outcome, outcome.metrics) for _, name, outcome, _ in journal.outcomes()}
-        return outcomes, journal.decisions(records.RUNG), journal.decisions(records.POOL)
+    with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
+        outcomes = {row.run: (row.outcome.outcome, row.outcome.metrics) for row in journal.outcomes()}
+        rungs = [(row.run, row.decision) for row in journal.decisions(RungDecision)]
+        return outcomes, rungs, [row.decision for row in journal.decisions(PoolDecision)]
 
 
 @pytest.mark.parametrize("early_stopping", [False, pytest.param(True, marks=pytest.mark.slow)])
@@ -143,7 +145,7 @@ def test_a_driver_killed_again_and_again_loses_nothing(
     assert after[1] == rungs[: len(after[1])]
     assert after[2] == pools[: len(after[2])]
     whole = facts(tmp_path / "whole")
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
+    with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
         assert len(outcomes) == len(journal.runs())
     if not early_stopping:
         assert outcomes == whole[0]
@@ -164,8 +166,8 @@ def test_a_run_that_goes_wrong_fails_with_its_reason_and_nothing_else_does(
     fault: str, reason: str, tmp_path: Path, write_curves: Callable[..., Path]
 ) -> None:
     drive(tmp_path / "study", write_curves(mixup=fault), SMALL)
-    with Journal.open(tmp_path / "study" / records.JOURNAL_FILE, write=False) as journal:
-        outcomes = {name: outcome for _, name, outcome, _ in journal.outcomes()}
+    with JournalReader.open(tmp_path / "study" / records.JOURNAL_FILE) as journal:
+        outcomes = {row.run: row.outcome for row in journal.outcomes()}
     bad = {name: outcome for name, outcome in outcomes.items() if "_mixup_" in name}
     assert len(bad) == 2
     assert all(outcome.outcome == records.FAILED and reason in outcome.reason for outcome in bad.values())
@@ -186,14 +188,16 @@ def test_a_run_that_hangs_ends_its_worker_and_fails_when_it_comes_again(
             break
         deaths += 1
     assert deaths == 2
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
-        failed = [outcome.reason for _, _, outcome, _ in journal.outcomes() if outcome.outcome == records.FAILED]
+    with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
+        failed = [row.outcome.reason for row in journal.outcomes() if row.outcome.outcome == records.FAILED]
     assert failed == ["TrialError: an epoch took longer than 1.8 s (`resources.epoch_minutes`)"] * 2
 
 
 def first_job(folder: Path, curves: Path, journal: Journal) -> dict[str, Any]:
     plan = make_plan(make_study(**SMALL, resources={"checkpoint_seconds": 1e-9}))
-    job = Bridge(Conductor(plan, journal), Place(folder, plan.study.resources, curves=curves), lambda: 1).next_job()
+    job = Bridge(
+        StudyController(plan, journal), Place(folder, plan.study.resources, curves=curves), lambda: 1
+    ).next_job()
     assert job
     return job
 
@@ -229,7 +233,9 @@ def test_a_run_that_ended_and_is_revived_changes_nothing(tmp_path: Path, write_c
     folder = tmp_path / "study"
     plan = make_plan(make_study(**SMALL))
     with Journal.create(folder / records.JOURNAL_FILE) as journal:
-        bridge = Bridge(Conductor(plan, journal), Place(folder, plan.study.resources, curves=write_curves()), lambda: 1)
+        bridge = Bridge(
+            StudyController(plan, journal), Place(folder, plan.study.resources, curves=write_curves()), lambda: 1
+        )
         job = bridge.next_job()
         assert job
         train(bridge, job)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import search
-from search.store.journal import Journal
+from search.store.journal import JournalReader
 from tests.integration.test_faults import SMALL, facts, written
 from tests.integration.test_replayed_study import assay, command, write_study
 from trainables import records
@@ -126,7 +126,7 @@ def test_workers_that_die_for_lack_of_memory_say_so_and_the_study_ends(
         env=scarce, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, "no run gave a result" in done.stderr) == (1, True), done.stderr
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
-        reasons = [outcome.reason for _, _, outcome, _ in journal.outcomes()]
+    with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
+        reasons = [row.outcome.reason for row in journal.outcomes()]
     assert reasons
     assert all("low on memory" in reason for reason in reasons)

@@ -14,20 +14,21 @@ from typer.testing import CliRunner
 from reports.data.frames import read_study
 from reports.page.writer import write_study
 from search.cli import app
-from search.tracking.backlog import Outbox, Source
+from search.tracking.backlog import Backlog
 from search.tracking.import_study import read_experiment
-from search.tracking.synchronizer import Courier
+from search.tracking.synchronizer import Synchronizer
 from tests.unit.journal_builder import make_plan, simulate_study
 from trainables import records
 from trainables.errors import InputError
+from trainables.records import JournalReader
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 
 def deliver(folder: Path, uri: str) -> None:
-    with closing(Source.read(folder)) as source:
-        outbox = Outbox(source)
-        courier = Courier(folder, uri, outbox, lambda: True)
+    with closing(JournalReader.open(folder)) as source:
+        outbox = Backlog(source)
+        courier = Synchronizer(folder, uri, outbox, lambda: True)
         while not courier.finished:
             courier.round(last=True)
             assert courier.error == ""

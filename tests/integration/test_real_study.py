@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from reports.data.frames import read_study
-from search.store.journal import Journal
+from search.store.journal import JournalReader
 from tests.integration.test_replayed_study import assay, write_study
 from trainables import records
 
@@ -44,9 +44,9 @@ def test_a_real_study_ends_in_a_model_that_needs_no_assay(tmp_path: Path) -> Non
     assert "undecided" in done.stdout or "helps" in done.stdout or "hurts" in done.stdout
     seen = read_study(folder)
     assert len(seen.runs) == 2 * 2 + 2 * 2
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
-        outcomes = {name: outcome for _, name, outcome, _ in journal.outcomes()}
-        phases = {run.name: run.phase for _, run in journal.runs()}
+    with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
+        outcomes = {row.run: row.outcome for row in journal.outcomes()}
+        phases = {run.name: run.phase for _, run, _ in journal.runs()}
     for name, outcome in outcomes.items():
         assert (records.TEST_ACCURACY in outcome.metrics) == (phases[name] == records.CONFIRM)
 

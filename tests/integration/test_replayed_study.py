@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.store.journal import Journal
+from search.store.journal import JournalReader
 from tests.conftest import study_document
 from trainables import records
+from trainables.records import EndDecision
 
 pytestmark = pytest.mark.timeout(240)
 KILLS = 2
@@ -39,8 +40,8 @@ def write_study(folder: Path, **changes: object) -> Path:
 
 
 def ended(folder: Path) -> dict[str, str]:
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
-        return {name: outcome.outcome for _, name, outcome, _ in journal.outcomes()}
+    with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
+        return {row.run: row.outcome.outcome for row in journal.outcomes()}
 
 
 def test_a_replayed_study_from_the_command_line(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
@@ -55,8 +56,8 @@ def test_a_replayed_study_from_the_command_line(tmp_path: Path, write_curves: Ca
     assert "WARNING" not in done.stderr
     with (folder / "report" / "verdicts.csv").open() as table:
         assert len(list(csv.DictReader(table))) == 4
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
-        assert journal.decisions(records.END) == [(None, {"runs": len(journal.runs())})]
+    with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
+        assert [row.decision.runs for row in journal.decisions(EndDecision)] == [len(journal.runs())]
     count = json.loads(assay("status", folder, "--json").stdout)
     assert count["running"] is False
     assert count["done"] == pytest.approx(count["total"])
@@ -104,10 +105,10 @@ def test_a_killed_driver_is_resumed_to_the_same_study(tmp_path: Path, write_curv
     assert driver.wait(timeout=120) == 0
     after = ended(folder)
     assert before.items() <= after.items()
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
-        runs = [run for _, run in journal.runs()]
-    search = {(run.arm, run.k) for run in runs if run.phase == records.SEARCH}
-    confirm = {(run.arm, run.k, run.seed) for run in runs if run.phase == records.CONFIRM}
+    with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
+        runs = [run for _, run, _ in journal.runs()]
+    search = {(run.arm, run.index) for run in runs if run.phase == records.SEARCH}
+    confirm = {(run.arm, run.index, run.seed_index) for run in runs if run.phase == records.CONFIRM}
     points = len({k for _, k, _ in confirm})
     assert len(search) == 6 * 4
     assert len(confirm) == 6 * 3 * points
@@ -136,8 +137,8 @@ def test_workers_that_die_fail_their_runs_only(tmp_path: Path, write_curves: Cal
     folder = tmp_path / "study"
     done = assay("run", study, "--replay", curves, "-o", folder)
     assert done.returncode == 0, done.stderr
-    with Journal.open(folder / records.JOURNAL_FILE, write=False) as journal:
-        outcomes = {name: outcome for _, name, outcome, _ in journal.outcomes()}
+    with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
+        outcomes = {row.run: row.outcome for row in journal.outcomes()}
     died = [o for name, o in outcomes.items() if "_mixup_" in name]
     omitted = [o for name, o in outcomes.items() if "_maxup_" in name]
     assert {o.outcome for o in died + omitted} == {records.FAILED}

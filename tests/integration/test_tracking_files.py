@@ -10,15 +10,16 @@ import pytest
 from mlflow import MlflowClient
 
 from search.store.journal import Outcome
-from search.tracking.backlog import Outbox, Source
+from search.tracking.backlog import Backlog
 from search.tracking.history import read_histories, read_runs
 from search.tracking.moved import relocate
 from search.tracking.supervisor import DeliveryState, sync
-from search.tracking.synchronizer import Courier
+from search.tracking.synchronizer import Synchronizer
 from search.tracking.ui import ui_command
 from search.tracking.uri import own_store
 from tests.integration.mlflow_stores import Study
 from trainables import records
+from trainables.records import JournalReader
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
@@ -69,8 +70,8 @@ def test_the_folder_is_the_store_holds_no_credentials_and_can_be_moved(tmp_path,
 def check_moved(folder, name):
     """Move a study's folder: its store finds the artifacts there, and nothing is written where it was."""
     moved = folder.rename(folder.with_name("after it"))
-    with closing(Source.read(moved)) as source:
-        courier = Courier(moved, own_store(moved), Outbox(source), lambda: True)
+    with closing(JournalReader.open(moved)) as source:
+        courier = Synchronizer(moved, own_store(moved), Backlog(source), lambda: True)
         courier.round(last=True)
         assert courier.complete
     assert not folder.exists()

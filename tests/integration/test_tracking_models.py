@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from search.store.journal import Outcome, Run
+from search.store.journal import Outcome
 from search.tracking import models
 from tests.integration.mlflow_stores import Study, wait_until
+from tests.runs import run_of
 from trainables import records
 
 pytestmark = [
@@ -35,13 +36,13 @@ def training(tmp_path, store):
     (study.folder / records.MODELS).mkdir()
     for seed, loss in enumerate((0.5, 0.25)):
         run = f"train_mixup_0.2_s{seed:03d}"
-        study.add(Run(run, records.TRAIN, "final", "final", "mixup", 0, seed, False, {}, {"learning_rate": 0.1}))
+        study.add(run_of(run, records.TRAIN, "final", "final", "mixup", 0, seed, False, {}, {"learning_rate": 0.1}))
         study.report(run, 1, 2)
         path = study.folder / records.MODELS / f"{run}.keras"
         save_model(path, network, np.zeros(1, "float32"), np.ones(1, "float32"), ("a", "b", "c"))
         figures = {records.SELECTION: loss, records.TEST_ACCURACY: 0.9 - seed / 10}
         study.journal.end(run, Outcome(records.COMPLETED, 2, "", figures))
-    study.add(Run("third", records.TRAIN, "final", "final", "mixup", 0, 2, False, {}, {}))
+    study.add(run_of("third", records.TRAIN, "final", "final", "mixup", 0, 2, False, {}, {}))
     study.journal.end("third", Outcome(records.FAILED, 0, "out of memory", {}))
     yield study, name
     study.journal.close()

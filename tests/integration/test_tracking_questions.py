@@ -6,15 +6,25 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from search.store.journal import Outcome, Run
+from search.store.journal import Outcome
 from tests.integration.mlflow_stores import Study
+from tests.runs import run_of
 from trainables import records
 
 README = Path(__file__).parents[2] / "search" / "tracking" / "README.md"
 ROW = re.compile(r"^\| ([^|]+\?) \| `([^`]+)` \| `([^`]+)` \| ([^|]+) \|$", re.MULTILINE)
 QUESTIONS = {question: (where, order, re.findall(r"`([^`]+)`", columns)) for question, where, order, columns in
              ROW.findall(README.read_text())}  # fmt: skip
-CONDITIONS = [{"name": f"train_fraction={share}", "values": {"train_fraction": share}} for share in (0.1, 0.3)]
+CONDITIONS = [
+    {
+        "name": f"train_fraction={share}",
+        "values": {"train_fraction": share},
+        "epochs": 12,
+        "selection_epochs": 3,
+        "rungs": [],
+    }
+    for share in (0.1, 0.3)
+]
 DONE, STOPPED, FAILED = records.COMPLETED, records.STOPPED, records.FAILED
 # name, phase, share, method, k, seed, model, outcome, selection, test accuracy, train accuracy, plain epochs
 RUNS = [
@@ -49,7 +59,7 @@ def test_the_questions_of_the_readme(tmp_path, store, monkeypatch):
     for name, phase, share, method, k, seed, model, end, selection, test, train, cost in RUNS:
         where = f"train_fraction={share}"
         values = {"model": model, "learning_rate": 0.1, "mixup.alpha": 0.2, "weight_decay": 0.0}
-        study.add(Run(name, phase, where, f"{where}: {method}", method, k, seed, False, {}, values))
+        study.add(run_of(name, phase, where, f"{where}: {method}", method, k, seed, False, {}, values))
         metrics = {"train_accuracy": train, "validation_accuracy": 0.7, "validation_loss": 1.0}
         study.journal.report(name, [(1, {**metrics, "plain_epochs": cost, "seconds": 2.0})])
         finals = {"selection": selection, "test_accuracy": test}

@@ -24,11 +24,11 @@ FACTS = {
     "versions": {"assay": "0.1.0", "keras": "3.15.0", "tensorflow": "2.21.0", "python": "3.11.7"},
     "machine": {"cpus": 2, "gpus": 0},
     "data": {
-        "name": "digits",
         "fingerprint": "5f1c" * 16,
-        "classes": 10,
+        "class_names": ["one", "two", "three"],
         "image_shape": [8, 8, 1],
-        "sizes": {"train": 1437, "test": 360},
+        "images": 1437,
+        "test_images": 360,
     },
 }
 

@@ -1,1 +1,1 @@
-"""backends."""
+"""Backends: everything that needs TensorFlow or JAX by name."""

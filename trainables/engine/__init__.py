@@ -1,1 +1,1 @@
-"""engine."""
+"""Engine: trains one run, epoch by epoch."""

@@ -1,1 +1,1 @@
-"""registration."""
+"""Registration: registries, searchable fields and plug-ins."""

@@ -1,1 +1,1 @@
-"""worker."""
+"""Worker: the Ray trainable and what is sent to and from it."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from reports.data.plan import Plan, plain
 from reports.figures.forest_plot import EffectRow, effect_figure, effect_range
 from reports.figures.palette import REFERENCE
 from reports.inference import wording as text
@@ -16,7 +15,7 @@ from reports.inference.records import interval_record
 from reports.page.claims import SIGNS
 from reports.page.context import Context
 from reports.page.layout import Block, Picture, Section, Table, TableCell, TableColumn, TableRow
-from trainables.records import UNDECIDED, VERDICTS
+from trainables.records import UNDECIDED, VERDICTS, PlanRecord, plain
 
 MAIN: dict[str, str] = dict(zip(VERDICTS, ("helps", "hurts", "makes no difference", UNDECIDED), strict=True))
 INTERACTION: dict[str, str] = dict(
@@ -78,7 +77,7 @@ def _label(gain: Gain) -> str:
     return labels[gain.decision.verdict] + (", so far" if gain.provisional else "")
 
 
-def _effect_row(plan: Plan, gain: Gain, digits: int) -> EffectRow:
+def _effect_row(plan: PlanRecord, gain: Gain, digits: int) -> EffectRow:
     estimate, label = gain.decision.estimate, _label(gain)
     return EffectRow(
         name=name_of(gain.term.swaps),
@@ -91,7 +90,7 @@ def _effect_row(plan: Plan, gain: Gain, digits: int) -> EffectRow:
     )
 
 
-def _figures(plan: Plan, gain: Gain, digits: int) -> str:
+def _figures(plan: PlanRecord, gain: Gain, digits: int) -> str:
     estimate, unit = gain.decision.estimate, plan.unit
     if estimate is None:
         return ""
@@ -99,14 +98,14 @@ def _figures(plan: Plan, gain: Gain, digits: int) -> str:
     return f"{mean} {unit.many}, 95 % interval {interval}, {gain.seeds} seeds"
 
 
-def _sentences(plan: Plan, found: Sequence[Gain], digits: int) -> list[str]:
+def _sentences(plan: PlanRecord, found: Sequence[Gain], digits: int) -> list[str]:
     decided = [gain for gain in found if gain.decision.decided]
     if not decided:
         return [f"No change is shown to help or to hurt: all {len(found)} effects are undecided."]
     return [f"{name_of(gain.term.swaps)}: {_label(gain)}; {_figures(plan, gain, digits)}." for gain in decided]
 
 
-def _table(plan: Plan, found: Sequence[Gain], digits: int) -> Table:
+def _table(plan: PlanRecord, found: Sequence[Gain], digits: int) -> Table:
     columns = (
         TableColumn("change"), TableColumn("verdict"), TableColumn(f"effect, {plan.unit.many}", True),
         TableColumn("95 % interval", True), TableColumn("adjusted p", True), TableColumn("cells averaged", True),
@@ -115,7 +114,7 @@ def _table(plan: Plan, found: Sequence[Gain], digits: int) -> Table:
     return Table(columns, tuple(_table_row(plan, gain, digits) for gain in found))
 
 
-def _table_row(plan: Plan, gain: Gain, digits: int) -> TableRow:
+def _table_row(plan: PlanRecord, gain: Gain, digits: int) -> TableRow:
     estimate, decision, unit = gain.decision.estimate, gain.decision, plan.unit
     interval = estimate.interval if estimate else None
     cells = (
@@ -130,7 +129,7 @@ def _table_row(plan: Plan, gain: Gain, digits: int) -> TableRow:
     return TableRow(cells, condition=gain.term.condition)
 
 
-def _record(plan: Plan, gain: Gain) -> dict[str, Any]:
+def _record(plan: PlanRecord, gain: Gain) -> dict[str, Any]:
     estimate, unit = gain.decision.estimate, plan.unit
     return {
         "condition": gain.term.condition,

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 
 from reports.data.overview import ArmSummary, Audit, audit
-from reports.data.plan import Condition
 from reports.descriptive.fairness import SeedSpread, seed_spread, unequal
 from reports.page.context import Context
 from reports.page.faq import AUDIT_FROM
 from reports.page.layout import Section
 from reports.statistics.estimators import exact_interval
+from trainables.records import ConditionRecord
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ArmView:
 class ConditionFairness:
     """Differences in the treatment of a condition's arms, in sentences; empty if there are none."""
 
-    condition: Condition
+    condition: ConditionRecord
     unequal: tuple[str, ...]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from reports.data.plan import Arm, Condition
 from reports.descriptive.importance import IMPORTANCE_FROM, Importance, importances
 from reports.descriptive.responses import Edge, Response, edges, full_length, responses
 from reports.figures.plots import PointGroup, axis, categories, diverging, scatter_figure
 from reports.page.context import Context
 from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
+from trainables.records import ArmRecord, ConditionRecord
 
 CAPTION = (
     "Each dot is a search run of full length. The gain of a method is its result minus the result of the reference in"
@@ -56,7 +56,7 @@ RESPONSE_COLUMNS = (
 
 
 def _block(
-    context: Context, number: int, condition: Condition
+    context: Context, number: int, condition: ConditionRecord
 ) -> tuple[Block, list[dict[str, object]], list[tuple[str, str, str, str, float, int]]]:
     study = context.study
     arms = [arm for arm in context.plan.arms if arm.condition == condition.name and arm.spaces]
@@ -98,7 +98,7 @@ IMPORTANCE_CAPTION = (
 )
 
 
-def _with_importance(context: Context, arm: Arm) -> list[tuple[Response, Importance | None]]:
+def _with_importance(context: Context, arm: ArmRecord) -> list[tuple[Response, Importance | None]]:
     shares = {one.dimension: one for one in importances(context.study, arm)}
     return [(response, shares.get(response.dimension)) for response in responses(context.study, arm)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.data.plan import Condition
 from reports.descriptive.lead_over_epochs import Course, Gap, course, gap
 from reports.descriptive.learning_curves import ArmCurves, arm_curves
 from reports.figures.learning_curves import curve_ranges, learning_figure
@@ -12,6 +11,7 @@ from reports.figures.plots import Curve, curves_figure
 from reports.inference.wording import interval, points
 from reports.page.context import Context
 from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
+from trainables.records import ConditionRecord
 
 CAPTION = (
     "Wide figures: the lead of each method over its reference on validation images after each epoch, paired by seed,"
@@ -60,7 +60,7 @@ COURSE_COLUMNS = (
 def _block(
     context: Context,
     number: int,
-    condition: Condition,
+    condition: ConditionRecord,
     courses: list[dict[str, object]],
     means: list[pd.DataFrame],
 ) -> Block:
@@ -91,7 +91,7 @@ def _block(
 
 
 def _panels(
-    context: Context, number: int, condition: Condition, found: list[ArmCurves], against: str
+    context: Context, number: int, condition: ConditionRecord, found: list[ArmCurves], against: str
 ) -> tuple[Panel, ...]:
     reference = next((curves for curves in found if curves.method == against), None)
     ranges = curve_ranges(found)
@@ -106,7 +106,7 @@ def _panels(
 
 
 def _lead_picture(
-    context: Context, number: int, condition: Condition, leads: list[Course], against: str
+    context: Context, number: int, condition: ConditionRecord, leads: list[Course], against: str
 ) -> Picture | None:
     drawn = [one for one in leads if len(one.epochs) > 1]
     if not drawn:
@@ -139,7 +139,7 @@ def _sentences(context: Context, one: Course, against: str) -> list[str]:
     return [f"{lead} {phase} {points(one.off_gain.mean, digits, unit)}{bounds} {unit.many}."]
 
 
-def _table(context: Context, condition: Condition, gaps: list[Gap], against: str) -> Table:
+def _table(context: Context, condition: ConditionRecord, gaps: list[Gap], against: str) -> Table:
     base = next((one.gap for one in gaps if one.method == against), None)
     rows = []
     for one in gaps:
@@ -161,12 +161,12 @@ def _table(context: Context, condition: Condition, gaps: list[Gap], against: str
     return Table(COLUMNS, tuple(rows), caption)
 
 
-def _long(condition: Condition, curves: ArmCurves) -> pd.DataFrame:
+def _long(condition: ConditionRecord, curves: ArmCurves) -> pd.DataFrame:
     frame = curves.mean.join(curves.spread.add_suffix("_deviation")).reset_index()
     return frame.assign(condition=condition.name, method=curves.method, runs=curves.runs, source=curves.source)
 
 
-def _record(condition: Condition, one: Course) -> dict[str, object]:
+def _record(condition: ConditionRecord, one: Course) -> dict[str, object]:
     bounds = one.off_gain.interval if one.off_gain else None
     return dict(zip(COURSE_COLUMNS, (
         condition.name, one.method, one.seeds, one.overtakes, one.from_start, float(one.mean[-1]), one.off_from,

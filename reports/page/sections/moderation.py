@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from reports.data.plan import Condition, Plan, describe, plain
 from reports.figures.condition_grid import Tile, grid_figure
 from reports.inference import wording as text
 from reports.inference.moderation import Change, changes, is_number
@@ -15,7 +14,7 @@ from reports.inference.records import interval_record
 from reports.page.claims import SIGNS, Claim, comparisons
 from reports.page.context import Context
 from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
-from trainables.records import EQUIVALENT, UNDECIDED, VERDICTS
+from trainables.records import EQUIVALENT, UNDECIDED, VERDICTS, ConditionRecord, PlanRecord, describe, plain
 
 LABELS: dict[str, str] = dict(zip(VERDICTS, ("grows", "falls", "does not change", UNDECIDED), strict=True))
 CAPTION = (
@@ -42,7 +41,7 @@ def build(context: Context) -> Section | None:
     return Section("when", "When does it help?", (block,), caption=CAPTION, data={"when": frame})
 
 
-def _sentences(plan: Plan, found: Sequence[Change], digits: int) -> list[str]:
+def _sentences(plan: PlanRecord, found: Sequence[Change], digits: int) -> list[str]:
     shown = [change for change in found if change.decision.decided]
     sentences = [_sentence(plan, change, digits) for change in shown if change.decision.verdict != EQUIVALENT]
     same = [change for change in shown if change.decision.verdict == EQUIVALENT]
@@ -58,7 +57,7 @@ def _sentences(plan: Plan, found: Sequence[Change], digits: int) -> list[str]:
     return sentences
 
 
-def _sentence(plan: Plan, change: Change, digits: int) -> str:
+def _sentence(plan: PlanRecord, change: Change, digits: int) -> str:
     """Return a sentence such as "mixup's effect on resnet20 changes between train fraction 0.25 and 0.5: ..."."""
     unit, estimate = plan.unit, change.decision.estimate
     one, other = (text.points(effect, digits, unit) for effect in change.effects if effect is not None)
@@ -72,18 +71,18 @@ def _sentence(plan: Plan, change: Change, digits: int) -> str:
     )
 
 
-def _whose(plan: Plan, change: Change) -> str:
+def _whose(plan: PlanRecord, change: Change) -> str:
     contrast = change.pair.first
     against = "" if plan.reference(contrast.condition) == contrast.reference else f" over {contrast.reference}"
     return f"{contrast.method}’s effect{against}"
 
 
-def _where(plan: Plan, change: Change) -> str:
+def _where(plan: PlanRecord, change: Change) -> str:
     values = plan.condition(change.pair.first.condition).values
     return describe({name: value for name, value in values.items() if name != change.pair.factor})
 
 
-def _gap(plan: Plan, change: Change) -> str:
+def _gap(plan: PlanRecord, change: Change) -> str:
     factor = change.pair.factor
     one, other = (
         plain(plan.condition(side.condition).values[factor]) for side in (change.pair.first, change.pair.second)
@@ -112,7 +111,7 @@ def _panels(context: Context) -> list[Panel]:
     return panels
 
 
-def _axes(conditions: Sequence[Condition]) -> tuple[str, list[Any], list[dict[str, Any]]]:
+def _axes(conditions: Sequence[ConditionRecord]) -> tuple[str, list[Any], list[dict[str, Any]]]:
     """Return the factor on the horizontal axis, its levels, and the levels of the other factors in each row.
 
     The horizontal axis is the last factor with numeric levels, or the last factor if there is none.
@@ -129,7 +128,7 @@ def _axes(conditions: Sequence[Condition]) -> tuple[str, list[Any], list[dict[st
     return across, columns, rows
 
 
-def _levels(conditions: Sequence[Condition]) -> dict[str, list[Any]]:
+def _levels(conditions: Sequence[ConditionRecord]) -> dict[str, list[Any]]:
     """Return the levels of every factor in the order of the study; None stands for a condition without the factor."""
     factors = dict.fromkeys(factor for condition in conditions for factor in condition.values)
     levels: dict[str, list[Any]] = {factor: [] for factor in factors}
@@ -141,7 +140,12 @@ def _levels(conditions: Sequence[Condition]) -> dict[str, list[Any]]:
 
 
 def _tile(
-    plan: Plan, claim: Claim, condition: Condition, across: str, columns: Sequence[Any], rows: Sequence[dict[str, Any]]
+    plan: PlanRecord,
+    claim: Claim,
+    condition: ConditionRecord,
+    across: str,
+    columns: Sequence[Any],
+    rows: Sequence[dict[str, Any]],
 ) -> Tile:
     tuned = claim.verdict.tuned
     return Tile(
@@ -190,11 +194,11 @@ def _table_row(context: Context, change: Change, digits: int) -> TableRow:
     )
 
 
-def _number(effect: float | None, digits: int, plan: Plan) -> TableCell:
+def _number(effect: float | None, digits: int, plan: PlanRecord) -> TableCell:
     return TableCell("" if effect is None else text.points(effect, digits, plan.unit), effect)
 
 
-def _record(plan: Plan, change: Change) -> dict[str, Any]:
+def _record(plan: PlanRecord, change: Change) -> dict[str, Any]:
     unit, estimate, contrast = plan.unit, change.decision.estimate, change.pair.first
     first, second = (None if effect is None else unit.scale * effect for effect in change.effects)
     return {

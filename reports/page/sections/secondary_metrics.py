@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from reports.data.plan import Condition
 from reports.descriptive.secondary_metrics import ClassEffect, OtherEffect, class_effects, class_names, other_effects
 from reports.figures.plots import NamedEstimate, estimates_figure, heat_figure
 from reports.inference import wording as text
 from reports.page.context import Context
 from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
 from trainables import records
+from trainables.records import ConditionRecord
 
 TITLES = {
     records.TEST_ACCURACY: ("accuracy", "points, higher is better", 100.0),
@@ -62,7 +62,7 @@ def build(context: Context) -> Section:
 
 
 def _block(
-    context: Context, number: int, condition: Condition, others: list[OtherEffect], classes: list[ClassEffect]
+    context: Context, number: int, condition: ConditionRecord, others: list[OtherEffect], classes: list[ClassEffect]
 ) -> Block:
     metrics = [metric for metric in TITLES if any(one.metric == metric for one in others)]
     panels = [

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reports.data.overview import Pooled, pooled_points
-from reports.data.plan import Condition
+from reports.data.overview import PointSummary, pooled_points
 from reports.page.context import Context
 from reports.page.layout import Section
-from trainables import records
+from trainables.records import ConditionRecord
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class ConditionSetup:
         factors: names of the pooled hyperparameters, in order of first appearance.
     """
 
-    condition: Condition
-    pool: tuple[Pooled, ...] | None
+    condition: ConditionRecord
+    pool: tuple[PointSummary, ...] | None
     factors: tuple[str, ...]
 
 
@@ -49,7 +48,7 @@ def build(context: Context) -> Section:
         pool = pooled_points(context.study, condition.name)
         factors = dict.fromkeys(name for point in pool or () for name in point.values)
         conditions.append(ConditionSetup(condition, pool, tuple(factors)))
-    shown = [(name, value) for name, value in _flat(context.study.facts) if not name.endswith(records.TEST_LABELS)]
+    shown = _flat(context.study.facts.model_dump(mode="json", exclude={"data": {"test_labels"}}, exclude_none=True))
     content = Setup(tuple(conditions), tuple(shown))
     return Section("setup", "Experimental setup", template="setup", content=content)
 

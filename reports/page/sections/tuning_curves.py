@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from reports.data.overview import run_costs
-from reports.data.plan import Condition
 from reports.descriptive.tuning_curves import TuningCurve, tuning_curve
 from reports.figures.plots import Curve, curves_figure
 from reports.page.context import Context
 from reports.page.layout import Block, Panel, Picture, Section
+from trainables.records import ConditionRecord
 
 CAPTION = (
     "Expected validation result of the best of n search runs, against the cost of n runs. The band contains 95 % of"
@@ -48,7 +48,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def _block(context: Context, number: int, condition: Condition, found: list[TuningCurve]) -> Block:
+def _block(context: Context, number: int, condition: ConditionRecord, found: list[TuningCurve]) -> Block:
     scale = context.plan.unit.scale
     title = f"{context.plan.metric.replace('_', ' ')}, {'%' if scale == 100 else context.plan.unit.many}"
     panels = []
@@ -67,7 +67,7 @@ def _block(context: Context, number: int, condition: Condition, found: list[Tuni
     return Block(condition.description, condition.name, legend=legend, panels=tuple(panels))
 
 
-def _frame(condition: Condition, curve: TuningCurve) -> pd.DataFrame:
+def _frame(condition: ConditionRecord, curve: TuningCurve) -> pd.DataFrame:
     columns = (
         condition.name, curve.method, range(1, len(curve.plug_in) + 1), curve.plain_epochs, curve.seconds,
         curve.plug_in, curve.low, curve.high, curve.unbiased,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from reports.data.plan import Condition, Plan
 from tests.unit.journal_builder import make_plan
 from trainables.errors import InputError
-from trainables.records import VALIDATION_LOSS
+from trainables.records import VALIDATION_LOSS, ConditionRecord, PlanRecord
 
 
 @pytest.mark.parametrize(
@@ -22,28 +21,28 @@ from trainables.records import VALIDATION_LOSS
     ],
 )
 def test_a_condition_says_itself_in_words(values: dict[str, object], words: str) -> None:
-    assert Condition("c", values, 10, 3, ()).description == words
+    assert ConditionRecord(name="c", values=values, epochs=10, selection_epochs=3, rungs=()).description == words
 
 
 def test_references_come_first_among_the_methods() -> None:
     plan = make_plan(methods=("mixup", "baseline"))
     for arm in plan["arms"]:
         arm["reference"] = arm["method"] == "baseline"
-    found = Plan.from_json(plan)
+    found = PlanRecord.parse(plan)
     assert found.methods == ("baseline", "mixup")
     assert found.reference("resnet8-0.1") == "baseline"
 
 
 def test_losses_are_better_when_lower() -> None:
-    assert Plan.from_json(make_plan()).higher_is_better
-    assert not Plan.from_json(make_plan(metric=VALIDATION_LOSS)).higher_is_better
+    assert PlanRecord.parse(make_plan()).higher_is_better
+    assert not PlanRecord.parse(make_plan(metric=VALIDATION_LOSS)).higher_is_better
 
 
 def test_unknown_entries_are_left_aside() -> None:
-    assert Plan.from_json(make_plan(colour="blue")).seeds == 6
+    assert PlanRecord.parse(make_plan(colour="blue")).seeds == 6
 
 
 @pytest.mark.parametrize("change", [{"seeds": "many"}, {"arms": [{"name": "a"}]}, {"conditions": 3}])
 def test_a_plan_of_the_wrong_shape_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(InputError, match="plan"):
-        Plan.from_json({**make_plan(), **change})
+        PlanRecord.parse({**make_plan(), **change})

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.data.frames import Study, read_study
+from reports.data.frames import StudyData, read_study
 from reports.data.overview import run_costs
 from reports.descriptive import tuning_curves as tuning
 from reports.descriptive.cost import at_equal_compute, paces
@@ -21,9 +21,9 @@ from reports.descriptive.responses import edges, place, responses
 from reports.descriptive.secondary_metrics import class_effects, other_effects
 from reports.descriptive.tuning_curves import tuning_curve
 from reports.inference.verdicts import judge
-from search.session import packed_labels
 from tests.unit.journal_builder import FACTS, JournalBuilder, make_plan
 from trainables import records
+from trainables.records import pack_labels
 
 C = "resnet8-0.1"
 RATE = {"low": 0.001, "high": 1.0, "log": True, "integer": False}
@@ -44,7 +44,7 @@ def epochs_of(journal: JournalBuilder, run: str, values: list[float], seconds: f
         journal.report(run, epoch, {**metrics, records.PLAIN_EPOCHS: float(epoch)})
 
 
-def searched(folder: Path, count: int = 8, **changes: Any) -> Study:
+def searched(folder: Path, count: int = 8, **changes: Any) -> StudyData:
     """Write a search in which mixup gains what its alpha says, whatever the learning rate does."""
     with JournalBuilder(folder, small_plan(count, **changes)) as journal:
         rates = np.geomspace(0.002, 0.5, count)
@@ -59,7 +59,7 @@ def searched(folder: Path, count: int = 8, **changes: Any) -> Study:
     return read_study(folder)
 
 
-def confirmed(folder: Path, curves: dict[str, list[list[float]]], plan: dict[str, Any] | None = None) -> Study:
+def confirmed(folder: Path, curves: dict[str, list[list[float]]], plan: dict[str, Any] | None = None) -> StudyData:
     """Write confirmation runs with given validation curves, by method and seed."""
     plan = plan or small_plan()
     with JournalBuilder(folder, plan) as journal:
@@ -188,7 +188,7 @@ def test_importances_need_runs_enough_and_find_what_matters(tmp_path: Path) -> N
 
 def test_other_figures_and_classes_stand_beside_a_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = np.array([0, 0, 1, 1, 2])
-    monkeypatch.setitem(FACTS["data"], records.TEST_LABELS, packed_labels(labels))
+    monkeypatch.setitem(FACTS["data"], "test_labels", pack_labels(labels))
     right = {"baseline": [1, 1, 0, 0, 1], "mixup": [1, 0, 1, 1, 1]}
     with JournalBuilder(tmp_path, small_plan()) as journal:
         for method, seed in itertools.product(right, range(3)):

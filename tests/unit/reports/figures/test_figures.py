@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from reports.data.frames import Study, read_study
+from reports.data.frames import StudyData, read_study
 from reports.descriptive.learning_curves import ArmCurves, arm_curves
 from reports.figures.forest_plot import effect_figure, effect_range, effect_rows
 from reports.figures.learning_curves import MOST_EPOCHS, curve_ranges, learning_figure
@@ -27,16 +27,16 @@ COLOUR = method_colours(METHODS, ["baseline"])
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+def study(tmp_path_factory: pytest.TempPathFactory) -> StudyData:
     return read_study(simulate_study(tmp_path_factory.mktemp("study"), effects={"mixup": 0.04}))
 
 
-def effects(study: Study) -> dict[str, Any]:
+def effects(study: StudyData) -> dict[str, Any]:
     rows = effect_rows(judge(study)[:4], study.plan, COLOUR, digits=1)
     return effect_figure(rows, study.plan, effect_range(rows, study.plan.smallest_effect))
 
 
-def learning(study: Study, method: str) -> dict[str, Any]:
+def learning(study: StudyData, method: str) -> dict[str, Any]:
     curves = {arm.method: arm_curves(study, arm) for arm in study.plan.arms if arm.condition == "resnet8-0.1"}
     known = [found for found in curves.values() if found]
     arm = curves[method]
@@ -44,7 +44,7 @@ def learning(study: Study, method: str) -> dict[str, Any]:
     return learning_figure(arm, curves["baseline"], curve_ranges(known), COLOUR)
 
 
-def test_plotly_accepts_all_figures_of_a_report(study: Study) -> None:
+def test_plotly_accepts_all_figures_of_a_report(study: StudyData) -> None:
     pictures = build_view(study, judge(study)).pictures
     figures = [picture.figure for picture in pictures]
     for figure in (*figures, effects(study), learning(study, "mixup"), learning(study, "baseline")):
@@ -53,7 +53,7 @@ def test_plotly_accepts_all_figures_of_a_report(study: Study) -> None:
     assert len({picture.name for picture in pictures}) == len(pictures)
 
 
-def test_the_effect_plot_draws_a_dot_and_a_grey_diamond_per_effect(study: Study) -> None:
+def test_the_effect_plot_draws_a_dot_and_a_grey_diamond_per_effect(study: StudyData) -> None:
     markers = [trace["marker"] for trace in effects(study)["data"] if trace["mode"] == "markers"]
     dots = [marker for marker in markers if marker["symbol"].startswith("circle")]
     diamonds = [marker for marker in markers if marker["symbol"] == "diamond-tall-open"]
@@ -74,7 +74,7 @@ def test_axes_contain_their_values_and_have_at_least_two_ticks(values: tuple[flo
     assert len(ticks) >= 2 or not log or made["dtick"] == 1
 
 
-def test_the_effect_plot_shows_effects_and_intervals_in_points_within_its_range(study: Study) -> None:
+def test_the_effect_plot_shows_effects_and_intervals_in_points_within_its_range(study: StudyData) -> None:
     verdict = judge(study)[0]
     assert verdict.tuned is not None
     assert verdict.tuned.interval is not None
@@ -88,12 +88,12 @@ def test_the_effect_plot_shows_effects_and_intervals_in_points_within_its_range(
     assert {trace["line"]["color"] for trace in first if trace["mode"] == "lines"} == {COLOUR["mixup"]}
 
 
-def test_verdicts_differ_by_marker_as_well_as_colour(study: Study) -> None:
+def test_verdicts_differ_by_marker_as_well_as_colour(study: StudyData) -> None:
     symbols = {trace["marker"]["symbol"] for trace in effects(study)["data"] if "marker" in trace}
     assert {"circle", "circle-open"} <= symbols
 
 
-def test_learning_curves_show_training_and_validation_with_bands_and_the_reference(study: Study) -> None:
+def test_learning_curves_show_training_and_validation_with_bands_and_the_reference(study: StudyData) -> None:
     traces = learning(study, "mixup")["data"]
     names = [trace["name"] for trace in traces if "name" in trace]
     assert names == ["baseline, validation", "training", "validation"] * 2
@@ -103,13 +103,13 @@ def test_learning_curves_show_training_and_validation_with_bands_and_the_referen
     assert dashes["validation"] == "solid"
 
 
-def test_learning_curves_are_means_over_the_seeds_at_the_best_point(study: Study) -> None:
+def test_learning_curves_are_means_over_the_seeds_at_the_best_point(study: StudyData) -> None:
     arm = study.plan.arms[1]
     found = arm_curves(study, arm)
     assert found is not None
     runs = study.runs_of(records.CONFIRM, arm.condition, arm.method)
-    best = runs.groupby("k")[records.SELECTION].mean().idxmax()
-    rows = study.curves_of(runs.loc[runs["k"] == best, "run"])
+    best = runs.groupby("index")[records.SELECTION].mean().idxmax()
+    rows = study.curves_of(runs.loc[runs["index"] == best, "run"])
     expected = rows.loc[rows["epoch"] == 12, records.VALIDATION_ACCURACY]
     assert found.source == f"6 seeds at setting {best}"
     assert found.mean.loc[12, records.VALIDATION_ACCURACY] == pytest.approx(expected.mean())

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.anova import AnovaRM
 
-from reports.data.frames import Study, read_study
+from reports.data.frames import StudyData, read_study
 from reports.inference.factorial import Swap, gains
 from reports.inference.verdicts import judge
 from reports.page.context import Context
@@ -23,7 +23,7 @@ FACTORS = {"optimizer": ["adam", "sgd"], "batch_size": [16, 128]}
 TRIPLE = {**FACTORS, "stem": ["imagenet", "cifar"]}
 
 
-def factorial_study(folder: Path, plan: dict[str, object], values: np.ndarray, missing: int | None = None) -> Study:
+def factorial_study(folder: Path, plan: dict[str, object], values: np.ndarray, missing: int | None = None) -> StudyData:
     """Return a study of one point with given test accuracies, float (arms, seeds)."""
     plan.update(points=1, trials_per_arm=0, seeds=values.shape[1])
     with JournalBuilder(folder, plan) as journal:

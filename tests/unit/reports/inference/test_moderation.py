@@ -11,8 +11,7 @@ import plotly.graph_objects as go
 import pytest
 from scipy import stats
 
-from reports.data.frames import Study, read_study
-from reports.data.plan import Plan
+from reports.data.frames import StudyData, read_study
 from reports.inference.moderation import changes, neighbours
 from reports.inference.verdicts import judge
 from reports.page.context import Context
@@ -20,7 +19,7 @@ from reports.page.layout import Section
 from reports.page.sections import moderation as when
 from reports.statistics import estimators
 from tests.unit.journal_builder import JournalBuilder, make_plan
-from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED
+from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED, PlanRecord
 
 LUCK = np.array([0.004, -0.002, 0.002, -0.004, 0.003, -0.003])
 GRID = {
@@ -33,7 +32,7 @@ STEP = {name: 0.03 if values["train_fraction"] == 0.5 and "resnet" in name else 
 
 def grid_study(
     folder: Path, effects: Mapping[str, float], conditions: Mapping[str, Any], seeds: Mapping[str, Any] | None = None
-) -> Study:
+) -> StudyData:
     """Return a study of one point whose effect of mixup is known in every condition."""
     rng = np.random.default_rng(5)
     with JournalBuilder(folder, make_plan(conditions, ("baseline", "mixup"), points=1, trials_per_arm=0)) as journal:
@@ -45,7 +44,7 @@ def grid_study(
     return read_study(folder)
 
 
-def section_of(study: Study) -> Section:
+def section_of(study: StudyData) -> Section:
     found = when.build(Context(study, judge(study)))
     assert found is not None
     return found
@@ -57,7 +56,7 @@ def test_neighbours_differ_in_one_factor_and_by_one_step_of_numbers() -> None:
         for model in ("a", "b", "c")
         for share in (0.5, 0.1, 0.25)
     }
-    plan = Plan.from_json(make_plan(conditions, ("baseline", "mixup")))
+    plan = PlanRecord.parse(make_plan(conditions, ("baseline", "mixup")))
     pairs = [(pair.factor, pair.first.condition, pair.second.condition) for pair in neighbours(plan)]
     assert ("train_fraction", "a-0.1", "a-0.25") in pairs
     assert ("train_fraction", "a-0.25", "a-0.5") in pairs
@@ -81,7 +80,7 @@ def test_the_difference_is_scipys_paired_t_test_over_shared_seeds(tmp_path: Path
     conditions = {"low": {"train_fraction": 0.1}, "high": {"train_fraction": 0.2}}
     study = grid_study(tmp_path, {"low": 0.0, "high": 0.004}, conditions, {"high": range(1, 6)})
     (found,) = changes(study)
-    runs = study.runs.pivot_table(index=["condition", "seed"], columns="method", values="test_accuracy")
+    runs = study.runs.pivot_table(index=["condition", "seed_index"], columns="method", values="test_accuracy")
     effect = runs["mixup"] - runs["baseline"]
     expected = stats.ttest_rel(effect["high"].loc[1:5], effect["low"].loc[1:5])
     assert found.seeds == 5

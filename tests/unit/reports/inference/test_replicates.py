@@ -9,22 +9,21 @@ import pytest
 from scipy import stats
 
 from reports.data.completeness import planned_confirmations
-from reports.data.frames import Study, read_study
+from reports.data.frames import StudyData, read_study
 from reports.data.overview import pooled_points, summarise_arms
-from reports.data.units import unit_of
 from reports.inference.verdicts import judge
 from reports.inference.wording import figures, headings, reach_sentence, sentence, values, verdict_table
 from reports.page.faq import questions
 from reports.statistics import estimators, significance
 from tests.unit.journal_builder import JournalBuilder, make_plan
 from trainables import records
-from trainables.records import HELPS
+from trainables.records import HELPS, unit_of
 
 ONE = {"c": {"model": "resnet8"}}
 LUCK = np.array([0.002, -0.001, 0.001, -0.002, 0.0015, -0.0015])
 
 
-def replicated(folder: Path, by_search: list[float], points: int = 2) -> Study:
+def replicated(folder: Path, by_search: list[float], points: int = 2) -> StudyData:
     """Return a study in which mixup is better by so much at the points of each search."""
     plan = make_plan(ONE, ("baseline", "mixup"), seeds=6, points=points, replicates=len(by_search), trials_per_arm=0)
     quality = np.repeat(np.arange(len(by_search)) * 0.01, points)[:, None]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.data.frames import Study, read_study
+from reports.data.frames import StudyData, read_study
 from reports.data.overview import missing, pooled_points, summarise_arms
 from reports.inference.paired_cells import crossed
 from reports.inference.verdicts import Verdict, judge
@@ -25,7 +25,7 @@ SEEDS = np.array([0.0, 0.004, -0.003, 0.006, -0.005, 0.001])  # what seeds share
 LUCK = np.array([0.002, -0.001, 0.001, -0.002, 0.0015, -0.0005])  # what they do not
 
 
-def one_contrast(folder: Path, fill: Callable[[JournalBuilder], None], **changes: object) -> Study:
+def one_contrast(folder: Path, fill: Callable[[JournalBuilder], None], **changes: object) -> StudyData:
     """Return a study of one contrast whose confirmation runs `fill` writes."""
     changes = {"seeds": 6, "points": 1, **changes}
     with JournalBuilder(folder, make_plan(ONE, ("baseline", "mixup"), **changes)) as journal:

@@ -6,16 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from reports.data.plan import Plan
 from reports.inference import wording as text
 from reports.inference.records import verdict_records
 from reports.inference.verdicts import Effect, Verdict
 from reports.statistics.estimators import Interval, Proportion
 from reports.statistics.significance import SeedsNeeded
 from tests.unit.journal_builder import make_plan
-from trainables.records import EQUIVALENT, HELPS, TEST_ACCURACY, UNDECIDED
+from trainables.records import EQUIVALENT, HELPS, TEST_ACCURACY, UNDECIDED, PlanRecord
 
-PLAN = Plan.from_json(make_plan())
+PLAN = PlanRecord.parse(make_plan())
 EFFECT = Effect(0.0042, 0.01, Interval(-0.0091, 0.0174), 0.3, 0.9, None)
 VERDICT = Verdict(
     condition="resnet8-0.1",

@@ -98,7 +98,7 @@ def test_the_page_is_self_contained(report: ReportPaths) -> None:
 
 def test_the_setup_lists_settings_versions_and_data(report: ReportPaths) -> None:
     page = text_of(report.html.read_text())
-    for words in ("learning_rate", "0.05", "5f1c5f1c", "3.15.0", "digits", "data.sizes.test360"):
+    for words in ("learning_rate", "0.05", "5f1c5f1c", "3.15.0", "three", "data.test_images360"):
         assert words in page
 
 
@@ -188,8 +188,12 @@ def test_the_audit_counts_would_be_stops_and_mistakes(tmp_path: Path) -> None:
             run = journal.run("resnet8-0.1", "mixup", phase=records.SEARCH, k=k, audit=k in (0, 3))
             journal.end(run, selection=final)
             if k in (0, 3):
-                journal.decide(records.RUNG, {"rung": 4, "action": records.WOULD_STOP}, run)
-                journal.decide(records.RUNG, {"rung": 8, "action": records.WOULD_STOP}, run)
+                journal.decide(
+                    records.RUNG, {"rung": 4, "value": 0.5, "cutoff": 0.6, "action": records.WOULD_STOP}, run
+                )
+                journal.decide(
+                    records.RUNG, {"rung": 8, "value": 0.5, "cutoff": 0.6, "action": records.WOULD_STOP}, run
+                )
     view = view_of(tmp_path)
     audit = next(arm.audit for arm in view.section("trust").content.arms if arm.summary.arm.name == "mixup/resnet8-0.1")
     assert (audit.audited, audit.would_stop, audit.mistakes) == (2, 2, 1)

@@ -13,9 +13,11 @@ import yaml
 from search.export.recipe import read_recipe, write_recipe
 from search.export.selection import Exported, choose
 from search.plan.builder import make_plan
-from search.store.journal import Journal, Outcome, Run
+from search.plan.record import study_record
+from search.store.journal import Journal, Outcome
 from search.tracking.lookup import mlflow_runs
 from tests.conftest import make_study
+from tests.runs import run_of
 from trainables import records
 from trainables.errors import InputError
 
@@ -38,7 +40,7 @@ def study(tmp_path: Path) -> Callable[..., Path]:
                 conditions={"train_fraction": [0.1], "epochs": [12, 20]},
             )
         )
-        document = plan.document()
+        document = study_record(plan).dump()
         for arm in document["arms"]:
             arm["compute_of"] = "maxup" if arm["method"] == compute_of else None
         with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
@@ -53,7 +55,7 @@ def study(tmp_path: Path) -> Callable[..., Path]:
                     )
                     name = f"{method}-{condition}-{point}-{seed}"
                     dumped = config.model_dump(mode="json")
-                    run = Run(name, records.CONFIRM, condition, arm.name, method, point, seed, False, dumped, {})
+                    run = run_of(name, records.CONFIRM, condition, arm.name, method, point, seed, False, dumped, {})
                     journal.add_runs([run])
                     metrics = {
                         records.SELECTION: accuracy,

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from search.export.recipe import Origin, Promise, Recipe, sealed
-from search.final_training.controller import FinalConductor
+from search.final_training.controller import TrainingController
 from search.final_training.request import Asked, Changes, ask, lengthened, outside_validated
 from search.final_training.training import _conclude, _plan, _run, _trained, expected
-from search.session import facts
 from search.store.journal import Journal
+from search.store.provenance import facts_of
 from trainables import records
 from trainables.config import RunConfig
 from trainables.data import SOURCES
@@ -139,9 +139,9 @@ def test_the_prediction_interval_is_that_of_students_t() -> None:
 def test_a_seed_that_diverged_counts_and_the_card_says_so(tmp_path: Path) -> None:
     asked, data = ask(recipe(), 3, Changes())
     with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
-        for key, value in ((records.META_PLAN, _plan(asked)), (records.META_FACTS, facts(data))):
+        for key, value in ((records.META_PLAN, _plan(asked).dump()), (records.META_FACTS, facts_of(data).dump())):
             journal.set_meta(key, value)
-        conductor = FinalConductor([_run(asked, s) for s in range(3)], journal)
+        conductor = TrainingController([_run(asked, s) for s in range(3)], journal)
         names = list(conductor.runs)
         assert all("/" not in name for name in names)
         for name in names:

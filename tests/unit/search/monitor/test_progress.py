@@ -12,30 +12,35 @@ from rich.console import Console
 
 import search
 from reports.inference.wording import Row
-from search.cli.console import copyable, print_verdicts, resume_hint
+from search.cli.console import print_verdicts
 from search.lifecycle import count
-from search.monitor.progress import ArmCount, Display, Seen, Tally, best_table, table, tally
-from search.monitor.status import Progress, log_tail, run_facts
-from search.orchestration.controller import Conductor
+from search.monitor.counts import ArmCount, RunProgress, StudyProgress, count_runs
+from search.monitor.messages import copyable, resume_hint
+from search.monitor.progress import Display, best_table, table
+from search.monitor.status import JournalProgress, log_tail, run_facts
+from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
+from search.plan.record import study_record
 from search.session import Options
-from search.store.journal import Journal, Outcome, Run
+from search.store.journal import Journal, JournalReader, Outcome
 from tests.conftest import make_study
+from tests.runs import run_of
 from trainables import records
 from trainables.errors import InputError
+from trainables.records import RungDecision
 from trainables.worker.requests import Final
 
-PLAN = make_plan(make_study(conditions={}, methods=["baseline", "mixup"])).document()
+PLAN = study_record(make_plan(make_study(conditions={}, methods=["baseline", "mixup"])))
 
 
-def seen(k: int, value: float, phase: str = records.SEARCH, seed: int = 0, epoch: int = 12) -> Seen:
-    run = Run(
+def seen(k: int, value: float, phase: str = records.SEARCH, seed: int = 0, epoch: int = 12) -> RunProgress:
+    run = run_of(
         f"{phase}{k}-{seed}", phase, "all", "all: mixup", "mixup", k, seed, False, {}, {}, {"learning_rate": k / 10}
     )
-    return Seen(run, epoch, Outcome(records.COMPLETED, epoch, "", {records.SELECTION: value}))
+    return RunProgress(run, epoch, Outcome(records.COMPLETED, epoch, "", {records.SELECTION: value}))
 
 
-def mixup(count: Tally) -> tuple[float, int, object]:
+def mixup(count: StudyProgress) -> tuple[float, int, object]:
     (arm,) = (arm for arm in count.arms if arm.method == "mixup")
     return arm.best, arm.best_runs, arm.parameters.get("learning_rate")
 
@@ -49,19 +54,19 @@ def text(shown: object) -> str:
 
 def test_the_best_configuration_is_judged_on_confirmed_means_of_equally_many_seeds() -> None:
     trials = [seen(1, 0.8), seen(2, 0.9)]
-    assert mixup(tally(PLAN, trials)) == (0.9, 1, 0.2)
+    assert mixup(count_runs(PLAN, trials)) == (0.9, 1, 0.2)
     lucky = seen(2, 0.99, records.CONFIRM)
     confirmed = [seen(1, value, records.CONFIRM, seed) for seed, value in enumerate((0.7, 0.8))]
-    assert mixup(tally(PLAN, [*trials, lucky, *confirmed])) == (pytest.approx(0.75), 2, 0.1)
-    shown = text(best_table(tally(PLAN, trials)))
+    assert mixup(count_runs(PLAN, [*trials, lucky, *confirmed])) == (pytest.approx(0.75), 2, 0.1)
+    shown = text(best_table(count_runs(PLAN, trials)))
     assert "90.0 %" in shown
     assert "learning_rate 0.2" in shown
-    assert best_table(tally(PLAN, [])) is None
+    assert best_table(count_runs(PLAN, [])) is None
 
 
 def test_of_a_loss_the_lowest_is_best() -> None:
-    plan = {**PLAN, "metric": records.VALIDATION_LOSS}
-    assert mixup(tally(plan, [seen(1, 0.8), seen(2, 0.9)])) == (0.8, 1, 0.1)
+    plan = PLAN.model_copy(update={"metric": records.VALIDATION_LOSS})
+    assert mixup(count_runs(plan, [seen(1, 0.8), seen(2, 0.9)])) == (0.8, 1, 0.1)
 
 
 def test_notes_name_the_claims_that_they_weaken(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,8 +81,8 @@ def test_notes_name_the_claims_that_they_weaken(capsys: pytest.CaptureFixture[st
 
 
 def test_what_was_interrupted_is_not_called_running() -> None:
-    half = Seen(seen(1, 0.0).run, 3, None)
-    counted = tally(PLAN, [half])
+    half = RunProgress(seen(1, 0.0).run, 3, None)
+    counted = count_runs(PLAN, [half])
     assert "running" in text(table(counted))
     assert "running" not in text(table(counted, alive=False))
     assert "interrupted" in text(table(counted, alive=False))
@@ -85,7 +90,7 @@ def test_what_was_interrupted_is_not_called_running() -> None:
 
 def test_time_is_left_once_something_was_done() -> None:
     done, arm = [0.0], ArmCount("all", "mixup", dict.fromkeys(records.PHASES, 0))
-    display = Display(lambda: Tally([arm], done[0], 100.0), "study")
+    display = Display(lambda: StudyProgress([arm], done[0], 100.0), "study")
     assert "0 % after 0 s, starting" in text(display.picture())
     done[0] = 50.0
     assert "50 % after 0 s, first runs" in text(display.picture())
@@ -98,10 +103,10 @@ def test_time_is_left_once_something_was_done() -> None:
 def test_status_counts_as_the_driver_does_and_says_why_a_run_ended(tmp_path: Path) -> None:
     plan = make_plan(make_study(conditions={}, methods=["baseline", "mixup"]))
     with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
-        journal.set_meta(records.META_PLAN, plan.document())
-        conductor = Conductor(plan, journal)
-        with Journal.open(tmp_path / records.JOURNAL_FILE, write=False) as reader:
-            progress = Progress(reader)
+        journal.set_meta(records.META_PLAN, study_record(plan).dump())
+        conductor = StudyController(plan, journal)
+        with JournalReader.open(tmp_path / records.JOURNAL_FILE) as reader:
+            progress = JournalProgress(reader)
             for outcome in (records.COMPLETED, records.FAILED, None):
                 run = conductor.next_run()
                 assert run
@@ -109,14 +114,14 @@ def test_status_counts_as_the_driver_does_and_says_why_a_run_ended(tmp_path: Pat
                 conductor.reported(run.name, rows)
                 if outcome:
                     conductor.ended(run.name, Final(outcome, "it broke" if outcome == records.FAILED else "", 3))
-                assert progress() == count(conductor, plan.document())
+                assert progress() == count(conductor, study_record(plan))
         names = list(conductor.states)
         assert [run_facts(tmp_path, name)["why"] for name in names] == [
             "it ran to its end",
             "it broke",
             "it has not ended yet",
         ]
-        journal.decide(records.RUNG, {"rung": 6, "value": 0.5, "cutoff": 0.75, "action": records.STOP}, names[2])
+        journal.decide(RungDecision(rung=6, value=0.5, cutoff=0.75, action=records.STOP), names[2])
         conductor.ended(names[2], Final())
     facts = run_facts(tmp_path, names[2])
     assert facts["why"] == "stopped early after epoch 6: validation_accuracy 0.5 was below its arm's 0.75"
@@ -153,7 +158,7 @@ print({"ray", "tensorflow", "keras", "mlflow"} & set(sys.modules))
     assert set(search.__all__) <= set(dir(search))
     with pytest.raises(InputError, match="unknown study"):
         search.run("quickstrat", tmp_path / "s")
-    with pytest.raises(InputError, match="no study in"):
+    with pytest.raises(InputError, match="is not a study folder"):
         search.resume(tmp_path)
     with pytest.raises(AttributeError, match="no attribute `runs`"):
         search.__getattr__("runs")

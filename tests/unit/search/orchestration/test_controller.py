@@ -12,19 +12,20 @@ import pytest
 from search.orchestration.pooling import Trial, pool
 from search.plan.builder import make_plan
 from search.plan.model import Plan
-from search.store.journal import Journal, Run
+from search.store.journal import JournalReader, Run
 from search.store.optuna_storage import write_optuna_file
 from spaces.distributions import Space
 from tests.conftest import make_study
 from tests.driver import carry_out
 from trainables import records
+from trainables.records import PoolDecision, RungDecision
 
 
 def facts(path: Path) -> tuple[dict[str, str], dict[tuple[str, int], str], dict[str, float]]:
     """Return outcomes, rung decisions and judged values by run."""
-    with Journal.open(path, write=False) as journal:
-        outcomes = {name: outcome for _, name, outcome, _ in journal.outcomes()}
-        rungs = {(str(run), detail["rung"]): detail["action"] for run, detail in journal.decisions(records.RUNG)}
+    with JournalReader.open(path) as journal:
+        outcomes = {row.run: row.outcome for row in journal.outcomes()}
+        rungs = {(str(row.run), row.decision.rung): row.decision.action for row in journal.decisions(RungDecision)}
     judged = {name: o.metrics[records.SELECTION] for name, o in outcomes.items() if records.SELECTION in o.metrics}
     return {name: o.outcome for name, o in outcomes.items()}, rungs, judged
 
@@ -39,7 +40,7 @@ def test_a_study_is_fair_crossed_and_paired(plan: Plan, tmp_path: Path, write_cu
     by_cell: dict[tuple[str, int, int], list[Run]] = {}
     for run in runs:
         if run.phase == records.CONFIRM:
-            by_cell.setdefault((run.condition, run.k, run.seed), []).append(run)
+            by_cell.setdefault((run.condition, run.index, run.seed_index), []).append(run)
     for cell in by_cell.values():
         assert [run.method for run in cell] == ["baseline", "mixup", "maxup"]
         shared = [{key: run.config[key] for key in run.config if key != "method"} for run in cell]
@@ -52,7 +53,7 @@ def test_the_same_trials_are_audited_in_every_arm(tmp_path: Path, write_curves: 
     conductor = carry_out(plan, tmp_path / "study.db", write_curves(ks=6))
     for arm in plan.arms:
         runs = [s for s in conductor.states.values() if s.run.arm == arm.name and s.run.phase == records.SEARCH]
-        assert sorted(s.run.k for s in runs if s.run.audit) == [0, 1, 2]
+        assert sorted(s.run.index for s in runs if s.run.audit) == [0, 1, 2]
         assert all(s.outcome and s.outcome.outcome == records.COMPLETED for s in runs if s.run.audit)
         study = conductor._searches[arm.name, 0].study
         states = [trial.state.name for trial in study.trials]
@@ -130,8 +131,8 @@ def test_the_references_best_point_is_always_confirmed() -> None:
         "mixup": trials((0.01, 0.1), (0.1, 0.9), (0.4, 0.2)),
         "maxup": trials((0.01, 0.1), (0.1, 0.8), (0.4, 0.2)),
     }
-    assert [(point.k, point.votes) for point in pool(arms, SPACE, 1)] == [(0, 1)]
-    assert [(point.k, point.votes) for point in pool(arms, SPACE, 3)] == [(0, 1), (1, 2)]
+    assert [(point.trial_index, point.votes) for point in pool(arms, SPACE, 1)] == [(0, 1)]
+    assert [(point.trial_index, point.votes) for point in pool(arms, SPACE, 3)] == [(0, 1), (1, 2)]
 
 
 def test_near_twins_become_one_point() -> None:
@@ -164,14 +165,14 @@ def test_a_metric_of_which_less_is_better_decides_as_its_opposite_does(
     for metric in (records.VALIDATION_ACCURACY, records.VALIDATION_LOSS):
         plan = make_plan(make_study(metric=metric))
         carry_out(plan, tmp_path / f"{metric}.db", curves)
-        with Journal.open(tmp_path / f"{metric}.db", write=False) as journal:
-            stops = [(run, detail["rung"], detail["action"]) for run, detail in journal.decisions(records.RUNG)]
-            pools = [detail["points"] for _, detail in journal.decisions(records.POOL)]
-            judged = {name: outcome.metrics.get(records.SELECTION) for _, name, outcome, _ in journal.outcomes()}
+        with JournalReader.open(tmp_path / f"{metric}.db") as journal:
+            stops = [(row.run, row.decision.rung, row.decision.action) for row in journal.decisions(RungDecision)]
+            pools = [row.decision.points for row in journal.decisions(PoolDecision)]
+            judged = {row.run: row.outcome.metrics.get(records.SELECTION) for row in journal.outcomes()}
             found[metric] = stops, pools, judged
     accuracy, loss = found.values()
     assert accuracy[:2] == loss[:2]
     assert len(accuracy[0]) > 0
-    assert {point["k"] for points in accuracy[1] for point in points} == {3}  # the best trial there is
+    assert {point.trial_index for points in accuracy[1] for point in points} == {3}  # the best trial there is
     for name, value in accuracy[2].items():
         assert (value is None and loss[2][name] is None) or loss[2][name] == pytest.approx(1 - value)

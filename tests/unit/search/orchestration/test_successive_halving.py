@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray.tune.schedulers.async_hyperband import _Bracket
 
-from search.orchestration.successive_halving import Rungs, rung_epochs
+from search.orchestration.successive_halving import Rungs
+from search.plan.rungs import rung_epochs
 from trainables.methods import Cycle
 
 
@@ -19,14 +20,20 @@ def test_decisions_equal_those_of_rays_asha(values: list[float], factor: int) ->
     for number, value in enumerate(values):
         trial = SimpleNamespace(trial_id=str(number))
         stopped = rays.on_result(trial, 5, value) == "STOP"
-        assert (ours.decide(5, value, audit=False)[0] == "stop") == stopped
+        assert (ours.decide(5, value, audit=False).action == "stop") == stopped
+
+
+def _decision(rungs: Rungs, value: float, audit: bool) -> tuple[str, float | None]:
+    decision = rungs.decide(5, value, audit)
+    assert (decision.rung, decision.value) == (5, value)
+    return decision.action, decision.cutoff
 
 
 def test_an_audited_run_goes_on_and_counts() -> None:
     rungs = Rungs(2)
-    assert rungs.decide(5, 0.9, audit=True) == ("pass", None)
-    assert rungs.decide(5, 0.1, audit=True) == ("would_stop", pytest.approx(0.9))
-    assert rungs.decide(5, 0.1, audit=False) == ("stop", pytest.approx(0.5))
+    assert _decision(rungs, 0.9, audit=True) == ("pass", None)
+    assert _decision(rungs, 0.1, audit=True) == ("would_stop", pytest.approx(0.9))
+    assert _decision(rungs, 0.1, audit=False) == ("stop", pytest.approx(0.5))
 
 
 def test_rungs_begin_after_a_third_and_once_the_first_fall_of_the_rate_shows() -> None:

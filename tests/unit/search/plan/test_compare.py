@@ -10,6 +10,7 @@ from search.plan.builder import make_plan
 from search.plan.cost_estimate import ArmCost, Costs
 from search.plan.model import Plan
 from search.plan.power import budget
+from search.plan.record import study_record
 from search.study.schema import load_study, presets, validate
 from tests.conftest import make_study, study_document
 from trainables.errors import InputError
@@ -45,7 +46,7 @@ def test_a_factorial_has_a_cell_for_every_combination() -> None:
     ]
     assert plan.contrasts[0] == ("length=short", "stem=imagenet, optimizer=sgd", "stem=imagenet, optimizer=adam")
     assert len(plan.contrasts) == 6
-    document = plan.document()
+    document = study_record(plan).dump()
     assert document["factors"] == {"stem": ["imagenet", "cifar"], "optimizer": ["adam", "sgd"]}
     assert document["arms"][3]["levels"] == {"stem": "cifar", "optimizer": "sgd"}
 
@@ -84,14 +85,14 @@ def test_methods_and_factors_cross() -> None:
         "mixup, stem=imagenet",
         "mixup, stem=cifar",
     ]
-    assert plan.document()["arms"][2]["levels"] == {"method": "mixup", "stem": "imagenet"}
+    assert study_record(plan).dump()["arms"][2]["levels"] == {"method": "mixup", "stem": "imagenet"}
 
 
 def test_a_resolved_factorial_reads_back_as_itself() -> None:
     study = factorial(reference={"optimizer": "sgd"}).study
     again = validate(study.document(), "again", Path.cwd())
     assert again == study
-    assert make_plan(again).document() == make_plan(study).document()
+    assert study_record(make_plan(again)) == study_record(make_plan(study))
 
 
 def test_a_nuisance_parameter_set_to_one_value_is_fixed() -> None:

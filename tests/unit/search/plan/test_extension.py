@@ -9,15 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from search.orchestration.controller import Conductor
+from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
-from search.plan.extension import check_kept, grown_document, growth
+from search.plan.extension import check_kept, growth
 from search.plan.model import Plan
-from search.store.journal import Journal
+from search.plan.record import study_record
+from search.store.journal import Journal, JournalReader
 from tests.conftest import make_study
 from tests.driver import carry_out
 from trainables import records
 from trainables.errors import InputError
+from trainables.records import ExtensionDecision, LookDecision, PoolDecision
 
 
 def curves(plan: Plan, path: Path, effects: dict[str, float] | None = None, seeds: int = 40) -> Path:
@@ -37,7 +39,7 @@ def curves(plan: Plan, path: Path, effects: dict[str, float] | None = None, seed
     return path
 
 
-def runs(conductor: Conductor, phase: str) -> Counter[tuple[str, str]]:
+def runs(conductor: StudyController, phase: str) -> Counter[tuple[str, str]]:
     """Return how many runs each arm had in a phase."""
     found = (state.run for state in conductor.states.values() if state.run.phase == phase)
     return Counter((run.condition, run.method) for run in found)
@@ -52,16 +54,16 @@ def test_a_condition_in_which_all_is_decided_gets_no_more_seeds(tmp_path: Path) 
         )
     )
     assert plan.study.confirm.seeds == 12
-    assert plan.document()["look_alphas"] == pytest.approx([0.01, 0.02, 0.02])
+    assert study_record(plan).dump()["look_alphas"] == pytest.approx([0.01, 0.02, 0.02])
     table = curves(plan, tmp_path / "c.csv", {"train_fraction=0.1/mixup": 0.1})
     conductor = carry_out(plan, tmp_path / "study.db", table)
     confirmed = runs(conductor, records.CONFIRM)
     assert confirmed["train_fraction=0.1", "mixup"] == confirmed["train_fraction=0.1", "baseline"] == 4
     assert confirmed["train_fraction=0.3", "mixup"] == 12
-    with Journal.open(tmp_path / "study.db", write=False) as journal:
-        looks = [detail for _, detail in journal.decisions(records.LOOK)]
-    assert [look["seeds"] for look in looks] == [4, 8]
-    assert looks[0]["settled"] == ["train_fraction=0.1"]
+    with JournalReader.open(tmp_path / "study.db") as journal:
+        looks = [row.decision for row in journal.decisions(LookDecision)]
+    assert [look.seeds for look in looks] == [4, 8]
+    assert looks[0].settled == ("train_fraction=0.1",)
     assert conductor.confirmations == {"train_fraction=0.1": (1, 4), "train_fraction=0.3": (1, 12)}
 
 
@@ -94,14 +96,14 @@ def test_every_replicate_has_its_own_points_split_and_pool(tmp_path: Path) -> No
     )
     conductor = carry_out(plan, tmp_path / "study.db", curves(plan, tmp_path / "c.csv"))
     search = [state.run for state in conductor.states.values() if state.run.phase == records.SEARCH]
-    assert {run.k for run in search} == set(range(9))
+    assert {run.index for run in search} == set(range(9))
     assert len({run.config["split_seed"] for run in search}) == 3
-    by_k = {run.k: run.searched["learning_rate"] for run in search if run.method == "baseline"}
+    by_k = {run.index: run.searched["learning_rate"] for run in search if run.method == "baseline"}
     assert len(set(by_k.values())) == 9
     for k, rate in by_k.items():
-        assert all(run.searched["learning_rate"] == rate for run in search if run.k == k)
-    assert {run.k % 3 for run in search if run.audit} == {0, 1}
-    confirmed = {state.run.k for state in conductor.states.values() if state.run.phase == records.CONFIRM}
+        assert all(run.searched["learning_rate"] == rate for run in search if run.index == k)
+    assert {run.index % 3 for run in search if run.audit} == {0, 1}
+    confirmed = {state.run.index for state in conductor.states.values() if state.run.phase == records.CONFIRM}
     assert {k // plan.points for k in confirmed} == {0, 1, 2}
     assert sorted(study.study_name for study in conductor.optuna_studies)[0].endswith("search 1")
 
@@ -155,9 +157,11 @@ def grow(path: Path, before: Plan, **changes: object) -> Plan:
     found, plan = growth(before.study, study), make_plan(study)
     check_kept(before, plan)
     with Journal.open(path) as journal:
-        detail = found.detail(journal.meta(records.META_PLAN))
-        history = [*(old for _, old in journal.decisions(records.EXTEND)), detail]
-        journal.extend(study.document(), grown_document(plan, history), detail)
+        old = journal.plan()
+        assert old
+        decision = found.decision(old)
+        history = [*(row.decision for row in journal.decisions(ExtensionDecision)), decision]
+        journal.extend(study.document(), study_record(plan, history), decision)
     return plan
 
 
@@ -171,16 +175,13 @@ def test_growing_runs_only_what_is_missing(tmp_path: Path) -> None:
     grown = carry_out(plan, path, table)
     assert before < set(grown.states)
     assert set(runs(grown, records.SEARCH).values()) == {8}
-    with Journal.open(path, write=False) as journal:
-        pools = [detail for _, detail in journal.decisions(records.POOL)]
+    with JournalReader.open(path) as journal:
+        pools = [row.decision for row in journal.decisions(PoolDecision)]
         document = journal.meta(records.META_PLAN)
     old, new = pools[0], pools[-1]
-    assert {pool["trials"] for pool in pools} == {4, 8}
-    assert (
-        next(p for p in pools[2:] if p["condition"] == old["condition"])["points"][: len(old["points"])]
-        == old["points"]
-    )
-    assert len(new["points"]) >= len(old["points"])
+    assert {pool.trials for pool in pools} == {4, 8}
+    assert next(p for p in pools[2:] if p.condition == old.condition).points[: len(old.points)] == old.points
+    assert len(new.points) >= len(old.points)
     assert document["extensions"][0]["exploratory"]
     assert {contrast["family"] for contrast in document["contrasts"]} == {0}
 
@@ -195,13 +196,15 @@ def test_an_added_method_makes_a_family_of_its_own(tmp_path: Path) -> None:
     assert runs(grown, records.SEARCH)["train_fraction=0.1", "maxup"] == 4
     cells = {
         method: {
-            (s.run.k, s.run.seed) for s in grown.states.values() if s.run.phase == "confirm" and s.run.method == method
+            (s.run.index, s.run.seed_index)
+            for s in grown.states.values()
+            if s.run.phase == "confirm" and s.run.method == method
         }
         for method in ("baseline", "mixup", "maxup")
     }
     assert cells["maxup"] == cells["baseline"] >= cells["mixup"]
     assert runs(grown, records.CONFIRM)["train_fraction=0.1", "mixup"] == before["train_fraction=0.1", "mixup"]
-    with Journal.open(path, write=False) as journal:
+    with JournalReader.open(path) as journal:
         document = journal.meta(records.META_PLAN)
     assert {(c["method"], c["family"]) for c in document["contrasts"]} == {("mixup", 0), ("maxup", 1)}
     assert not document["extensions"][0]["exploratory"]

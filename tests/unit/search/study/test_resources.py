@@ -8,12 +8,14 @@ import pytest
 
 from search.lifecycle import resume_study
 from search.plan.builder import make_plan
+from search.plan.record import study_record
 from search.session import Options
-from search.store.journal import Journal
+from search.store.journal import Journal, JournalReader
 from search.study.resources import Resources, changed, decide, recalled
 from tests.conftest import make_study
 from trainables import records
 from trainables.errors import InputError
+from trainables.records import ResourcesDecision
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def announced(tmp_path: Path) -> Path:
     plan = make_plan(make_study())
     with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
         journal.set_meta(records.META_STUDY, plan.study.document())
-        journal.set_meta(records.META_PLAN, plan.document())
+        journal.set_meta(records.META_PLAN, study_record(plan).dump())
     return tmp_path
 
 
@@ -54,16 +56,16 @@ def test_the_last_change_is_what_counts_and_the_first_record_stays(tmp_path: Pat
     with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
         assert recalled(journal, first) == first
         decide(journal, first, first)
-        assert journal.decisions(records.RESOURCES) == []
+        assert journal.decisions(ResourcesDecision) == []
         for gpus in (1, 0.5, 0.5):
             decide(journal, first, changed(recalled(journal, first), [f"resources.gpus={gpus}"]))
-    with Journal.open(tmp_path / records.JOURNAL_FILE, write=False) as journal:
+    with JournalReader.open(tmp_path / records.JOURNAL_FILE) as journal:
         assert recalled(journal, first) == Resources(cpus=2, gpus=0.5)
-        assert [detail["gpus"] for _, detail in journal.decisions(records.RESOURCES)] == [1, 0.5]
+        assert [row.decision.gpus for row in journal.decisions(ResourcesDecision)] == [1, 0.5]
 
 
 def test_a_refused_change_changes_nothing(announced: Path) -> None:
     with pytest.raises(InputError, match=r"resources\.NAME=VALUE"):
         resume_study(announced, Options(), ["search.trials_per_arm=99"])
-    with Journal.open(announced / records.JOURNAL_FILE, write=False) as journal:
-        assert journal.decisions(records.RESOURCES) == []
+    with JournalReader.open(announced / records.JOURNAL_FILE) as journal:
+        assert journal.decisions(ResourcesDecision) == []

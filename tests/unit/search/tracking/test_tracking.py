@@ -11,10 +11,11 @@ from search.store.journal import Outcome, Run
 from search.store.provenance import working_commit
 from search.tracking import mapping
 from search.tracking import uri as tracking_uris
-from search.tracking.mapping import Point, Report, StudyCard
+from search.tracking.mapping import Point, StudyCard
 from search.tracking.ui import ui_arguments, ui_command
 from trainables import records
 from trainables.errors import InputError
+from trainables.records import ArmRecord, ConditionRecord, DataFacts, Facts, PlanRecord, ReportRow
 
 RUN = Run(
     name="s-mixup-3",
@@ -22,8 +23,9 @@ RUN = Run(
     condition="small",
     arm="small: mixup",
     method="mixup",
-    k=3,
-    seed=0,
+    trial_index=3,
+    point_index=None,
+    seed_index=0,
     audit=True,
     config={},
     parameters={
@@ -34,18 +36,25 @@ RUN = Run(
         "flip": False,
     },
 )
-PLAN = {
-    "name": "digits",
-    "metric": "validation_accuracy",
-    "smallest_effect": 0.005,
-    "seeds": 2,
-    "conditions": [{"name": "small", "values": {"train_fraction": 0.1}, "epochs": 12}],
-    "arms": [
-        {"name": "small: mixup", "condition": "small"},
-        {"name": "small: baseline", "condition": "small"},
-    ],
-    "contrasts": [],
-}
+PLAN = PlanRecord(
+    name="digits",
+    metric="validation_accuracy",
+    smallest_effect=0.005,
+    alpha=0.05,
+    seeds=12,
+    points=2,
+    trials_per_arm=8,
+    looks=(6, 12),
+    look_alphas=(0.02, 0.03),
+    conditions=(
+        ConditionRecord(name="small", values={"train_fraction": 0.1}, epochs=12, selection_epochs=3, rungs=()),
+    ),
+    arms=(
+        ArmRecord(name="small: mixup", method="mixup", condition="small", cost=1.0, reference=False),
+        ArmRecord(name="small: baseline", method="baseline", condition="small", cost=1.0, reference=True),
+    ),
+    contrasts=(),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +73,10 @@ def test_parameters_keep_their_plain_names():
 
 
 def test_the_study_run_says_what_the_plan_fixes():
-    facts = {"versions": {"keras": "3.15"}, "machine": {"cpus": 2}, "data": {"fingerprint": "abc"}}
-    card = StudyCard.from_plan("id-1", {**PLAN, "looks": [6, 12]}, {**facts, "git": {"commit": "f00"}})
+    facts = Facts(
+        versions={"keras": "3.15"}, machine={"cpus": 2}, data=DataFacts(fingerprint="abc"), git={"commit": "f00"}
+    )
+    card = StudyCard.from_plan("id-1", PLAN, facts)
     assert card.name == "digits"
     assert card.tags() == {
         "assay.study": "digits",
@@ -73,7 +84,14 @@ def test_the_study_run_says_what_the_plan_fixes():
         "assay.phase": "study",
         "assay.plan.metric": "validation_accuracy",
         "assay.plan.smallest_effect": "0.005",
-        "assay.plan.seeds": "2",
+        "assay.plan.alpha": "0.05",
+        "assay.plan.seeds": "12",
+        "assay.plan.points": "2",
+        "assay.plan.trials_per_arm": "8",
+        "assay.plan.designed": "8",
+        "assay.plan.replicates": "1",
+        "assay.plan.match": "epochs",
+        "assay.plan.look_alphas": "[0.02, 0.03]",
         "assay.plan.looks": "[6, 12]",
         "assay.version.keras": "3.15",
         "assay.machine.cpus": "2",
@@ -83,7 +101,7 @@ def test_the_study_run_says_what_the_plan_fixes():
 
 
 def test_a_run_says_where_it_stands_in_the_study():
-    assert StudyCard.from_plan("id-1", PLAN).run_tags(RUN, "parent-1") == {
+    assert StudyCard.from_plan("id-1", PLAN, Facts()).run_tags(RUN, "parent-1") == {
         "mlflow.parentRunId": "parent-1",
         "assay.study": "digits",
         "assay.study_id": "id-1",
@@ -100,8 +118,9 @@ def test_a_run_says_where_it_stands_in_the_study():
 
 
 def test_a_run_of_a_factorial_names_its_levels_and_whose_compute_it_has():
-    arm = {"name": "small: mixup", "condition": "small", "levels": {"batch_size": 64}, "compute_of": "maxup"}
-    tags = StudyCard.from_plan("id-1", {**PLAN, "arms": [arm]}).run_tags(RUN, "parent-1")
+    arm = PLAN.arms[0].model_copy(update={"levels": {"batch_size": 64}, "compute_of": "maxup"})
+    plan = PLAN.model_copy(update={"arms": (arm,)})
+    tags = StudyCard.from_plan("id-1", plan, Facts()).run_tags(RUN, "parent-1")
     assert tags["assay.level.batch_size"] == "64"
     assert tags["assay.compute_of"] == "maxup"
 
@@ -127,8 +146,8 @@ def test_outcomes_read_as_words(outcome, text, status):
 
 def test_epochs_become_points_at_their_own_time():
     reports = [
-        Report(1, 1, {"train_loss": 2.0, "seconds": 1}, 100.25),
-        Report(2, 2, {"train_loss": math.inf}, 101.5),
+        ReportRow(1, "r", 1, {"train_loss": 2.0, "seconds": 1}, 100.25),
+        ReportRow(2, "r", 2, {"train_loss": math.inf}, 101.5),
     ]
     assert mapping.epoch_points(reports) == [
         Point("train_loss", 2.0, 100250, 1),
@@ -143,8 +162,8 @@ def test_final_figures_that_are_missing_are_left_out():
 
 
 def test_a_run_started_before_its_first_epoch():
-    one_by_one = [Report(1, 1, {"seconds": 2.0}, 102.0), Report(2, 2, {"seconds": 2.0}, 105.0)]
-    together = [Report(1, 1, {"seconds": 2.0}, 104.0), Report(2, 2, {"seconds": 2.0}, 104.0)]
+    one_by_one = [ReportRow(1, "r", 1, {"seconds": 2.0}, 102.0), ReportRow(2, "r", 2, {"seconds": 2.0}, 105.0)]
+    together = [ReportRow(1, "r", 1, {"seconds": 2.0}, 104.0), ReportRow(2, "r", 2, {"seconds": 2.0}, 104.0)]
     assert mapping.started(90.0, one_by_one, 110.0) == 100_000
     assert mapping.started(90.0, together, 110.0) == 100_000
     assert mapping.started(101.0, together, 110.0) == 101_000

@@ -60,8 +60,8 @@ def test_scores_have_the_names_of_the_records() -> None:
 
 @pytest.mark.parametrize("metric", records.METRICS)
 def test_a_better_figure_is_more_and_the_worst_is_the_worst(metric: str) -> None:
-    low, high = records.oriented(metric, 0.2), records.oriented(metric, 0.3)
+    low, high = records.as_maximized(metric, 0.2), records.as_maximized(metric, 0.3)
     better_is_lower = metric in {"validation_loss", "validation_calibration_error"}
     assert (low > high) == better_is_lower
-    assert records.oriented(metric, records.oriented(metric, 0.2)) == 0.2
-    assert records.oriented(metric, records.worst(metric)) < min(low, high)
+    assert records.as_maximized(metric, records.as_maximized(metric, 0.2)) == 0.2
+    assert records.as_maximized(metric, records.worst(metric)) < min(low, high)

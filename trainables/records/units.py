@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainables.records import LOWER_IS_BETTER, TEST_LOSS, VALIDATION_ACCURACY
+from trainables.records.metrics import LOWER_IS_BETTER, TEST_LOSS, VALIDATION_ACCURACY
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""Progress of a study as numbers: runs per arm, work done and the best results so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from trainables import records
+from trainables.records import ArmRecord, Outcome, PlanRecord, Run
+
+
+@dataclass
+class ArmCount:
+    """How many runs of an arm there are, and its best configuration so far.
+
+    Args:
+        condition, method: display names.
+        expected: number of runs, by phase.
+        ended: runs that have an outcome, by phase.
+        running: runs that have none.
+        outcomes: ended runs by outcome.
+        best: mean selection metric of the best configuration (NaN before any run has ended).
+        best_runs: number of runs in that mean.
+        parameters: values of the searched dimensions of that configuration.
+    """
+
+    condition: str
+    method: str
+    expected: dict[str, int]
+    ended: dict[str, int] = field(default_factory=lambda: dict.fromkeys(records.PHASES, 0))
+    running: int = 0
+    outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(records.OUTCOMES, 0))
+    best: float = float("nan")
+    best_runs: int = 0
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StudyProgress:
+    """Progress of a study or a final training.
+
+    Args:
+        arms: counts by arm.
+        done, total: work in plain epochs; the epochs that early stopping saves count as done.
+        metric: what runs are judged on.
+    """
+
+    arms: list[ArmCount]
+    done: float
+    total: float
+    metric: str = records.VALIDATION_ACCURACY
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """Progress of one run: epochs finished, and how it ended, or None."""
+
+    run: Run
+    epoch: int
+    outcome: Outcome | None
+
+
+def count_runs(
+    plan: PlanRecord, runs: Iterable[RunProgress], confirmed: Mapping[str, tuple[int, int]] | None = None
+) -> StudyProgress:
+    """Count the runs of a study.
+
+    Args:
+        plan: the study's plan.
+        runs: the runs announced so far.
+        confirmed: number of points and of seeds of the confirmation, by condition, where that is decided.
+    """
+    planned = {arm.name: arm for arm in plan.arms}
+    arms = {arm.name: ArmCount(arm.condition, arm.method, _expected(plan, arm, confirmed or {})) for arm in plan.arms}
+    done = 0.0
+    judged: dict[str, dict[tuple[str, ...], list[RunProgress]]] = {name: {} for name in arms}
+    for progress in runs:
+        run, outcome, arm = progress.run, progress.outcome, arms[progress.run.arm]
+        length = plan.epochs_of(planned[run.arm])
+        done += planned[run.arm].cost * (length if outcome else progress.epoch)
+        if outcome is None:
+            arm.running += 1
+            continue
+        arm.ended[run.phase] += 1
+        arm.outcomes[outcome.outcome] += 1
+        if records.SELECTION in outcome.metrics:
+            judged[run.arm].setdefault((run.phase, *map(str, run.searched.values())), []).append(progress)
+    total = sum(arm.cost * plan.epochs_of(arm) * sum(arms[arm.name].expected.values()) for arm in plan.arms)
+    for name, arm in arms.items():
+        _find_best(arm, list(judged[name].values()), plan.metric)
+    return StudyProgress(list(arms.values()), done, total, plan.metric)
+
+
+def _find_best(arm: ArmCount, configurations: list[list[RunProgress]], metric: str) -> None:
+    """Find the best of an arm's configurations, each given as its runs.
+
+    Only configurations of the latest phase with the most runs count, so that a few lucky seeds of one configuration are
+    not compared with many seeds of another.
+    """
+    if not configurations:
+        return
+    last = max(records.PHASES.index(runs[0].run.phase) for runs in configurations)
+    latest = [runs for runs in configurations if runs[0].run.phase == records.PHASES[last]]
+    most = max(len(runs) for runs in latest)
+    best = max(
+        (runs for runs in latest if len(runs) == most), key=lambda runs: records.as_maximized(metric, _mean(runs))
+    )
+    arm.best, arm.best_runs, arm.parameters = _mean(best), most, best[0].run.searched
+
+
+def _mean(runs: list[RunProgress]) -> float:
+    return fmean(progress.outcome.metrics[records.SELECTION] for progress in runs if progress.outcome)
+
+
+def _expected(plan: PlanRecord, arm: ArmRecord, confirmed: Mapping[str, tuple[int, int]]) -> dict[str, int]:
+    points, seeds = confirmed.get(arm.condition, (plan.most_points, plan.seeds))
+    return {
+        records.SEARCH: plan.trials_of(arm),
+        records.CONFIRM: points * seeds,
+        records.TRAIN: plan.final_seeds,
+    }

@@ -1,0 +1,37 @@
+"""Messages on stderr: notes, warnings and the commands to type next."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+
+def note(text: str) -> None:
+    """Print a line on stderr."""
+    Console(stderr=True, highlight=False).print(Text(text), soft_wrap=True)
+
+
+def prefix() -> str:
+    """Return what precedes `assay` in the user's commands, so that a printed command can be copied."""
+    return "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
+
+
+def copyable(text: str) -> str:
+    """Return a message in which every command in backticks can be copied."""
+    return re.sub(r"`(?=assay )", f"`{prefix()}", text)
+
+
+def resume_hint(folder: Path) -> str:
+    """Return the command that resumes a study."""
+    return f"{prefix()}assay resume {shlex.quote(str(folder))}"
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr, if there is one."""
+    if text:
+        note(f"warning: {text}")

@@ -1,0 +1,73 @@
+"""Data validation: refuses data that a study or a final training cannot use, before anything starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from search.monitor.messages import warn
+from search.plan.model import Plan
+from trainables.errors import InputError
+from trainables.records import DataFacts
+
+if TYPE_CHECKING:
+    from trainables.config import RunConfig
+    from trainables.data import Dataset
+    from trainables.data.selection import Selection
+
+
+def check_data(plan: Plan) -> Dataset:
+    """Load the study's data, refuse what cannot be trained on it, and say what a reader should know of it.
+
+    Raises:
+        InputError: the data, or a model or split on it.
+    """
+    from trainables.data.checks import inspect
+
+    data = plan.study.data.load()
+    chosen = selections(plan, data)
+    for arm in plan.arms:
+        config = plan.run_config(arm, {}, *plan.search_seeds(0))
+        config.model.check(data.images.shape[1:], chosen[arm.condition.name].classes)
+    for line in inspect(data, chosen).warnings:
+        warn(line)
+    return data
+
+
+def selections(plan: Plan, data: Dataset) -> dict[str, Selection]:
+    """Return what each condition uses of the data, in the split of the search.
+
+    Raises:
+        InputError: a split is not possible.
+    """
+    from trainables.data.selection import select
+
+    arrays, first = data.arrays(), {arm.condition.name: arm for arm in reversed(plan.arms)}
+    configs = {name: plan.run_config(arm, {}, *plan.search_seeds(0)) for name, arm in first.items()}
+    return {
+        condition.name: select(arrays, configs[condition.name], len(data.class_names)) for condition in plan.conditions
+    }
+
+
+def check_on_data(config: RunConfig, data: Dataset) -> None:
+    """Refuse a model or a split that does not fit the images.
+
+    Raises:
+        InputError: it does not.
+    """
+    from trainables.data.selection import select
+
+    chosen = select(data.arrays(), config, len(data.class_names))
+    config.model.check(data.images.shape[1:], chosen.classes)
+
+
+def refuse_changed(data: Dataset | None, before: DataFacts | None, since: str) -> None:
+    """Refuse data whose fingerprint is another one.
+
+    Raises:
+        InputError: it is.
+    """
+    if data and before and data.fingerprint != before.fingerprint:
+        raise InputError(
+            f"the data has changed since {since} (fingerprint {data.fingerprint[:12]}, then "
+            f"{before.fingerprint[:12]}); bring the old data back, or start anew"
+        )

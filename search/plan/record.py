@@ -1,0 +1,129 @@
+"""Plan record builder: writes down the plan of a study, or of a final training, for the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search.plan.model import Arm, Plan
+from spaces.distributions import described
+from trainables import records
+from trainables.records import (
+    ArmRecord,
+    ConditionRecord,
+    ContrastRecord,
+    ExtensionDecision,
+    ExtensionRecord,
+    PlanRecord,
+)
+from trainables.schedules import selection_epochs
+
+
+def study_record(plan: Plan, extensions: Sequence[ExtensionDecision] = ()) -> PlanRecord:
+    """Return the plan of a study as the journal keeps it.
+
+    Args:
+        plan: the plan.
+        extensions: how the study was extended until now, in order; a contrast that an extension added belongs to a
+            family of its own.
+    """
+    study = plan.study
+    looks = study.confirm.stages
+    before = [{contrast.key for contrast in step.plan.contrasts} for step in extensions]
+    return PlanRecord(
+        name=study.name,
+        metric=study.metric,
+        smallest_effect=study.smallest_effect / 100,
+        alpha=study.alpha,
+        seeds=study.confirm.seeds,
+        points=plan.points,
+        trials_per_arm=plan.trials,
+        factors={factor: [level.name for level in options] for factor, options in study.compare.items()},
+        looks=looks,
+        look_alphas=tuple(look_alphas(study.alpha, len(looks))),
+        replicates=plan.searches,
+        match=study.search.match,
+        designed=plan.designed,
+        conditions=tuple(
+            ConditionRecord(
+                name=condition.name,
+                values=condition.values,
+                epochs=condition.epochs,
+                selection_epochs=condition.selection_epochs,
+                rungs=condition.rungs,
+            )
+            for condition in plan.conditions
+        ),
+        arms=tuple(_arm_record(plan, arm) for arm in plan.arms),
+        contrasts=tuple(
+            ContrastRecord(
+                condition=condition,
+                method=method,
+                reference=reference,
+                family=next(
+                    (i for i, keys in enumerate(before) if (condition, method, reference) in keys), len(before)
+                ),
+            )
+            for condition, method, reference in plan.contrasts
+        ),
+        extensions=tuple(ExtensionRecord(what=step.what, exploratory=step.exploratory) for step in extensions),
+    )
+
+
+def _arm_record(plan: Plan, arm: Arm) -> ArmRecord:
+    levels = {factor: level.name for factor, level in arm.cell.levels.items()}
+    if levels and len(plan.study.methods) > 1:
+        levels = {"method": arm.cell.entry.label, **levels}
+    return ArmRecord(
+        name=arm.name,
+        method=arm.method,
+        condition=arm.condition.name,
+        cost=arm.cost,
+        reference=arm.reference,
+        parameters={**arm.cell.entry.plain(), **arm.cell.settings},
+        levels=levels,
+        spaces=described({**plan.nuisance, **arm.space}) if plan.trials and arm.searched else {},
+        off_from=arm.off.start,
+        block_ends=arm.off.block_ends,
+        epochs=arm.epochs,
+        compute_of=arm.compute_of,
+        same_as=arm.cell.name if arm.compute_of else None,
+    )
+
+
+def look_alphas(alpha: float, looks: int) -> list[float]:
+    """Return the error rate of each look: the first one has half the weight, since early data decide least.
+
+    They add up to `alpha`.
+
+        >>> [round(share, 3) for share in look_alphas(0.05, 3)]
+        [0.01, 0.02, 0.02]
+    """
+    weights = [1.0] if looks == 1 else [1.0] + [2.0] * (looks - 1)
+    return [alpha * weight / sum(weights) for weight in weights]
+
+
+def training_record(name: str, arm: str, method: str, epochs: int, cost: float, seeds: int) -> PlanRecord:
+    """Return the plan of a final training as the journal keeps it: one arm, nothing searched or compared.
+
+    Args:
+        name: title of the training.
+        arm: name of its arm and of its condition.
+        method: display name of the method.
+        epochs: training length.
+        cost: of an epoch, in plain epochs.
+        seeds: number of runs.
+    """
+    condition = ConditionRecord(name=arm, values={}, epochs=epochs, selection_epochs=selection_epochs(epochs), rungs=())
+    return PlanRecord(
+        name=name,
+        metric=records.VALIDATION_ACCURACY,
+        smallest_effect=0,
+        alpha=0.05,
+        seeds=0,
+        points=0,
+        trials_per_arm=0,
+        final_seeds=seeds,
+        conditions=(condition,),
+        arms=(ArmRecord(name=arm, method=method, condition=arm, cost=cost, reference=True),),
+        contrasts=(),
+    )

@@ -1,0 +1,199 @@
+"""Decisions: what a study decided while it ran, one type per kind, as the journal keeps them.
+
+Every decision is written to the journal before it takes effect. `Decision.parse` reads the journal's JSON, `dump`
+writes it; fields that were added later have defaults, so that older journals open.
+
+    >>> decision = RungDecision(rung=9, value=0.81, cutoff=0.8, action=PASS)
+    >>> RungDecision.parse(decision.dump()) == decision
+    True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Literal, Self, get_args
+
+from pydantic import AliasChoices, Field, ValidationError
+
+from trainables.errors import InputError
+from trainables.records.base import Record, problem
+from trainables.records.plan import PlanRecord
+
+RUNG = "rung"
+POOL = "pool"
+LOOK = "look"
+EXTEND = "extend"
+RESOURCES = "resources"
+END = "end"
+CONFUSION = "confusion"
+Action = Literal["pass", "stop", "would_stop"]
+PASS, STOP, WOULD_STOP = get_args(Action)
+
+
+class Decision(Record):
+    """A decision. Subclasses set `kind`, the value of the journal's column."""
+
+    kind: ClassVar[str] = ""
+
+    @classmethod
+    def parse(cls, detail: Mapping[str, Any]) -> Self:
+        """Return the decision from the journal's JSON.
+
+        Raises:
+            InputError: a field is missing or of the wrong type.
+        """
+        try:
+            return cls.model_validate(detail)
+        except ValidationError as error:
+            raise InputError(
+                f"the journal holds an unreadable decision of kind `{cls.kind}`: {problem(error)}"
+            ) from None
+
+
+class RungDecision(Decision):
+    """Whether a search run goes on after a rung of its arm.
+
+    Args:
+        rung: epochs finished.
+        value: what the run is compared by there; higher is better.
+        cutoff: the smallest value that passes, None for the first arrivals.
+        action: `pass`, `stop`, or `would_stop` for an audited run, which goes on.
+    """
+
+    kind: ClassVar[str] = RUNG
+    rung: int
+    value: float
+    cutoff: float | None
+    action: Action
+
+
+class PooledPoint(Record):
+    """A nuisance point at which every arm of a condition is confirmed.
+
+    Args:
+        arm: name of the arm whose best trial it is.
+        trial_index: that trial.
+        votes: number of arms whose best point it is, or is near to.
+        values: nuisance values by plain name.
+        own: for each arm with a completed trial, the method's own values from the arm's best trial.
+    """
+
+    arm: str
+    trial_index: int = Field(validation_alias=AliasChoices("trial_index", "k"), serialization_alias="k")
+    votes: int
+    values: dict[str, Any]
+    own: dict[str, dict[str, Any]] = {}
+
+
+class PoolDecision(Decision):
+    """The points that one search of a condition hands to the confirmation.
+
+    Args:
+        condition: its name.
+        search: number of the search, from 0.
+        trials: trials of each arm that were considered.
+        points: in the order of their indices.
+    """
+
+    kind: ClassVar[str] = POOL
+    condition: str
+    search: int = 0
+    trials: int = 0
+    points: tuple[PooledPoint, ...]
+
+    @property
+    def arms(self) -> set[str]:
+        """Names of the arms that are run at one of the points."""
+        return {arm for point in self.points for arm in point.own}
+
+
+class LookDecision(Decision):
+    """What an interim look decided.
+
+    Args:
+        look: number of the look, from 0.
+        seeds: confirmation seeds that it was based on.
+        settled: conditions in which every claim is decided; they get no more seeds.
+    """
+
+    kind: ClassVar[str] = LOOK
+    look: int
+    seeds: int
+    settled: tuple[str, ...]
+
+
+class ExtensionDecision(Decision):
+    """How a study was extended.
+
+    Args:
+        what: the additions, one sentence each.
+        exploratory: whether claims may rest on a look that was not declared.
+        plan: the plan before.
+    """
+
+    kind: ClassVar[str] = EXTEND
+    what: tuple[str, ...]
+    exploratory: bool
+    plan: PlanRecord
+
+
+class ResourcesDecision(Decision):
+    """What one run takes from here on (see `search.study.resources.Resources`)."""
+
+    kind: ClassVar[str] = RESOURCES
+    cpus: int = 1
+    gpus: float = 0
+    concurrency: int | None = None
+    checkpoint_seconds: float = 60
+    epoch_minutes: float = 60
+    budget_hours: float | None = None
+
+
+class EndDecision(Decision):
+    """The study has done all that it was going to do, unless it is extended.
+
+    Args:
+        runs: number of its runs.
+    """
+
+    kind: ClassVar[str] = END
+    runs: int
+
+
+class ConfusionDecision(Decision):
+    """The confusion matrix of a run of a final training.
+
+    Args:
+        counts: test images by true class (row) and predicted class (column).
+    """
+
+    kind: ClassVar[str] = CONFUSION
+    counts: tuple[tuple[int, ...], ...]
+
+
+KINDS: dict[str, type[Decision]] = {
+    kind.kind: kind
+    for kind in (
+        RungDecision,
+        PoolDecision,
+        LookDecision,
+        ExtensionDecision,
+        ResourcesDecision,
+        EndDecision,
+        ConfusionDecision,
+    )
+}
+
+
+def latest_pools(decisions: Iterable[PoolDecision]) -> dict[tuple[str, int], PoolDecision]:
+    """Return the pool in force of each (condition, search): the last one decided."""
+    return {(pool.condition, pool.search): pool for pool in decisions}
+
+
+def settled_conditions(decisions: Iterable[LookDecision]) -> dict[str, int]:
+    """Return the conditions that get no more seeds, with the confirmation seeds they have."""
+    found: dict[str, int] = {}
+    for look in decisions:
+        for condition in look.settled:
+            found.setdefault(condition, look.seeds)
+    return found

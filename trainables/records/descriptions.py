@@ -1,0 +1,31 @@
+"""Descriptions of factors and their levels in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def describe(values: Mapping[str, Any]) -> str:
+    """Return factors in words; empty where there are none.
+
+    >>> describe({"model": "resnet8", "train_fraction": 0.1, "epochs": 20})
+    'on resnet8 with 10 % of the data with epochs 20'
+    """
+    rest = dict(values)
+    words = [f"on {rest.pop('model')}"] if "model" in rest else []
+    if isinstance(rest.get("train_fraction"), int | float):
+        words.append(f"with {_share(float(rest.pop('train_fraction')))} of the data")
+    return " ".join([*words, *(f"with {name} {plain(value)}" for name, value in rest.items())])
+
+
+def _share(fraction: float) -> str:
+    """Return a fraction as a percentage with no more digits than it needs: `10 %`, `0.5 %`."""
+    return "all" if fraction == 1 else f"{100 * fraction:.3g} %"
+
+
+def plain(value: Any) -> str:
+    """Return a factor's value in words; of a mapping, the first entry names it."""
+    if isinstance(value, Mapping):
+        return plain(next(iter(value.values()), ""))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,282 @@
+"""Plan record: what a study fixed before its first run, as the journal keeps it.
+
+`search.plan.record` builds it; controller, progress, delivery to MLflow, export and reports read it. Names of arms
+are unique; methods are display names, unique within a condition.
+
+    >>> condition = ConditionRecord(name="all", values={}, epochs=20, selection_epochs=3, rungs=())
+    >>> arm = ArmRecord(name="mixup, all", method="mixup", condition="all", cost=1.0, reference=True)
+    >>> plan = PlanRecord(
+    ...     name="small", metric="validation_accuracy", smallest_effect=0.01, alpha=0.05, seeds=6, points=1,
+    ...     trials_per_arm=8, conditions=(condition,), arms=(arm,), contrasts=(),
+    ... )
+    >>> PlanRecord.parse(plan.dump()) == plan
+    True
+    >>> plan.looks, plan.epochs_of(arm)
+    ((6,), 20)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from trainables.errors import InputError
+from trainables.records.base import Record, problem
+from trainables.records.descriptions import describe
+from trainables.records.metrics import LOWER_IS_BETTER
+from trainables.records.units import Unit, unit_of
+
+PLAN_VERSION = 1
+
+
+class ConditionRecord(Record):
+    """The circumstances of a comparison.
+
+    Args:
+        name: unique name.
+        values: the factors that make it, such as {"model": "resnet20", "train_fraction": 0.1}.
+        epochs: length of a full run.
+        selection_epochs: the last epochs over which the validation metric is averaged.
+        rungs: epochs at which a search run may be stopped.
+    """
+
+    name: str
+    values: dict[str, Any]
+    epochs: int
+    selection_epochs: int
+    rungs: tuple[int, ...]
+
+    @property
+    def description(self) -> str:
+        """The condition in words: `on resnet8 with 10 % of the data`."""
+        return describe(self.values) or f"under {self.name}"
+
+
+class ArmRecord(Record):
+    """One method, or cell of a factorial, under one condition.
+
+    Args:
+        name: unique name.
+        method: display name of the method or cell, unique in the condition.
+        condition: name of the condition.
+        cost: epochs of plain training that one epoch costs.
+        reference: whether the other arms of the condition are compared with it.
+        parameters: what the study fixes of the method, by plain name.
+        levels: the cell of a factorial: a level of every compared factor.
+        epochs: training length, None for the condition's.
+        compute_of: display name of the method whose compute it was given; such an arm is not searched.
+        same_as: display name of the arm whose points and values it takes, None where it has its own.
+        spaces: what its search varies: `{low, high, log, integer}`, or a list of choices, by dimension.
+        off_from: epoch, from 0, from which the method is off in every run; None where it stays on.
+        block_ends: epochs finished at the ends of the off blocks of its on/off cycle.
+    """
+
+    name: str
+    method: str
+    condition: str
+    cost: float
+    reference: bool
+    parameters: dict[str, Any] = {}
+    levels: dict[str, Any] = {}
+    epochs: int | None = None
+    compute_of: str | None = None
+    same_as: str | None = None
+    spaces: dict[str, Any] = {}
+    off_from: int | None = None
+    block_ends: tuple[int, ...] = ()
+
+    @property
+    def searched(self) -> bool:
+        """Whether the arm has a search of its own."""
+        return self.compute_of is None
+
+
+class ContrastRecord(Record):
+    """A claim: a paired difference, method minus reference, under one condition.
+
+    Args:
+        condition: name of the condition.
+        method, reference: display names of both sides.
+        family: number of the family that is corrected together; what is added later has a family of its own.
+    """
+
+    condition: str
+    method: str
+    reference: str
+    family: int = 0
+
+    @property
+    def arms(self) -> tuple[str, str]:
+        """Display names of both sides, the method first."""
+        return self.method, self.reference
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What identifies the claim, whatever its family."""
+        return self.condition, self.method, self.reference
+
+
+class ExtensionRecord(Record):
+    """How the study was extended after it began.
+
+    Args:
+        what: the additions, one sentence each.
+        exploratory: whether claims may rest on a look that was not declared.
+    """
+
+    what: tuple[str, ...]
+    exploratory: bool
+
+
+class PlanRecord(Record):
+    """What a study fixed before it ran.
+
+    Args:
+        name: name of the study.
+        metric: the validation metric on which runs are chosen.
+        smallest_effect: smallest effect of interest, a fraction (0.005 is half a point; of a loss: nats).
+        alpha: family-wise error rate.
+        seeds: confirmation seeds of every arm and pooled point.
+        points: pooled points of one search, at most.
+        trials_per_arm: runs in one search of an arm.
+        conditions, arms, contrasts: in the order of the study file.
+        factors: levels of the compared factors beside the method; a factorial has several.
+        looks: seeds at which the families are judged, increasing; the last is `seeds`.
+        look_alphas: the error rate of each look; they add up to `alpha`.
+        replicates: searches of every arm, each with its own points and its own pool.
+        designed: trials of a search that are drawn without looking at results, the first ones.
+        match: what methods of different cost are compared at: `epochs`, `steps` or `compute`.
+        final_seeds: seeds of a final training; 0 in a study.
+        extensions: how the study was extended.
+        version: version of this record.
+    """
+
+    name: str
+    metric: str
+    smallest_effect: float
+    alpha: float
+    seeds: int
+    points: int
+    trials_per_arm: int
+    conditions: tuple[ConditionRecord, ...]
+    arms: tuple[ArmRecord, ...]
+    contrasts: tuple[ContrastRecord, ...]
+    factors: dict[str, list[Any]] = {}
+    looks: tuple[int, ...] = ()
+    look_alphas: tuple[float, ...] = ()
+    replicates: int = 1
+    designed: int = Field(default=-1)
+    match: str = "epochs"
+    final_seeds: int = 0
+    extensions: tuple[ExtensionRecord, ...] = ()
+    version: int = PLAN_VERSION
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults(cls, plan: Any) -> Any:
+        """Fill in what older plans leave out and what follows from other fields."""
+        if not isinstance(plan, Mapping):
+            return plan
+        filled = dict(plan)
+        filled["looks"] = filled.get("looks") or [filled.get("seeds")]
+        filled["look_alphas"] = filled.get("look_alphas") or [filled.get("alpha")]
+        filled.setdefault("designed", filled.get("trials_per_arm"))
+        return filled
+
+    @model_validator(mode="after")
+    def _looks_have_error_rates(self) -> Self:
+        if len(self.looks) != len(self.look_alphas):
+            raise ValueError(f"{len(self.looks)} looks have {len(self.look_alphas)} error rates")
+        return self
+
+    @classmethod
+    def parse(cls, plan: Any) -> Self:
+        """Return the plan from the journal's JSON.
+
+        Raises:
+            InputError: an entry is missing or of the wrong type, or a newer version of Assay wrote it.
+        """
+        version = plan.get("version", 1) if isinstance(plan, Mapping) else 1
+        if isinstance(version, int) and version > PLAN_VERSION:
+            raise InputError(
+                f"the plan was written by a newer Assay (plan version {version}, this one reads up to {PLAN_VERSION}); "
+                "update Assay"
+            )
+        try:
+            return cls.model_validate(plan)
+        except ValidationError as error:
+            raise InputError(f"the journal's plan cannot be read: {problem(error)}") from None
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a higher selection metric is better (no for losses)."""
+        return self.metric not in LOWER_IS_BETTER
+
+    @property
+    def unit(self) -> Unit:
+        """The unit of effects: that of the test metric which belongs to the selection metric."""
+        return unit_of(self.metric)
+
+    @property
+    def families(self) -> tuple[tuple[int, ...], ...]:
+        """Positions of the contrasts of each family, in the order of the families."""
+        numbers = sorted({contrast.family for contrast in self.contrasts})
+        return tuple(
+            tuple(index for index, contrast in enumerate(self.contrasts) if contrast.family == number)
+            for number in numbers
+        )
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Display names of all methods, references first, then in the order of the plan."""
+        ordered = sorted(self.arms, key=lambda arm: not arm.reference)
+        return tuple(dict.fromkeys(arm.method for arm in ordered))
+
+    def condition(self, name: str) -> ConditionRecord:
+        """Return the condition of that name."""
+        return self._conditions[name]
+
+    def arm(self, condition: str, method: str) -> ArmRecord | None:
+        """Return the arm of that condition and method, or None."""
+        return self._arms.get((condition, method))
+
+    def reference(self, condition: str) -> str | None:
+        """Return the display name of the condition's reference, or None."""
+        return next((arm.method for arm in self.arms if arm.condition == condition and arm.reference), None)
+
+    def epochs_of(self, arm: ArmRecord) -> int:
+        """Return the training length of an arm."""
+        return self.condition(arm.condition).epochs if arm.epochs is None else arm.epochs
+
+    # How many runs the plan asks for
+
+    def trials_of(self, arm: ArmRecord) -> int:
+        """Return the number of search runs of an arm, over all its searches."""
+        return self.trials_per_arm * self.replicates if arm.searched else 0
+
+    @property
+    def most_points(self) -> int:
+        """Pooled points of a condition over all searches, at most."""
+        return self.points * self.replicates
+
+    # Indices of trials and points run through the searches; with one search every point is of it, however many an
+    # extension has added.
+
+    def search_of_trial(self, trial_index: int) -> int:
+        """Return the number of the search that a trial belongs to."""
+        return trial_index // self.trials_per_arm if self.replicates > 1 else 0
+
+    def search_of_point(self, point_index: int) -> int:
+        """Return the number of the search that a pooled point comes from."""
+        return point_index // self.points if self.replicates > 1 else 0
+
+    @cached_property
+    def _conditions(self) -> dict[str, ConditionRecord]:
+        return {condition.name: condition for condition in self.conditions}
+
+    @cached_property
+    def _arms(self) -> dict[tuple[str, str], ArmRecord]:
+        return {(arm.condition, arm.method): arm for arm in reversed(self.arms)}
