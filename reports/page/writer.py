@@ -4,7 +4,6 @@ pictures as SVG."""
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from reports.page.view import View, build_view
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import Unit
+from trainables.records.atomic import write_atomically
 
 PICTURES = "pictures"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -93,7 +93,7 @@ def write_study(study: StudyData, folder: Path) -> ReportPaths:
     try:
         (folder / PICTURES).mkdir(parents=True, exist_ok=True)
         for path, content in contents.items():
-            _replace(path, content)
+            write_atomically(path, content)
     except OSError as error:
         message = f"the report cannot be written to `{folder}`: {error}. Give another folder with --output."
         raise InputError(message) from None
@@ -160,13 +160,3 @@ def runs_table(study: StudyData) -> pd.DataFrame:
     parameters = pd.DataFrame(list(study.runs["parameters"]), index=study.runs.index)
     runs = study.runs.rename(columns={"index": "k", "seed_index": "seed"})
     return runs.drop(columns=["parameters", "searched"]).join(parameters.add_prefix("parameters."))
-
-
-def _replace(path: Path, content: str) -> None:
-    """Write a file under another name first, then put it in place."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(content, "utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

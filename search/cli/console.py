@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import shlex
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -90,33 +86,7 @@ def _claim(row: Row) -> str:
     return f"{_method(row)}, {row.condition}"
 
 
-def quiet(text: str) -> None:
-    """Print a line on stderr."""
-    Console(stderr=True, highlight=False).print(Text(text), soft_wrap=True)
-
-
-def prefix() -> str:
-    """Return what stood before `assay`, so that a printed command can be copied as it is."""
-    return "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
-
-
-def copyable(text: str) -> str:
-    """Return a message with every command in backticks as the user has to type it."""
-    return re.sub(r"`(?=assay )", f"`{prefix()}", text)
-
-
-def resume_hint(folder: Path) -> str:
-    """Return the command that goes on with a study."""
-    return f"{prefix()}assay resume {shlex.quote(str(folder))}"
-
-
 def print_lines(*lines: str) -> None:
     """Print lines on stdout, as they are."""
     for line in lines:
         print(line)
-
-
-def warn(text: str) -> None:
-    """Print a warning on stderr, if there is one."""
-    if text:
-        quiet(f"warning: {text}")

@@ -12,7 +12,7 @@ from search.cli.app import Address, Debug, Folder, Json, ResourceSets, command, 
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
-    from search.export.selection import Exported
+    from search.export.selection import Export
 
 
 class Format(StrEnum):
@@ -41,17 +41,17 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write the configuration with the best confirmed validation accuracy as a recipe, or as a Keras script."""
-    from search.cli.console import print_json, warn
-    from search.cli.summary import promise_text
-    from search.export.overwrite import refuse_other
-    from search.export.recipe import write_recipe
+    from search.cli.console import print_json
+    from search.export.overwrite import check_overwrite
+    from search.export.recipe import promise_text, write_recipe
+    from search.monitor.messages import warn
     from search.plan.model import file_name
 
     if best and method is not None:
         raise InputError(f"--best and --method {method} ask for different things; leave one out")
     name, ending = DEFAULT_FILES[format_]
     path = output or folder / f"{file_name(name, *(part for part in (method, condition) if part))}{ending}"
-    refuse_other(path, folder)
+    check_overwrite(path, folder)
     exported = _chosen(folder, condition, method)
     recipe = exported.recipe
     if format_ == Format.SCRIPT:
@@ -68,17 +68,17 @@ def export(
     typer.echo(f"{path}: {recipe.origin.method}, {recipe.origin.condition}; {promise_text(recipe.promise)}")
 
 
-def _chosen(folder: Path, condition: str | None, method: str | None) -> Exported:
+def _chosen(folder: Path, condition: str | None, method: str | None) -> Export:
     """Return the best configuration with its runs' ids in MLflow, where they can be had."""
-    from search.cli.console import warn
     from search.cli.summary import tracking_uri
-    from search.export.selection import choose
+    from search.export.selection import select_best
+    from search.monitor.messages import warn
     from search.tracking.lookup import mlflow_runs
 
-    choose(folder, condition, method)
+    select_best(folder, condition, method)
     ids, trouble = mlflow_runs(folder, tracking_uri(folder))
     warn(trouble)
-    return choose(folder, condition, method, ids)
+    return select_best(folder, condition, method, ids)
 
 
 @command()

@@ -8,14 +8,15 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from search.cli.console import copyable, prefix, print_json, print_lines, print_table, print_verdicts, warn
-from search.export.recipe import Promise, read_recipe
+from search.cli.console import print_json, print_lines, print_table, print_verdicts
+from search.export.recipe import promise_text, read_recipe
+from search.monitor.messages import command_prefix, copyable, warn
 from search.tracking.ui import is_server, ui_command
 from trainables import records
 
 if TYPE_CHECKING:
-    from search.final_training.training import Trained
-    from search.lifecycle import Finished
+    from search.final_training.training import TrainingResult
+    from search.lifecycle import StudyResult
 
 
 def tracking_uri(folder: Path) -> str | None:
@@ -43,15 +44,7 @@ def show_verdicts(folder: Path) -> None:
     print_verdicts(verdict_table(judge(study)), study.plan.unit.many)
 
 
-def promise_text(promise: Promise) -> str:
-    """Return a promise in words."""
-    return (
-        f"test accuracy {100 * promise.test_accuracy:.2f} % (95 % interval {100 * promise.low:.2f} to "
-        f"{100 * promise.high:.2f}, {promise.seeds} seeds)"
-    )
-
-
-def show_finished(done: Finished, json: bool) -> None:
+def show_finished(done: StudyResult, json: bool) -> None:
     """Print the verdicts of a study, its report, its recipe, and how to open MLflow."""
     mlflow = ui_command(done.folder, tracking_uri(done.folder))
     if json:
@@ -67,7 +60,7 @@ def show_finished(done: Finished, json: bool) -> None:
 
 def _pages(folder: Path, mlflow: str) -> str:
     """Return how to see a study in MLflow: a server's address, or the command that opens its pages."""
-    return mlflow if is_server(mlflow) else f"{prefix()}assay ui {shlex.quote(str(folder))}"
+    return mlflow if is_server(mlflow) else f"{command_prefix()}assay ui {shlex.quote(str(folder))}"
 
 
 def _recipe_lines(path: Path | None) -> list[str]:
@@ -77,11 +70,11 @@ def _recipe_lines(path: Path | None) -> list[str]:
     return [
         f"recipe   {path}",
         f"         {recipe.origin.method}, {recipe.origin.condition}: {promise_text(recipe.promise)}",
-        f"         train it with: {prefix()}assay train {path} --seeds 3",
+        f"         train it with: {command_prefix()}assay train {path} --seeds 3",
     ]
 
 
-def show_trained(done: Trained, json: bool) -> None:
+def show_trained(done: TrainingResult, json: bool) -> None:
     """Print what a final training reached, beside what its recipe promised."""
     if json:
         print_json(_trained_document(done))
@@ -96,7 +89,7 @@ def show_trained(done: Trained, json: bool) -> None:
     warn(done.undelivered)
 
 
-def _seed_rows(done: Trained) -> list[tuple[int, str, str]]:
+def _seed_rows(done: TrainingResult) -> list[tuple[int, str, str]]:
     lost = {**done.failures, **{seed: f"diverged: {reason}" for seed, reason in done.diverged.items()}}
     return [
         (
@@ -108,7 +101,7 @@ def _seed_rows(done: Trained) -> list[tuple[int, str, str]]:
     ]
 
 
-def agreement(done: Trained) -> str:
+def agreement(done: TrainingResult) -> str:
     """Return in words whether a final training kept its recipe's promise."""
     if done.incomparable:
         return f"not held against the promise: {done.incomparable}"
@@ -124,7 +117,7 @@ def _mean_line(values: list[float]) -> list[str]:
     return [f"mean     {100 * fmean(values):.2f} %{spread}"] if values else []
 
 
-def _trained_document(done: Trained) -> dict[str, Any]:
+def _trained_document(done: TrainingResult) -> dict[str, Any]:
     return {
         "folder": str(done.folder),
         "test_accuracy": done.accuracies,

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from search.export.keras_script import write_script
-from search.export.recipe import Origin, Promise, Recipe, sealed, write_recipe
+from search.export.recipe import Origin, Promise, Recipe, with_checksum, write_recipe
 from tests.integration.test_replayed_study import assay, command
 from trainables import records
 from trainables.config import RunConfig
@@ -45,7 +45,7 @@ def written_recipe(path: Path, **changes: Any) -> Recipe:
     plain = {"data": {"source": "digits"}, "model": "resnet8", "augmentation": "crop", "batch_size": 32}
     plain |= {"train_fraction": 0.3, "epochs": EPOCHS, "method": "mixup", "dropout": 0.2}
     plain |= changes
-    made = sealed(
+    made = with_checksum(
         Recipe(
             train=RunConfig.from_plain(plain),
             fingerprint=data.fingerprint,

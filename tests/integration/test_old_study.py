@@ -13,7 +13,7 @@ from reports.data.frames import read_study
 from reports.inference.verdicts import judge
 from reports.page.writer import write_report
 from search.export.recipe import read_recipe
-from search.export.selection import choose
+from search.export.selection import select_best
 from search.lifecycle import journal_plan
 from search.monitor.status import study_progress
 from search.orchestration.controller import StudyController
@@ -48,7 +48,7 @@ def test_it_is_read_and_reported(folder: Path) -> None:
 
 
 def test_it_exports_the_recipe_that_it_exported_then(folder: Path) -> None:
-    assert choose(folder).recipe == read_recipe(folder / records.RECIPE_FILE)
+    assert select_best(folder).recipe == read_recipe(folder / records.RECIPE_FILE)
 
 
 def test_its_plan_is_what_its_study_file_gives_today(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.export.recipe import Origin, Promise, Recipe, sealed
+from search.export.recipe import Origin, Promise, Recipe, with_checksum
 from search.final_training.controller import TrainingController
 from search.final_training.request import Asked, Changes, ask, lengthened, outside_validated
 from search.final_training.training import _conclude, _plan, _run, _trained, expected
@@ -41,7 +41,7 @@ def recipe(**changes: Any) -> Recipe:
         promise=Promise(test_accuracy=0.8, low=0.75, high=0.85, spread=0.04, seeds=4),
         origin=Origin(study="small", study_id="1", condition="all", method="../../mix|up", runs=[], epochs=[10, 20]),
     )
-    return sealed(made.model_copy(update=changes))
+    return with_checksum(made.model_copy(update=changes))
 
 
 def archive(path: Path, side: int = 8, classes: int = 10) -> str:

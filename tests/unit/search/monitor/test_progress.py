@@ -12,9 +12,10 @@ from rich.console import Console
 
 import search
 from reports.inference.wording import Row
-from search.cli.console import copyable, print_verdicts, resume_hint
+from search.cli.console import print_verdicts
 from search.lifecycle import count
 from search.monitor.counts import ArmCount, RunProgress, StudyProgress, count_runs
+from search.monitor.messages import copyable, resume_hint
 from search.monitor.progress import Display, best_table, table
 from search.monitor.status import JournalProgress, log_tail, run_facts
 from search.orchestration.controller import StudyController
