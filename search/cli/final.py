@@ -108,7 +108,7 @@ def train(
 ) -> None:
     """Train finally from a recipe alone, save the models, and hold the result against the recipe's promise."""
     from search.export.recipe import read_recipe
-    from search.final_training.request import Changes
+    from search.final_training.request import RecipeOverrides
     from search.final_training.training import train_recipe
     from search.plan.model import file_name
     from search.session import Options
@@ -118,5 +118,5 @@ def train(
     folder = output or free(Path("runs") / file_name(f"final-{read.origin.method}"))
     remember(folder)
     resources = changed(Resources(), [f"resources.cpus={cpus}", f"resources.gpus={gpus}", *(sets or ())])
-    changes = Changes(epochs, full_data, data, register)
-    end_training(train_recipe(read, seeds, changes, folder, Options(address, None, debug), resources), json)
+    overrides = RecipeOverrides(epochs, full_data, data, register)
+    end_training(train_recipe(read, seeds, overrides, folder, Options(address, None, debug), resources), json)
