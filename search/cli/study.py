@@ -160,7 +160,7 @@ def status(
         return
     if watch:
         seen.watch(folder)
-    alive, count = seen.running(folder), seen.study_progress(folder)
+    alive, count = seen.is_running(folder), seen.study_progress(folder)
     if json:
         print_json({"running": alive, **asdict(count)})
     else:
@@ -181,9 +181,9 @@ def _show_run(facts: dict[str, Any], log: list[str]) -> None:
 def _show_status(folder: Path, count: StudyProgress, alive: bool) -> None:
     from search.cli.console import console
     from search.monitor.messages import resume_hint
-    from search.monitor.progress import best_table, table
+    from search.monitor.progress import best_table, count_table
 
-    console().print(table(count, alive))
+    console().print(count_table(count, alive))
     best = best_table(count)
     if best:
         console().print("", best, sep="\n")
