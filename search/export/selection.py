@@ -229,15 +229,9 @@ def _promise(results: Sequence[dict[str, float]]) -> Promise:
 
 def _estimate(values: Sequence[float], maximum: float) -> MetricEstimate:
     """Return the mean of a metric over seeds with its interval, clipped to the range from 0 to `maximum`."""
-    import numpy as np
+    from reports.statistics.estimators import Estimate, Interval
 
-    from reports.statistics.estimators import Interval, over_seeds
-
-    mean = fmean(values)
-    interval = over_seeds(np.array(values)).interval or Interval(mean, mean)
-    return MetricEstimate(
-        mean=mean,
-        low=max(0.0, interval.low),
-        high=min(maximum, interval.high),
-        spread=stdev(values) if len(values) > 1 else 0.0,
-    )
+    seeds, mean = len(values), fmean(values)
+    spread = stdev(values) if seeds > 1 else 0.0
+    interval = Estimate(mean, spread / seeds**0.5, seeds - 1).interval or Interval(mean, mean)
+    return MetricEstimate(mean=mean, low=max(0.0, interval.low), high=min(maximum, interval.high), spread=spread)
