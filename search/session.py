@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from search.monitor.counts import StudyProgress
-from search.monitor.messages import copyable, notify
+from search.monitor.messages import copyable, note
 from search.monitor.progress import Display
 from trainables.errors import InputError
 
@@ -88,7 +88,7 @@ def execute_runs(
     from search.tracking.supervisor import start_delivery
 
     started = time.monotonic()
-    notify(f"working in {folder}" + (f", with Ray at {options.address}" if options.address else ""))
+    note(f"working in {folder}" + (f", with Ray at {options.address}" if options.address else ""))
     with ExitStack() as session:
         work = _prepared(session, source, folder, resources, options, data, started)
         delivery = start_delivery(folder, tracking_uri)
@@ -106,7 +106,7 @@ def execute_runs(
             timeout = DELIVERY_SECONDS
         finally:
             waiting = threading.Timer(
-                NOTICE_SECONDS, notify, [f"delivering the rest to MLflow, for at most {timeout:g} seconds"]
+                NOTICE_SECONDS, note, [f"delivering the rest to MLflow, for at most {timeout:g} seconds"]
             )
             waiting.daemon = True
             waiting.start()

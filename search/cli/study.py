@@ -80,10 +80,10 @@ def _costs(made: Plan, timed: bool, throughput: float | None) -> StudyCosts | No
         return costs_at_throughput(made, made.study.data.load(), throughput)
     if not timed:
         return None
-    from search.monitor.messages import notify
+    from search.monitor.messages import note
     from search.plan.cost_estimate import measure_costs
 
-    notify("timing a few steps of every network")
+    note("timing a few steps of every network")
     return measure_costs(made, made.study.data.load())
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.cli.console import print_json, print_lines, print_table, print_verdicts
 from search.export.recipe import promise_text, read_recipe
-from search.monitor.messages import command_prefix, copyable, warn
+from search.monitor.messages import prefix, copyable, warn
 from search.tracking.ui import is_server, ui_command
 from trainables import records
 
@@ -60,7 +60,7 @@ def show_finished(done: StudyResult, json: bool) -> None:
 
 def _pages(folder: Path, mlflow: str) -> str:
     """Return how to see a study in MLflow: a server's address, or the command that opens its pages."""
-    return mlflow if is_server(mlflow) else f"{command_prefix()}assay ui {shlex.quote(str(folder))}"
+    return mlflow if is_server(mlflow) else f"{prefix()}assay ui {shlex.quote(str(folder))}"
 
 
 def _recipe_lines(path: Path | None) -> list[str]:
@@ -70,7 +70,7 @@ def _recipe_lines(path: Path | None) -> list[str]:
     return [
         f"recipe   {path}",
         f"         {recipe.origin.method}, {recipe.origin.condition}: {promise_text(recipe.promise)}",
-        f"         train it with: {command_prefix()}assay train {path} --seeds 3",
+        f"         train it with: {prefix()}assay train {path} --seeds 3",
     ]
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 
-def notify(text: str) -> None:
+def note(text: str) -> None:
     """Print a line on stderr."""
     Console(stderr=True, highlight=False).print(Text(text), soft_wrap=True)
 
@@ -19,22 +19,22 @@ def notify(text: str) -> None:
 def warn(text: str) -> None:
     """Print a warning on stderr; an empty text prints nothing."""
     if text:
-        notify(f"warning: {text}")
+        note(f"warning: {text}")
 
 
-def command_prefix() -> str:
+def prefix() -> str:
     """Return what precedes `assay` on the user's command line, so that printed commands can be copied."""
     return "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
 
 
 def copyable(text: str) -> str:
-    """Return a message in which every `assay` command in backticks has the prefix of `command_prefix`."""
-    return re.sub(r"`(?=assay )", f"`{command_prefix()}", text)
+    """Return a message in which every `assay` command in backticks has the prefix of `prefix`."""
+    return re.sub(r"`(?=assay )", f"`{prefix()}", text)
 
 
 def resume_hint(folder: Path) -> str:
     """Return the command that resumes a study."""
-    return f"{command_prefix()}assay resume {shlex.quote(str(folder))}"
+    return f"{prefix()}assay resume {shlex.quote(str(folder))}"
 
 
 def duration(seconds: float) -> str:
