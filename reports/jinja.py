@@ -1,4 +1,4 @@
-"""How every template is rendered: a name that is missing is an error, and blocks leave no blank lines behind."""
+"""Jinja environment shared by all templates: missing names are errors, and block tags leave no blank lines."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
 def environment(folder: Path, *, autoescape: bool, last_newline: bool = True) -> Environment:
-    """Return an environment for the templates of a folder.
+    """Return a Jinja environment for the templates in a folder.
 
     Args:
-        folder: where they are.
-        autoescape: for HTML and SVG.
-        last_newline: keep the newline that ends a template.
+        folder: folder of the templates.
+        autoescape: whether to escape values, as HTML requires.
+        last_newline: whether to keep the newline at the end of a template.
     """
     return Environment(
         loader=FileSystemLoader(folder),

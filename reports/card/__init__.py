@@ -1,1 +1,1 @@
-"""Model card of a final training."""
+"""Model card: a Markdown page with figures about trained models."""

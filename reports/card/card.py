@@ -1,4 +1,4 @@
-"""The model card: what trained models are, how good they are, and on what; Markdown with pictures beside it."""
+"""Model card: describes trained models, their accuracy and their data, as Markdown with two SVG figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.card.figures import confusion_chart, curves_chart
+from reports.card.figures import Line, write_confusion, write_curves
 from reports.inference import wording as text
 from reports.jinja import environment
 from trainables import records
@@ -20,8 +20,8 @@ CARD, CONFUSION, CURVES = "CARD.md", "confusion.svg", "curves.svg"
 
 
 @dataclass(frozen=True)
-class Curve:
-    """One seed's metrics by epoch."""
+class SeedCurve:
+    """Metrics of one seed by epoch."""
 
     seed: int
     epochs: list[int]
@@ -30,23 +30,23 @@ class Curve:
 
 @dataclass(frozen=True)
 class Card:
-    """What a card is made of.
+    """Content of a model card.
 
     Args:
-        title: what was trained.
-        models: file names by seed.
+        title: name of the trained method.
+        models: file names of the models, by seed.
         accuracies: test accuracy by seed, fractions.
-        outcomes: how each seed ended.
-        class_names: in the order of the probabilities.
-        confusion: for each model the counts of test images, true class by predicted class.
-        curves: one for each seed.
-        data: source, place, fingerprint, size, images, test_images.
-        settings: the configuration as YAML.
-        recipe: the recipe's document.
-        expected: where the mean over seeds was expected, or None.
-        incomparable: why the promise is not for this training, or empty.
-        full_data: whether the validation images were trained on, too.
-        versions: of the packages.
+        outcomes: outcome of each seed's run.
+        class_names: in the order of the predicted probabilities.
+        confusion: counts of test images for each model, true class by predicted class.
+        curves: one per seed.
+        data: `source`, `place`, `fingerprint`, `size`, `images`, `test_images` and `used`.
+        settings: configuration as YAML.
+        recipe: contents of the recipe.
+        expected: prediction interval of the mean test accuracy over the new seeds, or None.
+        incomparable: reason why the recipe's estimate does not apply to this training, or empty.
+        full_data: whether the validation images were used for training.
+        versions: package versions.
     """
 
     title: str
@@ -55,7 +55,7 @@ class Card:
     outcomes: dict[int, str]
     class_names: tuple[str, ...]
     confusion: list[list[list[int]]]
-    curves: list[Curve]
+    curves: list[SeedCurve]
     data: dict[str, Any]
     settings: str
     recipe: dict[str, Any]
@@ -66,14 +66,14 @@ class Card:
 
 
 def write_card(card: Card, folder: Path) -> Path:
-    """Write `CARD.md` and its pictures.
+    """Write `CARD.md` and its figures `confusion.svg` and `curves.svg`.
 
     Args:
-        card: what it says.
-        folder: where the models are.
+        card: content of the card.
+        folder: folder of the models, created if missing.
 
     Returns:
-        the card's path.
+        Path of the card.
     """
     markdown = environment(TEMPLATES, autoescape=False)
     markdown.filters["md"] = lambda value: text.markdown(str(value))
@@ -92,17 +92,16 @@ def write_card(card: Card, folder: Path) -> Path:
     )
     folder.mkdir(parents=True, exist_ok=True)
     if card.confusion:
-        counts = np.sum(card.confusion, axis=0)
-        (folder / CONFUSION).write_text(confusion_chart(counts, card.class_names), "utf-8")
-    (folder / CURVES).write_text(curves_chart(_panels(card)), "utf-8")
+        write_confusion(folder / CONFUSION, np.sum(card.confusion, axis=0), card.class_names)
+    write_curves(folder / CURVES, _panels(card.curves))
     (folder / CARD).write_text(page, "utf-8")
     return folder / CARD
 
 
 def class_rows(card: Card) -> list[tuple[str, int, float, float, str]]:
-    """Return of each class its name, test images, mean and worst accuracy over models, and what it is taken for.
+    """Return for each class its name, number of test images, mean and worst accuracy over models, and top confusion.
 
-    Classes without a test image are left out.
+    The top confusion is the wrong class predicted most often, or empty. Classes without test images are left out.
     """
     if not card.confusion:
         return []
@@ -115,25 +114,27 @@ def class_rows(card: Card) -> list[tuple[str, int, float, float, str]]:
         right = counts[:, label, label] / images
         wrong = counts[:, label].sum(axis=0)
         wrong[label] = 0
-        taken = card.class_names[int(wrong.argmax())] if wrong.any() else ""
-        rows.append((name, images, float(right.mean()), float(right.min()), taken))
+        confused = card.class_names[int(wrong.argmax())] if wrong.any() else ""
+        rows.append((name, images, float(right.mean()), float(right.min()), confused))
     return rows
 
 
-def _panels(card: Card) -> list[tuple[str, list[tuple[str, list[tuple[list[int], list[float]]]]]]]:
-    """Return title and lines of each panel: of each kind of figure its name and one line for each seed."""
-    panels = []
-    for title, names in (
-        ("Accuracy in %", {"training": records.TRAIN_ACCURACY, "validation": records.VALIDATION_ACCURACY}),
-        ("Log loss in nats", {"training": records.TRAIN_LOSS, "validation": records.VALIDATION_LOSS}),
-    ):
-        scale = 100.0 if title.endswith("%") else 1.0
-        lines = [(kind, _lines(card.curves, name, scale)) for kind, name in names.items()]
-        panels.append((title, [(kind, found) for kind, found in lines if found]))
-    return panels
+def _panels(curves: list[SeedCurve]) -> dict[str, dict[str, list[Line]]]:
+    """Return the lines of both panels, by panel title and kind of images."""
+    return {
+        "Accuracy in %": {
+            "training": _lines(curves, records.TRAIN_ACCURACY, 100.0),
+            "validation": _lines(curves, records.VALIDATION_ACCURACY, 100.0),
+        },
+        "Log loss in nats": {
+            "training": _lines(curves, records.TRAIN_LOSS),
+            "validation": _lines(curves, records.VALIDATION_LOSS),
+        },
+    }
 
 
-def _lines(curves: list[Curve], name: str, scale: float) -> list[tuple[list[int], list[float]]]:
+def _lines(curves: list[SeedCurve], name: str, scale: float = 1.0) -> list[Line]:
+    """Return the curves of one metric, leaving out seeds that lack it."""
     return [
         (curve.epochs, [scale * metrics[name] for metrics in curve.metrics])
         for curve in curves

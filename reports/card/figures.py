@@ -1,124 +1,138 @@
-"""Pictures of a model card, as SVG: a confusion matrix, and training curves."""
+"""Figures of the model card: confusion matrix and training curves, drawn with Matplotlib and written as SVG.
+
+Matplotlib is imported only when a figure is drawn, and without pyplot, so that no display and no global state are
+involved.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports.figures.palette import COLOURS, REFERENCE, translucent
-from reports.jinja import environment
+from reports.figures.palette import COLOURS, REFERENCE
 
-TEMPLATES = Path(__file__).parent / "templates"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-CELL, LETTER, LABEL = 34, 7, 24
-"""Pixels of a cell, width of a letter, and letters of a class's name, at most."""
 NUMBERED = 20
-"""Up to so many classes, cells show their figures."""
-WIDTH, HEIGHT, MARGIN = 380, 260, 46
+"""Largest number of classes for which cells show their percentages."""
+MOST_LABELS = 100
+"""With more classes, only every second, third, ... class is labelled."""
+LONGEST_LABEL = 24
+PANEL = (4.6, 3.0)
+"""Size of a panel of curves in inches."""
 KINDS = {"training": REFERENCE, "validation": COLOURS[0]}
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.edgecolor": "#9aa1a8",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "svg.fonttype": "none",  # text stays text, so that a browser finds glyphs for any script
+    "svg.hashsalt": "assay",  # equal data give equal files
+}
 
-Line = tuple[list[int], list[float]]
+Line = tuple[Sequence[int], Sequence[float]]
+"""Epochs and values of one seed."""
 
 
-class Cell(NamedTuple):
-    """A cell of the matrix: place in pixels, colour, figure, and whether the figure stands on a dark ground."""
-
-    x: int
-    y: int
-    colour: str
-    figure: str
-    dark: bool
-    title: str
-
-
-def confusion_chart(counts: np.ndarray, class_names: Sequence[str]) -> str:
-    """Return the matrix as SVG: a row for each true class, shares of the row in percent.
+def write_confusion(path: Path, counts: np.ndarray, class_names: Sequence[str]) -> None:
+    """Write a confusion matrix as SVG: one row per true class, in percent of the row.
 
     Args:
+        path: file to write.
         counts: int (classes, classes), true class by predicted class.
-        class_names: one for each.
+        class_names: names of the classes.
     """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    classes = len(counts)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    cell = CELL if len(counts) <= NUMBERED else max(4, 680 // len(counts))
-    names = [name if len(name) <= LABEL else name[: LABEL - 1] + "…" for name in class_names]
-    side = max(90, LETTER * max(map(len, names)) + 34)
-    cells = [
-        Cell(
-            side + cell * column,
-            side + cell * row,
-            translucent(COLOURS[0] if row == column else COLOURS[1], float(share) ** 0.5),
-            f"{100 * share:.0f}" if len(counts) <= NUMBERED and share >= 0.005 else "",
-            bool(share > 0.35),
-            f"{class_names[row]} taken for {class_names[column]}: {100 * share:.1f} %",
-        )
-        for (row, column), share in np.ndenumerate(shares)
-    ]
-    return _render(
-        "confusion.svg.j2", cells=cells, cell=cell, names=names, side=side, total=side + cell * len(counts) + 12
-    )
+    cell = 0.34 if classes <= NUMBERED else max(0.11, 7.0 / classes) if classes <= MOST_LABELS else 11 / classes
+    with rc_context(STYLE):
+        figure = Figure(figsize=(cell * classes + 2.2, cell * classes + 2.2), layout="constrained")
+        axes = figure.add_subplot()
+        axes.imshow(_cell_colours(shares), interpolation="nearest")
+        axes.set_title("Share of each true class in %" if classes <= NUMBERED else "Share of each true class")
+        axes.set_xlabel("predicted class")
+        axes.set_ylabel("true class")
+        axes.spines[:].set_visible(False)
+        _label_classes(axes, class_names)
+        if classes <= NUMBERED:
+            _number_cells(axes, shares)
+        _save(figure, path, "Confusion matrix, in percent of each true class")
 
 
-class Panel(NamedTuple):
-    """A panel: title, ticks as (pixel, label), and lines as (kind, colour, points)."""
+def _cell_colours(shares: np.ndarray) -> np.ndarray:
+    """Return the colours of all cells, float (classes, classes, 3): blue on the diagonal, orange elsewhere."""
+    from matplotlib.colors import to_rgb
 
-    left: int
-    title: str
-    down: list[tuple[float, str]]
-    across: list[tuple[float, str]]
-    lines: list[tuple[str, str, str]]
-    kinds: list[tuple[str, str]]
+    strength = np.sqrt(shares)[..., None]  # the square root keeps small shares visible
+    right, wrong = np.array(to_rgb(COLOURS[0])), np.array(to_rgb(COLOURS[1]))
+    full = np.where(np.eye(len(shares), dtype=bool)[..., None], right, wrong)
+    return 1 - strength * (1 - full)
 
 
-def curves_chart(panels: Sequence[tuple[str, Sequence[tuple[str, Sequence[Line]]]]]) -> str:
-    """Return panels side by side as SVG, one line for each seed.
+def _label_classes(axes: Axes, class_names: Sequence[str]) -> None:
+    step = -(-len(class_names) // MOST_LABELS)
+    places = range(0, len(class_names), step)
+    names = [_shortened(class_names[place]) for place in places]
+    size = 9 if len(class_names) <= NUMBERED else 7
+    axes.set_xticks(places, names, rotation=90, fontsize=size, parse_math=False)
+    axes.set_yticks(places, names, fontsize=size, parse_math=False)
+    axes.tick_params(length=0)
+
+
+def _shortened(name: str) -> str:
+    one_line = " ".join(name.split())
+    return one_line if len(one_line) <= LONGEST_LABEL else one_line[: LONGEST_LABEL - 1] + "…"
+
+
+def _number_cells(axes: Axes, shares: np.ndarray) -> None:
+    for (row, column), share in np.ndenumerate(shares):
+        if share >= 0.005:
+            colour = "white" if share > 0.35 else "#222222"
+            axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=colour, fontsize=8)
+
+
+def write_curves(path: Path, panels: Mapping[str, Mapping[str, Sequence[Line]]]) -> None:
+    """Write training curves as SVG: panels side by side, one line per seed.
 
     Args:
-        panels: of each its title and, by kind (`training`, `validation`), lines of epochs and values.
+        path: file to write.
+        panels: by axis title, and within a panel by kind (`training`, `validation`), the lines of all seeds.
     """
-    drawn = [_panel(number * (WIDTH + 20), title, kinds) for number, (title, kinds) in enumerate(panels)]
-    sizes = {"width": (WIDTH + 20) * len(drawn), "height": HEIGHT + 40, "margin": MARGIN}
-    return _render("curves.svg.j2", panels=drawn, right=WIDTH - 10, top=34, bottom=HEIGHT - 10, **sizes)
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(PANEL[0] * len(panels), PANEL[1]), layout="constrained")
+        for axes, (title, kinds) in zip(np.ravel(figure.subplots(1, len(panels))), panels.items(), strict=True):
+            for kind, lines in kinds.items():
+                for number, (epochs, values) in enumerate(lines):
+                    marker = "o" if len(epochs) == 1 else ""
+                    label = kind if number == 0 else None
+                    axes.plot(epochs, values, color=KINDS[kind], linewidth=1.4, marker=marker, label=label)
+            axes.set_title(title, loc="left", fontweight="bold")
+            axes.set_xlabel("epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.grid(color="#e4e4e4", linewidth=0.8)
+            if any(kinds.values()):
+                axes.legend(frameon=False)
+        _save(figure, path, "Training curves by epoch, one line per seed")
 
 
-def _panel(left: int, title: str, kinds: Sequence[tuple[str, Sequence[Line]]]) -> Panel:
-    values = [value for _, lines in kinds for _, found in lines for value in found]
-    epochs = [epoch for _, lines in kinds for line, _ in lines for epoch in line]
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    low, high = (low, high) if high > low else (low - 0.5, high + 0.5)
-    last = max(epochs, default=1)
-
-    def x(epoch: float) -> float:
-        return round(MARGIN + (WIDTH - 10 - MARGIN) * (epoch - 1) / max(last - 1, 1), 1)
-
-    def y(value: float) -> float:
-        return round(HEIGHT - 10 - (HEIGHT - 44) * (value - low) / (high - low), 1)
-
-    return Panel(
-        left,
-        title,
-        [(y(tick), f"{tick:g}") for tick in _ticks(low, high, 6)],
-        [(x(tick), f"{tick:g}") for tick in _ticks(1, last, 7) if tick == int(tick)],
-        [
-            (kind, KINDS[kind], " ".join(f"{x(at)},{y(value)}" for at, value in zip(*line, strict=True)))
-            for kind, lines in kinds
-            for line in lines
-        ],
-        [(kind, KINDS[kind]) for kind, _ in kinds],
-    )
-
-
-def _ticks(low: float, high: float, most: int) -> list[float]:
-    """Return round numbers between two values, at most so many."""
-    span = max(high - low, 1e-9)
-    power = 10.0 ** np.floor(np.log10(span / most))
-    step = next(factor * power for factor in (1, 2, 5, 10, 20) if span / (factor * power) <= most)
-    first = np.ceil(low / step - 1e-9)
-    ticks = [float(round((first + i) * step, 10)) for i in range(most + 2)]
-    return [tick for tick in ticks if low - 1e-9 <= tick <= high + 1e-9]
-
-
-def _render(template: str, **values: object) -> str:
-    return environment(TEMPLATES, autoescape=True, last_newline=False).get_template(template).render(**values)
+def _save(figure: Figure, path: Path, title: str) -> None:
+    with warnings.catch_warnings():
+        # Matplotlib measures text with its own font; the browser that shows the file has others.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from", category=UserWarning)
+        figure.savefig(path, format="svg", dpi=150, metadata={"Title": title, "Date": None, "Creator": "Assay"})

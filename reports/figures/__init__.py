@@ -1,1 +1,1 @@
-"""Figures: Plotly figures from finished numbers."""
+"""Plotly figures of the report, as plain dictionaries that the page embeds as JSON."""

@@ -1,4 +1,4 @@
-"""Effects over the grid of conditions, as a heat map with verdict marks."""
+"""Condition grid: a heat map of effects over all conditions, with a verdict mark in each cell."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reports.figures.learning_curves import Figure, rounded, shown
 from reports.figures.palette import COLOURS, translucent
+from reports.figures.style import TOOLBAR, Figure, rounded, shown
 
 ROW_HEIGHT = 70
 LABEL_HEIGHT = 22
@@ -19,11 +19,11 @@ class Tile:
     """One cell of the grid.
 
     Args:
-        row: number of its row, from 0.
-        column: number of its column, from 0.
-        effect: in the unit of the study, None where there is none yet.
-        text: what stands in it.
-        hover: what is said of it, plain text.
+        row: row number, from 0.
+        column: column number, from 0.
+        effect: effect in the unit of the study, None if not available yet.
+        text: label of the cell.
+        hover: hover text, plain text.
     """
 
     row: int
@@ -36,14 +36,14 @@ class Tile:
 def grid_figure(
     tiles: Sequence[Tile], rows: Sequence[str], columns: Sequence[str], factor: str, largest: float
 ) -> Figure:
-    """Draw a heat map: blue where the effect is good, orange where it is bad, paler towards zero.
+    """Return a heat map: blue where the method is better, orange where it is worse, paler towards zero.
 
     Args:
-        tiles: the cells that the study has; others stay empty.
-        rows: names of the rows; one that is empty gets no label.
-        columns: levels of the factor that runs across.
-        factor: its name.
-        largest: the effect that gets the full colour, in the unit of the study.
+        tiles: conditions of the study; all other cells stay empty.
+        rows: names of the rows; an empty name gets no label.
+        columns: levels of the factor on the horizontal axis.
+        factor: name of that factor.
+        largest: effect drawn in full colour, in the unit of the study.
     """
     effects: list[list[float | None]] = [[None] * len(columns) for _ in rows]
     for tile in tiles:
@@ -61,8 +61,8 @@ def grid_figure(
             }
         ],
         "layout": {
-            "height": (ROW_HEIGHT if labelled else ROW_HEIGHT - LABEL_HEIGHT) * len(rows) + 56,
-            "margin": {"l": 4, "r": 4, "t": 4, "b": 52},
+            "height": (ROW_HEIGHT if labelled else ROW_HEIGHT - LABEL_HEIGHT) * len(rows) + TOOLBAR + 52,
+            "margin": {"l": 4, "r": 4, "t": TOOLBAR, "b": 52},
             "annotations": [*map(_tile_text, tiles), *(_row_label(row, name) for row, name in enumerate(rows) if name)],
             "xaxis": {
                 "tickmode": "array", "tickvals": list(range(len(columns))),

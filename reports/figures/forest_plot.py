@@ -1,4 +1,4 @@
-"""Effects with their intervals, a row each. Numbers come in ready; nothing is estimated here."""
+"""Forest plot: effects with their confidence intervals, one per row. It draws given values and estimates nothing."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reports.figures.learning_curves import Figure, Trace, rounded, shown
 from reports.figures.palette import REFERENCE
+from reports.figures.style import Figure, Trace, rounded, shown
 from reports.inference import wording as text
 from reports.inference.verdicts import Verdict
 from reports.statistics.estimators import Interval
@@ -19,19 +19,19 @@ ROW_HEIGHT = 46
 
 @dataclass(frozen=True)
 class EffectRow:
-    """One effect. Names are plain text as a user gave them.
+    """One effect. Names are plain text as given by the user.
 
     Args:
-        name: whose effect it is.
+        name: name of the comparison.
         label: the verdict in words.
-        verdict: one of `records.VERDICTS`, for the marker.
-        colour: of the method.
-        mean: the effect, None where there is none yet.
+        verdict: one of `records.VERDICTS`; selects the marker.
+        colour: colour of the method.
+        mean: estimated effect, None if not available yet.
         interval: 95 % interval over seeds.
-        wider: interval that counts a second source of luck.
-        beside: the effect at the same settings.
-        hover: what is said of the effect, Plotly's markup.
-        beside_hover: what is said of the other one.
+        wider: 95 % interval that includes a second source of variation (test images).
+        matched: effect with both sides at the same settings.
+        hover: hover text of the effect, in Plotly's markup.
+        matched_hover: hover text of the matched effect.
     """
 
     name: str
@@ -41,14 +41,14 @@ class EffectRow:
     mean: float | None
     interval: Interval | None = None
     wider: Interval | None = None
-    beside: float | None = None
+    matched: float | None = None
     hover: str = ""
-    beside_hover: str = ""
+    matched_hover: str = ""
 
     @property
     def ends(self) -> tuple[float, ...]:
-        """Everything that the axis must hold."""
-        means = [mean for mean in (self.mean, self.beside) if mean is not None]
+        """All values that the axis must contain."""
+        means = [mean for mean in (self.mean, self.matched) if mean is not None]
         intervals = [found for found in (self.interval, self.wider) if found]
         return (*means, *(end for found in intervals for end in (found.low, found.high)))
 
@@ -56,7 +56,7 @@ class EffectRow:
 def effect_rows(
     verdicts: Sequence[Verdict], plan: PlanRecord, colours: Mapping[str, str], digits: int
 ) -> list[EffectRow]:
-    """Return the rows of some verdicts, in order."""
+    """Return one row per verdict, in order."""
     return [_effect_row(verdict, plan, colours[verdict.method], digits) for verdict in verdicts]
 
 
@@ -78,14 +78,14 @@ def _effect_row(verdict: Verdict, plan: PlanRecord, colour: str, digits: int) ->
         mean=verdict.tuned.mean,
         interval=verdict.tuned.interval,
         wider=verdict.images,
-        beside=matched.mean if matched else None,
+        matched=matched.mean if matched else None,
         hover=hover,
-        beside_hover=f"at the same settings {text.effect(matched, digits, unit)}" if matched else "",
+        matched_hover=f"at the same settings {text.effect(matched, digits, unit)}" if matched else "",
     )
 
 
 def effect_range(rows: Iterable[EffectRow], smallest_effect: float, unit: Unit = POINTS) -> tuple[float, float]:
-    """Return a range in the unit that holds zero, all effects and all intervals."""
+    """Return the axis range, in the given unit, that contains zero, all effects and all intervals."""
     ends = [0.0, -2 * smallest_effect, 2 * smallest_effect, *(end for row in rows for end in row.ends)]
     low, high = unit.scale * min(ends), unit.scale * max(ends)
     margin = 0.05 * (high - low) or 1.0
@@ -93,19 +93,19 @@ def effect_range(rows: Iterable[EffectRow], smallest_effect: float, unit: Unit =
 
 
 def effect_figure(rows: Sequence[EffectRow], plan: PlanRecord, limits: tuple[float, float], title: str = "") -> Figure:
-    """Draw effects: a row each, its name and verdict above its interval.
+    """Return a forest plot: one row per effect, with its name and verdict above its interval.
 
-    Thick line: 95 % interval over seeds. Thin line: with a second source of luck. Diamond: effect at the same
-    points. Grey band: effects below the smallest one of interest.
+    Thick line: 95 % interval over seeds. Thin line: 95 % interval over seeds and images. Diamond: effect at the same
+    settings. Grey band: effects smaller than the smallest effect of interest.
 
     Args:
-        rows: in order.
-        plan: the study's plan.
-        limits: range of the axis, in the unit of the plan.
-        title: of the axis; by default, that effects are held against the reference.
+        rows: effects, from top to bottom.
+        plan: plan of the study.
+        limits: axis range, in the unit of the plan.
+        title: axis title; by default it states that effects are relative to the reference.
     """
     unit = plan.unit
-    axis = title or f"{unit.many} of {unit.figure}, against the reference"
+    axis = title or f"{unit.many} of {unit.figure}, relative to the reference"
     numbered = list(enumerate(rows))
     return {
         "data": [trace for place, row in numbered for trace in _traces(place, row, unit.scale)],
@@ -128,7 +128,7 @@ def effect_figure(rows: Sequence[EffectRow], plan: PlanRecord, limits: tuple[flo
 
 
 def _indifference(band: float) -> list[dict[str, Any]]:
-    """Return the line at zero and the band of effects that are too small to matter."""
+    """Return the zero line and the band of effects smaller than the smallest effect of interest."""
     whole = {"yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
     area = {
         "type": "rect",
@@ -163,9 +163,9 @@ def _traces(place: int, row: EffectRow, scale: float) -> list[Trace]:
         for found, width in ((row.wider, 1.5), (row.interval, 5))
         if found
     ]  # fmt: skip
-    if row.beside is not None:
+    if row.matched is not None:
         marker = {"symbol": "diamond-tall-open", "size": 13, "color": REFERENCE, "line": {"width": 1.5}}
-        traces.append(_dot(place, scale * row.beside, marker, row.beside_hover))
+        traces.append(_dot(place, scale * row.matched, marker, row.matched_hover))
     marker = {
         "symbol": MARKERS[row.verdict],
         "size": 13,

@@ -1,36 +1,25 @@
-"""Figures: learning curves, and what all figures share. Numbers come in ready; nothing is estimated
-here.
-
-Plotly reads some HTML in its labels and `%{...}` in its hover texts, so every name that a user chose goes
-through `shown`. Colours of text, axes and background are left to the page, which follows the reader's light
-or dark mode.
-"""
+"""Learning-curve figures: accuracy and loss by epoch for each arm. They draw given values and estimate nothing."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from reports.descriptive.learning_curves import ArmCurves
 from reports.figures.palette import REFERENCE, translucent
+from reports.figures.style import TOOLBAR, Figure, Trace, rounded, shown
 from trainables.records import TRAIN_ACCURACY, TRAIN_LOSS, VALIDATION_ACCURACY, VALIDATION_LOSS
 
-Figure = dict[str, Any]
-Trace = dict[str, Any]
-
-LONGEST_LABEL = 36
 MOST_EPOCHS = 150
 """Longer curves are thinned to this many points."""
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """Axis ranges that all panels of a condition share.
+    """Axis ranges shared by all panels of a condition.
 
     Args:
         accuracy: fractions.
@@ -41,17 +30,8 @@ class Ranges:
     loss: tuple[float, float]
 
 
-def shown(name: str, longest: int = LONGEST_LABEL) -> str:
-    """Return a user's name as plain text for Plotly, shortened in the middle where it is too long."""
-    one_line = " ".join(name.split())
-    if len(one_line) > longest:
-        half = (longest - 1) // 2
-        one_line = f"{one_line[:half]}…{one_line[-half:]}"
-    return html.escape(one_line, quote=False).replace("%{", "%\u200b{")
-
-
 def curve_ranges(arms: Sequence[ArmCurves]) -> Ranges:
-    """Return the ranges that hold the curves of all arms of a condition; single wild losses are cut off."""
+    """Return axis ranges that contain the curves of all arms of a condition; outlying losses are cut off."""
     accuracies = _values(arms, (TRAIN_ACCURACY, VALIDATION_ACCURACY))
     losses = _values(arms, (TRAIN_LOSS, VALIDATION_LOSS))
     if not accuracies.size or not losses.size:
@@ -69,13 +49,13 @@ def _values(arms: Sequence[ArmCurves], metrics: Sequence[str]) -> np.ndarray:
 
 
 def learning_figure(arm: ArmCurves, reference: ArmCurves | None, ranges: Ranges, colours: Mapping[str, str]) -> Figure:
-    """Draw an arm's learning curves: accuracy above, loss below, training dotted, validation solid.
+    """Return the learning curves of an arm: accuracy above loss, training dotted, validation solid.
 
     Args:
-        arm: its curves.
-        reference: the condition's reference, whose validation curve is drawn in grey, or None.
-        ranges: the condition's axis ranges.
-        colours: of every method.
+        arm: curves of the arm.
+        reference: curves of the condition's reference, whose validation curve is drawn in grey, or None.
+        ranges: axis ranges of the condition.
+        colours: colour of every method.
     """
     colour = colours[arm.method]
     traces: list[Trace] = []
@@ -91,8 +71,8 @@ def learning_figure(arm: ArmCurves, reference: ArmCurves | None, ranges: Ranges,
     return {
         "data": traces,
         "layout": {
-            "height": 330,
-            "margin": {"l": 46, "r": 8, "t": 8, "b": 40},
+            "height": 342,
+            "margin": {"l": 46, "r": 8, "t": TOOLBAR, "b": 40},
             "showlegend": False,
             "hovermode": "x unified",
             "xaxis": {
@@ -111,7 +91,7 @@ def learning_figure(arm: ArmCurves, reference: ArmCurves | None, ranges: Ranges,
 
 
 def _epochs(arm: ArmCurves) -> tuple[float, float]:
-    """Return the ends of the axis of epochs."""
+    """Return the range of the epoch axis."""
     epochs = arm.mean.index
     if len(epochs) < 2:
         return (0.0, 2.0)
@@ -134,7 +114,7 @@ def _line(curve: pd.Series, axis: str, colour: str, *, words: str) -> list[Trace
 
 
 def _band(mean: pd.Series, spread: pd.Series, axis: str, colour: str) -> list[Trace]:
-    """Draw one standard deviation over seeds either way, where there is more than one."""
+    """Return a band of one standard deviation over seeds on either side, if there is more than one seed."""
     known = spread.notna() & mean.notna()
     mean, spread = _thinned(mean[known]), _thinned(spread[known])
     if mean.empty:
@@ -154,8 +134,3 @@ def _thinned(curve: pd.Series) -> pd.Series:
     if len(curve) <= MOST_EPOCHS:
         return curve
     return curve.iloc[np.unique(np.linspace(0, len(curve) - 1, MOST_EPOCHS).round().astype(int))]
-
-
-def rounded(values: Iterable[float], scale: float = 1.0, digits: int = 5) -> list[float]:
-    """Return some significant digits of each value: a picture needs no more, and the page stays small."""
-    return [float(f"{scale * value:.{digits}g}") for value in values]

@@ -1,6 +1,6 @@
-"""Figures of the sections: curves with bands, points, bars of an effect, heat maps. Numbers come in ready.
+"""Generic figures: curves with bands, scatter plots, small forest plots and heat maps, all drawn from given values.
 
-Every axis has a range of its own, so that a picture looks the same wherever it is drawn; see `figures` for the rest.
+Every axis has an explicit range, so that a figure looks the same wherever it is drawn.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from reports.figures.learning_curves import Figure, Trace, rounded, shown
 from reports.figures.palette import DIVERGING, REFERENCE, translucent
+from reports.figures.style import TOOLBAR, Figure, Trace, rounded, shown
 
-MARGIN = {"l": 52, "r": 10, "t": 10, "b": 42}
+MARGIN = {"l": 58, "r": 10, "t": TOOLBAR, "b": 42}
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A line with a band.
+    """A line with a confidence band.
 
     Args:
-        name: of the method.
-        colour: the method's.
+        name: name of the method.
+        colour: colour of the method.
         x, y: float (n,).
-        low, high: ends of the band, float (n,), NaN where there is none.
-        points: drawn as dots joined by a line, for few x.
+        low, high: bounds of the band, float (n,), NaN where there is none.
+        points: whether to mark each point on the line; meant for few points.
     """
 
     name: str
@@ -39,9 +39,18 @@ class Curve:
 
 
 def curves_figure(
-    curves: Sequence[Curve], *, x_title: str, y_title: str, zero: bool = False, height: int = 300, log: bool = False
+    curves: Sequence[Curve], *, x_title: str, y_title: str, zero: bool = False, height: int = 310, log: bool = False
 ) -> Figure:
-    """Draw curves with their bands, each with its name at its end in the legend."""
+    """Return curves with their bands.
+
+    Args:
+        curves: curves to draw.
+        x_title: title of the horizontal axis.
+        y_title: title of the vertical axis.
+        zero: whether to draw a line at y = 0.
+        height: height in pixels.
+        log: whether the horizontal axis is logarithmic.
+    """
     traces = [trace for curve in curves for trace in _curve(curve)]
     x = _finite([curve.x for curve in curves])
     y = _finite([values for curve in curves for values in (curve.y, curve.low, curve.high)])
@@ -75,32 +84,35 @@ def _curve(curve: Curve) -> list[Trace]:
 
 
 @dataclass(frozen=True)
-class Dots:
+class PointGroup:
     """Points of one kind.
 
     Args:
         x, y: float (n,).
-        words: shown when pointed at, one a point.
-        colour: one for all, or one a point.
-        hollow: drawn as circles.
+        hover: hover text of each point.
+        colour: one colour for all points, or one per point.
     """
 
     x: np.ndarray
     y: np.ndarray
-    words: Sequence[str]
+    hover: Sequence[str]
     colour: str | Sequence[str]
-    hollow: bool = False
 
 
-def dots_figure(
-    groups: Sequence[Dots], x_axis: dict[str, Any], y_axis: dict[str, Any], *, zero: bool = False, height: int = 250
+def scatter_figure(
+    groups: Sequence[PointGroup],
+    x_axis: dict[str, Any],
+    y_axis: dict[str, Any],
+    *,
+    zero: bool = False,
+    height: int = 230,
 ) -> Figure:
-    """Draw points; a line at zero on demand."""
+    """Return a scatter plot, with a line at y = 0 if `zero` is set."""
     traces = [
         {
             "type": "scatter", "mode": "markers", "x": rounded(group.x), "y": rounded(group.y),
-            "hoverinfo": "text", "hovertext": [shown(words, 200) for words in group.words],
-            "marker": {"symbol": "circle-open" if group.hollow else "circle", "size": 8,
+            "hoverinfo": "text", "hovertext": [shown(words, 200) for words in group.hover],
+            "marker": {"symbol": "circle", "size": 8,
                        "color": group.colour if isinstance(group.colour, str) else list(group.colour)},
         }
         for group in groups
@@ -114,8 +126,8 @@ def dots_figure(
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One line of a forest plot: an estimate with its interval, which may be missing."""
+class NamedEstimate:
+    """One row of a small forest plot: an estimate with its interval, which may be missing."""
 
     name: str
     colour: str
@@ -124,50 +136,52 @@ class Bar:
     high: float | None
 
 
-def forest_figure(bars: Sequence[Bar], title: str) -> Figure:
-    """Draw estimates with their intervals, a row each, against a line at zero."""
-    ends = _finite([np.array([bar.value, _or(bar.low, bar.value), _or(bar.high, bar.value), 0.0]) for bar in bars])
+def estimates_figure(estimates: Sequence[NamedEstimate], title: str) -> Figure:
+    """Return estimates with their intervals, one per row, and a line at zero."""
+    ends = _finite([
+        np.array([one.value, _or(one.low, one.value), _or(one.high, one.value), 0.0]) for one in estimates
+    ])  # fmt: skip
     traces: list[Trace] = []
-    for row, bar in enumerate(bars):
-        if bar.low is not None and bar.high is not None:
+    for row, one in enumerate(estimates):
+        if one.low is not None and one.high is not None:
             traces.append({
-                "type": "scatter", "mode": "lines", "x": rounded([bar.low, bar.high]), "y": [row, row],
-                "line": {"color": bar.colour, "width": 4}, "hoverinfo": "skip",
+                "type": "scatter", "mode": "lines", "x": rounded([one.low, one.high]), "y": [row, row],
+                "line": {"color": one.colour, "width": 4}, "hoverinfo": "skip",
             })  # fmt: skip
         traces.append({
-            "type": "scatter", "mode": "markers", "x": rounded([bar.value]), "y": [row],
-            "marker": {"symbol": "circle", "size": 10, "color": bar.colour},
-            "hoverinfo": "text", "hovertext": [f"{shown(bar.name)} {bar.value:+.3g}"],
+            "type": "scatter", "mode": "markers", "x": rounded([one.value]), "y": [row],
+            "marker": {"symbol": "circle", "size": 10, "color": one.colour},
+            "hoverinfo": "text", "hovertext": [f"{shown(one.name)} {one.value:+.3g}"],
         })  # fmt: skip
     names = [
         {"x": 0, "xref": "paper", "xanchor": "left", "y": row - 0.36, "yref": "y", "showarrow": False,
-         "text": shown(bar.name), "font": {"size": 12}}
-        for row, bar in enumerate(bars)
+         "text": shown(one.name), "font": {"size": 12}}
+        for row, one in enumerate(estimates)
     ]  # fmt: skip
     layout = {
-        "height": 34 * len(bars) + 66, "margin": {**MARGIN, "l": 10}, "showlegend": False, "hovermode": "closest",
+        "height": 34 * len(estimates) + 76, "margin": {**MARGIN, "l": 10}, "showlegend": False, "hovermode": "closest",
         "annotations": names, "xaxis": axis(ends, title),
-        "yaxis": {"range": [len(bars) - 0.5, -0.8], "visible": False, "fixedrange": True},
+        "yaxis": {"range": [len(estimates) - 0.5, -0.8], "visible": False, "fixedrange": True},
         "shapes": [{**_level(0.0), "x0": 0, "x1": 0, "y0": 0, "y1": 1, "xref": "x", "yref": "paper"}],
     }  # fmt: skip
     return {"data": traces, "layout": layout}
 
 
-def _or(value: float | None, other: float) -> float:
-    return other if value is None else value
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
 
 
 def heat_figure(
     values: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, limit: float, unit: str, x_title: str
 ) -> Figure:
-    """Draw a table of signed values, blue above zero and orange below; cells without a value stay empty.
+    """Return a heat map of signed values, blue above zero and orange below; NaN cells stay empty.
 
     Args:
         values: float (rows, columns).
         rows, columns: their names.
-        limit: the value of the darkest colour.
-        unit: of the values, for the text of a cell.
-        x_title: what the columns are.
+        limit: absolute value drawn in the darkest colour.
+        unit: unit of the values, for the hover texts.
+        x_title: title of the horizontal axis.
     """
     cells = [[None if not np.isfinite(value) else float(f"{value:.4g}") for value in row] for row in values]
     words = [
@@ -177,7 +191,8 @@ def heat_figure(
     left = 16 + 7 * max((len(shown(row)) for row in rows), default=4)
     longest = max((len(shown(column, 14)) for column in columns), default=1)
     layout = {
-        "height": 30 * len(rows) + 60 + 5 * longest, "margin": {"l": left, "r": 10, "t": 8, "b": 46 + 5 * longest},
+        "height": 30 * len(rows) + 52 + TOOLBAR + 5 * longest,
+        "margin": {"l": left, "r": 10, "t": TOOLBAR, "b": 46 + 5 * longest},
         "showlegend": False,
         "xaxis": {"tickvals": list(range(len(columns))), "ticktext": [shown(name, 14) for name in columns],
                   "range": [-0.5, len(columns) - 0.5], "title": {"text": x_title, "standoff": 6},
@@ -193,7 +208,14 @@ def heat_figure(
 
 
 def axis(values: np.ndarray, title: str, *, log: bool = False, tight: bool = False) -> dict[str, Any]:
-    """Return an axis that holds all finite values, on a logarithmic scale on demand."""
+    """Return an axis that contains all finite values.
+
+    Args:
+        values: float (n,).
+        title: title of the axis.
+        log: whether the scale is logarithmic; values that are not positive are then ignored.
+        tight: whether to keep the margins small.
+    """
     known = values[np.isfinite(values) & (values > 0 if log else True)]
     known = np.log10(known) if log else known
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
@@ -206,7 +228,7 @@ def axis(values: np.ndarray, title: str, *, log: bool = False, tight: bool = Fal
 
 
 def _log_ticks(low: float, high: float) -> dict[str, Any]:
-    """Return where a logarithmic axis between two powers of ten has its numbers: within a decade, at round values."""
+    """Return the ticks of a logarithmic axis: powers of ten, or round values if it spans less than a decade."""
     if high - low > 1:
         return {"dtick": 1}
     decade = 10.0 ** np.floor(low)
@@ -216,7 +238,7 @@ def _log_ticks(low: float, high: float) -> dict[str, Any]:
 
 
 def categories(names: Sequence[str], title: str) -> dict[str, Any]:
-    """Return an axis of names, at 0, 1, 2, ..."""
+    """Return an axis with the names at 0, 1, 2, ..."""
     return {
         "tickvals": list(range(len(names))), "ticktext": [shown(name, 14) for name in names],
         "range": [-0.5, len(names) - 0.5], "title": {"text": shown(title, 60), "standoff": 6},
@@ -225,7 +247,11 @@ def categories(names: Sequence[str], title: str) -> dict[str, Any]:
 
 
 def diverging(values: np.ndarray, limit: float) -> list[str]:
-    """Return the colour of each value between -limit and limit, as in a heat map."""
+    """Return the colour of each value on the heat map's scale from -limit to limit.
+
+    >>> diverging(np.array([-1.0, 0.0, 1.0]), limit=1.0)
+    ['#b35806', '#d8dadb', '#0b5c94']
+    """
     places = np.clip((values / limit + 1) / 2 if limit > 0 else np.full(len(values), 0.5), 0, 1)
     stops = [(place, tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))) for place, colour in DIVERGING]
     at = [place for place, _ in stops]

@@ -1,4 +1,4 @@
-"""Every verdict in all the forms in which the report shows it."""
+"""Claims: the verdicts in all textual forms that the report uses."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from reports.inference.verdicts import Verdict
 from trainables.records import UNDECIDED, VERDICTS, PlanRecord
 
 MOST_NAMED = 2
-"""Of more conditions with one verdict a sentence gives the number."""
+"""Up to this many conditions with the same verdict are named in a sentence; beyond, they are counted."""
 SIGNS: dict[str, str] = dict(zip(VERDICTS, ("▲", "▼", "≈", "○"), strict=True))
+"""Sign of each verdict, so that verdicts do not depend on colour."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One verdict in all the forms in which the page shows it.
+    """One verdict in all textual forms.
 
     Args:
-        verdict: the verdict itself.
-        row: its line of the verdict table.
-        comparison: what is judged ("mixup", "maxup against maxup_mean").
+        verdict: the verdict.
+        row: row of the verdict table.
+        comparison: what is compared ("mixup", "maxup against maxup_mean").
         description: the condition in words ("on resnet8 with 10 % of the data").
-        sign: a sign for the verdict that needs no colour.
+        sign: sign of the verdict, one of `SIGNS`.
         label: the verdict in words.
-        figures: the second half of the sentence.
-        aside: at which look it was decided, what other searches would say, the seeds that it would need; or empty.
+        figures: effect, interval and seeds, the second half of the sentence.
+        aside: the deciding look, the interval over searches and the number of seeds needed; may be empty.
         images: interval over seeds and images.
         matched: effect at the same settings.
-        matched_interval: its interval.
-        better: share of seeds in which the method won.
-        better_interval: its interval.
-        values: test figures of the method and the reference.
-        colour: the method's.
+        matched_interval: interval of the effect at the same settings.
+        better: share of seeds in which the method is better.
+        better_interval: interval of that share.
+        values: test metric of the method and the reference.
+        colour: colour of the method.
     """
 
     verdict: Verdict
@@ -54,12 +55,12 @@ class Claim:
 
 
 def claims(plan: PlanRecord, verdicts: Sequence[Verdict], colours: Mapping[str, str]) -> tuple[Claim, ...]:
-    """Return one an entry of the family, in order.
+    """Return one claim per verdict, in order.
 
     Args:
-        plan: the study's plan.
-        verdicts: one an entry of the family.
-        colours: of every method.
+        plan: plan of the study.
+        verdicts: verdicts of all contrasts of the plan.
+        colours: colour of every method.
     """
     digits = text.digits_for(verdicts)
     return tuple(
@@ -88,14 +89,14 @@ def claims(plan: PlanRecord, verdicts: Sequence[Verdict], colours: Mapping[str, 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All claims of one comparison, under every condition.
+    """All claims of one comparison, one per condition.
 
     Args:
-        name: what is judged ("mixup", "maxup against maxup_mean").
+        name: what is compared ("mixup", "maxup against maxup_mean").
         method: display name of the method.
-        colour: the method's.
-        sentence: the verdicts of all conditions; empty where there is one condition, whose claim says it.
-        claims: one a condition.
+        colour: colour of the method.
+        sentence: summary of the verdicts; empty for a single condition, whose claim says the same.
+        claims: claims of all conditions.
     """
 
     name: str
@@ -106,7 +107,7 @@ class Comparison:
 
 
 def comparisons(claims: Sequence[Claim]) -> tuple[Comparison, ...]:
-    """Return the claims with those of one comparison together, in the order of first appearance."""
+    """Return the claims grouped by comparison, in the order of first appearance."""
     groups: dict[tuple[str, str], list[Claim]] = {}
     for claim in claims:
         groups.setdefault((claim.verdict.method, claim.verdict.reference), []).append(claim)
@@ -117,30 +118,31 @@ def comparisons(claims: Sequence[Claim]) -> tuple[Comparison, ...]:
 
 
 def _sentence(claims: Sequence[Claim]) -> str:
-    """Return `helps on resnet8 with 10 % of the data; undecided in 2 of 3 conditions`, the decided verdicts first."""
+    """Return a summary such as `helps on resnet8 with 10 % of the data; undecided in 2 of 3 conditions`."""
     if len(claims) == 1:
         return ""
+    everywhere = "in both conditions" if len(claims) == 2 else f"in all {len(claims)} conditions"
     parts = []
     for name in VERDICTS:
         own = [claim for claim in claims if claim.verdict.tuned and claim.verdict.verdict == name]
         if len(own) == len(claims):
-            return f"{name} in all {len(claims)} conditions"
+            return f"{name} {everywhere}"
         if own and len(own) <= MOST_NAMED and name != UNDECIDED:
             parts.append(f"{name} {', '.join(claim.description for claim in own)}")
         elif own:
             parts.append(f"{name} in {len(own)} of {len(claims)} conditions")
     unanswered = sum(claim.verdict.tuned is None for claim in claims)
     if unanswered == len(claims):
-        return f"no answer yet in all {len(claims)} conditions"
+        return f"no answer yet {everywhere}"
     if unanswered:
         parts.append(f"no answer yet in {unanswered} of {len(claims)} conditions")
     return "; ".join(parts)
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
-    """Return how many claims got which verdict: `10 claims: helps in 1, undecided in 9.`"""
+    """Return the number of claims by verdict: `10 claims: helps in 1, undecided in 9.`"""
     if not verdicts:
-        return "The study claims nothing: its plan has no contrasts."
+        return "The study makes no claims: its plan has no contrasts."
     answered = [verdict for verdict in verdicts if verdict.tuned]
     counts = {name: sum(verdict.verdict == name for verdict in answered) for name in VERDICTS}
     parts = [f"{name} in {count}" for name, count in counts.items() if count]

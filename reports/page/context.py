@@ -1,4 +1,4 @@
-"""What every section is made from."""
+"""Section context: the data that all sections are built from."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from trainables.records import PlanRecord
 
 @dataclass(frozen=True)
 class Context:
-    """A study, what is claimed of it, and what several sections share.
+    """A study with its verdicts, and derived data that several sections use.
 
     Args:
-        study: the study.
-        verdicts: what `judge` says about it.
+        study: data of the study.
+        verdicts: result of `judge` for the study.
     """
 
     study: StudyData
@@ -28,20 +28,20 @@ class Context:
 
     @property
     def plan(self) -> PlanRecord:
-        """The study's plan."""
+        """Plan of the study."""
         return self.study.plan
 
     @cached_property
     def colours(self) -> Mapping[str, str]:
-        """The colour of every method."""
+        """Colour of every method."""
         return method_colours(self.plan.methods, [arm.method for arm in self.plan.arms if arm.reference])
 
     @cached_property
     def claims(self) -> tuple[Claim, ...]:
-        """One an entry of the family, in order."""
+        """Claims in the order of the verdicts."""
         return claims(self.plan, self.verdicts, self.colours)
 
     @cached_property
     def summaries(self) -> tuple[ArmSummary, ...]:
-        """How the runs of every arm ended, in the order of the plan."""
+        """Run outcomes and cost of every arm, in the order of the plan."""
         return tuple(summarise_arms(self.study))

@@ -1,5 +1,4 @@
-"""The questions that a reader brings, the usual mistake, and what this study does instead, with its own
-figures."""
+"""Frequently asked questions about a comparison: the common mistake, and how this study avoids it, with its numbers."""
 
 from __future__ import annotations
 
@@ -13,11 +12,11 @@ from reports.inference.wording import magnitude
 from trainables.records import EQUIVALENT, TEST_ACCURACY, UNDECIDED, PlanRecord
 
 AUDIT_FROM = 10
-"""Would-be stops below which the share of mistakes cannot be estimated."""
+"""Minimum number of would-be stops for an estimate of the share of wrong ones."""
 
 
 class Question(NamedTuple):
-    """A question, the common mistake, and this study's answer."""
+    """A question, the common mistake, and the answer of this study."""
 
     question: str
     mistake: str
@@ -25,151 +24,152 @@ class Question(NamedTuple):
 
 
 def questions(plan: PlanRecord, verdicts: Sequence[Verdict], audits: Sequence[Audit]) -> tuple[Question, ...]:
-    """Return the table that opens the report.
+    """Return the questions with the answers of a study.
 
     Args:
-        plan: the study's plan.
-        verdicts: one an entry of the family.
-        audits: one an arm.
+        plan: plan of the study.
+        verdicts: verdicts of all contrasts of the plan.
+        audits: early-stopping audits, one per arm.
     """
     return (
         Question(
-            "Is the difference more than luck?",
-            "One run each; the higher accuracy wins.",
-            f"{_seeds(verdicts, plan)} per method. With the same seed both sides share split, first weights "
-            f"and order of the images, so only the method differs.{_pairing(verdicts)}",
+            "Could the difference be chance?",
+            "Each method is run once, and the higher accuracy wins.",
+            f"{_seeds(verdicts, plan)} per method. Runs with the same seed share the data split, the initial weights "
+            f"and the order of the images, so that only the method differs.{_pairing(verdicts)}",
         ),
         Question(
-            "Did the baseline get the same chance?",
-            "A tuned method against an untuned baseline.",
+            "Was the baseline tuned as carefully as the methods?",
+            "A tuned method is compared with an untuned baseline.",
             _search(plan),
         ),
         Question(
-            "Were slow starters stopped too early?",
-            "All methods race in one early-stopping pool, where regularised runs lose.",
-            f"Each method races only against itself. {_audit(audits)}",
+            "Did early stopping discard methods that start slowly?",
+            "All methods compete in one early-stopping pool, where regularised runs fall behind early.",
+            f"Runs compete only with runs of the same method. {_audit(audits)}",
         ),
         Question(
-            "Could one of many comparisons look good by chance?",
+            "Is one of many comparisons significant by chance?",
             "Every comparison is tested as if it were the only one.",
-            f"{_family(plan)} for all together, the chance of naming a difference where there is none is at most "
-            f"{100 * plan.alpha:g} %.{_added(plan)}{_looks(plan)}",
+            f"{_family(plan)}. Over all of them, the probability of claiming any difference that does not exist is at "
+            f"most {100 * plan.alpha:g} %.{_added(plan)}{_looks(plan)}",
         ),
         Question(
             "Does “no difference found” mean that there is none?",
-            "“Not significant” is read as “the same”.",
-            f"Only “equivalent” says so: the effect is shown to be below "
-            f"{magnitude(plan.smallest_effect, plan.unit)}. "
-            f"{_open(verdicts)}",
+            "“Not significant” is read as “equal”.",
+            f"Only “equivalent” means that the effect is shown to be smaller than "
+            f"{magnitude(plan.smallest_effect, plan.unit)}. {_open(verdicts)}",
         ),
         Question(
-            "Would it hold for other images?",
-            "The test set is taken for the world.",
+            "Does the result hold for other images?",
+            "The test set is treated as if it were all possible images.",
             _images(verdicts, plan),
         ),
         Question(
-            "Would it hold after another search?",
-            "The winner of one search is taken for the method.",
+            "Does the result hold after another hyperparameter search?",
+            "The outcome of a single search is attributed to the method.",
             _searches(verdicts, plan),
         ),
     )
 
 
 def _seeds(verdicts: Sequence[Verdict], plan: PlanRecord) -> str:
-    """Return how many seeds were compared, as far as the study is."""
+    """Return the number of seeds compared so far."""
     seeds = sorted({verdict.seeds for verdict in verdicts})
     if seeds == [plan.seeds] or not seeds:
         return f"{plan.seeds} paired seeds"
     low, high = seeds[0], seeds[-1]
     planned = f"at most {plan.seeds}" if len(plan.looks) > 1 else f"{plan.seeds} planned"
-    return f"{low if low == high else f'{low} to {high}'} of {planned} seeds, paired,"
+    return f"{low if low == high else f'{low} to {high}'} of {planned} paired seeds"
 
 
 def _pairing(verdicts: Sequence[Verdict]) -> str:
-    """Return how far both sides of the comparisons go together, with a space before."""
+    """Return the range of correlations between the two sides of a comparison, with a leading space."""
     known = sorted(verdict.correlation for verdict in verdicts if verdict.correlation is not None)
     if not known:
         return ""
     low, high = (f"{value:.2f}".replace("-", "−") for value in (known[0], known[-1]))
     between = low if low == high else f"{low} to {high}"
-    return f" Over seeds the two sides correlate by {between}; the higher, the more pairing helps."
+    return f" The correlation between the two sides over seeds is {between}; the higher it is, the more pairing helps."
 
 
 def _family(plan: PlanRecord) -> str:
     count = len(plan.families[0]) if plan.families else 0
-    return f"{'1 claim was' if count == 1 else f'{count} claims were'} fixed before the first run;"
+    return f"{'1 claim was' if count == 1 else f'{count} claims were'} fixed before the first run"
 
 
 def _added(plan: PlanRecord) -> str:
-    """Return how many claims came later, with a space before."""
+    """Return how many claims were added later, with a leading space."""
     count = sum(map(len, plan.families[1:]))
     claims = "1 claim was" if count == 1 else f"{count} claims were"
-    return f" {claims} added later, each addition with a correction of its own." if count else ""
+    return f" {claims} added later; each addition is corrected separately." if count else ""
 
 
 def _looks(plan: PlanRecord) -> str:
-    """Return when the study is judged, with a space before, where that is more than once."""
+    """Return when the study is evaluated, with a leading space, if that is more than once."""
     if len(plan.looks) < 2:
         return ""
     *first, last = plan.looks
-    return f" It is judged at {', '.join(map(str, first))} and {last} seeds, each time with a share of that chance."
+    return (
+        f" The study is evaluated at {', '.join(map(str, first))} and {last} seeds, each time with a share of that "
+        "probability."
+    )
 
 
 def _search(plan: PlanRecord) -> str:
     if plan.trials_per_arm == 0:
-        return "Nothing was tuned: all settings were fixed beforehand, alike for all."
+        return "Nothing was tuned: all methods use the same settings, fixed in advance."
     runs = "1 search run" if plan.trials_per_arm == 1 else f"{plan.trials_per_arm} search runs"
     each = f" in each of {plan.replicates} searches" if plan.replicates > 1 else ""
-    start = f"Every method, the baseline too, had {runs}{each}."
-    return f"{start} Then every method runs at the same settings, the best that any of them found."
+    start = f"Every method, including the baseline, had {runs}{each}."
+    return f"{start} All methods were then run at the same settings, the best ones found by any of them."
 
 
 def _audit(audits: Sequence[Audit]) -> str:
     audited, would_stop = sum(one.audited for one in audits), sum(one.would_stop for one in audits)
     if audited == 0:
-        return "No run was exempt from stopping, so this cannot be checked here."
-    start = f"{audited} runs went to the end regardless; the rules would have stopped {would_stop} of them"
+        return "No run was exempt from early stopping, so its errors cannot be checked here."
+    start = f"{audited} runs were trained to the end regardless; the rules would have stopped {would_stop} of them"
     if would_stop == 0:
         return f"{start}."
     if would_stop < AUDIT_FROM:
-        return f"{start}, too few to say how often wrongly."
+        return f"{start}, too few to estimate how often that is wrong."
     wrong = sum(one.mistakes for one in audits)
-    return f"{start}, {wrong} wrongly: these ended in the better half."
+    return f"{start}, {wrong} of them wrongly: these finished in the better half."
 
 
 def _open(verdicts: Sequence[Verdict]) -> str:
     undecided = sum(verdict.verdict == UNDECIDED for verdict in verdicts)
     equivalent = sum(verdict.verdict == EQUIVALENT for verdict in verdicts)
-    return f"Here {equivalent} of {len(verdicts)} claims are equivalent, and {undecided} are left open."
+    return f"Here {equivalent} of {len(verdicts)} claims are equivalent and {undecided} are undecided."
 
 
 def _images(verdicts: Sequence[Verdict], plan: PlanRecord) -> str:
     if plan.unit.metric != TEST_ACCURACY:
-        return f"This cannot be said of {plan.unit.figure}: single images have none."
-    start = "A second interval also counts the luck of the test images."
+        return f"This cannot be answered for {plan.unit.figure}, which is not defined for single images."
     decided = [verdict for verdict in verdicts if verdict.verdict != UNDECIDED]
     narrow = sum(verdict.on_this_test_set for verdict in decided)
-    return f"{start} {_standing(len(decided), narrow)}{', and say “on this test set”.' if narrow else ''}"
+    marked = "; they are marked “on this test set”" if narrow else ""
+    return f"A second interval also includes the sampling of test images. {_standing(len(decided), narrow)}{marked}."
 
 
 def _searches(verdicts: Sequence[Verdict], plan: PlanRecord) -> str:
     if plan.trials_per_arm == 0:
-        return "Nothing was searched: every claim is about the settings of the study."
+        return "Nothing was searched: all claims are about the settings of the study."
     if plan.replicates < SEARCHES_TO_CLAIM:
-        times = "once" if plan.replicates == 1 else f"{plan.replicates} times"
-        return f"Searched {times}: every claim is about the configurations found here."
+        searches = "was one search" if plan.replicates == 1 else f"were {plan.replicates} searches"
+        return f"There {searches}, too few to generalise: all claims are about the configurations found here."
     decided = [verdict for verdict in verdicts if verdict.verdict != UNDECIDED]
     narrow = sum(verdict.for_these_searches for verdict in decided)
-    start = f"A third interval counts the luck of {plan.replicates} searches."
-    return f"{start} {_standing(len(decided), narrow)}{', and say so.' if narrow else ''}"
+    marked = "; their notes say so" if narrow else ""
+    start = f"A third interval includes the variation between {plan.replicates} searches."
+    return f"{start} {_standing(len(decided), narrow)}{marked}."
 
 
 def _standing(decided: int, narrow: int) -> str:
-    """Return how many decided claims do not stand with a wider interval; a sentence unless there are some."""
+    """Return how many decided claims hold with a wider interval, as a sentence without its full stop."""
     if not decided:
-        return "Here nothing is decided yet."
-    return (
-        f"{narrow} of {decided} decided claims do not stand with it"
-        if narrow
-        else "Every decided claim here stands with it."
-    )
+        return "Nothing is decided yet"
+    if narrow:
+        return f"{narrow} of {decided} decided claims do not hold with it"
+    return "All decided claims hold with it"

@@ -1,4 +1,4 @@
-"""What sections are made of: blocks of sentences, pictures and a table. One partial lays all of them out."""
+"""Building blocks of a section: figures, tables, panels and blocks. One pair of templates renders all of them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from reports.figures.learning_curves import Figure
+from reports.figures.style import Figure
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A Plotly figure.
+    """A named Plotly figure.
 
     Args:
-        name: unique on the page; stem of its SVG file.
+        name: unique on the page; the element's id and the name of the SVG file that the reader can download.
         figure: data and layout.
-        label: what it shows, for those who cannot see it.
+        label: text alternative for screen readers.
     """
 
     name: str
@@ -28,32 +28,32 @@ class Picture:
 
     @property
     def height(self) -> int:
-        """Pixels."""
+        """Height in pixels."""
         return int(self.figure["layout"]["height"])
 
     @property
     def json(self) -> str:
-        """The figure for embedding: nothing in it can end a `script` element."""
+        """The figure as JSON that is safe inside a `script` element."""
         content = json.dumps(self.figure, allow_nan=False, separators=(",", ":"))
         for mark in ("<", ">", "&", "\u2028", "\u2029"):
             content = content.replace(mark, f"\\u{ord(mark):04x}")
         return content
 
 
-class Column(NamedTuple):
-    """A column of a table; numbers stand to the right."""
+class TableColumn(NamedTuple):
+    """A column of a table; numbers are right-aligned."""
 
     title: str
     number: bool = False
 
 
-class Cell(NamedTuple):
+class TableCell(NamedTuple):
     """A cell of a table.
 
     Args:
-        text: what it says.
-        value: what it is sorted by; a cell that has none is sorted by its text.
-        colour: of the dot before a method's name.
+        text: displayed text.
+        value: sort key of a number column; None sorts last.
+        colour: colour of the dot in front of a method's name; empty for no dot.
     """
 
     text: str
@@ -62,41 +62,41 @@ class Cell(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line of a table; the filters of the page go by condition and method."""
+class TableRow:
+    """A row of a table; the filters of the page use its condition and method."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
     condition: str = ""
     method: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table that can be sorted.
+    """A sortable table.
 
     Args:
-        columns: its headings.
-        lines: as wide as the headings.
-        caption: how to read it.
-        folded: shown on demand.
+        columns: column headings.
+        rows: rows with one cell per column.
+        caption: explanation below the table.
+        folded: whether the table is collapsed until the reader opens it.
     """
 
-    columns: tuple[Column, ...]
-    lines: tuple[Line, ...]
+    columns: tuple[TableColumn, ...]
+    rows: tuple[TableRow, ...]
     caption: str = ""
     folded: bool = True
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A small picture that belongs to one method or one setting.
+    """A small figure about one method or one setting.
 
     Args:
-        title: above it.
-        picture: the picture.
-        method: display name, for the filters and the colour; empty if it belongs to all.
-        colour: the method's, empty without a dot.
-        source: what it was measured on.
+        title: heading of the panel.
+        picture: the figure.
+        method: display name of the method, for the filters; empty if the panel concerns all methods.
+        colour: colour of the dot in front of the title; empty for no dot.
+        source: what the figure is based on.
     """
 
     title: str
@@ -108,16 +108,16 @@ class Panel:
 
 @dataclass(frozen=True)
 class Block:
-    """A part of a section, one a condition or one for all.
+    """A part of a section: one per condition, or one for all conditions.
 
     Args:
-        heading: empty for none.
-        condition: for the filters; empty if it belongs to all.
-        sentences: what the pictures show, in words.
-        legend: colour and name of what its pictures tell apart by colour alone.
-        picture: over the whole width.
-        panels: side by side.
-        table: below the pictures.
+        heading: heading; empty for none.
+        condition: name of the condition, for the filters; empty if the block concerns all conditions.
+        sentences: findings in words.
+        legend: (colour, name) of every method that the figures distinguish by colour alone.
+        picture: figure over the full width.
+        panels: small figures side by side.
+        table: table below the figures.
     """
 
     heading: str = ""
@@ -130,12 +130,12 @@ class Block:
 
     @property
     def has_words(self) -> bool:
-        """Whether anything is left of it without pictures."""
+        """Whether the block has content without its figures."""
         return bool(self.sentences or self.table)
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
-        """All of its pictures."""
+        """All figures of the block."""
         return (*([self.picture] if self.picture else []), *(panel.picture for panel in self.panels))
 
 
@@ -144,15 +144,15 @@ class Section:
     """A section of the report.
 
     Args:
-        name: its anchor, a plain word.
-        title: a question.
-        blocks: its content.
-        lead: what comes before the blocks.
-        caption: how to read the pictures.
-        empty: what stands there instead, where there is no block.
-        partial: the templates `sections/PARTIAL.html.j2` and `sections/PARTIAL.md.j2`.
-        content: what a partial of its own needs, beside the blocks.
-        data: all figures, unrounded, by the name of their CSV file.
+        name: anchor; a single word.
+        title: heading, a question if possible.
+        blocks: content.
+        lead: paragraphs before the blocks.
+        caption: explanation of the figures.
+        empty: text shown if there are no blocks.
+        template: name of the templates `sections/TEMPLATE.html.j2` and `sections/TEMPLATE.md.j2`.
+        content: further data for a template other than `blocks`.
+        data: tables with unrounded values, by the name of their CSV file.
     """
 
     name: str
@@ -161,11 +161,11 @@ class Section:
     lead: tuple[str, ...] = ()
     caption: str = ""
     empty: str = ""
-    partial: str = "blocks"
+    template: str = "blocks"
     content: Any = None
     data: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
-        """All of its pictures."""
+        """All figures of the section."""
         return tuple(picture for block in self.blocks for picture in block.pictures)

@@ -1,4 +1,4 @@
-"""The whole report, worded and rounded: templates only lay out."""
+"""Report view: the complete content of a report, worded and rounded. Templates only lay it out."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from trainables.records import PlanRecord
 
 @dataclass(frozen=True)
 class View:
-    """The whole report.
+    """Content of a report.
 
     Args:
-        plan: the study's plan.
-        updated: time of the newest entry, or empty.
-        missing: what the study still lacks, in sentences.
-        summary: how many claims got which verdict, in one sentence.
-        smallest: the smallest effect of interest ("0.5 points").
-        claims: one an entry of the family, in order.
-        sections: in their order.
+        plan: plan of the study.
+        updated: time of the newest journal entry, or empty.
+        missing: sentences about runs that are still missing.
+        summary: number of claims by verdict, in one sentence.
+        smallest: smallest effect of interest in words ("0.5 points").
+        claims: one per contrast of the plan, in order.
+        sections: sections in order of appearance.
     """
 
     plan: PlanRecord
@@ -40,12 +40,12 @@ class View:
     sections: tuple[Section, ...]
 
     def section(self, name: str) -> Section:
-        """Return the section of that name."""
+        """Return the section with the given name."""
         return next(section for section in self.sections if section.name == name)
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
-        """The pictures of all sections."""
+        """The figures of all sections."""
         return tuple(picture for section in self.sections for picture in section.pictures)
 
 
@@ -53,8 +53,8 @@ def build_view(study: StudyData, verdicts: Sequence[Verdict]) -> View:
     """Return everything that the templates need.
 
     Args:
-        study: the study.
-        verdicts: what `judge` says about it.
+        study: data of the study.
+        verdicts: result of `judge` for the study.
     """
     context = Context(study, verdicts)
     return View(

@@ -1,5 +1,4 @@
-"""Writes the report: one page that works offline, Markdown for a pull request, and all figures as CSV and JSON,
-pictures as SVG."""
+"""Report writer: one self-contained HTML page that works offline, Markdown, CSV tables and JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +12,6 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from reports.data.frames import StudyData, read_study
-from reports.figures.svg import svg
 from reports.inference import wording as text
 from reports.inference.verdicts import judge
 from reports.jinja import environment
@@ -23,21 +21,19 @@ from trainables.errors import InputError
 from trainables.records import Unit
 from trainables.records.atomic import write_atomically
 
-PICTURES = "pictures"
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
 class ReportPaths:
-    """The files of a report.
+    """Files of a written report.
 
     Args:
-        folder: where they are.
-        html: the page.
-        markdown: the same without pictures.
-        json: all figures, unrounded, by the name of their table.
-        tables: the same as CSV: `verdicts`, `runs` and those of the sections.
-        pictures: SVG, by the name of the picture.
+        folder: folder of all files.
+        html: the interactive page.
+        markdown: the report without figures, as Markdown.
+        json: all tables with unrounded values, by name.
+        tables: the same tables as CSV files: `verdicts`, `runs` and those of the sections.
     """
 
     folder: Path
@@ -45,53 +41,49 @@ class ReportPaths:
     markdown: Path
     json: Path
     tables: Mapping[str, Path]
-    pictures: Mapping[str, Path]
 
 
 def write_report(folder: Path, output: Path | None = None) -> ReportPaths:
-    """Write the report of a study, finished or not. Each file is replaced as a whole, never half-written.
+    """Write the report of a study, finished or running. Each file is replaced atomically.
 
     Args:
-        folder: the study's folder.
-        output: folder for the report, made if missing; by default `report` in the study's folder.
+        folder: study folder, or the path of its journal.
+        output: folder of the report, created if missing; by default `report` in the study folder.
 
     Raises:
-        InputError: there is no readable journal, or the output cannot be written.
+        InputError: If there is no readable journal, or the report cannot be written.
     """
     own = (folder if folder.is_dir() else folder.parent) / records.REPORT
     return write_study(read_study(folder), own if output is None else output)
 
 
 def write_study(study: StudyData, folder: Path) -> ReportPaths:
-    """Write the report of a study that is in memory.
+    """Write the report of a study that is already in memory.
 
     Args:
-        study: the study.
-        folder: for the report, made if missing.
+        study: data of the study.
+        folder: folder of the report, created if missing.
 
     Raises:
-        InputError: the files cannot be written.
+        InputError: If the files cannot be written.
     """
     view = build_view(study, judge(study))
-    tables = figures(view, study)
-    csv = {folder / f"{name}.csv": table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()}
+    tables = report_tables(view, study)
     paths = ReportPaths(
         folder=folder,
         html=folder / "index.html",
         markdown=folder / "report.md",
         json=folder / "report.json",
         tables={name: folder / f"{name}.csv" for name in tables},
-        pictures={picture.name: folder / PICTURES / f"{picture.name}.svg" for picture in view.pictures},
     )
     contents = {
         paths.html: render_html(view, tables),
         paths.markdown: render_markdown(view),
-        paths.json: figures_json(view, tables),
-        **csv,
-        **{paths.pictures[picture.name]: svg(picture.figure, picture.label) for picture in view.pictures},
+        paths.json: tables_json(view, tables),
+        **{paths.tables[name]: table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()},
     }
     try:
-        (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for path, content in contents.items():
             write_atomically(path, content)
     except OSError as error:
@@ -104,24 +96,31 @@ def render_html(view: View, tables: Iterable[str] = ()) -> str:
     """Return the page as one self-contained HTML document.
 
     Args:
-        view: the report.
-        tables: names of the CSV files beside it.
+        view: content of the report.
+        tables: names of the CSV files in the same folder.
     """
-    return (
-        environment(TEMPLATES, autoescape=True)
-        .get_template("report.html.j2")
-        .render(
-            view=view,
-            tables=tables,
-            style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
-            script=Markup((TEMPLATES / "report.js").read_text("utf-8")),
-            plotly=Markup(get_plotlyjs()),
-        )
+    page = environment(TEMPLATES, autoescape=True)
+    page.filters["unbroken"] = unbroken
+    return page.get_template("report.html.j2").render(
+        view=view,
+        tables=tables,
+        style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+        script=Markup((TEMPLATES / "report.js").read_text("utf-8")),
+        plotly=Markup(get_plotlyjs()),
     )
 
 
+def unbroken(words: str) -> str:
+    """Return a sentence whose percentages do not break across lines.
+
+    >>> unbroken("a 95 % interval")
+    'a 95\\xa0% interval'
+    """
+    return words.replace(" %", "\u00a0%")
+
+
 def render_markdown(view: View) -> str:
-    """Return the report as Markdown, without pictures."""
+    """Return the report as Markdown, without figures."""
     markdown = environment(TEMPLATES, autoescape=False)
     markdown.filters["md"] = lambda value: text.markdown(str(value))
     table = text.markdown_table([claim.row for claim in view.claims], view.plan.unit)
@@ -129,26 +128,26 @@ def render_markdown(view: View) -> str:
 
 
 def render_answer(rows: Sequence[text.Row], unit: Unit, files: Mapping[str, Path | None]) -> str:
-    """Return the verdicts as a small HTML table for a notebook, with links to files.
+    """Return the verdicts as a small HTML table for notebooks, followed by links to files.
 
     Args:
         rows: the verdicts in words.
-        unit: of the effects.
-        files: by what they are called; those that are None are left out.
+        unit: unit of the effects.
+        files: linked files by label; None entries are left out.
     """
-    there = {name: path for name, path in files.items() if path}
+    linked = {name: path for name, path in files.items() if path}
     page = environment(TEMPLATES, autoescape=True).get_template("answer.html.j2")
-    return page.render(rows=rows, headings=text.headings(unit), files=there)
+    return page.render(rows=rows, headings=text.headings(unit), files=linked)
 
 
-def figures(view: View, study: StudyData) -> dict[str, pd.DataFrame]:
-    """Return all figures, unrounded, by the name of their table."""
+def report_tables(view: View, study: StudyData) -> dict[str, pd.DataFrame]:
+    """Return all tables of the report with unrounded values, by name."""
     tables = {name: table for section in view.sections for name, table in section.data.items()}
     return {**tables, "runs": runs_table(study)}
 
 
-def figures_json(view: View, tables: Mapping[str, pd.DataFrame]) -> str:
-    """Return all figures as one JSON document; what is not known is null."""
+def tables_json(view: View, tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return all tables as one JSON document; missing values are null."""
     records_of = {
         name: json.loads(table.to_json(orient="records", double_precision=15)) for name, table in tables.items()
     }
@@ -156,7 +155,7 @@ def figures_json(view: View, tables: Mapping[str, pd.DataFrame]) -> str:
 
 
 def runs_table(study: StudyData) -> pd.DataFrame:
-    """Return one line a run; its parameters stand in columns `parameters.NAME`."""
+    """Return one row per run, with one column `parameters.NAME` per hyperparameter."""
     parameters = pd.DataFrame(list(study.runs["parameters"]), index=study.runs.index)
     runs = study.runs.rename(columns={"index": "k", "seed_index": "seed"})
     return runs.drop(columns=["parameters", "searched"]).join(parameters.add_prefix("parameters."))

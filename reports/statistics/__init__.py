@@ -1,1 +1,1 @@
-"""Statistics: estimators, tests and the group sequential rule. Arrays in, numbers out."""
+"""Statistics of the report: estimators, significance tests and the group-sequential decision rule."""

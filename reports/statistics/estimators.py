@@ -1,7 +1,7 @@
-"""Estimators: arrays to numbers. No tests and no figures here.
+"""Estimators: point estimates and confidence intervals of paired differences, computed from arrays.
 
-Differences are method minus reference, in the unit of the test figure (a fraction, or nats), turned so that more is
-better, one a seed, shape (S,). Cells have the axes arm, pooled point, seed: (A, K, S).
+Differences are method minus reference, one per seed, shape (S,), in the unit of the test metric (a fraction, or nats),
+with the sign chosen so that positive is better. Cells have the axes arm, pooled point, seed: (A, K, S).
 """
 
 from __future__ import annotations
@@ -15,31 +15,35 @@ LEVEL = 0.95
 """Coverage of every interval."""
 
 BCA_FROM = 20
-"""Pairs from which a BCa interval is given: below, it covers too little (85 % at 6 pairs, 90 % at 10)."""
-
+"""Minimum number of pairs for a BCa interval; with fewer its coverage is too low (85 % at 6 pairs, 90 % at 10)."""
 
 CORRELATION_FROM = 3
-"""Pairs from which a correlation over seeds is given."""
+"""Minimum number of pairs for a correlation over seeds."""
 
 NO_SPREAD = 1e-12
-"""A spread up to this is rounding."""
+"""Standard deviations up to this value are rounding error."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval, both ends in the unit of the estimate."""
+    """A confidence interval with coverage `LEVEL`; both bounds are in the unit of the estimate."""
 
     low: float
     high: float
 
+    @property
+    def width(self) -> float:
+        """Distance between the bounds."""
+        return self.high - self.low
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its standard error, which has a t distribution.
+    """A mean with its standard error; their ratio follows a t distribution.
 
     Args:
         mean: the estimate.
-        error: its standard error; 0 where all values are equal, NaN where there is only one.
+        error: standard error of the mean; 0 if all values are equal, NaN if there is only one.
         freedom: degrees of freedom of the standard error.
     """
 
@@ -49,30 +53,42 @@ class Estimate:
 
     @property
     def interval(self) -> Interval | None:
-        """The interval with coverage `LEVEL`, or None where there is no spread to judge by."""
+        """The t interval, or None if the standard error is zero or unknown."""
         if not self.error > 0:
             return None
-        half = self.error * float(stats.t.ppf((1 + LEVEL) / 2, self.freedom))
+        half = self.error * t_quantile(self.freedom)
         return Interval(self.mean - half, self.mean + half)
 
 
 @dataclass(frozen=True)
 class Proportion:
-    """A share with its interval."""
+    """A proportion with its confidence interval."""
 
     share: float
     interval: Interval
 
 
+def t_quantile(freedom: float) -> float:
+    """Return the half-width of a t interval in standard errors.
+
+    Args:
+        freedom: degrees of freedom, positive.
+
+    >>> round(t_quantile(5), 3)
+    2.571
+    """
+    return float(stats.t.ppf((1 + LEVEL) / 2, freedom))
+
+
 def own_best(selection: np.ndarray, searches: np.ndarray | None = None) -> np.ndarray:
-    """Return the point with the best mean over seeds, of each arm among the points of each search.
+    """Return for each arm the point with the best mean over seeds, among the points of each search.
 
     Args:
         selection: float (A, K, S), higher is better.
-        searches: int (K,), the search that each point comes from; None for one search.
+        searches: int (K,), the search that found each point; None for a single search.
 
     Returns:
-        Indices of points, int (A, R), searches in order; the first of equals.
+        Indices of points, int (A, R), with searches in order. Of tied points the first is chosen.
     """
     means = selection.mean(axis=2)
     origins = np.zeros(means.shape[1], dtype=int) if searches is None else searches
@@ -81,24 +97,38 @@ def own_best(selection: np.ndarray, searches: np.ndarray | None = None) -> np.nd
 
 
 def at_points(cells: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Return the cells (A, K, S) of each arm at its chosen points (A, R): shape (A, R, S)."""
+    """Return the cells of each arm at its chosen points.
+
+    Args:
+        cells: float (A, K, S).
+        chosen: int (A, R), indices of points.
+
+    Returns:
+        Array of shape (A, R, S).
+    """
     return cells[np.arange(len(cells))[:, None], chosen]
 
 
 def tuned_differences(
     selection: np.ndarray, test: np.ndarray, searches: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the differences of two arms, each at its own best point, chosen on validation.
+    """Return the differences between two arms, each at its own best point as chosen on validation.
 
-    With several searches, the mean over them: in each, both arms choose among the points of that search.
+    With several searches, both arms choose a point within each search, and the differences are averaged over searches.
 
     Args:
-        selection: float (2, K, S), higher is better.
+        selection: float (2, K, S), higher is better; method first, reference second.
         test: float (2, K, S).
-        searches: int (K,), the search that each point comes from; None for one search.
+        searches: int (K,), the search that found each point; None for a single search.
 
     Returns:
-        The differences (S,), and the indices of the chosen points, int (2, R).
+        The differences, float (S,), and the indices of the chosen points, int (2, R).
+
+    >>> selection = np.array([[[0.5, 0.5], [0.7, 0.8]], [[0.6, 0.6], [0.5, 0.4]]])
+    >>> test = np.array([[[0.9, 0.9], [0.3, 0.4]], [[0.2, 0.2], [0.8, 0.8]]])
+    >>> differences, chosen = tuned_differences(selection, test)
+    >>> differences.round(2).tolist(), chosen.tolist()
+    ([0.1, 0.2], [[1], [0]])
     """
     chosen = own_best(selection, searches)
     method, reference = at_points(test, chosen)
@@ -106,13 +136,16 @@ def tuned_differences(
 
 
 def matched_differences(test: np.ndarray, searches: np.ndarray | None = None) -> np.ndarray:
-    """Return for each seed the mean over the points of the differences at the same point, (S,).
+    """Return the differences between two arms at the same point, averaged over all points.
 
-    With several searches, the mean over searches of that mean.
+    With several searches, the differences are averaged within each search first, then over searches.
 
     Args:
-        test: float (2, K, S).
-        searches: int (K,), the search that each point comes from; None for one search.
+        test: float (2, K, S), method first, reference second.
+        searches: int (K,), the search that found each point; None for a single search.
+
+    Returns:
+        The differences, float (S,).
     """
     differences = test[0] - test[1]
     if searches is None:
@@ -121,14 +154,14 @@ def matched_differences(test: np.ndarray, searches: np.ndarray | None = None) ->
 
 
 def correlation(method: np.ndarray, reference: np.ndarray) -> float | None:
-    """Return the correlation of two arms over seeds: what pairing takes out of the spread of their difference.
+    """Return the correlation of two arms over seeds, which determines how much pairing reduces the variance.
 
     Args:
         method: float (S,).
         reference: float (S,).
 
     Returns:
-        Pearson's r; None below three seeds, and where an arm does not vary.
+        Pearson's r, or None with fewer than `CORRELATION_FROM` seeds or if an arm does not vary.
     """
     if len(method) < CORRELATION_FROM or min(np.ptp(method), np.ptp(reference)) <= NO_SPREAD:
         return None
@@ -136,10 +169,16 @@ def correlation(method: np.ndarray, reference: np.ndarray) -> float | None:
 
 
 def over_seeds(differences: np.ndarray) -> Estimate:
-    """Estimate the mean difference, with its error over seeds (paired t).
+    """Estimate the mean difference with its standard error over seeds (paired t).
 
     Args:
         differences: float (S,), S >= 1.
+
+    >>> estimate = over_seeds(np.array([0.004, -0.002, 0.009, 0.003, 0.004, 0.009]))
+    >>> round(estimate.mean, 4), round(estimate.error, 4), estimate.freedom
+    (0.0045, 0.0017, 5)
+    >>> estimate.interval
+    Interval(low=0.0001..., high=0.0088...)
     """
     seeds = len(differences)
     mean = float(differences.mean())
@@ -152,11 +191,15 @@ def over_seeds(differences: np.ndarray) -> Estimate:
 
 
 def unpaired(method: np.ndarray, reference: np.ndarray) -> Estimate:
-    """Estimate the difference of two means of seeds that are not shared (Welch, 1947).
+    """Estimate the difference between two means over seeds that are not shared (Welch, 1947).
 
     Args:
         method: float (S,).
         reference: float (T,).
+
+    >>> estimate = unpaired(np.array([0.87, 0.88, 0.86]), np.array([0.85, 0.86, 0.84, 0.85]))
+    >>> round(estimate.mean, 3), round(estimate.freedom, 1)
+    (0.02, 3.9)
     """
     mean = float(method.mean() - reference.mean())
     sizes = len(method), len(reference)
@@ -170,24 +213,29 @@ def unpaired(method: np.ndarray, reference: np.ndarray) -> Estimate:
 
 
 def over_seeds_and(differences: np.ndarray) -> Estimate:
-    """Estimate the mean difference, with its error over seeds *and* a second source of luck.
+    """Estimate the mean difference with its standard error over seeds *and* a second random factor.
 
-    The columns are test images ("new images like these") or searches ("searches like these"). Two-way random
-    effects without replication: d[s, i] = mu + seed[s] + column[i] + rest[s, i]. With the mean squares of seeds
-    (S - 1 degrees of freedom), columns (N - 1) and rest ((S - 1)(N - 1)),
+    The columns are test images (to generalise to new images of the same kind) or searches (to generalise to new
+    searches). The model has two crossed random effects without replication:
+    d[s, i] = mu + seed[s] + column[i] + residual[s, i]. With the mean squares of seeds (S - 1 degrees of freedom),
+    columns (N - 1) and residuals ((S - 1)(N - 1)),
 
-        error^2 = (MS_seeds + MS_columns - MS_rest) / (S N),
+        error^2 = (MS_seeds + MS_columns - MS_residual) / (S N),
 
-    whose expectation is var(seed)/S + var(column)/N + var(rest)/(S N). Degrees of freedom are Satterthwaite's,
+    whose expectation is var(seed)/S + var(column)/N + var(residual)/(S N). The degrees of freedom follow Satterthwaite,
 
-        (MS_seeds + MS_columns - MS_rest)^2 / (MS_seeds^2/df_seeds + MS_columns^2/df_columns +
-        MS_rest^2/df_rest),
+        (MS_seeds + MS_columns - MS_residual)^2 / (MS_seeds^2/df_seeds + MS_columns^2/df_columns +
+        MS_residual^2/df_residual),
 
-    and no fewer than those of the shorter side. The result is never narrower than the interval over seeds alone:
-    where its estimate would be, that one is returned.
+    with the smaller of S - 1 and N - 1 as a lower bound. If the resulting interval would be narrower than the interval
+    over seeds alone, the estimate over seeds is returned instead.
 
     Args:
         differences: float (S, N).
+
+    >>> estimate = over_seeds_and(np.array([[1.0, 1, -1, 0], [1, 1, -1, 1], [1, 1, -1, 0]]))
+    >>> round(estimate.mean, 3), round(estimate.error, 3), round(estimate.freedom, 2)
+    (0.333, 0.471, 2.99)
     """
     seeds, columns = differences.shape
     by_seed, by_column = differences.mean(axis=1), differences.mean(axis=0)
@@ -204,20 +252,19 @@ def over_seeds_and(differences: np.ndarray) -> Estimate:
         return alone
     parts = sum(square**2 / freedom for square, freedom in zip((of_seeds, of_columns, of_rest), freedoms, strict=True))
     both = Estimate(mean, float(np.sqrt(total / (seeds * columns))), max(min(freedoms[:2]), total**2 / parts))
-    return both if both.interval and _width(both.interval) > _width(alone.interval) else alone
-
-
-def _width(interval: Interval) -> float:
-    return interval.high - interval.low
+    return both if both.interval and both.interval.width > alone.interval.width else alone
 
 
 def bca_interval(differences: np.ndarray) -> Interval | None:
-    """Return the BCa bootstrap interval of the mean, or None below `BCA_FROM` pairs.
+    """Return the BCa bootstrap interval of the mean, or None with fewer than `BCA_FROM` pairs.
 
-    The resamples are drawn with a fixed seed: the same data give the same figures.
+    The resampling uses a fixed seed, so equal data give equal intervals.
 
     Args:
         differences: float (S,).
+
+    >>> bca_interval(np.linspace(-0.01, 0.03, 24))
+    Interval(low=0.005..., high=0.014...)
     """
     if len(differences) < BCA_FROM or not over_seeds(differences).error > 0:
         return None
@@ -228,27 +275,46 @@ def bca_interval(differences: np.ndarray) -> Interval | None:
 
 
 def improvement(differences: np.ndarray) -> Proportion:
-    """Estimate the probability that the method beats its reference with the same seed.
+    """Estimate the probability of improvement: that the method beats its reference with the same seed.
 
-    A tie counts as half in the share. The interval is Clopper and Pearson's, its low end with ties counted as
-    losses and its high end with ties counted as wins, so that it covers either reading.
+    A tie counts as half a win. The interval combines two Clopper-Pearson intervals: the lower bound counts ties as
+    losses and the upper bound counts them as wins.
 
     Args:
         differences: float (S,), S >= 1.
+
+    >>> improvement(np.array([0.01, 0.02, -0.01, 0.03, 0.01, 0.02]))
+    Proportion(share=0.83..., interval=Interval(low=0.358..., high=0.995...))
     """
     seeds = len(differences)
     wins, ties = int((differences > 0).sum()), int((differences == 0).sum())
-    low = stats.binomtest(wins, seeds).proportion_ci(LEVEL, method="exact").low
-    high = stats.binomtest(wins + ties, seeds).proportion_ci(LEVEL, method="exact").high
-    return Proportion((wins + ties / 2) / seeds, Interval(float(low), float(high)))
+    bounds = Interval(exact_interval(wins, seeds).low, exact_interval(wins + ties, seeds).high)
+    return Proportion((wins + ties / 2) / seeds, bounds)
+
+
+def exact_interval(count: int, total: int) -> Interval:
+    """Return the exact interval of a proportion (Clopper and Pearson, 1934).
+
+    Args:
+        count: number of successes.
+        total: number of trials, at least 1.
+
+    >>> exact_interval(5, 6)
+    Interval(low=0.358..., high=0.995...)
+    """
+    found = stats.binomtest(count, total).proportion_ci(LEVEL, method="exact")
+    return Interval(float(found.low), float(found.high))
 
 
 def spread_interval(spread: float, seeds: int) -> Interval:
-    """Return the interval of a standard deviation, from the chi-square distribution of the variance.
+    """Return the interval of a standard deviation, based on the chi-square distribution of the variance.
 
     Args:
         spread: standard deviation of the differences.
         seeds: number of pairs, at least 2.
+
+    >>> spread_interval(1.0, 10)
+    Interval(low=0.687..., high=1.825...)
     """
     freedom = seeds - 1
     tails = stats.chi2.ppf([(1 + LEVEL) / 2, (1 - LEVEL) / 2], freedom)

@@ -1,10 +1,11 @@
-"""The verdict rule over a family of claims, look after look.
+"""Group-sequential decision rule: the verdicts of a family of claims at every interim look.
 
-Group sequential by Bonferroni over looks and Holm over claims (Maurer and Bretz, 2013): look i tests at its own error
-rate alpha_i, and these add up to alpha. A claim that is decided keeps that verdict; a difference that was found counts
-as found at the looks that follow, so that its share goes to the claims that are left. However the data decide which
-looks are held and which claims get more seeds, the chance of any false difference stays below alpha: the test of
-look i is the same whether or not it is held. Differences and equivalences are two families of the same size.
+The rule applies Bonferroni's correction over looks and Holm's over claims (Maurer and Bretz, 2013). Look i tests at its
+own error rate alpha_i; these rates sum to alpha. A decided claim keeps its verdict, and a difference once found counts
+as found at all later looks, so that its share of alpha passes to the remaining claims. The family-wise error rate stays
+below alpha whichever looks take place and whichever claims receive more seeds, even if the data determine this, because
+the test at look i does not depend on whether it takes place. Tests of difference and tests of equivalence form two
+families of the same size.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED
 
 @dataclass(frozen=True)
 class Decision:
-    """What the rule says of one claim.
+    """Decision about one claim.
 
     Args:
-        estimate: what it rests on, None without data.
+        estimate: the estimate that was tested, None without data.
         verdict: one of `records.VERDICTS`.
-        look: number of the look whose data these are.
-        p: of no difference.
-        p_adjusted: corrected for the claims and for the looks; a difference is claimed up to alpha.
-        equivalence_p: of a difference of at least the smallest effect of interest.
-        equivalence_p_adjusted: the same, corrected.
+        look: number of the look that provided the data, from 0.
+        p: p-value of the null hypothesis of no difference.
+        p_adjusted: `p` adjusted for the claims and the looks; a difference is claimed if it is at most alpha.
+        equivalence_p: p-value of the null hypothesis that the difference is at least the smallest effect of interest.
+        equivalence_p_adjusted: `equivalence_p`, adjusted in the same way.
     """
 
     estimate: Estimate | None
@@ -42,48 +43,54 @@ class Decision:
 
     @property
     def decided(self) -> bool:
-        """Whether the verdict is any but `undecided`."""
+        """Whether the verdict is not `undecided`."""
         return self.verdict != UNDECIDED
 
 
 def decide(
     estimates: Sequence[Sequence[Estimate | None]], alphas: Sequence[float], alpha: float, margin: float
 ) -> list[list[Decision]]:
-    """Judge a family of claims at every look.
+    """Return the decisions about a family of claims at every look.
 
     Args:
-        estimates: by look and claim; None where a claim has no data for a look: it takes part with p = 1.
-        alphas: the error rate of each look, at least as many as there are looks.
-        alpha: their sum.
-        margin: smallest effect of interest; 0 asks for differences only.
+        estimates: estimates by look and claim; a claim without data at a look (None) takes part with p = 1.
+        alphas: error rate of each look, at least as many as there are looks.
+        alpha: family-wise error rate, the sum of `alphas`.
+        margin: smallest effect of interest; 0 disables the tests of equivalence.
 
     Returns:
-        What stands after each look, by look and claim. A claim that is decided, or has no data for a look, stands
-        as it was.
+        The decisions in force after each look, by look and claim. A claim that is decided, or that has no data at a
+        look, keeps its earlier decision.
+
+    >>> first = [Estimate(0.020, 0.001, 9), Estimate(0.001, 0.001, 9)]
+    >>> second = [Estimate(0.021, 0.001, 19), Estimate(0.004, 0.001, 19)]
+    >>> looks = decide([first, second], alphas=[0.02, 0.03], alpha=0.05, margin=0)
+    >>> [[decision.verdict for decision in look] for look in looks]
+    [['helps', 'undecided'], ['helps', 'helps']]
     """
     standing: list[list[Decision]] = []
     for look, found in enumerate(estimates):
         before: Sequence[Decision | None] = standing[-1] if standing else [None] * len(found)
-        standing.append(_judged(look, found, before, _price(alpha, alphas[look]), alpha, margin))
+        standing.append(_decide_look(look, found, before, _look_factor(alpha, alphas[look]), alpha, margin))
     return standing
 
 
-def _price(alpha: float, share: float) -> float:
+def _look_factor(alpha: float, share: float) -> float:
     return alpha / share if share > 0 else math.inf
 
 
-def _judged(
+def _decide_look(
     look: int,
     estimates: Sequence[Estimate | None],
     before: Sequence[Decision | None],
-    price: float,
+    factor: float,
     alpha: float,
     margin: float,
 ) -> list[Decision]:
-    """Judge one look; `price` is what its p-values are multiplied with to be held against alpha."""
-    tests = [_tests(estimate, old, margin) for estimate, old in zip(estimates, before, strict=True)]
+    """Return the decisions after one look; its p-values are multiplied by `factor` to be compared with alpha."""
+    tests = [_p_values(estimate, old, margin) for estimate, old in zip(estimates, before, strict=True)]
     differences, equivalences = [test[0] for test in tests], [test[1] for test in tests]
-    adjusted, equivalent = _priced(holm(differences), price), _priced(holm(equivalences), price)
+    adjusted, equivalent = _scaled(holm(differences), factor), _scaled(holm(equivalences), factor)
 
     def decision(claim: int) -> Decision:
         estimate, old = estimates[claim], before[claim]
@@ -91,7 +98,7 @@ def _judged(
             return old
         return Decision(
             estimate=estimate,
-            verdict=_rule(estimate, adjusted[claim], equivalent[claim], alpha),
+            verdict=_verdict(estimate, adjusted[claim], equivalent[claim], alpha),
             look=look,
             p=differences[claim],
             p_adjusted=adjusted[claim],
@@ -102,19 +109,19 @@ def _judged(
     return [decision(claim) for claim in range(len(estimates))]
 
 
-def _tests(estimate: Estimate | None, before: Decision | None, margin: float) -> tuple[float, float]:
-    """Return the p-values of difference and equivalence; a claim that is decided claims nothing else."""
+def _p_values(estimate: Estimate | None, before: Decision | None, margin: float) -> tuple[float, float]:
+    """Return the p-values of difference and equivalence; a decided claim keeps p = 0 for its verdict only."""
     if before is not None and before.decided:
         return (1.0, 0.0) if before.verdict == EQUIVALENT else (0.0, 1.0)
     return (1.0, 1.0) if estimate is None else (difference_p(estimate), equivalence_p(estimate, margin))
 
 
-def _priced(p_values: Sequence[float], price: float) -> list[float]:
-    return [min(1.0, price * p) if p > 0 else 0.0 for p in p_values]
+def _scaled(p_values: Sequence[float], factor: float) -> list[float]:
+    return [min(1.0, factor * p) if p > 0 else 0.0 for p in p_values]
 
 
-def _rule(estimate: Estimate | None, difference: float, equivalence: float, alpha: float) -> str:
-    """Return the verdict from the two adjusted p-values; equivalence takes precedence."""
+def _verdict(estimate: Estimate | None, difference: float, equivalence: float, alpha: float) -> str:
+    """Return the verdict given the two adjusted p-values; equivalence takes precedence."""
     if estimate is None:
         return UNDECIDED
     if equivalence <= alpha:

@@ -1,6 +1,6 @@
-"""Tests: is it luck? Each takes estimates or arrays and returns a p-value, or how many seeds would tell.
+"""Significance tests: p-values of estimates, Holm's correction, statistical power and required sample size.
 
-A missing or undefined test has p = 1: it stays in the family and claims nothing.
+A test that is missing or undefined has p = 1: it remains in its family and supports no claim.
 """
 
 from __future__ import annotations
@@ -14,22 +14,31 @@ from scipy import stats
 from reports.statistics.estimators import Estimate, spread_interval, tuned_differences
 
 EXACT_UP_TO = 12
-"""Seeds up to which the sign-flip test goes through all flips."""
+"""Largest number of seeds for which the sign-flip test enumerates all patterns."""
 
 FLIPS = 9_999
-"""Random flips beyond that."""
+"""Number of random patterns for more seeds."""
 
 TIES_TO_CLAIM = 3
-"""Pairs that must tie exactly before "all equal" may count as equivalent."""
+"""Minimum number of pairs, all exactly equal, that count as equivalent."""
 
 POWER = 0.8
+"""Power at which the required number of seeds is computed."""
+
 MOST_SEEDS = 1_000
+"""Larger numbers of required seeds are not reported."""
 
 
 def difference_p(estimate: Estimate) -> float:
-    """Return the two-sided p-value of "no difference" (paired t, where the error is over seeds).
+    """Return the two-sided p-value of the null hypothesis of no difference (t-test).
 
-    Values that are all equal have no spread to judge by: p = 1.
+    Without a positive standard error (all values equal, or a single one) p = 1.
+
+    Args:
+        estimate: the effect; with `over_seeds` the test is the paired t-test.
+
+    >>> round(difference_p(Estimate(mean=0.0045, error=0.0017, freedom=5)), 3)
+    0.046
     """
     if not estimate.error > 0:
         return 1.0
@@ -37,12 +46,17 @@ def difference_p(estimate: Estimate) -> float:
 
 
 def equivalence_p(estimate: Estimate, margin: float) -> float:
-    """Return the p-value of two one-sided tests against effects of `margin` and more, either way (Schuirmann,
-    1987).
+    """Return the p-value of two one-sided tests of equivalence (TOST; Schuirmann, 1987).
+
+    The null hypothesis is that the absolute effect is at least `margin`. Differences that are all exactly zero in at
+    least `TIES_TO_CLAIM` pairs give p = 0.
 
     Args:
         estimate: the effect.
-        margin: smallest effect of interest; 0 means that nothing is equivalent.
+        margin: smallest effect of interest; with 0 nothing is equivalent.
+
+    >>> round(equivalence_p(Estimate(mean=0.001, error=0.0017, freedom=5), margin=0.01), 3)
+    0.002
     """
     if margin <= 0:
         return 1.0
@@ -54,29 +68,36 @@ def equivalence_p(estimate: Estimate, margin: float) -> float:
 
 
 def sign_flip_p(selection: np.ndarray, test: np.ndarray, searches: np.ndarray | None = None) -> float:
-    """Return the p-value of the tuned effect when the arms are exchanged seed by seed, and choose again.
+    """Return the p-value of a sign-flip permutation test of the tuned effect that repeats the selection of points.
 
-    If the methods are alike, a seed's results at all points could as well have come from the other arm. For
-    every pattern of exchanges both arms choose their points again, so that the luck of choosing is part of the
-    test. All 2^S patterns up to `EXACT_UP_TO` seeds; beyond, `FLIPS` random ones with a fixed seed, and the
-    observed one.
+    Under the null hypothesis the two arms are exchangeable within each seed. For every pattern of exchanges both arms
+    select their points anew, so that the test accounts for the randomness of the selection. All 2^S patterns are
+    enumerated for up to `EXACT_UP_TO` seeds; for more seeds, `FLIPS` random patterns (with a fixed seed) and the
+    observed one are used.
 
     Args:
-        selection: float (2, K, S), higher is better.
+        selection: float (2, K, S), higher is better; method first, reference second.
         test: float (2, K, S), higher is better.
-        searches: int (K,), the search that each point comes from; None for one search.
+        searches: int (K,), the search that found each point; None for a single search.
+
+    Returns:
+        The two-sided p-value, a multiple of 1 / 2^S where all patterns are enumerated; 1 without seeds.
+
+    >>> test = np.array([[[0.92, 0.94, 0.91, 0.95, 0.93]], [[0.90, 0.91, 0.90, 0.92, 0.91]]])
+    >>> sign_flip_p(selection=test, test=test)
+    0.0625
     """
     seeds = test.shape[2]
     if seeds == 0:
         return 1.0
-    flips = _flips(seeds)  # (B, S), the first without any
+    flips = _flips(seeds)  # (B, S), the first without exchanges
     effects = _effects_after(flips, selection, test, searches)
     observed = abs(tuned_differences(selection, test, searches)[0].mean())
     return float(np.mean(np.abs(effects) >= observed - 1e-12))
 
 
 def _flips(seeds: int) -> np.ndarray:
-    """Return patterns of exchanges, bool (B, S), the first of them all False."""
+    """Return patterns of exchanges, bool (B, S), of which the first is all False."""
     if seeds <= EXACT_UP_TO:
         return (np.arange(2**seeds)[:, None] >> np.arange(seeds) & 1).astype(bool)
     drawn = np.random.default_rng(0).random((FLIPS, seeds)) < 0.5
@@ -86,11 +107,11 @@ def _flips(seeds: int) -> np.ndarray:
 def _effects_after(
     flips: np.ndarray, selection: np.ndarray, test: np.ndarray, searches: np.ndarray | None
 ) -> np.ndarray:
-    """Return the tuned effect after each pattern of exchanges, (B,)."""
+    """Return the tuned effect under each pattern of exchanges, float (B,)."""
     stay, go = (~flips).astype(float), flips.astype(float)
 
     def means(values: np.ndarray) -> np.ndarray:
-        """Return the means over seeds of both arms at each point, (2, K, B)."""
+        """Return the means over seeds of both arms at each point, float (2, K, B)."""
         method, reference = values
         return np.stack([method @ stay.T + reference @ go.T, method @ go.T + reference @ stay.T]) / values.shape[2]
 
@@ -106,12 +127,16 @@ def _effects_after(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's adjusted p-values (Holm, 1979): claims up to alpha hold at that family-wise error rate.
+    """Return Holm's adjusted p-values (Holm, 1979).
 
-    The same as `multipletests(..., method="holm")` of statsmodels, which collects garbage in every call.
+    Rejecting all hypotheses whose adjusted p-value is at most alpha controls the family-wise error rate at alpha.
+    Equal to `multipletests(..., method="holm")` of statsmodels, which runs the garbage collector in every call.
 
     Args:
-        p_values: one for every claim of the family, 1 where there are no data.
+        p_values: one per claim of the family; 1 for a claim without data.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03, 0.005])]
+    [0.03, 0.06, 0.06, 0.02]
     """
     ordered = np.argsort(p_values, kind="stable")
     stepped = np.asarray(p_values, dtype=float)[ordered] * np.arange(len(p_values), 0, -1)
@@ -122,12 +147,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class SeedsNeeded:
-    """Pairs of runs needed; None means more than `MOST_SEEDS`.
+    """Required number of seeds (pairs of runs); None means more than `MOST_SEEDS`.
 
     Args:
-        low: if the spread is at the low end of its interval.
-        likely: if it is what it looks like.
-        high: if it is at the high end.
+        low: required if the standard deviation is at the lower bound of its interval.
+        likely: required at the observed standard deviation.
+        high: required at the upper bound.
     """
 
     low: int | None
@@ -136,20 +161,23 @@ class SeedsNeeded:
 
 
 def seeds_needed(spread: float, seeds: int, effect: float, alpha: float) -> SeedsNeeded | None:
-    """Return how many seeds would find a true effect with a probability of 80 %.
+    """Return how many seeds a paired t-test needs to find a true effect with a power of `POWER`.
 
-    The effect is the smallest effect of interest, not the observed one: planning on what was just observed
-    repeats its luck, and an undecided effect may be nothing at all. The spread of the differences is
-    uncertain after few seeds; the range comes from its chi-square interval.
+    The effect should be the smallest effect of interest rather than the observed effect: planning with an observed
+    effect inherits its random error, and the true effect of an undecided claim may be zero. The standard deviation is
+    uncertain after few seeds, so the result is a range based on its chi-square interval.
 
     Args:
-        spread: standard deviation of the differences so far.
-        seeds: pairs so far.
-        effect: the true effect that should be found.
-        alpha: level of the test; for a family, its strictest step.
+        spread: standard deviation of the differences observed so far.
+        seeds: pairs observed so far.
+        effect: true effect to detect.
+        alpha: level of the test; for a family, the level of Holm's strictest step.
 
     Returns:
-        The range, or None where there is nothing to go by.
+        The range, or None with fewer than two seeds, without spread or without an effect.
+
+    >>> seeds_needed(spread=0.01, seeds=10, effect=0.005, alpha=0.05)
+    SeedsNeeded(low=17, likely=34, high=107)
     """
     if seeds < 2 or spread <= 0 or effect <= 0:
         return None
@@ -159,7 +187,7 @@ def seeds_needed(spread: float, seeds: int, effect: float, alpha: float) -> Seed
 
 
 def _pairs(standardised: float, alpha: float) -> int | None:
-    """Return the smallest number of pairs whose two-sided t-test has the power, None above `MOST_SEEDS`."""
+    """Return the smallest number of pairs at which the two-sided t-test reaches `POWER`, None above `MOST_SEEDS`."""
     low, high = 2, MOST_SEEDS
     if power(standardised, high, alpha) < POWER:
         return None
@@ -173,9 +201,12 @@ def power(standardised: float, seeds: int, alpha: float) -> float:
     """Return the power of a two-sided paired t-test.
 
     Args:
-        standardised: true effect in standard deviations of the differences.
-        seeds: number of pairs.
+        standardised: true effect divided by the standard deviation of the differences.
+        seeds: number of pairs, at least 2.
         alpha: level of the test.
+
+    >>> round(power(standardised=0.5, seeds=34, alpha=0.05), 3)
+    0.808
     """
-    critical = stats.f.isf(alpha, 1, seeds - 1)  # the square of t; SciPy's noncentral t fails at large shifts
+    critical = stats.f.isf(alpha, 1, seeds - 1)  # F = t^2; SciPy's noncentral t is inaccurate for large effects
     return float(stats.ncf.sf(critical, 1, seeds - 1, standardised**2 * seeds))

@@ -31,7 +31,7 @@ def report(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write the report again: HTML, Markdown, CSV, JSON and SVG. Works while the study runs."""
+    """Write the report again: HTML, Markdown, CSV and JSON. Works while the study runs."""
     from dataclasses import asdict
 
     from reports.inference.verdicts import judge

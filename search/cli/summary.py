@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.cli.console import print_json, print_lines, print_table, print_verdicts
 from search.export.recipe import promise_text, read_recipe
-from search.monitor.messages import prefix, copyable, warn
+from search.monitor.messages import copyable, prefix, warn
 from search.tracking.ui import is_server, ui_command
 from trainables import records
 

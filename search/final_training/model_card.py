@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.card.card import Card, Curve, write_card
+from reports.card.card import Card, SeedCurve, write_card
 from search.store.yaml_files import dump
 from trainables import records
 from trainables.errors import InputError
@@ -72,8 +72,8 @@ def write_model_card(
     )
 
 
-def _curves(journal: JournalReader, runs: dict[str, int]) -> list[Curve]:
-    found = {seed: Curve(seed, [], []) for seed in sorted(runs.values())}
+def _curves(journal: JournalReader, runs: dict[str, int]) -> list[SeedCurve]:
+    found = {seed: SeedCurve(seed, [], []) for seed in sorted(runs.values())}
     for report in sorted(journal.reports(), key=lambda report: report.epoch):
         found[runs[report.run]].epochs.append(report.epoch)
         found[runs[report.run]].metrics.append(report.metrics)

@@ -1,4 +1,4 @@
-"""The report in a real browser: pictures, sorting, filtering, phone width, dark mode, print, hostile names."""
+"""The report in a browser: figures, SVG download, sorting, filters, phone width, dark mode, printing, hostile names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = [
 
 
 class Visit(NamedTuple):
-    """What a visit left: the page after its scripts ran, what the console said, what the probe returned."""
+    """Result of a visit: the page after its scripts ran, console messages, and the return value of the probe."""
 
     page: str
     console: list[str]
@@ -42,7 +42,7 @@ Visitor = Callable[..., Visit]
 
 @pytest.fixture
 def visit(tmp_path: Path) -> Visitor:
-    """Return a function that opens a page, runs a probe (the body of an async function) in it, and reports."""
+    """Return a function that opens a page, runs a probe (the body of an async function) in it and returns a `Visit`."""
 
     def run(page: Path, probe: str = "", *flags: str, width: int | None = None) -> Visit:
         script = (
@@ -66,7 +66,7 @@ def visit(tmp_path: Path) -> Visitor:
         return Visit(done.stdout, console, json.loads(html.unescape(found.group(1))))
 
     def framed(page: Path, width: int) -> Path:
-        """Chromium's window is never narrower than 500 pixels, a frame may be."""
+        """Return a page that shows another one in a frame: Chromium's window is at least 500 pixels wide."""
         outer = page.with_name("frame.html")
         outer.write_text(
             f'<iframe src="{page.as_uri()}" style="width:{width}px;height:2000px;border:0"></iframe><script>'
@@ -84,7 +84,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(folder).html
 
 
-def test_all_pictures_are_drawn_and_the_console_is_silent(visit: Visitor, page: Path) -> None:
+def test_all_figures_are_drawn_without_console_messages(visit: Visitor, page: Path) -> None:
     found = visit(
         page,
         "return document.querySelectorAll('.figure').length"
@@ -94,7 +94,31 @@ def test_all_pictures_are_drawn_and_the_console_is_silent(visit: Visitor, page: 
     assert found.console == []
 
 
-def test_hostile_names_are_shown_as_text_and_run_nothing(visit: Visitor, tmp_path: Path) -> None:
+def test_the_toolbar_of_every_figure_saves_it_as_svg(visit: Visitor, page: Path) -> None:
+    found = visit(
+        page,
+        "const figures = [...document.querySelectorAll('.figure')].filter((one) => one.offsetParent !== null);"
+        "const names = []; HTMLAnchorElement.prototype.click = function () { names.push(this.download); };"
+        "const blobs = []; URL.createObjectURL = (blob) => { blobs.push(blob); return 'blob:'; };"
+        "for (const figure of figures) {"
+        " const buttons = [...figure.querySelectorAll('.modebar-btn')];"
+        " if (buttons.length !== 1) throw new Error(figure.id + ' has ' + buttons.length + ' buttons');"
+        " buttons[0].dispatchEvent(new MouseEvent('click', { bubbles: true })); await wait(100); }"
+        "await wait(1000); const texts = await Promise.all(blobs.map((blob) => blob.text()));"
+        "const parsed = texts.map((text) => new DOMParser().parseFromString(text, 'image/svg+xml'));"
+        "return [figures.map((one) => one.id + '.svg'), names, blobs.map((blob) => blob.type),"
+        " parsed.map((one) => one.documentElement.nodeName), texts.filter((text) => text.includes('NaN')).length]",
+    )
+    expected, names, types, roots, undefined_numbers = found.result
+    assert len(expected) > 10
+    assert names == expected
+    assert all(kind.startswith("image/svg+xml") for kind in types)
+    assert set(roots) == {"svg"}
+    assert undefined_numbers == 0
+    assert found.console == []
+
+
+def test_hostile_names_are_shown_as_text_and_do_not_run(visit: Visitor, tmp_path: Path) -> None:
     conditions = {'"><img src=x onerror=fail()>': {"model": "<u>m</u>", "train_fraction": 0.1}}
     folder = simulate_study(
         tmp_path / "study", plan=make_plan(conditions, HOSTILE, name="<h1>&amp;</title>"), search=False, images=60
@@ -114,7 +138,7 @@ def test_hostile_names_are_shown_as_text_and_run_nothing(visit: Visitor, tmp_pat
     assert found.console == []
 
 
-def test_a_click_on_a_heading_sorts_and_a_second_one_turns_it_round(visit: Visitor, page: Path) -> None:
+def test_a_click_on_a_heading_sorts_and_a_second_click_reverses_the_order(visit: Visitor, page: Path) -> None:
     found = visit(
         page,
         "const rows = () => [...document.querySelectorAll('#verdicts tbody tr')];"
@@ -135,7 +159,7 @@ def test_a_click_on_a_heading_sorts_and_a_second_one_turns_it_round(visit: Visit
     assert afterwards is None
 
 
-def test_filters_hide_other_conditions_and_methods_everywhere(visit: Visitor, page: Path) -> None:
+def test_filters_hide_other_conditions_and_methods_in_all_sections(visit: Visitor, page: Path) -> None:
     found = visit(
         page,
         "const visible = (selector) => [...document.querySelectorAll(selector)]"
@@ -156,7 +180,7 @@ def test_filters_hide_other_conditions_and_methods_everywhere(visit: Visitor, pa
     assert words == "2 of 10 claims shown"
 
 
-def test_the_list_of_runs_sorts_by_number_and_pictures_behind_folds_are_drawn(visit: Visitor, page: Path) -> None:
+def test_the_list_of_runs_sorts_numerically_and_collapsed_tables_have_rows(visit: Visitor, page: Path) -> None:
     found = visit(
         page,
         "document.querySelectorAll('details').forEach((one) => { one.open = true; }); await wait(300);"
@@ -176,7 +200,7 @@ def test_the_list_of_runs_sorts_by_number_and_pictures_behind_folds_are_drawn(vi
     assert found.console == []
 
 
-def test_a_phone_shows_everything_without_sideways_scrolling(visit: Visitor, page: Path) -> None:
+def test_the_page_fits_a_phone_without_horizontal_scrolling(visit: Visitor, page: Path) -> None:
     found = visit(
         page,
         "return [innerWidth, document.documentElement.scrollWidth,"
@@ -191,7 +215,7 @@ def test_a_phone_shows_everything_without_sideways_scrolling(visit: Visitor, pag
 
 
 @pytest.mark.parametrize(("scheme", "background"), [(0, "rgb(20, 23, 27)"), (1, "rgb(255, 255, 255)")])
-def test_page_and_pictures_follow_light_and_dark(visit: Visitor, page: Path, scheme: int, background: str) -> None:
+def test_page_and_figures_follow_light_and_dark_mode(visit: Visitor, page: Path, scheme: int, background: str) -> None:
     found = visit(
         page,
         "return [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color,"
@@ -203,7 +227,7 @@ def test_page_and_pictures_follow_light_and_dark(visit: Visitor, page: Path, sch
     assert ticks == ink
 
 
-def test_an_empty_study_raises_no_error_either(visit: Visitor, tmp_path: Path) -> None:
+def test_the_page_of_an_empty_study_raises_no_error(visit: Visitor, tmp_path: Path) -> None:
     with JournalBuilder(tmp_path / "study"):
         pass
     found = visit(

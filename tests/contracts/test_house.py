@@ -45,7 +45,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "inference": {"data", "statistics"},
         "descriptive": {"data", "inference", "statistics"},
         "figures": {"descriptive", "inference", "statistics"},
-        "page": {"data", "descriptive", "figures", "inference", "jinja"},
+        "page": {"data", "descriptive", "figures", "inference", "jinja", "statistics"},
         "card": {"figures", "inference", "jinja"},
     },
     "trainables": {

@@ -1,4 +1,4 @@
-"""Laws that the statistics and the wording obey for any data."""
+"""Properties of the statistics and the wording that hold for any data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reports.figures import learning_curves as figures
+from reports.figures.style import shown
 from reports.inference import wording as text
 from reports.statistics import estimators, significance
 
@@ -31,7 +31,7 @@ def test_holm_never_lowers_a_p_value_keeps_the_order_and_is_at_most_bonferroni(p
 
 
 @given(CELLS)
-def test_exchanging_the_arms_turns_both_effects_round(cells: tuple[np.ndarray, np.ndarray]) -> None:
+def test_exchanging_the_arms_reverses_the_sign_of_both_effects(cells: tuple[np.ndarray, np.ndarray]) -> None:
     selection, test = cells
     tuned, chosen = estimators.tuned_differences(selection, test)
     turned, other = estimators.tuned_differences(selection[::-1], test[::-1])
@@ -41,14 +41,14 @@ def test_exchanging_the_arms_turns_both_effects_round(cells: tuple[np.ndarray, n
 
 
 @given(CELLS)
-def test_with_one_point_tuned_and_matched_are_the_same(cells: tuple[np.ndarray, np.ndarray]) -> None:
+def test_tuned_and_matched_differences_are_equal_for_a_single_point(cells: tuple[np.ndarray, np.ndarray]) -> None:
     selection, test = cells[0][:, :1], cells[1][:, :1]
     np.testing.assert_allclose(estimators.tuned_differences(selection, test)[0], estimators.matched_differences(test))
 
 
 @given(CELLS)
 @settings(max_examples=50)
-def test_the_sign_flip_p_value_is_a_share_of_patterns_and_knows_no_direction(
+def test_the_sign_flip_p_value_is_a_multiple_of_the_share_of_one_pattern(
     cells: tuple[np.ndarray, np.ndarray],
 ) -> None:
     selection, test = cells
@@ -59,9 +59,7 @@ def test_the_sign_flip_p_value_is_a_share_of_patterns_and_knows_no_direction(
 
 
 @given(arrays(float, st.integers(2, 30), elements=st.floats(-0.25, 0.25, width=32)), st.floats(0.001, 0.1))
-def test_difference_and_equivalence_are_never_both_sure_of_a_large_effect(
-    differences: np.ndarray, margin: float
-) -> None:
+def test_effects_above_the_margin_are_never_equivalent(differences: np.ndarray, margin: float) -> None:
     estimate = estimators.over_seeds(differences)
     equivalent = significance.equivalence_p(estimate, margin)
     assert 0 <= equivalent <= 1
@@ -71,22 +69,22 @@ def test_difference_and_equivalence_are_never_both_sure_of_a_large_effect(
 
 
 @given(arrays(float, st.integers(1, 30), elements=st.floats(-0.25, 0.25, width=32)))
-def test_the_probability_of_improvement_lies_in_its_interval(differences: np.ndarray) -> None:
+def test_the_interval_contains_the_probability_of_improvement(differences: np.ndarray) -> None:
     found = estimators.improvement(differences)
     assert 0 <= found.interval.low <= found.share <= found.interval.high <= 1
 
 
 @given(st.floats(-1, 1), st.integers(1, 2))
-def test_points_can_be_read_back(fraction: float, digits: int) -> None:
+def test_formatted_points_can_be_parsed(fraction: float, digits: int) -> None:
     words = text.points(fraction, digits)
     assert abs(float(words.replace("−", "-")) - 100 * fraction) <= 0.5 * 10**-digits + 1e-9
     assert words not in ("−0.0", "+0.0", "−0.00", "+0.00")
 
 
 @given(st.text(max_size=200))
-def test_no_name_can_make_markup(name: str) -> None:
-    assert not set("<>") & set(figures.shown(name))
-    assert "%{" not in figures.shown(name)
+def test_names_never_produce_markup(name: str) -> None:
+    assert not set("<>") & set(shown(name))
+    assert "%{" not in shown(name)
     cell = text.markdown(name)
     assert not set("<>\n\r") & set(cell)
     assert "|" not in cell.replace("\\\\", "").replace("\\|", "")

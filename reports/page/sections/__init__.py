@@ -1,8 +1,8 @@
-"""The sections of the report, in their order.
+"""Sections of the report, in order of appearance.
 
-A section is a module here whose `build` makes it from a `Context`; one that returns None is left out. Blocks of
-sentences, pictures and a table need nothing else: `templates/sections/blocks.*.j2` lays them out. A section that looks
-different names a partial of its own, which gets the section as `section` and the whole report as `view`.
+A section is a module in this package with a function `build(context)` that returns a `Section`, or None to leave it
+out. Sections made of blocks (sentences, figures, a table) are rendered by `templates/sections/blocks.*.j2`; other
+sections name a template of their own, which receives the section as `section` and the whole report as `view`.
 """
 
 from __future__ import annotations
@@ -46,5 +46,5 @@ SECTIONS: tuple[Builder, ...] = (
 
 
 def build_sections(context: Context) -> tuple[Section, ...]:
-    """Return all sections that have something to say."""
+    """Return all sections that apply to the study."""
     return tuple(section for section in (build(context) for build in SECTIONS) if section is not None)

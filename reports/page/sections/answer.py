@@ -1,4 +1,4 @@
-"""The answer, before anything else."""
+"""Results section: the verdict of every comparison in one sentence."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from reports.page.layout import Section
 
 
 def build(context: Context) -> Section:
-    """Return one sentence a comparison, and below it one a condition."""
-    return Section("answer", "The answer", partial="answer", content=comparisons(context.claims))
+    """Return one sentence per comparison, followed by one per condition."""
+    return Section("answer", "Results", template="answer", content=comparisons(context.claims))

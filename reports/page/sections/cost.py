@@ -1,4 +1,4 @@
-"""At what cost? Seconds of an epoch, and effects at equal compute."""
+"""Cost section: seconds per epoch, and effects at equal compute."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from reports.data.overview import ArmSummary, duration
 from reports.descriptive.cost import EqualCompute, Pace, at_equal_compute, paces
 from reports.inference.wording import interval, points
 from reports.page.context import Context
-from reports.page.layout import Block, Cell, Column, Line, Section, Table
+from reports.page.layout import Block, Section, Table, TableCell, TableColumn, TableRow
 
 MATCHES = {
-    "epochs": "All methods of a condition train for the same number of epochs, whatever an epoch costs.",
+    "epochs": "All methods of a condition train for the same number of epochs, regardless of the cost of an epoch.",
     "steps": "All methods of a condition train for the same number of steps.",
-    "compute": "All methods of a condition train for the same compute: costlier ones for fewer epochs.",
+    "compute": "All methods of a condition train with the same compute: more expensive ones for fewer epochs.",
 }
 COLUMNS = (
-    Column("condition"), Column("method"), Column("seconds an epoch", True), Column("times the reference", True),
-    Column("nominal", True), Column("all runs, plain epochs", True), Column("all runs, time", True),
+    TableColumn("condition"), TableColumn("method"), TableColumn("seconds per epoch", True),
+    TableColumn("relative to the reference", True), TableColumn("nominal", True),
+    TableColumn("all runs, plain epochs", True), TableColumn("all runs, time", True),
 )  # fmt: skip
 EQUAL_COLUMNS = (
-    Column("condition"), Column("method"), Column("against"), Column("method's", True),
-    Column("other's", True), Column("effect", True), Column("95 % interval", True),
+    TableColumn("condition"), TableColumn("method"), TableColumn("against"), TableColumn("value of the method", True),
+    TableColumn("value of the other", True), TableColumn("effect", True), TableColumn("95 % interval", True),
 )  # fmt: skip
 
 
 def build(context: Context) -> Section | None:
-    """Return what each arm cost, and what became of the effects at equal compute."""
+    """Return the cost of each arm, and the effects at equal compute."""
     found = [pace for condition in context.plan.conditions for pace in paces(context.study, condition.name)]
     equal = at_equal_compute(context.study)
-    blocks = [Block(sentences=(*_lead(context),), table=_table(context, found))]
+    blocks = [Block(sentences=tuple(_sentences(context)), table=_table(context, found))]
     if equal:
         blocks.append(_equal(context, equal))
     return Section(
         "cost",
-        "At what cost?",
+        "What does it cost?",
         blocks=tuple(blocks) if found else (),
-        empty="Nothing has run yet.",
+        empty="No run has started yet.",
         data={
             "cost": _frame(context, found),
             "equal_compute": pd.DataFrame([_record(one) for one in equal], columns=pd.Index(RECORDED)),
@@ -46,57 +47,58 @@ def build(context: Context) -> Section | None:
     )
 
 
-def _lead(context: Context) -> list[str]:
-    said = [MATCHES.get(context.plan.match, f"Methods are matched on {context.plan.match}.")]
+def _sentences(context: Context) -> list[str]:
+    sentences = [MATCHES.get(context.plan.match, f"Methods are matched on {context.plan.match}.")]
     if not any(arm.compute_of for arm in context.plan.arms):
-        said.append(
-            "The study has no run of the reference at a costlier method's compute: effects stand at that match."
+        sentences.append(
+            "The study contains no reference runs with the compute of a more expensive method, so effects are known "
+            "for this match only."
         )
-    return said
+    return sentences
 
 
 def _table(context: Context, found: list[Pace]) -> Table:
     summaries = {summary.arm.name: summary for summary in context.summaries}
     caption = (
-        "The median epoch of the median run, and what the definition of the method lets expect (nominal): a plain"
-        " epoch is one pass over the training images without any method. Runs that share a machine slow each other"
-        " down alike."
+        "Seconds: the median epoch of the median run. Nominal: the relative cost expected from the definition of the"
+        " method. A plain epoch is one pass over the training images without any method. Runs that share a machine"
+        " slow each other down."
     )
     return Table(
-        COLUMNS, tuple(_line(context, pace, summaries[pace.arm.name]) for pace in found), caption, folded=False
+        COLUMNS, tuple(_table_row(context, pace, summaries[pace.arm.name]) for pace in found), caption, folded=False
     )
 
 
-def _line(context: Context, pace: Pace, summary: ArmSummary) -> Line:
+def _table_row(context: Context, pace: Pace, summary: ArmSummary) -> TableRow:
     arm = pace.arm
     cells = (
-        Cell(arm.condition),
-        Cell(arm.method, colour=context.colours[arm.method]),
+        TableCell(arm.condition),
+        TableCell(arm.method, colour=context.colours[arm.method]),
         _number(pace.seconds, f"{pace.seconds:.3g}"),
         _number(pace.relative, f"{pace.relative:.2f}"),
-        Cell(f"{arm.cost:.2f}", arm.cost),
-        Cell(f"{summary.plain_epochs:,.0f}", summary.plain_epochs),
-        Cell(duration(summary.seconds), summary.seconds),
+        TableCell(f"{arm.cost:.2f}", arm.cost),
+        TableCell(f"{summary.plain_epochs:,.0f}", summary.plain_epochs),
+        TableCell(duration(summary.seconds), summary.seconds),
     )
-    return Line(cells, arm.condition, arm.method)
+    return TableRow(cells, arm.condition, arm.method)
 
 
-def _number(value: float, words: str) -> Cell:
-    return Cell(words, value) if math.isfinite(value) else Cell("")
+def _number(value: float, words: str) -> TableCell:
+    return TableCell(words, value) if math.isfinite(value) else TableCell("")
 
 
 def _equal(context: Context, equal: list[EqualCompute]) -> Block:
     unit, digits = context.plan.unit, context.plan.unit.digits
     rows = tuple(
-        Line(
+        TableRow(
             (
-                Cell(one.condition),
-                Cell(one.method, colour=context.colours[one.method]),
-                Cell(one.against),
-                Cell(f"{unit.scale * one.value:.{digits}f}", one.value),
-                Cell(f"{unit.scale * one.other:.{digits}f}", one.other),
-                Cell(points(one.effect.mean, digits, unit), one.effect.mean),
-                Cell(interval(one.effect.interval, digits, unit)),
+                TableCell(one.condition),
+                TableCell(one.method, colour=context.colours[one.method]),
+                TableCell(one.against),
+                TableCell(f"{unit.scale * one.value:.{digits}f}", one.value),
+                TableCell(f"{unit.scale * one.other:.{digits}f}", one.other),
+                TableCell(points(one.effect.mean, digits, unit), one.effect.mean),
+                TableCell(interval(one.effect.interval, digits, unit)),
             ),
             one.condition,
             one.method,
@@ -104,8 +106,9 @@ def _equal(context: Context, equal: list[EqualCompute]) -> Block:
         for one in equal
     )
     caption = (
-        "Each against an arm that trained as long as the method's compute allows, at the settings found for the usual"
-        " length: not retuned. Intervals over seeds, not corrected; only the verdicts claim anything."
+        "Each method is compared with an arm that trained for as long as the compute of the method allows, at the"
+        " settings found for the usual length, without retuning. Intervals are over seeds and not corrected for"
+        " multiple comparisons; only the verdicts are claims."
     )
     return Block("At equal compute", table=Table(EQUAL_COLUMNS, rows, caption, folded=False))
 

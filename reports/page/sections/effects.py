@@ -1,4 +1,4 @@
-"""Does it help here? Effects with their intervals, and the table of verdicts."""
+"""Effects section: forest plots of the effects, and the table of verdicts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from reports.page.layout import Block, Picture, Section
 
 
 def build(context: Context) -> Section:
-    """Return the effect plot of every condition that has an effect, and all claims."""
+    """Return one forest plot per condition with effects, and all claims."""
     return Section(
         "effects",
-        "Does it help here?",
+        "How large are the effects?",
         blocks=_blocks(context),
-        partial="effects",
+        template="effects",
         content=context.claims,
         data={"verdicts": pd.DataFrame(verdict_records(context.verdicts))},
     )

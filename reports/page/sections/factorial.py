@@ -1,4 +1,4 @@
-"""What does each change buy? Main effects and two-way interactions of a factorial."""
+"""Factorial section: main effects and two-way interactions of the compared factors."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from reports.inference.factorial import Gain, Swap, gains
 from reports.inference.records import interval_record
 from reports.page.claims import SIGNS
 from reports.page.context import Context
-from reports.page.layout import Block, Cell, Column, Line, Picture, Section, Table
+from reports.page.layout import Block, Picture, Section, Table, TableCell, TableColumn, TableRow
 from trainables.records import UNDECIDED, VERDICTS, PlanRecord, plain
 
-MAIN: dict[str, str] = dict(zip(VERDICTS, ("buys", "costs", "changes nothing", UNDECIDED), strict=True))
-TOGETHER: dict[str, str] = dict(
+MAIN: dict[str, str] = dict(zip(VERDICTS, ("helps", "hurts", "makes no difference", UNDECIDED), strict=True))
+INTERACTION: dict[str, str] = dict(
     zip(VERDICTS, ("more together", "less together", "independent", UNDECIDED), strict=True)
 )
 MAIN_COLOUR = "#56788f"
 CAPTION = (
-    "Dot: what one change is worth as the mean over all settings of the others, hollow while undecided, square if it "
-    "changes nothing. Line: its 95 % interval over seeds. Grey: how much more two changes are worth together than one "
-    "by one. All of them are corrected together, apart from the comparisons above."
+    "Dot: the effect of one change, averaged over all settings of the other factors; hollow while undecided, square if "
+    "it makes no difference. Line: 95 % interval over seeds. Grey: interaction, that is, how much larger the effect of "
+    "two changes together is than the sum of their single effects. All of these are corrected for multiple testing "
+    "together, separately from the comparisons above."
 )
 
 
 def build(context: Context) -> Section | None:
-    """Return what every change and every pair of changes is worth; None for a study of one compared factor."""
+    """Return the effect of every change and every pair of changes; None if only one factor is compared."""
     found = gains(context.study)
     if not found:
         return None
     plan = context.plan
     intervals = [gain.decision.estimate.interval for gain in found if gain.decision.estimate]
     digits = text.decimals(intervals, plan.unit)
-    rows = [_row(plan, gain, digits) for gain in found]
+    rows = [_effect_row(plan, gain, digits) for gain in found]
     limits = effect_range(rows, plan.smallest_effect, plan.unit)
     blocks = []
     for number, condition in enumerate(dict.fromkeys(gain.term.condition for gain in found), start=1):
@@ -50,16 +51,16 @@ def build(context: Context) -> Section | None:
                 heading=described if len(plan.conditions) > 1 else "",
                 condition=condition,
                 sentences=tuple(_sentences(plan, [gain for gain, _ in own], digits)),
-                picture=Picture(f"gains-{number}", figure, f"What each change buys {described}"),
+                picture=Picture(f"gains-{number}", figure, f"Effect of each change {described}"),
                 table=_table(plan, [gain for gain, _ in own], digits),
             )
         )
     frame = pd.DataFrame([_record(plan, gain) for gain in found])
-    return Section("gains", "What does each change buy?", tuple(blocks), caption=CAPTION, data={"gains": frame})
+    return Section("gains", "What does each change contribute?", tuple(blocks), caption=CAPTION, data={"gains": frame})
 
 
 def name_of(swaps: Sequence[Swap]) -> str:
-    """Return a term in words: `optimizer sgd instead of adam`, `optimizer sgd and batch size 128`."""
+    """Return a term in words, such as `optimizer sgd instead of adam` or `optimizer sgd and batch size 128`."""
     if len(swaps) == 1:
         return f"{_level(swaps[0])} instead of {plain(swaps[0].base)}"
     return " and ".join(_level(swap) for swap in swaps)
@@ -72,11 +73,11 @@ def _level(swap: Swap) -> str:
 def _label(gain: Gain) -> str:
     if gain.decision.estimate is None:
         return "no answer yet" if gain.provisional else "no answer"
-    labels = MAIN if len(gain.term.swaps) == 1 else TOGETHER
+    labels = MAIN if len(gain.term.swaps) == 1 else INTERACTION
     return labels[gain.decision.verdict] + (", so far" if gain.provisional else "")
 
 
-def _row(plan: PlanRecord, gain: Gain, digits: int) -> EffectRow:
+def _effect_row(plan: PlanRecord, gain: Gain, digits: int) -> EffectRow:
     estimate, label = gain.decision.estimate, _label(gain)
     return EffectRow(
         name=name_of(gain.term.swaps),
@@ -100,31 +101,32 @@ def _figures(plan: PlanRecord, gain: Gain, digits: int) -> str:
 def _sentences(plan: PlanRecord, found: Sequence[Gain], digits: int) -> list[str]:
     decided = [gain for gain in found if gain.decision.decided]
     if not decided:
-        return [f"No change is shown to buy or to cost anything: all {len(found)} effects are undecided."]
+        return [f"No change is shown to help or to hurt: all {len(found)} effects are undecided."]
     return [f"{name_of(gain.term.swaps)}: {_label(gain)}; {_figures(plan, gain, digits)}." for gain in decided]
 
 
 def _table(plan: PlanRecord, found: Sequence[Gain], digits: int) -> Table:
     columns = (
-        Column("change"), Column("verdict"), Column(f"worth, {plan.unit.many}", True), Column("95 % interval", True),
-        Column("adjusted p", True), Column("mean over cells", True), Column("seeds", True),
+        TableColumn("change"), TableColumn("verdict"), TableColumn(f"effect, {plan.unit.many}", True),
+        TableColumn("95 % interval", True), TableColumn("adjusted p", True), TableColumn("cells averaged", True),
+        TableColumn("seeds", True),
     )  # fmt: skip
-    return Table(columns, tuple(_line(plan, gain, digits) for gain in found))
+    return Table(columns, tuple(_table_row(plan, gain, digits) for gain in found))
 
 
-def _line(plan: PlanRecord, gain: Gain, digits: int) -> Line:
+def _table_row(plan: PlanRecord, gain: Gain, digits: int) -> TableRow:
     estimate, decision, unit = gain.decision.estimate, gain.decision, plan.unit
     interval = estimate.interval if estimate else None
     cells = (
-        Cell(name_of(gain.term.swaps)),
-        Cell(f"{SIGNS[decision.verdict]} {_label(gain)}"),
-        Cell(text.points(estimate.mean, digits, unit) if estimate else "", estimate.mean if estimate else None),
-        Cell(text.interval(interval, digits, unit) if interval else "", interval.low if interval else None),
-        Cell(f"{decision.p_adjusted:.3f}" if estimate else "", decision.p_adjusted),
-        Cell(str(gain.cells), gain.cells),
-        Cell(str(gain.seeds), gain.seeds),
+        TableCell(name_of(gain.term.swaps)),
+        TableCell(f"{SIGNS[decision.verdict]} {_label(gain)}"),
+        TableCell(text.points(estimate.mean, digits, unit) if estimate else "", estimate.mean if estimate else None),
+        TableCell(text.interval(interval, digits, unit) if interval else "", interval.low if interval else None),
+        TableCell(f"{decision.p_adjusted:.3f}" if estimate else "", decision.p_adjusted),
+        TableCell(str(gain.cells), gain.cells),
+        TableCell(str(gain.seeds), gain.seeds),
     )
-    return Line(cells, condition=gain.term.condition)
+    return TableRow(cells, condition=gain.term.condition)
 
 
 def _record(plan: PlanRecord, gain: Gain) -> dict[str, Any]:

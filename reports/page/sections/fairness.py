@@ -1,4 +1,4 @@
-"""Can it be trusted? How runs ended, and the audit of early stopping."""
+"""Fairness section: whether all arms were treated alike, how their runs ended, and the audit of early stopping."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import pandas as pd
-from scipy.stats import binomtest
 
 from reports.data.overview import ArmSummary, Audit, audit
 from reports.descriptive.fairness import SeedSpread, seed_spread, unequal
 from reports.page.context import Context
 from reports.page.faq import AUDIT_FROM
 from reports.page.layout import Section
+from reports.statistics.estimators import exact_interval
 from trainables.records import ConditionRecord
 
 
 @dataclass(frozen=True)
 class ArmView:
-    """How an arm's runs ended, and the audit of its early stopping."""
+    """Run outcomes of an arm, and the audit of its early stopping."""
 
     summary: ArmSummary
     audit: Audit
@@ -28,30 +28,30 @@ class ArmView:
 
 
 @dataclass(frozen=True)
-class Fairness:
-    """Whether the arms of a condition were given the same: what was not, in sentences."""
+class ConditionFairness:
+    """Differences in the treatment of a condition's arms, in sentences; empty if there are none."""
 
     condition: ConditionRecord
     unequal: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Trust:
-    """What trust rests on.
+class FairnessContent:
+    """Content of the section.
 
     Args:
-        arms: one an arm.
-        fairness: one a condition.
-        audit: what the audit of early stopping says.
+        arms: one per arm.
+        fairness: one per condition.
+        audit: result of the early-stopping audit, in words.
     """
 
     arms: tuple[ArmView, ...]
-    fairness: tuple[Fairness, ...]
+    fairness: tuple[ConditionFairness, ...]
     audit: str
 
 
 def build(context: Context) -> Section:
-    """Return one line an arm."""
+    """Return the run outcomes of every arm, and the fairness of every condition."""
     arms = tuple(
         ArmView(
             summary=summary,
@@ -62,25 +62,24 @@ def build(context: Context) -> Section:
         )
         for summary in context.summaries
     )
-    fairness = tuple(Fairness(one, tuple(unequal(context.study, one))) for one in context.plan.conditions)
-    content = Trust(arms, fairness, _audited([arm.audit for arm in arms]))
-    return Section("trust", "Can it be trusted?", partial="fairness", content=content, data={"arms": _frame(arms)})
+    fairness = tuple(ConditionFairness(one, tuple(unequal(context.study, one))) for one in context.plan.conditions)
+    content = FairnessContent(arms, fairness, _audited([arm.audit for arm in arms]))
+    data = {"arms": _frame(arms)}
+    return Section("trust", "Was the comparison fair?", template="fairness", content=content, data=data)
 
 
 def _audited(audits: Sequence[Audit]) -> str:
-    """Return what the audit of early stopping says; its error rate needs `AUDIT_FROM` would-be stops."""
+    """Return the result of the early-stopping audit; its error rate needs `AUDIT_FROM` would-be stops."""
     audited, stops = sum(one.audited for one in audits), sum(one.would_stop for one in audits)
     if not audited:
         return "Early stopping was not audited: no run was exempt from it."
-    start = f"{audited} runs went to the end regardless; the rules would have stopped {stops} of them."
+    start = f"{audited} runs were trained to the end regardless; the rules would have stopped {stops} of them."
     if stops < AUDIT_FROM:
-        return f"{start} How often that would have been wrong is not estimable below {AUDIT_FROM} such stops."
+        return f"{start} At least {AUDIT_FROM} such stops are needed to estimate how often they are wrong."
     wrong = sum(one.mistakes for one in audits)
-    low, high = (100 * end for end in binomtest(wrong, stops).proportion_ci(0.95, method="exact"))
-    share = f"{100 * wrong / stops:.0f} % ({low:.0f} to {high:.0f})"
-    return (
-        f"{start} {wrong} of these ended in the better half of their arm: {share} of the stops would have been wrong."
-    )
+    bounds = exact_interval(wrong, stops)
+    share = f"{100 * wrong / stops:.0f} % ({100 * bounds.low:.0f} to {100 * bounds.high:.0f})"
+    return f"{start} {wrong} of these finished in the better half of their arm: {share} of the stops would be wrong."
 
 
 def _frame(arms: Sequence[ArmView]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Question, common mistake, our answer."""
+"""FAQ section: questions about the comparison, common mistakes, and the answers of this study."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reports.page.layout import Section
 
 
 def build(context: Context) -> Section:
-    """Return the questions that a reader brings."""
+    """Return the questions and answers."""
     audits = [audit(context.study, arm) for arm in context.plan.arms]
     found = questions(context.plan, context.verdicts, audits)
-    return Section("questions", "How to read it", partial="faq", content=found)
+    return Section("questions", "Frequently asked questions", template="faq", content=found)

@@ -1,4 +1,4 @@
-"""Which values? Responses at shared points, importances, best points at the edge of the space."""
+"""Hyperparameter section: gains against values, importances, and best values at the edge of the search space."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ import pandas as pd
 
 from reports.descriptive.importance import IMPORTANCE_FROM, Importance, importances
 from reports.descriptive.responses import Edge, Response, edges, full_length, responses
-from reports.figures.plots import Dots, axis, categories, diverging, dots_figure
+from reports.figures.plots import PointGroup, axis, categories, diverging, scatter_figure
 from reports.page.context import Context
-from reports.page.layout import Block, Cell, Column, Line, Panel, Picture, Section, Table
+from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
 from trainables.records import ArmRecord, ConditionRecord
 
 CAPTION = (
-    "One dot a search run of full length. What a method gained is its result minus that of the reference in the"
-    " run with the same number, which had the same shared settings: a slope there says that the method's gain"
-    " depends on the value. In a picture of two settings, blue is a gain and orange a loss. “Trend” is the rank"
-    " correlation of value and gain (Spearman), from 8 runs on. Single runs, one seed each: hints for the next"
-    " study, not claims."
+    "Each dot is a search run of full length. The gain of a method is its result minus the result of the reference in"
+    " the run with the same number, which had the same shared settings; a slope indicates that the gain depends on"
+    " the value. In figures of two hyperparameters, blue is a gain and orange a loss. “Trend” is Spearman’s rank"
+    " correlation of value and gain, given for at least 8 runs. These are single runs with one seed each: hints for"
+    " the next study, not claims."
 )
 INTERACTING = ("learning_rate", "weight_decay", "batch_size")
 COLUMNS = (
-    Column("condition"), Column("method"), Column("setting"), Column("range"), Column("runs", True),
-    Column("trend", True), Column("importance for the best, %", True), Column("importance in all, %", True),
+    TableColumn("condition"), TableColumn("method"), TableColumn("hyperparameter"), TableColumn("range"),
+    TableColumn("runs", True), TableColumn("trend", True), TableColumn("importance, best runs, %", True),
+    TableColumn("importance, all runs, %", True),
 )  # fmt: skip
 
 
 def build(context: Context) -> Section | None:
-    """Return what the searched settings did; nothing where nothing was searched."""
+    """Return the influence of the searched hyperparameters; None if nothing was searched."""
     if not any(arm.spaces for arm in context.plan.arms):
         return None
     blocks, frames, near = [], [], []
@@ -38,10 +39,10 @@ def build(context: Context) -> Section | None:
             blocks.append(block)
     return Section(
         "values",
-        "Which values?",
+        "Which hyperparameters matter?",
         blocks=tuple(blocks),
         caption=CAPTION,
-        empty="No search run of full length yet.",
+        empty="No search run has been trained to the end yet.",
         data={
             "responses": pd.DataFrame(frames, columns=pd.Index(RESPONSE_COLUMNS)),
             "edges": pd.DataFrame(near, columns=pd.Index(["condition", "method", "setting", "end", "limit", "runs"])),
@@ -71,7 +72,10 @@ def _block(
     ]
     fewest = min((len(full_length(study, arm)) for arm in arms), default=0)
     thin = (
-        [f"Importances are computed from {IMPORTANCE_FROM} full-length runs on; here an arm has {fewest}."]
+        [
+            f"Importances need at least {IMPORTANCE_FROM} runs of full length in an arm; the smallest arm here has "
+            f"{fewest}."
+        ]
         if fewest < IMPORTANCE_FROM and found
         else []
     )
@@ -80,7 +84,7 @@ def _block(
         condition.name,
         sentences=(*(_advice(edge) for edge in near), *thin),
         panels=tuple(panels),
-        table=Table(COLUMNS, tuple(_line(context, *pair) for pair in found), IMPORTANCE_CAPTION),
+        table=Table(COLUMNS, tuple(_table_row(context, *pair) for pair in found), IMPORTANCE_CAPTION),
     )
     rows = [_record(*pair) for pair in found]
     places = [(edge.arm.condition, edge.arm.method, edge.dimension, edge.end, edge.limit, edge.runs) for edge in near]
@@ -88,9 +92,9 @@ def _block(
 
 
 IMPORTANCE_CAPTION = (
-    "“For the best”: PED-ANOVA, what sets the best tenth of the runs apart. “In all”: mean decrease in impurity"
-    " of a random forest, what explains all runs. They answer different questions and may disagree; where they do,"
-    " trust neither alone."
+    "Importance among the best runs: PED-ANOVA, which measures what distinguishes the best tenth of the runs."
+    " Importance among all runs: mean decrease in impurity of a random forest, which measures what explains the"
+    " results of all runs. The two answer different questions; where they disagree, do not rely on either alone."
 )
 
 
@@ -103,7 +107,7 @@ def _advice(edge: Edge) -> str:
     wider = "lower" if edge.end == "low" else "raise"
     return (
         f"{edge.arm.method}: {edge.runs} of its {edge.best} best runs lie at the {edge.end} end of {edge.dimension}"
-        f" ({edge.limit:g}). The best value may lie outside: {wider} that end in the next study."
+        f" ({edge.limit:g}). The best value may lie outside the range: {wider} that bound in the next study."
     )
 
 
@@ -123,16 +127,15 @@ def _panel(context: Context, name: str, response: Response) -> Panel:
         x_axis = axis(x, response.dimension, log=space["log"])
     y = scale * response.gains
     words = [f"{response.dimension} {value}: {gain:+.2f}" for value, gain in zip(response.values, y, strict=True)]
-    figure = dots_figure(
-        [Dots(x, y, words, context.colours[arm.method])], x_axis, axis(np.append(y, 0.0), unit), zero=True, height=220
-    )
+    points = PointGroup(x, y, words, context.colours[arm.method])
+    figure = scatter_figure([points], x_axis, axis(np.append(y, 0.0), unit), zero=True)
     picture = Picture(name, figure, f"Gain of {arm.method} against {response.dimension}")
     trend = "" if response.trend is None else f"trend {response.trend:+.2f}"
     return Panel(f"{arm.method}: {response.dimension}", picture, arm.method, context.colours[arm.method], trend)
 
 
 def _pairs(context: Context, number: int, found: list[Response]) -> list[Panel]:
-    """Return a picture for each method setting with each of the shared settings that it may depend on."""
+    """Return a figure for each hyperparameter of a method with each shared one that it may interact with."""
     numeric = [one for one in found if one.paired and not isinstance(one.arm.spaces[one.dimension], list)]
     pairs = [
         (own, other)
@@ -141,41 +144,41 @@ def _pairs(context: Context, number: int, found: list[Response]) -> list[Panel]:
         if own.arm == other.arm and own.own and not other.own and len(own.values) == len(other.values)
         if other.dimension.split(".")[-1] in INTERACTING
     ]
-    return [_pair(context, f"pairs-{number}-{i}", own, other) for i, (own, other) in enumerate(pairs, start=1)]
+    return [_pair_panel(context, f"pairs-{number}-{i}", own, other) for i, (own, other) in enumerate(pairs, start=1)]
 
 
-def _pair(context: Context, picture: str, own: Response, other: Response) -> Panel:
+def _pair_panel(context: Context, picture: str, own: Response, other: Response) -> Panel:
     name, arm, (scale, _) = own.dimension, own.arm, _scale(context)
     x, y = (np.array(response.values, dtype=float) for response in (other, own))
     gains = scale * own.gains
     colours = diverging(gains, float(np.abs(gains).max()))
     words = [f"{other.dimension} {a:.3g}, {name} {b:.3g}: {gain:+.2f}" for a, b, gain in zip(x, y, gains, strict=True)]
     axes = [axis(values, key, log=arm.spaces[key]["log"]) for values, key in ((x, other.dimension), (y, name))]
-    figure = dots_figure([Dots(x, y, words, colours)], axes[0], axes[1], height=220)
+    figure = scatter_figure([PointGroup(x, y, words, colours)], axes[0], axes[1])
     label = f"Gain of {arm.method} over {other.dimension} and {name}"
     return Panel(
         f"{name} with {other.dimension}", Picture(picture, figure, label), arm.method, context.colours[arm.method]
     )
 
 
-def _line(context: Context, response: Response, share: Importance | None) -> Line:
+def _table_row(context: Context, response: Response, share: Importance | None) -> TableRow:
     arm, space = response.arm, response.arm.spaces[response.dimension]
     words = ", ".join(map(str, space)) if isinstance(space, list) else f"{space['low']:g} to {space['high']:g}"
     cells = (
-        Cell(arm.condition),
-        Cell(arm.method, colour=context.colours[arm.method]),
-        Cell(response.dimension),
-        Cell(words),
-        Cell(str(len(response.values)), len(response.values)),
-        Cell("" if response.trend is None else f"{response.trend:+.2f}", response.trend),
+        TableCell(arm.condition),
+        TableCell(arm.method, colour=context.colours[arm.method]),
+        TableCell(response.dimension),
+        TableCell(words),
+        TableCell(str(len(response.values)), len(response.values)),
+        TableCell("" if response.trend is None else f"{response.trend:+.2f}", response.trend),
         _share(share.ped_anova if share else None),
         _share(share.mean_decrease if share else None),
     )
-    return Line(cells, arm.condition, arm.method)
+    return TableRow(cells, arm.condition, arm.method)
 
 
-def _share(value: float | None) -> Cell:
-    return Cell("" if value is None else f"{100 * value:.0f}", value)
+def _share(value: float | None) -> TableCell:
+    return TableCell("" if value is None else f"{100 * value:.0f}", value)
 
 
 def _record(response: Response, share: Importance | None) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""When in training? Learning curves, the lead along the epochs, overfitting, the final off phase."""
+"""Learning-curve section: curves of every arm, lead over the reference by epoch, overfitting, final off phase."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from reports.figures.learning_curves import curve_ranges, learning_figure
 from reports.figures.plots import Curve, curves_figure
 from reports.inference.wording import interval, points
 from reports.page.context import Context
-from reports.page.layout import Block, Cell, Column, Line, Panel, Picture, Section, Table
+from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
 from trainables.records import ConditionRecord
 
 CAPTION = (
-    "Wide pictures: how far each method leads its reference after each epoch on validation images, paired by"
-    " seed, each at its own best setting; the band is the 95 % interval at each epoch on its own. A method that"
-    " goes on and off is compared where it is off. Small pictures: solid, validation images; dotted, training"
-    " images, plain and un-mixed; the wider the gap between the two, the more the network overfits; grey,"
-    " validation of the reference; the band is one standard deviation over seeds either way. All of this describes"
-    " these runs; it claims nothing beyond the verdicts."
+    "Wide figures: the lead of each method over its reference on validation images after each epoch, paired by seed,"
+    " each at its own best setting; the band is the pointwise 95 % interval. A method that switches on and off is"
+    " compared only while it is off. Small figures: the solid line shows validation images, the dotted line training"
+    " images without mixing or augmentation; the wider the gap between them, the more the network overfits. Grey:"
+    " validation curve of the reference. Bands: one standard deviation over seeds on either side. These curves describe"
+    " the runs; they support no claims beyond the verdicts."
 )
 COLUMNS = (
-    Column("method"),
-    Column("training accuracy, %", True),
-    Column("validation accuracy, %", True),
-    Column("gap, points", True),
-    Column("gap less the reference's", True),
+    TableColumn("method"),
+    TableColumn("training accuracy, %", True),
+    TableColumn("validation accuracy, %", True),
+    TableColumn("gap, points", True),
+    TableColumn("gap minus gap of the reference", True),
 )
 
 
 def build(context: Context) -> Section:
-    """Return the learning curves of every arm that has any, and how the leads went."""
+    """Return the learning curves of all arms, and the leads over the reference."""
     courses: list[dict[str, object]] = []
     means: list[pd.DataFrame] = []
     blocks = [
@@ -40,7 +40,7 @@ def build(context: Context) -> Section:
     ]
     return Section(
         "curves",
-        "When in training?",
+        "How does training proceed?",
         blocks=tuple(block for block in blocks if block.pictures),
         caption=CAPTION,
         empty="No learning curves yet.",
@@ -64,7 +64,7 @@ def _block(
     courses: list[dict[str, object]],
     means: list[pd.DataFrame],
 ) -> Block:
-    """Return a condition's block; what it shows is added to `courses` and `means`, unrounded."""
+    """Return the block of a condition, and append its unrounded values to `courses` and `means`."""
     study, plan = context.study, context.plan
     arms = [arm for arm in plan.arms if arm.condition == condition.name]
     found = [curves for curves in (arm_curves(study, arm) for arm in arms) if curves is not None]
@@ -121,22 +121,22 @@ def _lead_picture(
         for one in drawn
     ]  # fmt: skip
     figure = curves_figure(curves, x_title="epoch", y_title=f"lead, {unit.many}", zero=True)
-    return Picture(f"leads-{number}", figure, f"Lead of each method over {against} along the epochs")
+    return Picture(f"leads-{number}", figure, f"Lead of each method over {against} by epoch")
 
 
 def _sentences(context: Context, one: Course, against: str) -> list[str]:
     if one.overtakes is None:
-        said = f"{one.method} does not end ahead of {against}."
+        lead = f"{one.method} does not finish ahead of {against}."
     elif one.from_start:
-        said = f"{one.method} is ahead of {against} from epoch {one.overtakes} on, the first that is compared."
+        lead = f"{one.method} is ahead of {against} from epoch {one.overtakes} on, the first epoch compared."
     else:
-        said = f"{one.method} overtakes {against} at epoch {one.overtakes}, and stays ahead."
+        lead = f"{one.method} overtakes {against} at epoch {one.overtakes} and stays ahead."
     if one.off_gain is None:
-        return [said]
+        return [lead]
     unit, digits = context.plan.unit, context.plan.unit.digits + 1
     bounds = f" ({interval(one.off_gain.interval, digits, unit)})" if one.off_gain.interval else ""
-    phase = f"In the final epochs without the method, from epoch {(one.off_from or 0) + 1} on, its lead changes by"
-    return [f"{said} {phase} {points(one.off_gain.mean, digits, unit)}{bounds} {unit.many}."]
+    phase = f"In the final epochs without the method (from epoch {(one.off_from or 0) + 1}), its lead changes by"
+    return [f"{lead} {phase} {points(one.off_gain.mean, digits, unit)}{bounds} {unit.many}."]
 
 
 def _table(context: Context, condition: ConditionRecord, gaps: list[Gap], against: str) -> Table:
@@ -144,18 +144,20 @@ def _table(context: Context, condition: ConditionRecord, gaps: list[Gap], agains
     rows = []
     for one in gaps:
         less = None if base is None or one.method == against else one.gap - base
-        rows.append(Line(
+        rows.append(TableRow(
             (
-                Cell(one.method, colour=context.colours[one.method]),
-                Cell(f"{100 * one.training:.1f}", one.training),
-                Cell(f"{100 * one.validation:.1f}", one.validation),
-                Cell(points(one.gap, 1), one.gap),
-                Cell("" if less is None else points(less, 1), less),
+                TableCell(one.method, colour=context.colours[one.method]),
+                TableCell(f"{100 * one.training:.1f}", one.training),
+                TableCell(f"{100 * one.validation:.1f}", one.validation),
+                TableCell(points(one.gap, 1), one.gap),
+                TableCell("" if less is None else points(less, 1), less),
             ),
             condition.name,
             one.method,
         ))  # fmt: skip
-    caption = f"Means of the last {condition.selection_epochs} epochs over the seeds at each method's best setting."
+    caption = (
+        f"Means over the last {condition.selection_epochs} epochs and all seeds, at the best setting of each method."
+    )
     return Table(COLUMNS, tuple(rows), caption)
 
 

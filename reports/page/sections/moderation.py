@@ -1,4 +1,4 @@
-"""When does it help? Effects over the grid of conditions, and where they change."""
+"""Moderation section: effects over the grid of conditions, and the conditions on which they depend."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from reports.inference.moderation import Change, changes, is_number
 from reports.inference.records import interval_record
 from reports.page.claims import SIGNS, Claim, comparisons
 from reports.page.context import Context
-from reports.page.layout import Block, Cell, Column, Line, Panel, Picture, Section, Table
+from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
 from trainables.records import EQUIVALENT, UNDECIDED, VERDICTS, ConditionRecord, PlanRecord, describe, plain
 
 LABELS: dict[str, str] = dict(zip(VERDICTS, ("grows", "falls", "does not change", UNDECIDED), strict=True))
 CAPTION = (
     "Each cell is a condition: ▲ helps, ▼ hurts, ≈ equivalent, ○ undecided; the number is the effect. Blue is better "
-    "than the reference, orange is worse, and the stronger the colour, the larger the effect. That an effect depends "
-    "on a factor is said only where the difference between two neighbouring cells is more than luck, corrected for all "
-    "such differences together."
+    "than the reference, orange is worse; the stronger the colour, the larger the effect. An effect is said to depend "
+    "on a factor only if the difference between two neighbouring cells is significant after correction for all such "
+    "differences."
 )
 
 
 def build(context: Context) -> Section | None:
-    """Return the heat maps and what is shown to change; None for a study of one condition."""
+    """Return the heat maps and the changes between conditions; None for a study of one condition."""
     if len(context.plan.conditions) < 2 or not context.claims:
         return None
     found = changes(context.study)
@@ -48,7 +48,8 @@ def _sentences(plan: PlanRecord, found: Sequence[Change], digits: int) -> list[s
     count = "1 difference" if len(found) == 1 else f"{len(found)} differences"
     if found and not sentences:
         sentences.append(
-            f"No effect is shown to depend on a condition: {count} between neighbouring conditions judged."
+            f"No effect is shown to depend on the condition; {count} between neighbouring conditions "
+            f"{'was' if len(found) == 1 else 'were'} tested."
         )
     if same:
         limit = text.magnitude(plan.smallest_effect, plan.unit)
@@ -57,7 +58,7 @@ def _sentences(plan: PlanRecord, found: Sequence[Change], digits: int) -> list[s
 
 
 def _sentence(plan: PlanRecord, change: Change, digits: int) -> str:
-    """Return what changes where: "mixup's effect on resnet20 changes between train fraction 0.25 and 0.5"."""
+    """Return a sentence such as "mixup's effect on resnet20 changes between train fraction 0.25 and 0.5: ..."."""
     unit, estimate = plan.unit, change.decision.estimate
     one, other = (text.points(effect, digits, unit) for effect in change.effects if effect is not None)
     difference = text.points(estimate.mean, digits, unit) if estimate else ""
@@ -90,7 +91,7 @@ def _gap(plan: PlanRecord, change: Change) -> str:
 
 
 def _panels(context: Context) -> list[Panel]:
-    """Return a heat map for every comparison that is made under several conditions."""
+    """Return a heat map for every comparison made under several conditions."""
     plan, unit = context.plan, context.plan.unit
     effects = [abs(claim.verdict.tuned.mean) for claim in context.claims if claim.verdict.tuned]
     largest = unit.scale * max([2 * plan.smallest_effect, *effects])
@@ -111,7 +112,10 @@ def _panels(context: Context) -> list[Panel]:
 
 
 def _axes(conditions: Sequence[ConditionRecord]) -> tuple[str, list[Any], list[dict[str, Any]]]:
-    """Return the factor that runs across, its levels, and what each row holds: of all factors, the last of numbers."""
+    """Return the factor on the horizontal axis, its levels, and the levels of the other factors in each row.
+
+    The horizontal axis is the last factor with numeric levels, or the last factor if there is none.
+    """
     varied = {factor: own for factor, own in _levels(conditions).items() if len(own) > 1}
     ordered = [factor for factor, own in varied.items() if all(map(is_number, own))]
     across = (ordered or list(varied))[-1]
@@ -125,7 +129,7 @@ def _axes(conditions: Sequence[ConditionRecord]) -> tuple[str, list[Any], list[d
 
 
 def _levels(conditions: Sequence[ConditionRecord]) -> dict[str, list[Any]]:
-    """Return the levels of every factor in the order of the study; None where a condition does not have it."""
+    """Return the levels of every factor in the order of the study; None stands for a condition without the factor."""
     factors = dict.fromkeys(factor for condition in conditions for factor in condition.values)
     levels: dict[str, list[Any]] = {factor: [] for factor in factors}
     for factor, own in levels.items():
@@ -156,41 +160,42 @@ def _tile(
 def _table(context: Context, found: Sequence[Change], digits: int) -> Table:
     unit, plan = context.plan.unit, context.plan
     columns = (
-        Column("method"), Column("against"), Column("where"), Column("between"), Column("the effect"),
-        Column(f"first effect, {unit.many}", True), Column("second", True), Column("difference", True),
-        Column("95 % interval", True), Column("adjusted p", True), Column("seeds", True),
+        TableColumn("method"), TableColumn("against"), TableColumn("where"), TableColumn("between"),
+        TableColumn("the effect"), TableColumn(f"first effect, {unit.many}", True),
+        TableColumn("second effect", True), TableColumn("difference", True), TableColumn("95 % interval", True),
+        TableColumn("adjusted p", True), TableColumn("shared seeds", True),
     )  # fmt: skip
     caption = (
-        "Difference: the second effect minus the first, with the same seeds where both conditions share them (seeds 0: "
-        "they share none, and the means are compared). “Does not change”: a change of "
+        "Difference: the second effect minus the first, paired by the seeds that both conditions share; without shared "
+        "seeds, the means are compared. “Does not change”: a change of "
         f"{text.magnitude(plan.smallest_effect, unit)} or more is ruled out."
     )
-    return Table(columns, tuple(_line(context, change, digits) for change in found), caption)
+    return Table(columns, tuple(_table_row(context, change, digits) for change in found), caption)
 
 
-def _line(context: Context, change: Change, digits: int) -> Line:
+def _table_row(context: Context, change: Change, digits: int) -> TableRow:
     plan, contrast, estimate = context.plan, change.pair.first, change.decision.estimate
     label = LABELS[change.decision.verdict] + (", so far" if change.provisional else "")
     effects = [_number(effect, digits, plan) for effect in (*change.effects, estimate.mean if estimate else None)]
-    interval = estimate.interval if estimate else None
-    return Line(
+    found = estimate.interval if estimate else None
+    return TableRow(
         (
-            Cell(contrast.method, colour=context.colours[contrast.method]),
-            Cell(contrast.reference),
-            Cell(_where(plan, change)),
-            Cell(_gap(plan, change)),
-            Cell(f"{SIGNS[change.decision.verdict]} {label}"),
+            TableCell(contrast.method, colour=context.colours[contrast.method]),
+            TableCell(contrast.reference),
+            TableCell(_where(plan, change)),
+            TableCell(_gap(plan, change)),
+            TableCell(f"{SIGNS[change.decision.verdict]} {label}"),
             *effects,
-            Cell(text.interval(interval, digits, plan.unit) if interval else "", interval.low if interval else None),
-            Cell(f"{change.decision.p_adjusted:.3f}" if estimate else "", change.decision.p_adjusted),
-            Cell(str(change.seeds), change.seeds),
+            TableCell(text.interval(found, digits, plan.unit) if found else "", found.low if found else None),
+            TableCell(f"{change.decision.p_adjusted:.3f}" if estimate else "", change.decision.p_adjusted),
+            TableCell(str(change.seeds), change.seeds),
         ),
         method=contrast.method,
     )
 
 
-def _number(effect: float | None, digits: int, plan: PlanRecord) -> Cell:
-    return Cell("" if effect is None else text.points(effect, digits, plan.unit), effect)
+def _number(effect: float | None, digits: int, plan: PlanRecord) -> TableCell:
+    return TableCell("" if effect is None else text.points(effect, digits, plan.unit), effect)
 
 
 def _record(plan: PlanRecord, change: Change) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Every run, with its way to MLflow where that is known."""
+"""Run list: every run, with a link to MLflow if known."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from reports.page.layout import Section
 from trainables.records import SELECTION
 
 MOST_RUNS = 2000
-"""With more runs the list stays in runs.csv."""
+"""Longer lists are left to runs.csv."""
 
 
 @dataclass(frozen=True)
 class RunView:
-    """One run as the list shows it; figures in percent or the metric's own unit, empty where there is none."""
+    """One row of the list; metrics are fractions or nats, None if not available."""
 
     run: str
     condition: str
@@ -33,12 +33,12 @@ class RunView:
 
 
 def build(context: Context) -> Section | None:
-    """Return the list of runs."""
+    """Return the list of runs; None if there are none."""
     runs = context.study.runs
     if runs.empty:
         return None
     found = tuple(_view(context, row) for _, row in runs.iterrows()) if len(runs) <= MOST_RUNS else ()
-    return Section("runs", "Which runs?", partial="runs", content=found, lead=(f"{len(runs):,} runs",))
+    return Section("runs", "All runs", template="runs", content=found, lead=(f"{len(runs):,} runs",))
 
 
 def _view(context: Context, row: pd.Series) -> RunView:

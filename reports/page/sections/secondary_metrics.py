@@ -1,4 +1,4 @@
-"""Is it better in other ways? Log loss, calibration, balanced figures, and accuracy per class."""
+"""Secondary-metric section: log loss, calibration, class-balanced metrics, and accuracy per class."""
 
 from __future__ import annotations
 
@@ -6,37 +6,38 @@ import numpy as np
 import pandas as pd
 
 from reports.descriptive.secondary_metrics import ClassEffect, OtherEffect, class_effects, class_names, other_effects
-from reports.figures.plots import Bar, forest_figure, heat_figure
+from reports.figures.plots import NamedEstimate, estimates_figure, heat_figure
 from reports.inference import wording as text
 from reports.page.context import Context
-from reports.page.layout import Block, Cell, Column, Line, Panel, Picture, Section, Table
+from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
 from trainables import records
 from trainables.records import ConditionRecord
 
 TITLES = {
-    records.TEST_ACCURACY: ("accuracy", "points, more is better", 100.0),
-    records.TEST_LOSS: ("log loss", "nats, less is better", 1.0),
-    records.TEST_CALIBRATION_ERROR: ("calibration error", "points, less is better", 100.0),
-    records.TEST_BALANCED_ACCURACY: ("balanced accuracy", "points, more is better", 100.0),
-    records.TEST_MACRO_F1: ("macro F1", "points, more is better", 100.0),
+    records.TEST_ACCURACY: ("accuracy", "points, higher is better", 100.0),
+    records.TEST_LOSS: ("log loss", "nats, lower is better", 1.0),
+    records.TEST_CALIBRATION_ERROR: ("calibration error", "points, lower is better", 100.0),
+    records.TEST_BALANCED_ACCURACY: ("balanced accuracy", "points, higher is better", 100.0),
+    records.TEST_MACRO_F1: ("macro F1", "points, higher is better", 100.0),
 }
 CAPTION = (
-    "Differences on the test images, method minus reference, each at its own best setting,"
-    " paired over seeds, with 95 % intervals. They are not corrected for their number and decide"
-    " nothing. Calibration error is the mean distance of confidence and accuracy. By class: blue where the method"
-    " gets more of a class right, orange where it gets fewer; a class has few test images, so single cells are"
-    " uncertain."
+    "Differences on the test images, method minus reference, each at its own best setting, paired by seed, with 95 %"
+    " intervals. They are not corrected for multiple comparisons and do not affect the verdicts. The calibration error"
+    " is the mean difference between confidence and accuracy. Accuracy by class: blue where the method classifies more"
+    " images of the class correctly, orange where it classifies fewer; a class has few test images, so single cells"
+    " are uncertain."
 )
 COLUMNS = (
-    Column("condition"), Column("method"), Column("against"), Column("figure"), Column("method's", True),
-    Column("reference's", True), Column("difference", True), Column("95 % interval", True), Column("better side"),
+    TableColumn("condition"), TableColumn("method"), TableColumn("against"), TableColumn("metric"),
+    TableColumn("value of the method", True), TableColumn("value of the reference", True),
+    TableColumn("difference", True), TableColumn("95 % interval", True), TableColumn("better side"),
 )  # fmt: skip
 MOST_CLASSES = 40
-"""Of more classes the picture shows those that differ most."""
+"""With more classes, the figure shows those that differ most."""
 
 
 def build(context: Context) -> Section:
-    """Return the other figures of every claim, and the accuracy per class where single images are known."""
+    """Return the other metrics of every claim, and the accuracy per class if predictions of single images are known."""
     others = other_effects(context.study, context.verdicts)
     classes = class_effects(context.study, context.verdicts)
     blocks = (
@@ -49,10 +50,10 @@ def build(context: Context) -> Section:
     )  # fmt: skip
     return Section(
         "quality",
-        "Is it better in other ways?",
+        "What do other metrics show?",
         blocks=tuple(block for block in blocks if block.pictures),
         caption=CAPTION,
-        empty="No pair of finished runs has other figures yet.",
+        empty="No pair of finished runs has other metrics yet.",
         data={
             "quality": pd.DataFrame([_record(one) for one in others], columns=pd.Index(RECORDED)),
             "classes": _classes(context, classes),
@@ -73,19 +74,19 @@ def _block(
         condition.name,
         picture=_heat(context, f"classes-{number}", classes) if classes else None,
         panels=tuple(panels),
-        table=Table(COLUMNS, tuple(_line(context, one) for one in others)) if others else None,
+        table=Table(COLUMNS, tuple(_table_row(context, one) for one in others)) if others else None,
     )
 
 
 def _panel(context: Context, name: str, metric: str, found: list[OtherEffect]) -> Panel:
     title, unit, scale = TITLES[metric]
-    bars = []
+    estimates = []
     for one in found:
         bounds = one.effect.interval
         low, high = (scale * bounds.low, scale * bounds.high) if bounds else (None, None)
         label = text.comparison(one.verdict, context.plan)
-        bars.append(Bar(label, context.colours[one.verdict.method], scale * one.effect.mean, low, high))
-    return Panel(title, Picture(name, forest_figure(bars, unit), f"Differences of {title}"))
+        estimates.append(NamedEstimate(label, context.colours[one.verdict.method], scale * one.effect.mean, low, high))
+    return Panel(title, Picture(name, estimates_figure(estimates, unit), f"Differences in {title}"))
 
 
 def _heat(context: Context, name: str, found: list[ClassEffect]) -> Picture:
@@ -99,25 +100,25 @@ def _heat(context: Context, name: str, found: list[ClassEffect]) -> Picture:
     figure = heat_figure(
         values[:, order], rows, [names[i] for i in order], limit=limit, unit="points of accuracy", x_title="class"
     )
-    return Picture(name, figure, "Difference of accuracy by class")
+    return Picture(name, figure, "Difference in accuracy by class")
 
 
-def _line(context: Context, one: OtherEffect) -> Line:
+def _table_row(context: Context, one: OtherEffect) -> TableRow:
     title, _, scale = TITLES[one.metric]
     bounds = one.effect.interval
     side = one.verdict.method if one.better else one.verdict.reference
     cells = (
-        Cell(one.verdict.condition),
-        Cell(one.verdict.method, colour=context.colours[one.verdict.method]),
-        Cell(one.verdict.reference),
-        Cell(title),
-        Cell(f"{scale * one.value:.3g}", one.value),
-        Cell(f"{scale * one.reference:.3g}", one.reference),
-        Cell(f"{scale * one.effect.mean:+.3g}", scale * one.effect.mean),
-        Cell(f"{scale * bounds.low:+.3g} to {scale * bounds.high:+.3g}" if bounds else "none"),
-        Cell(side if bounds and (bounds.low > 0 or bounds.high < 0) else "not clear"),
+        TableCell(one.verdict.condition),
+        TableCell(one.verdict.method, colour=context.colours[one.verdict.method]),
+        TableCell(one.verdict.reference),
+        TableCell(title),
+        TableCell(f"{scale * one.value:.3g}", one.value),
+        TableCell(f"{scale * one.reference:.3g}", one.reference),
+        TableCell(f"{scale * one.effect.mean:+.3g}", scale * one.effect.mean),
+        TableCell(f"{scale * bounds.low:+.3g} to {scale * bounds.high:+.3g}" if bounds else "none"),
+        TableCell(side if bounds and (bounds.low > 0 or bounds.high < 0) else "not clear"),
     )
-    return Line(cells, one.verdict.condition, one.verdict.method)
+    return TableRow(cells, one.verdict.condition, one.verdict.method)
 
 
 RECORDED = ("condition", "method", "reference", "figure", "value", "reference_value", "difference", "low", "high")

@@ -1,4 +1,4 @@
-"""The exact set-up: settings, versions, machine and data."""
+"""Setup section: settings, versions, machine and data."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from trainables.records import ConditionRecord
 
 @dataclass(frozen=True)
 class ConditionSetup:
-    """How one condition was run.
+    """Setup of one condition.
 
     Args:
         condition: the condition.
-        pool: the pooled points, None while they are not chosen.
-        factors: names of the pooled settings, in the order of first appearance.
+        pool: pooled settings, None if not chosen yet.
+        factors: names of the pooled hyperparameters, in order of first appearance.
     """
 
     condition: ConditionRecord
@@ -30,11 +30,11 @@ class ConditionSetup:
 
 @dataclass(frozen=True)
 class Setup:
-    """How the study was run.
+    """Setup of the study.
 
     Args:
-        conditions: one a condition.
-        facts: versions, machine and data, flat.
+        conditions: one per condition.
+        facts: versions, machine and data as (name, value).
     """
 
     conditions: tuple[ConditionSetup, ...]
@@ -50,11 +50,11 @@ def build(context: Context) -> Section:
         conditions.append(ConditionSetup(condition, pool, tuple(factors)))
     shown = _flat(context.study.facts.model_dump(mode="json", exclude={"data": {"test_labels"}}, exclude_none=True))
     content = Setup(tuple(conditions), tuple(shown))
-    return Section("setup", "The exact set-up", partial="setup", content=content)
+    return Section("setup", "Experimental setup", template="setup", content=content)
 
 
 def _flat(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return nested facts as pairs of dotted names and plain values."""
+    """Return nested facts as pairs of dotted names and values."""
     pairs = []
     for key, value in facts.items():
         if isinstance(value, Mapping):

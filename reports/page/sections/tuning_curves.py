@@ -1,4 +1,4 @@
-"""After how much tuning? Expected best result against budget."""
+"""Tuning-curve section: expected best result against the search budget."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from reports.page.layout import Block, Panel, Picture, Section
 from trainables.records import ConditionRecord
 
 CAPTION = (
-    "The validation result to expect of the best of n search runs, against what n runs cost; band: 95 % of"
-    " resamples of the runs, too narrow below about twenty. Only runs whose settings were drawn without looking at"
-    " results take part. Runs that were stopped early count with the last value that they"
-    " had, and cost what they cost. The line is the plug-in estimate, with fewer wrong conclusions than the"
-    " unbiased one, which stands beside it in tuning.csv (arXiv 2110.00613). It describes this search; it tests"
-    " nothing."
+    "Expected validation result of the best of n search runs, against the cost of n runs. The band contains 95 % of"
+    " bootstrap resamples of the runs and is too narrow below about twenty runs. Only runs whose settings were drawn"
+    " independently of earlier results are included. Runs that were stopped early enter with their last value and"
+    " their actual cost. The line is the plug-in estimate, which leads to fewer wrong conclusions than the unbiased"
+    " estimate (arXiv 2110.00613); tuning.csv contains both. The curves describe this search and test no hypothesis."
 )
 BUDGETS = (("plain_epochs", "cost in plain epochs"), ("seconds", "cost in seconds of training"))
 
 
 def build(context: Context) -> Section | None:
-    """Return the tuning curves of every condition; nothing where nothing is searched."""
+    """Return the tuning curves of every condition; None if nothing is searched."""
     if context.plan.trials_per_arm < 2:
         return None
     costs = run_costs(context.study)
@@ -36,7 +35,7 @@ def build(context: Context) -> Section | None:
             frames += [_frame(condition, curve) for curve in found]
     return Section(
         "tuning",
-        "After how much tuning?",
+        "How much tuning is needed?",
         blocks=tuple(blocks),
         caption=CAPTION,
         empty="No search run has ended yet.",

@@ -3,13 +3,20 @@
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-  // Pictures: drawn when they are first visible, in the colours of the page.
+  // Figures: drawn when they become visible, in the colours of the page. Their toolbar saves them as SVG.
   const drawn = new Map();
-  const settings = { displayModeBar: false, responsive: false };
+  const settings = (element) => ({
+    responsive: false,
+    displaylogo: false,
+    modeBarButtons: [["toImage"]],
+    toImageButtonOptions: { format: "svg", filename: element.id },
+  });
 
   function themed(layout) {
     const axis = { gridcolor: colour("--rule"), linecolor: colour("--rule"), tickcolor: colour("--rule"), automargin: false };
-    const result = { ...layout, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)" };
+    // An opaque background keeps a saved figure readable wherever it is shown.
+    const result = { ...layout, paper_bgcolor: colour("--paper"), plot_bgcolor: "rgba(0,0,0,0)" };
+    result.modebar = { bgcolor: "rgba(0,0,0,0)", color: colour("--muted"), activecolor: colour("--ink") };
     result.font = { family: colour("--sans"), size: 12, color: colour("--ink") };
     result.hoverlabel = { bgcolor: colour("--faint"), bordercolor: colour("--rule"), font: { color: colour("--ink"), size: 12 } };
     for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
@@ -26,7 +33,7 @@
     }
     const width = element.clientWidth;
     element.dataset.width = width;
-    return Plotly.react(element, figure.data, { ...themed(figure.layout), width }, settings);
+    return Plotly.react(element, figure.data, { ...themed(figure.layout), width }, settings(element));
   }
 
   const seen = new ResizeObserver((entries) => {
@@ -39,7 +46,7 @@
   const redraw = () => drawn.forEach((_, element) => draw(element));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 
-  // On paper: everything unfolded, and pictures as wide as a sheet.
+  // Printing: open everything, and fit figures to the width of the sheet.
   addEventListener("beforeprint", () => {
     all("details").forEach((element) => { element.open = true; });
     document.documentElement.classList.add("printing");
@@ -50,7 +57,7 @@
     redraw();
   });
 
-  // Sorting: numbers by their value, everything else by its text; empty cells last.
+  // Sorting: numbers by value, everything else by text; empty cells last.
   function key(row, column) {
     const cell = row.cells[column];
     const number = row.closest("table").tHead.rows[0].cells[column].classList.contains("number");
@@ -78,7 +85,7 @@
     });
   }
 
-  // Filtering: everything that names a condition or a method follows the two lists.
+  // Filtering: hide every element that belongs to another condition or method than the selected one.
   const choices = ["condition", "method"].map((name) => [name, document.getElementById(`filter-${name}`)]);
   function filter() {
     for (const element of all("main [data-condition], main [data-method]")) {

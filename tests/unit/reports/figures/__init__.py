@@ -1,1 +1,1 @@
-"""figures."""
+"""Tests of the figures."""

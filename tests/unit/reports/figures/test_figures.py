@@ -1,10 +1,10 @@
-"""Figures: Plotly accepts them, names stay text, colours stay apart."""
+"""Figures: valid for Plotly, user-supplied names as plain text, distinct colours."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,10 @@ import pytest
 from reports.data.frames import StudyData, read_study
 from reports.descriptive.learning_curves import ArmCurves, arm_curves
 from reports.figures.forest_plot import effect_figure, effect_range, effect_rows
-from reports.figures.learning_curves import MOST_EPOCHS, curve_ranges, learning_figure, shown
+from reports.figures.learning_curves import MOST_EPOCHS, curve_ranges, learning_figure
 from reports.figures.palette import COLOURS, REFERENCE, method_colours, translucent
-from reports.figures.svg import Scale, svg
+from reports.figures.plots import axis
+from reports.figures.style import shown
 from reports.inference.verdicts import judge
 from reports.page.view import build_view
 from tests.unit.journal_builder import METHODS, JournalBuilder, curve, simulate_study
@@ -43,33 +44,37 @@ def learning(study: StudyData, method: str) -> dict[str, Any]:
     return learning_figure(arm, curves["baseline"], curve_ranges(known), COLOUR)
 
 
-def test_every_picture_is_drawn_as_svg_too(study: StudyData) -> None:
-    view = build_view(study, judge(study))
-    for picture in view.pictures:
-        root = ElementTree.fromstring(svg(picture.figure, picture.label))
-        assert root.tag.endswith("svg")
-        assert "nan" not in ElementTree.tostring(root, "unicode").lower().replace(picture.label.lower(), "")
-    effect = svg(effects(study), '<script>"&')
-    assert "&lt;script&gt;" in effect
-    assert effect.count("<circle") == 4
-    assert 'fill="none" stroke="#8a8a8a"' in effect  # the diamonds of the matched effects
+def test_plotly_accepts_all_figures_of_a_report(study: StudyData) -> None:
+    pictures = build_view(study, judge(study)).pictures
+    figures = [picture.figure for picture in pictures]
+    for figure in (*figures, effects(study), learning(study, "mixup"), learning(study, "baseline")):
+        assert go.Figure(figure).data  # raises on any property that Plotly does not know
+        assert json.dumps(figure, allow_nan=False)
+    assert len({picture.name for picture in pictures}) == len(pictures)
+
+
+def test_the_effect_plot_draws_a_dot_and_a_grey_diamond_per_effect(study: StudyData) -> None:
+    markers = [trace["marker"] for trace in effects(study)["data"] if trace["mode"] == "markers"]
+    dots = [marker for marker in markers if marker["symbol"].startswith("circle")]
+    diamonds = [marker for marker in markers if marker["symbol"] == "diamond-tall-open"]
+    assert len(dots) == len(diamonds) == 4
+    assert {marker["color"] for marker in diamonds} == {REFERENCE}
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "log"), [(0.0, 1.0, False), (-3.2, 0.1, True), (0.2, 0.7, True), (5.0, 5.0, False)]
+    ("values", "log"), [((0.0, 1.0), False), ((6e-4, 1.3), True), ((1.6, 5.0), True), ((5.0, 5.0), False)]
 )
-def test_svg_axes_have_round_ticks_within_their_range(low: float, high: float, log: bool) -> None:
-    ticks = Scale(low, high, 0.0, 100.0, log).ticks(5)
-    assert all(-0.001 <= at <= 100.001 for at, _ in ticks)
-    assert len(ticks) >= 2 or low == high
+def test_axes_contain_their_values_and_have_at_least_two_ticks(values: tuple[float, float], log: bool) -> None:
+    made = axis(np.array(values), "value", log=log)
+    low, high = made["range"]
+    scaled = np.log10(values) if log else np.array(values)
+    assert low < scaled.min() <= scaled.max() < high
+    ticks = made.get("tickvals", [])
+    assert all(low <= np.log10(tick) <= high for tick in ticks)
+    assert len(ticks) >= 2 or not log or made["dtick"] == 1
 
 
-def test_plotly_accepts_the_figures(study: StudyData) -> None:
-    for figure in (effects(study), learning(study, "mixup"), learning(study, "baseline")):
-        assert go.Figure(figure).data  # raises on any property that Plotly does not know
-
-
-def test_the_effect_plot_shows_effect_and_intervals_in_points_within_its_range(study: StudyData) -> None:
+def test_the_effect_plot_shows_effects_and_intervals_in_points_within_its_range(study: StudyData) -> None:
     verdict = judge(study)[0]
     assert verdict.tuned is not None
     assert verdict.tuned.interval is not None
@@ -83,7 +88,7 @@ def test_the_effect_plot_shows_effect_and_intervals_in_points_within_its_range(s
     assert {trace["line"]["color"] for trace in first if trace["mode"] == "lines"} == {COLOUR["mixup"]}
 
 
-def test_verdicts_are_marked_without_colour(study: StudyData) -> None:
+def test_verdicts_differ_by_marker_as_well_as_colour(study: StudyData) -> None:
     symbols = {trace["marker"]["symbol"] for trace in effects(study)["data"] if "marker" in trace}
     assert {"circle", "circle-open"} <= symbols
 
@@ -98,7 +103,7 @@ def test_learning_curves_show_training_and_validation_with_bands_and_the_referen
     assert dashes["validation"] == "solid"
 
 
-def test_the_curves_are_means_over_the_seeds_of_the_best_point(study: StudyData) -> None:
+def test_learning_curves_are_means_over_the_seeds_at_the_best_point(study: StudyData) -> None:
     arm = study.plan.arms[1]
     found = arm_curves(study, arm)
     assert found is not None
@@ -111,7 +116,7 @@ def test_the_curves_are_means_over_the_seeds_of_the_best_point(study: StudyData)
     assert found.spread.loc[12, records.VALIDATION_ACCURACY] == pytest.approx(expected.std())
 
 
-def test_before_the_confirmation_the_best_search_run_is_shown(tmp_path: Path) -> None:
+def test_the_best_search_run_is_shown_before_the_confirmation(tmp_path: Path) -> None:
     with JournalBuilder(tmp_path) as journal:
         for k, final in enumerate((0.6, 0.9, 0.7)):
             run = journal.run("resnet8-0.1", "mixup", phase=records.SEARCH, k=k)
@@ -128,7 +133,7 @@ def test_before_the_confirmation_the_best_search_run_is_shown(tmp_path: Path) ->
     assert not any(trace.get("fill") for trace in traces)  # one run has no spread
 
 
-def test_long_curves_are_thinned_and_keep_their_ends() -> None:
+def test_long_curves_are_thinned_and_keep_their_end_points() -> None:
     epochs = pd.RangeIndex(1, 2001, name="epoch")
     mean = pd.DataFrame(0.5, index=epochs, columns=list(records.EPOCH_METRICS))
     arm = ArmCurves("mixup", 1, "", mean, mean * np.nan)
@@ -137,19 +142,19 @@ def test_long_curves_are_thinned_and_keep_their_ends() -> None:
     assert (trace["x"][0], trace["x"][-1]) == (1, 2000)
 
 
-def test_curves_without_any_finite_value_still_make_a_figure() -> None:
+def test_curves_without_finite_values_give_an_empty_figure() -> None:
     nothing = pd.DataFrame(np.nan, index=[1, 2], columns=list(records.EPOCH_METRICS))
     arm = ArmCurves("mixup", 1, "", nothing, nothing)
     assert learning_figure(arm, None, curve_ranges([arm]), COLOUR)["data"] == []
 
 
-def test_names_are_shown_as_text() -> None:
+def test_names_are_shown_as_plain_text() -> None:
     assert shown("<b>&%{x}") == "&lt;b&gt;&amp;%\u200b{x}"
     assert shown("two\nlines") == "two lines"
     assert len(shown("x" * 500)) <= 37
 
 
-def test_colours_stay_with_their_method() -> None:
+def test_colours_are_assigned_to_methods_in_order() -> None:
     colours = method_colours(["baseline", *"abcdefgh"], ["baseline"])
     assert colours["baseline"] == REFERENCE
     assert [colours[name] for name in "abcdefg"] == list(COLOURS)

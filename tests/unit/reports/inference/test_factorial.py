@@ -102,12 +102,12 @@ def test_the_section_words_and_draws_what_each_change_buys(tmp_path: Path) -> No
     found = section.build(Context(study, judge(study)))
     assert found is not None
     (block,) = found.blocks
-    assert block.sentences[0].startswith("optimizer sgd instead of adam: buys; +")
+    assert block.sentences[0].startswith("optimizer sgd instead of adam: helps; +")
     assert block.picture is not None
     notes = [note["text"] for note in block.picture.figure["layout"]["annotations"]]
     assert notes[2].startswith("<b>optimizer sgd and batch_size 128</b>".replace("batch_size", "batch size"))
     assert block.table is not None
-    assert [len(line.cells) for line in block.table.lines] == [7, 7, 7]
+    assert [len(row.cells) for row in block.table.rows] == [7, 7, 7]
     assert list(found.data["gains"]["factors"]) == ["optimizer", "batch_size", "optimizer x batch_size"]
 
 

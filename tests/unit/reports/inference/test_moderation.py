@@ -118,12 +118,12 @@ def test_the_section_says_what_changes_where_and_draws_the_grid(tmp_path: Path) 
     assert list(figure.layout.xaxis.ticktext) == ["0.1", "0.25", "0.5"]
     assert "▲<br>+3.00" in [note.text for note in figure.layout.annotations]
     assert block.table is not None
-    assert len(block.table.lines) == len(section.data["when"]) == 7
+    assert len(block.table.rows) == len(section.data["when"]) == 7
 
 
 def test_where_nothing_is_shown_nothing_is_said_to_depend(tmp_path: Path) -> None:
     section = section_of(grid_study(tmp_path, dict.fromkeys(GRID, 0.01), GRID))
-    assert section.blocks[0].sentences[0].startswith("No effect is shown to depend on a condition: 7 differences")
+    assert section.blocks[0].sentences[0].startswith("No effect is shown to depend on the condition; 7 differences")
 
 
 def test_an_effect_that_is_shown_not_to_change_is_said_so(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""page."""
+"""Tests of the report page."""

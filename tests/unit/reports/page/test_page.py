@@ -1,4 +1,4 @@
-"""The written report: files, the same figures in each, hostile names, and every state of a study."""
+"""Written reports: files, consistent values in all formats, hostile names, and studies in every state."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def view_of(folder: Path) -> View:
 
 
 def text_of(page: str) -> str:
-    """Return what a reader sees of a page, without scripts and styles."""
+    """Return the visible text of a page, without scripts and styles."""
     bare = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]+>", "", bare)).split())
 
@@ -45,11 +45,11 @@ def report(finished: Path) -> ReportPaths:
     return write_report(finished)
 
 
-def test_the_files_are_written_into_the_study_or_where_asked(
+def test_files_are_written_to_the_study_folder_or_to_a_given_folder(
     finished: Path, report: ReportPaths, tmp_path: Path
 ) -> None:
     assert report.folder == finished / records.REPORT
-    names = {"index.html", "report.md", "report.json", "pictures", *(f"{name}.csv" for name in report.tables)}
+    names = {"index.html", "report.md", "report.json", *(f"{name}.csv" for name in report.tables)}
     assert {path.name for path in report.folder.iterdir()} == names
     assert {"verdicts", "runs", "curves", "tuning", "cost", "quality", "classes", "arms"} <= set(report.tables)
     elsewhere = write_report(finished, tmp_path / "a" / "b")
@@ -57,7 +57,7 @@ def test_the_files_are_written_into_the_study_or_where_asked(
     assert elsewhere.html.read_bytes() == report.html.read_bytes()
 
 
-def test_page_markdown_and_csv_show_the_same_figures(finished: Path, report: ReportPaths) -> None:
+def test_page_markdown_and_csv_contain_the_same_values(finished: Path, report: ReportPaths) -> None:
     verdicts = judge(read_study(finished))
     page, markdown = text_of(report.html.read_text()), report.markdown.read_text()
     table = pd.read_csv(report.tables["verdicts"])
@@ -69,13 +69,13 @@ def test_page_markdown_and_csv_show_the_same_figures(finished: Path, report: Rep
         assert f"| {row.effect} | {row.interval} | {row.matched} |" in markdown
 
 
-def test_the_page_opens_with_the_answer(report: ReportPaths) -> None:
+def test_the_page_begins_with_the_results(report: ReportPaths) -> None:
     page = text_of(report.html.read_text())
     start = page.index("mixup on resnet8 with 10 % of the data: ▲ helps;")
-    assert start < page.index("Question") < page.index("Click a heading") < page.rindex("The exact set-up")
+    assert start < page.index("Question") < page.index("Click a heading") < page.rindex("Experimental setup")
 
 
-def test_the_page_is_whole_and_needs_nothing_from_outside(report: ReportPaths) -> None:
+def test_the_page_is_self_contained(report: ReportPaths) -> None:
     page = report.html.read_text()
 
     class Links(HTMLParser):
@@ -96,20 +96,20 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(report: ReportPaths) -
     assert len(page) < 6_000_000
 
 
-def test_the_set_up_names_settings_versions_and_data(report: ReportPaths) -> None:
+def test_the_setup_lists_settings_versions_and_data(report: ReportPaths) -> None:
     page = text_of(report.html.read_text())
     for words in ("learning_rate", "0.05", "5f1c5f1c", "3.15.0", "three", "data.test_images360"):
         assert words in page
 
 
-def test_runs_csv_holds_every_run_with_its_parameters(report: ReportPaths) -> None:
+def test_runs_csv_contains_every_run_with_its_parameters(report: ReportPaths) -> None:
     table = pd.read_csv(report.tables["runs"])
     assert len(table) == 2 * 5 * (4 + 12)
     assert set(table["parameters.learning_rate"]) == {0.1}
     assert table.loc[table["phase"] == records.CONFIRM, records.TEST_ACCURACY].notna().all()
 
 
-def test_hostile_names_stay_text(tmp_path: Path) -> None:
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
     evil = '<img src=x onerror="alert(1)">'
     conditions = {evil: {"model": evil}, "c'2\"</script>": {"train_fraction": 0.1, "data": {"source": "<i>"}}}
     simulate_study(
@@ -123,7 +123,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     for name in HOSTILE:
         assert name in seen
     figures = re.findall(r'<script type="application/json" data-for="([^"]+)">(.*?)</script>', page, re.DOTALL)
-    assert len(figures) == len(paths.pictures) > 2 + 2 * 5
+    assert len(figures) == len(view_of(tmp_path).pictures) > 2 + 2 * 5
     for _, content in figures:
         assert "<" not in content
         assert json.loads(content)["data"]
@@ -134,7 +134,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert set(pd.read_csv(paths.tables["runs"])["method"]) == set(HOSTILE)
 
 
-def test_an_unfinished_study_says_what_is_missing(tmp_path: Path) -> None:
+def test_the_page_of_an_unfinished_study_lists_missing_runs(tmp_path: Path) -> None:
     simulate_study(tmp_path, seeds=3, effects={"mixup": 0.06})
     view = view_of(tmp_path)
     assert view.missing == ("60 of 120 confirmation runs have ended.",)
@@ -143,7 +143,7 @@ def test_an_unfinished_study_says_what_is_missing(tmp_path: Path) -> None:
     assert "So far only 3 of 6 seeds are complete" in page
 
 
-def test_an_empty_study_has_a_page_too(tmp_path: Path) -> None:
+def test_an_empty_study_has_a_page(tmp_path: Path) -> None:
     with JournalBuilder(tmp_path):
         pass
     page = text_of(write_report(tmp_path).html.read_text())
@@ -152,15 +152,15 @@ def test_an_empty_study_has_a_page_too(tmp_path: Path) -> None:
     assert "No learning curves yet." in page
 
 
-def test_a_study_without_contrasts_has_a_page_too(tmp_path: Path) -> None:
+def test_a_study_without_contrasts_has_a_page(tmp_path: Path) -> None:
     with JournalBuilder(tmp_path, make_plan(methods=("baseline",))):
         pass
     paths = write_report(tmp_path)
-    assert "The study claims nothing" in text_of(paths.html.read_text())
-    assert "claims nothing" in paths.markdown.read_text()
+    assert "The study makes no claims" in text_of(paths.html.read_text())
+    assert "makes no claims" in paths.markdown.read_text()
 
 
-def test_one_run_alone_has_its_curve_and_no_verdict(tmp_path: Path) -> None:
+def test_a_single_run_has_a_curve_and_no_verdict(tmp_path: Path) -> None:
     plan = make_plan(seeds=1, points=1, trials_per_arm=0)
     with JournalBuilder(tmp_path, plan) as journal:
         run = journal.run("resnet8-0.1", "mixup")
@@ -172,7 +172,7 @@ def test_one_run_alone_has_its_curve_and_no_verdict(tmp_path: Path) -> None:
     assert "Nothing was tuned" in text_of(render_html(view))
 
 
-def test_failed_arms_are_shown_with_their_reasons(tmp_path: Path) -> None:
+def test_failed_arms_are_listed_with_their_reasons(tmp_path: Path) -> None:
     simulate_study(tmp_path, failing=["mixup"])
     view = view_of(tmp_path)
     failed = [arm for arm in view.section("trust").content.arms if arm.summary.confirm.failed]
@@ -202,7 +202,7 @@ def test_the_audit_counts_would_be_stops_and_mistakes(tmp_path: Path) -> None:
     )
 
 
-def test_many_claims_fold_the_undecided_ones_away(tmp_path: Path) -> None:
+def test_undecided_claims_are_collapsed_if_there_are_many(tmp_path: Path) -> None:
     conditions = {f"c{number}": {"train_fraction": number / 10} for number in range(1, 8)}
     plan = make_plan(conditions, ("baseline", "mixup", "cutmix"))
     with JournalBuilder(tmp_path, plan):
@@ -210,7 +210,7 @@ def test_many_claims_fold_the_undecided_ones_away(tmp_path: Path) -> None:
     assert "7 undecided" in text_of(render_html(view_of(tmp_path)))
 
 
-def test_a_report_that_cannot_be_written_is_refused_and_leaves_nothing_behind(finished: Path, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_raises_and_leaves_no_partial_files(finished: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine")
     with pytest.raises(InputError, match="--output"):
         write_report(finished, tmp_path / "taken")
@@ -225,7 +225,7 @@ def test_an_old_report_is_replaced(finished: Path, tmp_path: Path) -> None:
     assert write_report(finished, tmp_path).markdown.read_text().startswith("# quickstart")
 
 
-def test_csv_of_an_empty_study_can_be_read(tmp_path: Path) -> None:
+def test_csv_files_of_an_empty_study_are_readable(tmp_path: Path) -> None:
     with JournalBuilder(tmp_path):
         pass
     paths = write_report(tmp_path)

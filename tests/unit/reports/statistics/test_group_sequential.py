@@ -1,4 +1,4 @@
-"""Looks, families and extensions: when a claim is decided, and for how long it stands."""
+"""Interim looks, families and extensions: when a claim is decided, and whether its verdict is kept."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED
 
 TWO = {"a": {"train_fraction": 0.1}, "b": {"train_fraction": 0.2}}
 LOOKS = {"points": 1, "seeds": 12, "looks": [6, 12], "look_alphas": [0.02, 0.03]}
-LUCK = np.tile([0.002, -0.001, 0.001, -0.002, 0.0015, -0.0015], 4)
+NOISE = np.tile([0.002, -0.001, 0.001, -0.002, 0.0015, -0.0015], 4)
 
 
 def journal_of(folder: Path, arms: dict[str, float], seeds: int, plan: dict[str, Any]) -> JournalBuilder:
-    """Return a journal in which `METHOD/CONDITION` differs from a baseline of 0.8 by so much, give or take `LUCK`."""
+    """Return a journal in which `METHOD/CONDITION` differs from a baseline of 0.8 by the given effect plus `NOISE`."""
     journal = JournalBuilder(folder, plan)
     for condition in plan["conditions"]:
         name = condition["name"]
@@ -37,7 +37,7 @@ def journal_of(folder: Path, arms: dict[str, float], seeds: int, plan: dict[str,
         for arm, effect in arms.items():
             method, _, where = arm.partition("/")
             if where in ("", name):
-                test = base + effect + LUCK[:seeds] * (1 if abs(effect) > 0.01 else 20)
+                test = base + effect + NOISE[:seeds] * (1 if abs(effect) > 0.01 else 20)
                 journal.cells(name, method, test, test)
     points = [{"k": 0, "arm": "baseline/a", "votes": 1, "values": {}}]
     for name in TWO:
@@ -53,7 +53,7 @@ def by_condition(verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
     return {verdict.condition: verdict for verdict in verdicts}
 
 
-def test_a_claim_decided_at_a_look_keeps_verdict_and_figures_while_seeds_are_added(tmp_path: Path) -> None:
+def test_a_decided_claim_keeps_its_verdict_and_values_while_seeds_are_added(tmp_path: Path) -> None:
     with journal_of(tmp_path, {"mixup/a": 0.05, "mixup/b": 0.004}, 12, look_plan()):
         pass
     found = by_condition(judge(read_study(tmp_path)))
@@ -70,12 +70,12 @@ def test_a_claim_decided_at_a_look_keeps_verdict_and_figures_while_seeds_are_add
     assert reach_sentence(found["b"], plan, 1) == ""
 
 
-def test_the_p_values_of_a_look_are_held_against_its_share_of_alpha(tmp_path: Path) -> None:
+def test_p_values_of_a_look_are_compared_with_its_share_of_alpha(tmp_path: Path) -> None:
     with journal_of(tmp_path, {"mixup/a": 0.05, "mixup/b": 0.004}, 12, look_plan()):
         pass
     found = by_condition(judge(read_study(tmp_path)))
-    first = stats.ttest_1samp(0.05 + LUCK[:6], 0).pvalue
-    second = stats.ttest_1samp(0.004 + 20 * LUCK[:12], 0).pvalue
+    first = stats.ttest_1samp(0.05 + NOISE[:6], 0).pvalue
+    second = stats.ttest_1samp(0.004 + 20 * NOISE[:12], 0).pvalue
     early, late = found["a"].tuned, found["b"].tuned
     assert early is not None
     assert late is not None
@@ -85,7 +85,7 @@ def test_the_p_values_of_a_look_are_held_against_its_share_of_alpha(tmp_path: Pa
 
 def test_a_look_is_not_final_before_all_of_its_runs_have_ended(tmp_path: Path) -> None:
     with journal_of(tmp_path, {"mixup/a": 0.05}, 6, look_plan()) as journal:
-        journal.cells("b", "mixup", np.full((1, 3), 0.84), 0.84 + LUCK[None, :3])
+        journal.cells("b", "mixup", np.full((1, 3), 0.84), 0.84 + NOISE[None, :3])
     study = read_study(tmp_path)
     found = by_condition(judge(study))
     assert found["a"].verdict == HELPS
@@ -96,7 +96,7 @@ def test_a_look_is_not_final_before_all_of_its_runs_have_ended(tmp_path: Path) -
     assert settled_conditions(study, 6) == set()
 
 
-def test_conditions_in_which_all_is_decided_are_settled(tmp_path: Path) -> None:
+def test_conditions_with_only_decided_claims_are_settled(tmp_path: Path) -> None:
     arms = {"mixup": 0.05, "cutmix/a": -0.05, "cutmix/b": 0.004}
     with journal_of(tmp_path, arms, 6, look_plan(("baseline", "mixup", "cutmix"))):
         pass
@@ -105,11 +105,11 @@ def test_conditions_in_which_all_is_decided_are_settled(tmp_path: Path) -> None:
     assert settled_conditions(study, 5) == set()
 
 
-def test_a_settled_condition_gets_no_more_seeds_and_lacks_none(tmp_path: Path) -> None:
+def test_a_settled_condition_needs_no_more_seeds(tmp_path: Path) -> None:
     with journal_of(tmp_path, {"mixup/a": 0.05, "mixup/b": 0.004}, 6, look_plan()) as journal:
         journal.decide(records.LOOK, {"look": 0, "seeds": 6, "settled": ["a"]})
         for seed in range(6, 12):
-            for method, test in (("baseline", 0.8), ("mixup", 0.804 + 20 * LUCK[seed])):
+            for method, test in (("baseline", 0.8), ("mixup", 0.804 + 20 * NOISE[seed])):
                 journal.end(journal.run("b", method, seed=seed), selection=float(test), test=float(test))
     study = read_study(tmp_path)
     found = by_condition(judge(study))
@@ -122,7 +122,7 @@ def test_a_settled_condition_gets_no_more_seeds_and_lacks_none(tmp_path: Path) -
     assert settled_conditions(study, 12) == {"a"}
 
 
-def test_between_looks_a_claim_waits_for_the_next(tmp_path: Path) -> None:
+def test_an_undecided_claim_waits_for_the_next_look(tmp_path: Path) -> None:
     with journal_of(tmp_path, {"mixup/a": 0.05, "mixup/b": 0.004}, 9, look_plan()):
         pass
     found = by_condition(judge(read_study(tmp_path)))
@@ -130,14 +130,14 @@ def test_between_looks_a_claim_waits_for_the_next(tmp_path: Path) -> None:
     assert (found["b"].seeds, found["b"].planned_seeds, found["b"].provisional) == (9, 12, True)
 
 
-def test_families_are_corrected_apart(tmp_path: Path) -> None:
+def test_families_are_corrected_separately(tmp_path: Path) -> None:
     plan = make_plan({"a": TWO["a"]}, ("baseline", "mixup", "cutmix"), points=1, trials_per_arm=0)
     plan["contrasts"][1]["family"] = 1
     with JournalBuilder(tmp_path, plan) as journal:
         base = np.full((1, 6), 0.8)
         journal.cells("a", "baseline", base, base)
         for method in ("mixup", "cutmix"):
-            journal.cells("a", method, base, base + 0.004 + LUCK[:6])
+            journal.cells("a", method, base, base + 0.004 + NOISE[:6])
     study = read_study(tmp_path)
     verdicts = judge(study)
     assert [verdict.family for verdict in verdicts] == [0, 1]
@@ -148,7 +148,7 @@ def test_families_are_corrected_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("seeds_before", "exploratory"), [(3, True), (6, False)])
-def test_what_was_added_after_results_is_exploratory_but_not_what_was_decided_before(
+def test_claims_extended_after_results_are_exploratory_unless_decided_before(
     tmp_path: Path, seeds_before: int, exploratory: bool
 ) -> None:
     with journal_of(tmp_path, {"mixup/a": 0.05, "mixup/b": 0.004}, 12, look_plan()) as journal:
@@ -164,7 +164,7 @@ def estimates(*means: float | None) -> list[Estimate | None]:
     return [None if mean is None else Estimate(mean, 0.001, 9) for mean in means]
 
 
-def test_a_difference_that_was_found_leaves_its_share_to_the_others() -> None:
+def test_the_share_of_a_found_difference_passes_to_the_other_claims() -> None:
     looks = decide([estimates(0.02, 0.0025), estimates(0.02, 0.0025)], [0.025, 0.025], 0.05, 0)
     assert [one.verdict for one in looks[0]] == [HELPS, UNDECIDED]
     single = 2 * stats.t.sf(2.5, 9)
@@ -173,23 +173,23 @@ def test_a_difference_that_was_found_leaves_its_share_to_the_others() -> None:
     assert looks[1][0] == looks[0][0]
 
 
-def test_a_claim_without_data_takes_part_and_an_old_one_stands() -> None:
+def test_a_claim_without_data_keeps_its_earlier_decision() -> None:
     looks = decide([estimates(0.003, None), estimates(None, -0.02)], [0.025, 0.025], 0.05, 0)
     assert looks[0][1].verdict == UNDECIDED
     assert looks[1][0] == looks[0][0]
     assert (looks[1][1].verdict, looks[1][1].look) == (HURTS, 1)
 
 
-def test_equivalence_is_decided_at_looks_too_and_once() -> None:
+def test_equivalence_is_decided_at_a_look_and_kept() -> None:
     looks = decide([estimates(0.0), estimates(0.02)], [0.025, 0.025], 0.05, 0.01)
     assert [one[0].verdict for one in looks] == [EQUIVALENT, EQUIVALENT]
 
 
-def test_a_look_without_a_share_of_alpha_claims_nothing() -> None:
+def test_a_look_without_a_share_of_alpha_decides_nothing() -> None:
     assert decide([estimates(0.02)], [0.0], 0.05, 0)[0][0].verdict == UNDECIDED
 
 
-def test_one_look_is_holm() -> None:
+def test_a_single_look_equals_holm() -> None:
     rng = np.random.default_rng(3)
     differences = [rng.normal(0.5, 1, 10) for _ in range(5)]
     (found,) = decide([[over_seeds(one) for one in differences]], [0.05], 0.05, 0)
@@ -197,8 +197,8 @@ def test_one_look_is_holm() -> None:
     assert [one.p_adjusted for one in found] == pytest.approx(expected)
 
 
-def test_three_looks_at_equal_methods_stay_below_alpha_and_looking_often_does_not() -> None:
-    """Conditions stop as soon as all is decided: what the rule says must not depend on it."""
+def test_three_looks_keep_the_error_rate_and_uncorrected_looks_do_not() -> None:
+    """Simulate equal methods: the family-wise error rate holds although conditions stop once all is decided."""
     rng = np.random.default_rng(17)
     studies, wrong, careless = 500, 0, 0
     for _ in range(studies):

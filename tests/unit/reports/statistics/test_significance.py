@@ -1,4 +1,4 @@
-"""Tests of significance against SciPy, statsmodels, published examples and simulation."""
+"""Significance tests compared with SciPy, statsmodels, published examples and simulations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ A = np.array([0.871, 0.866, 0.878, 0.869, 0.874, 0.880])
 B = np.array([0.868, 0.868, 0.869, 0.866, 0.870, 0.871])
 
 
-def test_students_own_example() -> None:
+def test_difference_p_reproduces_students_example() -> None:
     """Hours of sleep gained under two drugs (Student, 1908): t = 4.062 with 9 degrees of freedom, p = .0028."""
     first = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])
     second = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
@@ -29,20 +29,20 @@ def test_students_own_example() -> None:
     assert (estimate.interval.low, estimate.interval.high) == pytest.approx((0.7001142, 2.4598858))
 
 
-def test_darwins_maize_as_fisher_exchanged_it() -> None:
-    """Crossed minus self-fertilised, in eighths of an inch: 1 726 of 32 768 patterns are as far out (Fisher, 1935)."""
+def test_sign_flip_p_reproduces_fishers_analysis_of_darwins_maize() -> None:
+    """In eighths of an inch, crossed minus self-fertilised: 1 726 of 32 768 patterns are as extreme (Fisher, 1935)."""
     differences = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48.0])
     assert significance.difference_p(over_seeds(differences)) == pytest.approx(0.0497, abs=1e-4)
     test = np.stack([differences, np.zeros(15)])[:, None, :]
     assert significance.sign_flip_p(test, test) == pytest.approx(1726 / 32768, abs=0.006)
 
 
-def test_the_difference_is_scipys_paired_t_test() -> None:
+def test_difference_p_equals_scipys_paired_t_test() -> None:
     assert significance.difference_p(over_seeds(A - B)) == pytest.approx(stats.ttest_rel(A, B).pvalue)
 
 
 @pytest.mark.parametrize("margin", [0.002, 0.005, 0.02])
-def test_equivalence_is_statsmodels_two_one_sided_tests(margin: float) -> None:
+def test_equivalence_p_equals_statsmodels_two_one_sided_tests(margin: float) -> None:
     expected = ttost_paired(A, B, -margin, margin)[0]
     assert significance.equivalence_p(over_seeds(A - B), margin) == pytest.approx(expected)
 
@@ -51,12 +51,12 @@ def test_equivalence_is_statsmodels_two_one_sided_tests(margin: float) -> None:
     ("differences", "difference", "equivalence"),
     [
         ([0.01], 1.0, 1.0),  # one seed
-        ([0.01, 0.01, 0.01], 1.0, 1.0),  # equal by rounding: no spread to judge by
-        ([0.0, 0.0], 1.0, 1.0),  # two ties may be luck
+        ([0.01, 0.01, 0.01], 1.0, 1.0),  # equal to rounding: no standard error
+        ([0.0, 0.0], 1.0, 1.0),  # two ties can be chance
         ([0.0, 0.0, 0.0], 1.0, 0.0),  # the method changes nothing
     ],
 )
-def test_without_spread_nothing_is_claimed_but_exact_identity(
+def test_without_spread_only_exact_identity_is_claimed(
     differences: list[float], difference: float, equivalence: float
 ) -> None:
     estimate = over_seeds(np.array(differences))
@@ -68,12 +68,12 @@ def test_nothing_is_equivalent_without_a_smallest_effect() -> None:
     assert significance.equivalence_p(Estimate(0.0, 1e-6, 9), 0.0) == 1.0
 
 
-def test_holm_on_the_usual_worked_example() -> None:
+def test_holm_reproduces_a_worked_example() -> None:
     # p = .01, .04, .03, .005: ordered .005 x 4, .01 x 3, .03 x 2, .04 x 1, made monotone.
     assert significance.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
-def test_holm_is_the_step_down_formula() -> None:
+def test_holm_equals_the_step_down_formula() -> None:
     p_values = np.random.default_rng(1).random(20) ** 4
     expected, largest = {}, 0.0
     for place, p in enumerate(sorted(p_values)):
@@ -82,7 +82,7 @@ def test_holm_is_the_step_down_formula() -> None:
     assert significance.holm(list(p_values)) == pytest.approx([expected[p] for p in p_values])
 
 
-def test_holm_is_that_of_statsmodels() -> None:
+def test_holm_equals_statsmodels() -> None:
     p_values = [0.2, 0.01, 0.01, 0.9, 1.0, 0.0, 0.04]
     assert significance.holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]))
 
@@ -92,7 +92,7 @@ def test_holm_keeps_missing_tests_in_the_family() -> None:
     assert significance.holm([]) == []
 
 
-def test_the_sign_flip_test_agrees_with_going_through_all_exchanges() -> None:
+def test_the_sign_flip_test_agrees_with_enumerating_all_exchanges() -> None:
     rng = np.random.default_rng(4)
     selection, test = rng.normal(0, 1, (2, 2, 3, 5))
 
@@ -110,7 +110,7 @@ def test_the_sign_flip_test_agrees_with_going_through_all_exchanges() -> None:
     assert significance.sign_flip_p(selection, test) == pytest.approx(expected)
 
 
-def test_with_one_point_the_sign_flip_test_is_scipys_permutation_test() -> None:
+def test_the_sign_flip_test_with_one_point_equals_scipys_permutation_test() -> None:
     test = np.stack([A, B])[:, None, :]
     expected = stats.permutation_test(
         (A, B), lambda x, y, axis: np.mean(x - y, axis=axis), permutation_type="samples", n_resamples=np.inf
@@ -118,7 +118,7 @@ def test_with_one_point_the_sign_flip_test_is_scipys_permutation_test() -> None:
     assert significance.sign_flip_p(test, test) == pytest.approx(expected)
 
 
-def test_with_many_seeds_the_sign_flip_test_samples_and_repeats_itself() -> None:
+def test_the_sign_flip_test_with_many_seeds_is_sampled_reproducibly() -> None:
     rng = np.random.default_rng(8)
     test = rng.normal(0, 1, (2, 2, 20))
     test[0] += 0.8
@@ -133,7 +133,7 @@ def test_power_agrees_with_statsmodels(standardised: float, seeds: int, alpha: f
     assert significance.power(standardised, seeds, alpha) == pytest.approx(expected, abs=1e-6)
 
 
-def test_the_seeds_needed_are_the_fewest_with_the_power() -> None:
+def test_seeds_needed_is_the_smallest_number_with_the_power() -> None:
     found = significance.seeds_needed(spread=0.01, seeds=10, effect=0.005, alpha=0.05)
     assert found is not None
     assert found.likely == 34  # Cohen's tables: d = 0.5, paired, power .80
@@ -143,7 +143,7 @@ def test_the_seeds_needed_are_the_fewest_with_the_power() -> None:
     assert found.low < 34 < found.high
 
 
-def test_the_seeds_needed_may_be_too_many_to_name_or_not_known() -> None:
+def test_seeds_needed_may_exceed_the_limit_or_be_unknown() -> None:
     assert significance.seeds_needed(1.0, 6, 0.001, 0.05) == significance.SeedsNeeded(None, None, None)
     assert significance.seeds_needed(0.01, 1, 0.005, 0.05) is None
     assert significance.seeds_needed(0.0, 6, 0.005, 0.05) is None
@@ -151,8 +151,8 @@ def test_the_seeds_needed_may_be_too_many_to_name_or_not_known() -> None:
 
 
 @pytest.mark.parametrize("seeds", [6, 10])
-def test_identical_methods_are_rarely_called_different(seeds: int) -> None:
-    """Crossed confirmation, both arms alike: points differ, seeds are shared, and each cell has its luck."""
+def test_identical_methods_are_rarely_found_different(seeds: int) -> None:
+    """Simulate a crossed confirmation of two identical arms with point effects, seed effects and noise per cell."""
     rng = np.random.default_rng(seeds)
     tuned = flipped = 0
     studies = 1000
