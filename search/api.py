@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reports.inference.wording import Row
-    from search.lifecycle import Finished
+    from search.lifecycle import StudyResult
     from trainables.records import Unit
 
 
@@ -132,7 +132,7 @@ def _study(study: Study | Mapping[str, Any] | str | Path) -> Study:
     return load_study(str(study))
 
 
-def _result(done: Finished) -> Result:
+def _result(done: StudyResult) -> Result:
     return _answer(done.folder, done.report.html, done.recipe, done.undelivered)
 
 

@@ -1,4 +1,9 @@
-"""A study from beginning to end: check, announce, run, report, export. Starting and resuming are the same thing."""
+"""Lifecycle of a study: check, plan, run, report and export. Starting, resuming and extending are the same operation.
+
+A study file becomes a plan (`search.plan`). The controller decides which run starts next (`search.orchestration`); Ray
+Tune executes it (`search.session`, `search.ray_tune`); a separate process delivers it to MLflow (`search.tracking`).
+When all runs have ended, the report and the recipe of the best configuration are written (`reports`, `search.export`).
+"""
 
 from __future__ import annotations
 
@@ -12,19 +17,20 @@ from search.monitor.counts import RunProgress, StudyProgress, count_runs
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.plan.data_validation import check_data, refuse_changed
-from search.plan.extension import check_kept, growth
+from search.plan.extension import check_kept, find_extension
 from search.plan.model import Plan
 from search.plan.record import study_record
 from search.session import Options, execute_runs
 from search.store.journal import Journal
 from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
-from search.store.yaml_files import dump, write_whole
+from search.store.yaml_files import dump
 from search.study.resources import change, decide, recalled
 from search.study.schema import Study, validate
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import EndDecision, ExtensionDecision, PlanRecord
+from trainables.records.atomic import write_atomically
 
 if TYPE_CHECKING:
     from reports.page.writer import ReportPaths
@@ -32,15 +38,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """What a study has left behind.
+class StudyResult:
+    """Result of a study.
 
     Args:
-        folder: the study's folder.
+        folder: the study folder.
         report: paths of the report.
-        recipe: the exported recipe, or None where nothing could be exported.
+        recipe: path of the exported recipe, or None if nothing could be exported.
         undelivered: what MLflow has not received, in words, or empty.
-        failed: whether not a single run gave a result.
+        failed: whether no run was successful.
     """
 
     folder: Path
@@ -50,18 +56,18 @@ class Finished:
     failed: bool
 
 
-def run_study(study: Study, folder: Path, options: Options) -> Finished:
+def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
     """Run a new study in a new folder.
 
     Raises:
-        InputError: the study, its data or the folder is refused; nothing was started.
+        InputError: the study, its data or the folder is invalid; nothing was started.
     """
     refuse_used(folder)
     plan = make_plan(study)
     curves = _checked_curves(options.curves)
     data = None if curves else check_data(plan)
     with new_folder(folder) as journal:
-        write_whole(folder / records.STUDY_FILE, dump(study.document()))
+        write_atomically(folder / records.STUDY_FILE, dump(study.document()))
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
         journal.set_meta(records.META_STUDY, study.document())
         journal.set_meta(records.META_FACTS, facts_of(data, curves).dump())
@@ -70,49 +76,49 @@ def run_study(study: Study, folder: Path, options: Options) -> Finished:
         return _continue_study(plan, journal, folder, replace(options, curves=curves), data)
 
 
-def resume_study(folder: Path, options: Options, sets: Sequence[str] = ()) -> Finished:
-    """Go on with a study that was interrupted; one that is finished is reported again.
+def resume_study(folder: Path, options: Options, sets: Sequence[str] = ()) -> StudyResult:
+    """Resume an interrupted study; if it is finished, only its report is written again.
 
     Args:
-        folder: the study's folder.
-        options: how.
-        sets: `resources.NAME=VALUE` each, for what one run takes from here on.
+        folder: the study folder.
+        options: how runs are executed.
+        sets: changes to the resources of a run from here on, as `resources.NAME=VALUE`.
 
     Raises:
-        InputError: there is no study, it is damaged or running, its data has changed, or `sets` are not allowed.
+        InputError: there is no study, it is damaged or running, its data has changed, or `sets` are invalid.
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         plan = journal_plan(journal, folder)
         change(journal, plan.study.resources, sets)
-        options, data = _as_before(plan, journal, folder, options)
+        options, data = _load_unchanged(plan, journal, folder, options)
         return _continue_study(plan, journal, folder, options, data)
 
 
-def extend_study(study: Study, folder: Path, options: Options) -> Finished:
-    """Add to a study that was run before: more trials, seeds, methods or conditions; only what is missing is run.
+def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
+    """Extend a study with more trials, seeds, methods or conditions; only missing runs are executed.
 
     Raises:
-        InputError: there is no such study, it is running, its data has changed, or something in it would change.
+        InputError: there is no such study, it is running, its data has changed, or the extension would change it.
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         before = journal_plan(journal, folder)
-        found, plan = growth(before.study, study), make_plan(study)
+        extension, plan = find_extension(before.study, study), make_plan(study)
         check_kept(before, plan)
-        options, data = _as_before(plan, journal, folder, options)
+        options, data = _load_unchanged(plan, journal, folder, options)
         old = journal.plan() or study_record(before)
-        decision = found.decision(old)
+        decision = extension.decision(old)
         history = [*(row.decision for row in journal.decisions(ExtensionDecision)), decision]
         journal.extend(study.document(), study_record(plan, history), decision)
         decide(journal, before.study.resources, study.resources)
-        write_whole(folder / records.STUDY_FILE, dump(study.document()))
+        write_atomically(folder / records.STUDY_FILE, dump(study.document()))
         return _continue_study(plan, journal, folder, options, data)
 
 
-def _as_before(plan: Plan, journal: Journal, folder: Path, options: Options) -> tuple[Options, Dataset | None]:
-    """Return options and data with which a study goes on: the curves that it replays, or images that are the same.
+def _load_unchanged(plan: Plan, journal: Journal, folder: Path, options: Options) -> tuple[Options, Dataset | None]:
+    """Return the options and the data with which a study continues: the curves that it replays, or the same images.
 
     Raises:
-        InputError: the data has changed, or a run does not fit it.
+        InputError: the data has changed, or does not fit a run.
     """
     curves = journal.meta(records.META_CURVES)
     options = replace(options, curves=_checked_curves(Path(curves)) if curves else None)
@@ -125,12 +131,10 @@ def journal_plan(journal: Journal, folder: Path) -> Plan:
     """Return the plan of a study from its journal.
 
     Raises:
-        InputError: the journal holds none.
+        InputError: the journal has no plan.
     """
     if journal.meta(records.META_PLAN) is None or journal.meta(records.META_STUDY) is None:
-        raise InputError(
-            f"the study in {folder} was stopped before it was announced; remove the folder and start again"
-        )
+        raise InputError(f"the study in {folder} was stopped before it was planned; remove the folder and start again")
     return make_plan(validate(journal.meta(records.META_STUDY), str(folder / records.STUDY_FILE), folder))
 
 
@@ -143,7 +147,7 @@ def _checked_curves(path: Path | None) -> Path | None:
     return path.absolute()
 
 
-def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options, data: Dataset | None) -> Finished:
+def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options, data: Dataset | None) -> StudyResult:
     from reports.data.frames import read_study
     from reports.inference.verdicts import settled_conditions
     from search.export.selection import export_recipe
@@ -163,10 +167,10 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
         count=lambda: count(controller, record),
         conclude=lambda: _conclude(controller, journal, folder),
     )
-    if recipe:  # the one that was delivered could not name them yet
+    if recipe:  # write it again, with the ids of MLflow runs that were delivered after it was first written
         recipe = export_recipe(folder, mlflow_runs(folder, study.tracking.uri)[0])
     outcomes = {state.outcome.outcome for state in controller.states.values() if state.outcome}
-    return Finished(folder, report, recipe, undelivered, failed=outcomes <= {records.FAILED, records.DIVERGED})
+    return StudyResult(folder, report, recipe, undelivered, failed=outcomes <= {records.FAILED, records.DIVERGED})
 
 
 def _conclude(controller: StudyController, journal: Journal, folder: Path) -> tuple[ReportPaths, Path | None]:

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DELIVERY_SECONDS = 120.0
-GOODBYE_SECONDS = 10.0
-QUIET_SECONDS = 5.0
+"""How long a finished study waits for its delivery to MLflow."""
+INTERRUPTED_SECONDS = 10.0
+"""How long an interrupted study waits for it."""
+NOTICE_SECONDS = 5.0
+"""How long it waits without a message."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,9 @@ class Options:
     """How runs are executed.
 
     Args:
-        address: a Ray cluster, or None for this machine.
-        curves: a table of learning curves to replay instead of training.
-        debug: show the messages of Ray and TensorFlow.
+        address: address of a Ray cluster, or None for this machine.
+        curves: table of learning curves to replay instead of training.
+        debug: whether to show the messages of Ray and TensorFlow.
     """
 
     address: str | None = None
@@ -42,15 +45,16 @@ class Options:
     debug: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse Ray's client.
+        """Refuse the address of a Ray Client server.
 
         Raises:
-            InputError: the address is one.
+            InputError: it is one.
         """
         if self.address and self.address.startswith("ray://"):
             raise InputError(
-                f"`{self.address}` is Ray's client, and Ray Tune cannot be driven through it. From outside the cluster "
-                "use `ray job submit --address http://HOST:8265 -- assay run ...`; on one of its nodes `--address auto`"
+                f"`{self.address}` is the address of a Ray Client server, which Ray Tune does not support. Outside the "
+                "cluster use `ray job submit --address http://HOST:8265 -- assay run ...`; on one of its nodes "
+                "`--address auto`"
             )
 
 
@@ -70,8 +74,8 @@ def execute_runs(
     Args:
         source: provides the runs.
         folder: where the journal is.
-        resources: what one run takes.
-        tracking_uri: MLflow's store, or None for one in the folder.
+        resources: resources of one run.
+        tracking_uri: MLflow's tracking store, or None for one in the folder.
         options: how runs are executed.
         data: the images; None in a replay.
         title: heading of the progress display.
@@ -93,24 +97,24 @@ def execute_runs(
             delivery.ensure()
             return count()
 
-        patience = GOODBYE_SECONDS
+        timeout = INTERRUPTED_SECONDS
         try:
             if work:
                 with session, Display(tick, title):
                     work()
             concluded = conclude()
-            patience = DELIVERY_SECONDS
+            timeout = DELIVERY_SECONDS
         finally:
             waiting = threading.Timer(
-                QUIET_SECONDS, note, [f"handing the rest to MLflow, for {patience:g} seconds at most"]
+                NOTICE_SECONDS, note, [f"delivering the rest to MLflow, for at most {timeout:g} seconds"]
             )
             waiting.daemon = True
             waiting.start()
-            state = delivery.finish(patience)
+            state = delivery.finish(timeout)
             waiting.cancel()
             delivery.stop()
-    later = f"{state}. `assay sync {folder}` delivers it later."
-    return concluded, "" if state.complete else copyable(later)
+    undelivered = f"{state}. `assay sync {folder}` delivers it later."
+    return concluded, "" if state.complete else copyable(undelivered)
 
 
 def _prepared(
@@ -122,10 +126,10 @@ def _prepared(
     data: Dataset | None,
     started: float,
 ) -> Callable[[], None] | None:
-    """Start Ray, refuse an environment in which no run fits, and return a function that executes the remaining runs.
+    """Start Ray, check that a run fits, and return a function that executes the remaining runs, or None.
 
     Raises:
-        InputError: Ray cannot be reached, no run fits, or a node of the cluster cannot work in the folder.
+        InputError: Ray cannot be reached, no run fits, or a node of the cluster cannot access the folder.
     """
     if source.done:
         return None
@@ -136,15 +140,15 @@ def _prepared(
     deadline = None if hours is None else started + 3600 * hours
     place = Place(folder, resources, options.address, options.curves, options.debug, deadline)
     arrays: dict[str, Any] = {**data.arrays(), "class_names": data.class_names} if data else {}
-    session.enter_context(_inside(folder))
+    session.enter_context(_working_directory(folder))
     session.enter_context(ray_session(place))
     slots = usable_slots(place)
     return lambda: run_all(source, place, slots, arrays)
 
 
 @contextmanager
-def _inside(folder: Path) -> Iterator[None]:
-    """Work in the study's folder, since Ray puts the driver's working directory on its workers' path."""
+def _working_directory(folder: Path) -> Iterator[None]:
+    """Change to the study folder, since Ray adds the driver's working directory to the path of its workers."""
     before = Path.cwd()
     os.chdir(folder)
     try:

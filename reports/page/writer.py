@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from reports.page.view import View, build_view
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import Unit
+from trainables.records.atomic import write_atomically
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -85,7 +85,7 @@ def write_study(study: StudyData, folder: Path) -> ReportPaths:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, content in contents.items():
-            _replace(path, content)
+            write_atomically(path, content)
     except OSError as error:
         message = f"the report cannot be written to `{folder}`: {error}. Give another folder with --output."
         raise InputError(message) from None
@@ -159,13 +159,3 @@ def runs_table(study: StudyData) -> pd.DataFrame:
     parameters = pd.DataFrame(list(study.runs["parameters"]), index=study.runs.index)
     runs = study.runs.rename(columns={"index": "k", "seed_index": "seed"})
     return runs.drop(columns=["parameters", "searched"]).join(parameters.add_prefix("parameters."))
-
-
-def _replace(path: Path, content: str) -> None:
-    """Write a temporary file first and rename it, so that readers never see a partial file."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(content, "utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -15,8 +15,8 @@ from search.monitor.messages import copyable, resume_hint
 from trainables.errors import AssayError, BudgetError, InputError, StoppedError
 
 if TYPE_CHECKING:
-    from search.final_training.training import Trained
-    from search.lifecycle import Finished
+    from search.final_training.training import TrainingResult
+    from search.lifecycle import StudyResult
 
 app = typer.Typer(
     name="assay",
@@ -101,7 +101,7 @@ def _stopped(what: str) -> str:
     return f"{what}; everything so far is saved. Go on with: {resume_hint(folder)}"
 
 
-def end_study(done: Finished, json: bool) -> None:
+def end_study(done: StudyResult, json: bool) -> None:
     """Show a study; one in which no run gave a result is a failure of the command."""
     from search.cli.summary import show_finished
 
@@ -111,7 +111,7 @@ def end_study(done: Finished, json: bool) -> None:
         raise typer.Exit(1)
 
 
-def end_training(done: Trained, json: bool) -> None:
+def end_training(done: TrainingResult, json: bool) -> None:
     """Show a final training; a seed that failed or diverged is a failure of the command."""
     from search.cli.summary import show_trained
 

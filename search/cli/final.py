@@ -12,7 +12,7 @@ from search.cli.app import Address, Debug, Folder, Json, ResourceSets, command, 
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
-    from search.export.selection import Exported
+    from search.export.selection import Export
 
 
 class Format(StrEnum):
@@ -42,7 +42,7 @@ def export(
 ) -> None:
     """Write the configuration with the best confirmed validation accuracy as a recipe, or as a Keras script."""
     from search.cli.console import print_json
-    from search.export.overwrite import refuse_other
+    from search.export.overwrite import check_overwrite
     from search.export.recipe import promise_text, write_recipe
     from search.monitor.messages import warn
     from search.plan.model import file_name
@@ -51,7 +51,7 @@ def export(
         raise InputError(f"--best and --method {method} ask for different things; leave one out")
     name, ending = DEFAULT_FILES[format_]
     path = output or folder / f"{file_name(name, *(part for part in (method, condition) if part))}{ending}"
-    refuse_other(path, folder)
+    check_overwrite(path, folder)
     exported = _chosen(folder, condition, method)
     recipe = exported.recipe
     if format_ == Format.SCRIPT:
@@ -68,17 +68,17 @@ def export(
     typer.echo(f"{path}: {recipe.origin.method}, {recipe.origin.condition}; {promise_text(recipe.promise)}")
 
 
-def _chosen(folder: Path, condition: str | None, method: str | None) -> Exported:
+def _chosen(folder: Path, condition: str | None, method: str | None) -> Export:
     """Return the best configuration with its runs' ids in MLflow, where they can be had."""
     from search.cli.summary import tracking_uri
-    from search.export.selection import choose
+    from search.export.selection import select_best
     from search.monitor.messages import warn
     from search.tracking.lookup import mlflow_runs
 
-    choose(folder, condition, method)
+    select_best(folder, condition, method)
     ids, trouble = mlflow_runs(folder, tracking_uri(folder))
     warn(trouble)
-    return choose(folder, condition, method, ids)
+    return select_best(folder, condition, method, ids)
 
 
 @command()
@@ -108,7 +108,7 @@ def train(
 ) -> None:
     """Train finally from a recipe alone, save the models, and hold the result against the recipe's promise."""
     from search.export.recipe import read_recipe
-    from search.final_training.request import Changes
+    from search.final_training.request import RecipeOverrides
     from search.final_training.training import train_recipe
     from search.plan.model import file_name
     from search.session import Options
@@ -118,5 +118,5 @@ def train(
     folder = output or free(Path("runs") / file_name(f"final-{read.origin.method}"))
     remember(folder)
     resources = changed(Resources(), [f"resources.cpus={cpus}", f"resources.gpus={gpus}", *(sets or ())])
-    changes = Changes(epochs, full_data, data, register)
-    end_training(train_recipe(read, seeds, changes, folder, Options(address, None, debug), resources), json)
+    overrides = RecipeOverrides(epochs, full_data, data, register)
+    end_training(train_recipe(read, seeds, overrides, folder, Options(address, None, debug), resources), json)

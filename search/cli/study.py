@@ -26,7 +26,7 @@ from trainables.errors import InputError
 
 if TYPE_CHECKING:
     from search.monitor.counts import StudyProgress
-    from search.plan.cost_estimate import Costs
+    from search.plan.cost_estimate import StudyCosts
     from search.plan.model import Plan
 
 
@@ -54,36 +54,37 @@ def plan(
     from search.cli.console import print_json, print_table
     from search.monitor.messages import warn
     from search.plan.builder import make_plan
-    from search.plan.power import budget, proposed, rows
+    from search.plan.power import proposal_rows, study_size, summary_rows
     from search.plan.record import study_record
     from search.study.schema import load_study
 
     made = make_plan(load_study(study, tuple(sets or ())))
     hours = budget_hours or made.study.resources.budget_hours
-    size = budget(made, spread, _costs(made, timed or bool(budget_hours), throughput), hours)
+    record = study_record(made)
+    size = study_size(record, spread, _costs(made, timed or bool(budget_hours), throughput), hours)
     if json:
-        print_json({**size.document(), "plan": study_record(made).dump()})
+        print_json({**size.document(), "plan": record.dump()})
         return
-    print_table(("", made.study.name), rows(made, size))
+    print_table(("", record.name), summary_rows(record, size))
     if size.proposals:
-        print_table(("trials", "seeds", "hours", f"detectable, within {hours:g} hours"), proposed(size))
+        print_table(("trials", "seeds", "hours", f"detectable, within {hours:g} hours"), proposal_rows(size))
     for warning in size.warnings:
         warn(warning)
 
 
-def _costs(made: Plan, timed: bool, throughput: float | None) -> Costs | None:
+def _costs(made: Plan, timed: bool, throughput: float | None) -> StudyCosts | None:
     """Return what the runs take, as far as it was asked for."""
     if throughput:
-        from search.plan.cost_estimate import at_throughput
+        from search.plan.cost_estimate import costs_at_throughput
 
-        return at_throughput(made, made.study.data.load(), throughput)
+        return costs_at_throughput(made, made.study.data.load(), throughput)
     if not timed:
         return None
     from search.monitor.messages import note
-    from search.plan.cost_estimate import timed as time_networks
+    from search.plan.cost_estimate import measure_costs
 
     note("timing a few steps of every network")
-    return time_networks(made, made.study.data.load())
+    return measure_costs(made, made.study.data.load())
 
 
 @command()
@@ -159,7 +160,7 @@ def status(
         return
     if watch:
         seen.watch(folder)
-    alive, count = seen.running(folder), seen.study_progress(folder)
+    alive, count = seen.is_running(folder), seen.study_progress(folder)
     if json:
         print_json({"running": alive, **asdict(count)})
     else:
@@ -180,9 +181,9 @@ def _show_run(facts: dict[str, Any], log: list[str]) -> None:
 def _show_status(folder: Path, count: StudyProgress, alive: bool) -> None:
     from search.cli.console import console
     from search.monitor.messages import resume_hint
-    from search.monitor.progress import best_table, table
+    from search.monitor.progress import best_table, count_table
 
-    console().print(table(count, alive))
+    console().print(count_table(count, alive))
     best = best_table(count)
     if best:
         console().print("", best, sep="\n")

@@ -15,8 +15,8 @@ from search.tracking.ui import is_server, ui_command
 from trainables import records
 
 if TYPE_CHECKING:
-    from search.final_training.training import Trained
-    from search.lifecycle import Finished
+    from search.final_training.training import TrainingResult
+    from search.lifecycle import StudyResult
 
 
 def tracking_uri(folder: Path) -> str | None:
@@ -44,7 +44,7 @@ def show_verdicts(folder: Path) -> None:
     print_verdicts(verdict_table(judge(study)), study.plan.unit.many)
 
 
-def show_finished(done: Finished, json: bool) -> None:
+def show_finished(done: StudyResult, json: bool) -> None:
     """Print the verdicts of a study, its report, its recipe, and how to open MLflow."""
     mlflow = ui_command(done.folder, tracking_uri(done.folder))
     if json:
@@ -74,7 +74,7 @@ def _recipe_lines(path: Path | None) -> list[str]:
     ]
 
 
-def show_trained(done: Trained, json: bool) -> None:
+def show_trained(done: TrainingResult, json: bool) -> None:
     """Print what a final training reached, beside what its recipe promised."""
     if json:
         print_json(_trained_document(done))
@@ -89,7 +89,7 @@ def show_trained(done: Trained, json: bool) -> None:
     warn(done.undelivered)
 
 
-def _seed_rows(done: Trained) -> list[tuple[int, str, str]]:
+def _seed_rows(done: TrainingResult) -> list[tuple[int, str, str]]:
     lost = {**done.failures, **{seed: f"diverged: {reason}" for seed, reason in done.diverged.items()}}
     return [
         (
@@ -101,7 +101,7 @@ def _seed_rows(done: Trained) -> list[tuple[int, str, str]]:
     ]
 
 
-def agreement(done: Trained) -> str:
+def agreement(done: TrainingResult) -> str:
     """Return in words whether a final training kept its recipe's promise."""
     if done.incomparable:
         return f"not held against the promise: {done.incomparable}"
@@ -117,7 +117,7 @@ def _mean_line(values: list[float]) -> list[str]:
     return [f"mean     {100 * fmean(values):.2f} %{spread}"] if values else []
 
 
-def _trained_document(done: Trained) -> dict[str, Any]:
+def _trained_document(done: TrainingResult) -> dict[str, Any]:
     return {
         "folder": str(done.folder),
         "test_accuracy": done.accuracies,

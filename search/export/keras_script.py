@@ -11,7 +11,6 @@ from jinja2 import Environment
 
 from reports.jinja import environment
 from search.export.recipe import promise_text
-from search.store.yaml_files import write_whole
 from trainables.augmentation import Augmentation
 from trainables.augmentation.crop import padding
 from trainables.config import RunConfig
@@ -22,6 +21,7 @@ from trainables.methods.combination import Combination
 from trainables.methods.mixing import Fading, Partnered
 from trainables.models.applications import NETWORKS, Application
 from trainables.optimizers import Optimizer
+from trainables.records.atomic import write_atomically
 
 if TYPE_CHECKING:
     from search.export.recipe import Recipe
@@ -43,7 +43,7 @@ def write_script(recipe: Recipe, path: Path) -> None:
     Raises:
         InputError: something of the recipe cannot be written as a script.
     """
-    write_whole(path, script(recipe, path.name))
+    write_atomically(path, script(recipe, path.name))
 
 
 def script(recipe: Recipe, file: str) -> str:

@@ -1,4 +1,4 @@
-"""A recipe: one configuration to train from, where it came from, and what it promises."""
+"""Recipe: a training configuration with its origin and its expected test accuracy, as a YAML file."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from search.store.yaml_files import dump, read_mapping, write_whole
+from search.store.yaml_files import dump, read_mapping
 from search.study.error_messages import explain
 from trainables.config import RunConfig
 from trainables.errors import InputError
 from trainables.records import RECIPE_FILE
+from trainables.records.atomic import write_atomically
 from trainables.registration.fields import Frozen
 
 VERSION = 1
-HEAD = "# Train this with: assay train RECIPE. It needs no study. To train it with changes, remove `checksum`.\n"
+HEADER = "# Train it with `assay train RECIPE`; no study is needed. To train it with changes, remove `checksum`.\n"
 
 
-class Measured(Frozen):
-    """A figure over seeds: mean, 95 % t interval of the mean, standard deviation over seeds."""
+class MetricEstimate(Frozen):
+    """A metric over seeds: mean, 95 % t interval of the mean, and standard deviation over seeds."""
 
     mean: float
     low: float
@@ -30,14 +31,17 @@ class Measured(Frozen):
 
 
 class Promise(Frozen):
-    """What the configuration reached in the study: test accuracy over confirmation seeds, with a 95 % t interval."""
+    """Result of the configuration in the study: test accuracy over confirmation seeds, with a 95 % t interval.
+
+    `metrics` holds the estimates of all test metrics by name.
+    """
 
     test_accuracy: float
     low: float
     high: float
     spread: Annotated[float, Field(ge=0, description="standard deviation over seeds")]
     seeds: Annotated[int, Field(ge=1)]
-    metrics: dict[str, Measured] = {}
+    metrics: dict[str, MetricEstimate] = {}
 
 
 class Origin(Frozen):
@@ -45,11 +49,11 @@ class Origin(Frozen):
 
     Args:
         study, study_id, condition, method: as in the study.
-        runs: the confirmation runs, one for each seed.
+        runs: names of the confirmation runs, one per seed.
         seeds: their seeds and split seeds.
-        epochs: training lengths at which the study confirmed the method, all else equal.
-        mlflow_runs: the runs' ids in MLflow by name, as far as they were delivered.
-        versions: what they ran with.
+        epochs: training lengths at which the study confirmed the method, all else being equal.
+        mlflow_runs: MLflow ids of the delivered runs, by name.
+        versions: versions of Python and packages.
     """
 
     study: str
@@ -64,11 +68,18 @@ class Origin(Frozen):
 
 
 class Recipe(Frozen):
-    """An exported configuration that can be trained from alone.
+    """An exported configuration that can be trained without its study.
 
-    `train.milestones` are relative to `train.milestones_of`; `milestone_epochs` are the same in epochs. `brings` says
-    what the data has of its own, `groups` or a `validation` part. A file without `checksum` is somebody's own: it is
-    trained, but not held against the promise.
+    Args:
+        assay_recipe: version of the format.
+        checksum: checksum of the content. A recipe without it counts as edited: it can be trained, but the result is
+            not compared with the promise.
+        train: configuration of a run; its seeds are replaced.
+        milestone_epochs: `train.milestones`, which are relative to `train.milestones_of`, in epochs.
+        fingerprint, class_names, image_shape: the data of the study.
+        brings: parts that the data has in addition to images and labels: `groups`, `validation`.
+        promise: result in the study.
+        origin: where the configuration comes from.
     """
 
     assay_recipe: Literal[1] = VERSION
@@ -83,11 +94,23 @@ class Recipe(Frozen):
     origin: Origin
 
     def document(self) -> dict[str, Any]:
-        """Return the recipe as its file says it."""
+        """Return the content of the recipe file."""
         return self.model_dump(mode="json")
 
 
-def sealed(recipe: Recipe) -> Recipe:
+def promise_text(promise: Promise) -> str:
+    """Return a promise in words.
+
+    >>> promise_text(Promise(test_accuracy=0.9, low=0.88, high=0.92, spread=0.01, seeds=4))
+    'test accuracy 90.00 % (95 % interval 88.00 to 92.00, 4 seeds)'
+    """
+    return (
+        f"test accuracy {100 * promise.test_accuracy:.2f} % (95 % interval {100 * promise.low:.2f} to "
+        f"{100 * promise.high:.2f}, {promise.seeds} seeds)"
+    )
+
+
+def with_checksum(recipe: Recipe) -> Recipe:
     """Return the recipe with the checksum of its content."""
     return recipe.model_copy(update={"checksum": _checksum(recipe.document())})
 
@@ -98,24 +121,24 @@ def _checksum(document: dict[str, Any]) -> str:
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write a recipe, whole or not at all."""
-    write_whole(path, HEAD + dump(recipe.document()))
+    """Write a recipe atomically."""
+    write_atomically(path, HEADER + dump(recipe.document()))
 
 
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
     Raises:
-        InputError: it is missing, damaged, of a newer version, edited, or says something that is not allowed.
+        InputError: the file is missing, damaged, invalid, of a newer version, or was edited.
     """
     if path.is_dir():
-        raise InputError(f"{path} is a folder; name the recipe in it, such as {path / RECIPE_FILE}")
+        raise InputError(f"{path} is a folder; give the recipe in it, such as {path / RECIPE_FILE}")
     if not path.is_file():
-        raise InputError(f"no recipe at {path}. Write one with `assay export STUDY -o {path}`.")
+        raise InputError(f"there is no recipe at {path}. Write one with `assay export STUDY -o {path}`.")
     document = read_mapping(path)
     found = document.get("assay_recipe")
     if found is None:
-        raise InputError(f"{path} is no recipe: `assay_recipe` is missing. Write one with `assay export`.")
+        raise InputError(f"{path} is not a recipe: `assay_recipe` is missing. Write one with `assay export`.")
     if isinstance(found, int) and found > VERSION:
         raise InputError(f"{path} is a recipe of version {found}, and this Assay reads up to {VERSION}. Update Assay.")
     try:
@@ -124,15 +147,7 @@ def read_recipe(path: Path) -> Recipe:
         raise InputError(explain(error, Recipe, str(path))) from None
     if document.get("checksum") and document["checksum"] != _checksum(document):
         raise InputError(
-            f"{path} was edited after it was exported, so what it promises is not what it says. Export it again; or "
-            "remove the line `checksum`, to train it as a recipe of your own that is not held against the promise."
+            f"{path} was edited after it was exported, so its promise no longer belongs to its configuration. Export "
+            "it again, or remove the line `checksum` to train it without comparing the result with the promise."
         )
     return recipe
-
-
-def promise_text(promise: Promise) -> str:
-    """Return a promise in words: `test accuracy 81.20 % (95 % interval ...)`."""
-    return (
-        f"test accuracy {100 * promise.test_accuracy:.2f} % (95 % interval {100 * promise.low:.2f} to "
-        f"{100 * promise.high:.2f}, {promise.seeds} seeds)"
-    )

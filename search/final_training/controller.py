@@ -1,4 +1,4 @@
-"""Final training controller: one run per seed, and a record of how each ends."""
+"""Final training controller: starts one run per seed and records how it ends."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class TrainingController:
 
     Args:
         runs: the runs of the training.
-        journal: what has been done, open for writing.
+        journal: the journal of the training, open for writing.
 
-    `curves` holds validation accuracy by epoch; NaN where there are no validation images.
+    `curves` holds the validation accuracy of each run by epoch; NaN without validation images.
     """
 
     def __init__(self, runs: Sequence[Run], journal: Journal) -> None:
@@ -45,7 +45,7 @@ class TrainingController:
         return len(self.outcomes) == len(self.runs)
 
     def next_run(self) -> Run | None:
-        """Return the next seed's run, or None."""
+        """Return the run of the next seed, or None."""
         return self.runs[self._waiting.pop(0)] if self._waiting else None
 
     def rungs(self, run: Run) -> tuple[int, ...]:

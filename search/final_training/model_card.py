@@ -1,4 +1,4 @@
-"""Gathers what a model card says from a final training's journal."""
+"""Model card of a final training: collects its content from the journal."""
 
 from __future__ import annotations
 
@@ -12,24 +12,31 @@ from trainables.errors import InputError
 from trainables.records import ConfusionDecision, DataFacts, JournalReader
 
 if TYPE_CHECKING:
-    from search.final_training.request import Asked
+    from search.final_training.request import TrainingRequest
     from trainables.config import RunConfig
 
 
 def write_model_card(
-    asked: Asked, journal: JournalReader, folder: Path, models: dict[int, Path], expected: tuple[float, float] | None
+    request: TrainingRequest,
+    journal: JournalReader,
+    folder: Path,
+    models: dict[int, Path],
+    expected: tuple[float, float] | None,
 ) -> Path:
-    """Write the card of a final training's models.
+    """Write the model card of a final training.
 
     Args:
-        asked: what was trained.
-        journal: what became of it.
-        folder: where the models are.
-        models: by seed.
-        expected: where the mean over seeds was expected, if that can be said.
+        request: the request of the training.
+        journal: its journal.
+        folder: folder of the models.
+        models: paths of the models by seed.
+        expected: prediction interval of the mean test accuracy, or None if unknown.
 
     Returns:
-        the card's path.
+        Path of the card.
+
+    Raises:
+        InputError: the journal is not one of a final training.
     """
     runs = {row.run.name: row.run.seed_index for row in journal.runs()}
     outcomes = {runs[row.run]: row.outcome for row in journal.outcomes()}
@@ -50,15 +57,15 @@ def write_model_card(
                 if records.TEST_ACCURACY in outcome.metrics
             },
             outcomes={seed: outcome.outcome for seed, outcome in sorted(outcomes.items())},
-            class_names=facts.data.class_names[: asked.config.classes],
+            class_names=facts.data.class_names[: request.config.classes],
             confusion=[confusion[seed] for seed in models if seed in confusion],
             curves=_curves(journal, runs),
-            data=_data(asked, facts.data),
-            settings=dump(asked.config.model_dump(mode="json", exclude={"data", "seed", "split_seed"})),
-            recipe=asked.recipe.document(),
-            expected=None if asked.incomparable else expected,
-            incomparable=asked.incomparable,
-            full_data=asked.config.full_data,
+            data=_data(request, facts.data),
+            settings=dump(request.config.model_dump(mode="json", exclude={"data", "seed", "split_seed"})),
+            recipe=request.recipe.document(),
+            expected=None if request.incomparable else expected,
+            incomparable=request.incomparable,
+            full_data=request.config.full_data,
             versions=facts.versions,
         ),
         folder,
@@ -73,8 +80,8 @@ def _curves(journal: JournalReader, runs: dict[str, int]) -> list[SeedCurve]:
     return list(found.values())
 
 
-def _data(asked: Asked, facts: DataFacts) -> dict[str, Any]:
-    source = asked.config.data.model_dump(mode="json")
+def _data(request: TrainingRequest, facts: DataFacts) -> dict[str, Any]:
+    source = request.config.data.model_dump(mode="json")
     height, width, channels = facts.image_shape
     return {
         "source": source["source"],
@@ -83,14 +90,16 @@ def _data(asked: Asked, facts: DataFacts) -> dict[str, Any]:
         "size": f"{height} x {width}, {'grey' if channels == 1 else 'colour'}",
         "images": facts.images,
         "test_images": facts.test_images,
-        "used": _used(asked.config),
+        "used": _used(request.config),
     }
 
 
 def _used(config: RunConfig) -> str:
-    """Return which of the images were trained on."""
+    """Return in words which images were used for training."""
     share = "" if config.train_fraction == 1 else f"{100 * config.train_fraction:g} % of "
     validation = " and the validation images" if config.full_data else ""
     classes = f", of the first {config.classes} classes" if config.classes else ""
-    noise = f"; {100 * config.label_noise:g} % of the labels wrong on purpose" if config.label_noise else ""
-    return f"{share}what validation leaves{validation}{classes}{noise}"
+    noise = (
+        f"; {100 * config.label_noise:g} % of the labels replaced by random other ones" if config.label_noise else ""
+    )
+    return f"{share}the images that are not used for validation{validation}{classes}{noise}"

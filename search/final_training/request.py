@@ -1,4 +1,4 @@
-"""What a final training is asked for: the recipe's configuration with another length, other data, or all images."""
+"""Request of a final training: a recipe with overrides of its training length and its data."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Changes:
-    """What differs from the recipe.
+class RecipeOverrides:
+    """Options of a final training that differ from its recipe.
 
     Args:
-        epochs: another training length, or None.
-        full_data: train on the validation images, too.
-        data: other data: a path, the name of a source, or a source as YAML; or None for the recipe's.
-        register: the name under which models go into MLflow's registry, or None.
+        epochs: training length, or None for that of the recipe.
+        full_data: whether to train on the validation images as well.
+        data: other data: a path, the name of a source, or a source as YAML; None for the data of the recipe.
+        register: name under which the best model is registered in MLflow, or None.
     """
 
     epochs: int | None = None
@@ -45,28 +45,28 @@ class Changes:
     register: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a name that MLflow's registry does not take.
+        """Refuse a name that MLflow's model registry does not allow.
 
         Raises:
-            InputError: it is one.
+            InputError: the name is not allowed.
         """
         name = self.register
         if name is not None and (not name.strip() or set(name) & set("/:") or name == "." or name.startswith("..")):
             raise InputError(
-                f"--register {name!r}: a model's name in MLflow has neither `/` nor `:`, is not empty, and does not "
-                "begin with two dots; choose another, such as `digits-classifier`"
+                f"--register {name!r}: the name of a model in MLflow must not be empty, contain `/` or `:`, or start "
+                "with two dots; choose another name, such as `digits-classifier`"
             )
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A final training, ready to start.
+class TrainingRequest:
+    """A final training that is ready to start.
 
     Args:
-        recipe: where it begins.
-        config: what every seed trains, but for its seeds.
-        seeds: how many.
-        incomparable: why the result is not held against the recipe's promise, or empty.
+        recipe: the recipe.
+        config: configuration of every run, except for its seeds.
+        seeds: number of runs.
+        incomparable: why the result cannot be compared with the promise of the recipe, or empty.
     """
 
     recipe: Recipe
@@ -75,7 +75,7 @@ class Asked:
     incomparable: str = ""
 
     def document(self) -> dict[str, Any]:
-        """Return what the journal keeps (see `records.META_RECIPE`)."""
+        """Return the request as JSON for the journal (see `records.META_RECIPE`)."""
         config = self.config.model_dump(mode="json")
         return {
             "recipe": self.recipe.document(),
@@ -85,41 +85,45 @@ class Asked:
         }
 
     @classmethod
-    def recalled(cls, document: dict[str, Any]) -> Asked:
-        """Return it from what the journal keeps."""
+    def parse(cls, document: dict[str, Any]) -> TrainingRequest:
+        """Return the request from the JSON in the journal."""
         config = RunConfig.model_validate(document["config"])
         return cls(Recipe.model_validate(document["recipe"]), config, document["seeds"], document["incomparable"])
 
 
-def ask(recipe: Recipe, seeds: int, changes: Changes) -> tuple[Asked, Dataset]:
-    """Return what is to be trained, and its data.
+def prepare_request(recipe: Recipe, seeds: int, overrides: RecipeOverrides) -> tuple[TrainingRequest, Dataset]:
+    """Return a validated request of a final training, and its data.
 
     Raises:
-        InputError: the data is missing, not the recipe's, or does not fit it; or the length is not allowed.
+        InputError: the data is missing, does not fit the recipe, or has changed; or the training length is invalid.
     """
     config = recipe.train
-    if changes.epochs is not None:
-        config = lengthened(config, changes.epochs)
+    if overrides.epochs is not None:
+        config = with_epochs(config, overrides.epochs)
     settings = config.model_dump(mode="json")
-    if changes.data is not None:
-        settings["data"] = source_settings(changes.data, settings["data"])
-    if changes.full_data:
+    if overrides.data is not None:
+        settings["data"] = source_settings(overrides.data, settings["data"])
+    if overrides.full_data:
         settings["full_data"] = True
     try:
         config = RunConfig.model_validate(settings)
     except ValidationError as error:
         raise InputError(explain(error, RunConfig, "--data", {"data": source_kind(settings["data"])})) from None
-    data = load(config, recipe, other=changes.data is not None)
+    data = load_data(config, recipe, other=overrides.data is not None)
     check_config(config)
     check_on_data(config, data)
-    return Asked(recipe, config, seeds, _incomparable(recipe, config, data)), data
+    return TrainingRequest(recipe, config, seeds, _incomparable(recipe, config, data)), data
 
 
-def lengthened(config: RunConfig, epochs: int) -> RunConfig:
-    """Return the configuration with another length; milestones, cycles and steps are stretched with it.
+def with_epochs(config: RunConfig, epochs: int) -> RunConfig:
+    """Return the configuration with another training length; milestones, cycles and steps are scaled with it.
 
     Raises:
-        InputError: there is no such length.
+        InputError: the length is less than 1.
+
+    >>> longer = with_epochs(RunConfig.from_plain({"data": "digits", "epochs": 20, "steps": 400}), 50)
+    >>> longer.epochs, longer.steps
+    (50, 1000)
     """
     if epochs < 1:
         raise InputError(f"--epochs must be at least 1, but got {epochs}")
@@ -129,27 +133,27 @@ def lengthened(config: RunConfig, epochs: int) -> RunConfig:
     return RunConfig.model_validate({**settings, "method": method.model_dump(mode="json")})
 
 
-def outside_validated(recipe: Recipe, epochs: int) -> str:
-    """Return what has to be said of a length that the study did not try, or nothing."""
+def length_warning(recipe: Recipe, epochs: int) -> str:
+    """Return a warning if a training length is outside the range that the study tried, or an empty text."""
     tried = recipe.origin.epochs or [recipe.train.epochs]
     if min(tried) <= epochs <= max(tried):
         return ""
     lengths = f"{tried[0]}" if len(tried) == 1 else f"{min(tried)} to {max(tried)}"
     return (
-        f"{epochs} epochs are outside of what the study tried ({lengths}): milestones and schedules are stretched, but "
-        "learning rate, decay and the method's strength were tuned for that length"
+        f"{epochs} epochs are outside the range that the study tried ({lengths}): milestones and schedules are scaled, "
+        "but learning rate, weight decay and the strength of the method were tuned for that range"
     )
 
 
 def source_settings(text: str, before: dict[str, Any]) -> dict[str, Any]:
-    """Return a data source's settings from what `--data` says.
+    """Return the settings of the data source that `--data` specifies.
 
     Args:
         text: a path, the name of a source, or a source as YAML.
-        before: the recipe's source; a path replaces its path where the kind is the same.
+        before: the data source of the recipe; its settings are kept if a path is of the same kind of source.
 
     Raises:
-        InputError: it is none of them.
+        InputError: the text is none of these.
     """
     path = Path(text).expanduser()
     if path.is_dir() or path.suffix == ARCHIVE:
@@ -165,46 +169,51 @@ def source_settings(text: str, before: dict[str, Any]) -> dict[str, Any]:
     if isinstance(written, dict):
         return with_absolute_paths(written, Path.cwd())
     if "/" in text or path.suffix:
-        raise InputError(f"--data {text}: there is no such file or folder; it takes a .npz file or a folder of classes")
-    raise InputError(f"--data: {unknown('data source', text, list(SOURCES))} Or give a .npz file or a folder.")
+        raise InputError(
+            f"--data {text}: there is no such file or folder; give a .npz file or a folder with one folder per class"
+        )
+    raise InputError(
+        f"--data: {unknown('data source', text, list(SOURCES))} You can also give a .npz file or a folder."
+    )
 
 
-def load(config: RunConfig, recipe: Recipe, other: bool) -> Dataset:
-    """Load the images and refuse those that the recipe cannot be trained on.
+def load_data(config: RunConfig, recipe: Recipe, other: bool) -> Dataset:
+    """Load the data of a final training.
 
     Args:
-        config: what is trained.
-        recipe: what is known of its data.
-        other: the user asked for other data, so only its kind has to fit.
+        config: configuration of a run.
+        recipe: the recipe, with the facts about its data.
+        other: whether the user requested other data, of which only shape and number of classes have to fit.
 
     Raises:
-        InputError: they are missing, or do not fit.
+        InputError: the data is missing or does not fit the recipe.
     """
     try:
         data = config.data.load()
     except InputError as error:
-        hint = "" if other else " (if the recipe's data lies elsewhere now, say where with `--data PATH`)"
+        hint = "" if other else " (if the data of the recipe has been moved, give its new location with `--data PATH`)"
         raise InputError(f"{error}{hint}") from None
     shape = list(data.images.shape[1:])
     if recipe.image_shape and shape != recipe.image_shape:
         raise InputError(
-            f"the images are {_size(shape)}, and the recipe is for {_size(recipe.image_shape)}: it says nothing about "
-            "images of another size. Bring them to that size, or run a study on them."
+            f"the images are {_size(shape)}, but the recipe is for {_size(recipe.image_shape)} and may not be suitable "
+            "for other sizes. Resize the images, or run a study on them."
         )
     if recipe.class_names and len(data.class_names) != len(recipe.class_names):
         raise InputError(
-            f"the data has {len(data.class_names)} classes ({_few(data.class_names)}), and the recipe is for "
+            f"the data has {len(data.class_names)} classes ({_few(data.class_names)}), but the recipe is for "
             f"{len(recipe.class_names)} ({_few(recipe.class_names)}). Run a study on these classes."
         )
     if recipe.class_names and list(data.class_names) != recipe.class_names and not other:
         raise InputError(
-            f"the classes are {_few(data.class_names)}, and the recipe's are {_few(recipe.class_names)}. If that is "
-            "meant, name the data with `--data`."
+            f"the classes are {_few(data.class_names)}, but those of the recipe are {_few(recipe.class_names)}. If "
+            "this is intended, give the data with `--data`."
         )
     if recipe.fingerprint and data.fingerprint != recipe.fingerprint and not other:
         raise InputError(
-            f"the images are not those of the study: their fingerprint is {data.fingerprint[:12]}, the recipe's is "
-            f"{recipe.fingerprint[:12]}. Bring the old images back; or, if others are meant, name them with `--data`."
+            f"the images differ from those of the study: their fingerprint is {data.fingerprint[:12]}, but the recipe "
+            f"has {recipe.fingerprint[:12]}. Restore the old images or, if other images are intended, give them with "
+            "`--data`."
         )
     return data
 
@@ -223,9 +232,9 @@ def _incomparable(recipe: Recipe, config: RunConfig, data: Dataset) -> str:
     if not recipe.checksum:
         reasons.append("the recipe was edited")
     if config.epochs != recipe.train.epochs:
-        reasons.append("the training length is another one")
+        reasons.append("the training length differs")
     if config.full_data:
-        reasons.append("the validation images were trained on, too")
+        reasons.append("the validation images were used for training")
     if recipe.fingerprint and data.fingerprint != recipe.fingerprint:
-        reasons.append("the data is other data")
-    return ", and ".join(reasons)
+        reasons.append("the data differs")
+    return " and ".join(reasons)

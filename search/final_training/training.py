@@ -1,4 +1,4 @@
-"""Final training: a recipe alone, several seeds in parallel, held against what the recipe promised."""
+"""Final training: trains a recipe with several seeds and compares the mean test accuracy with the recipe's promise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 from search.export.recipe import Promise, Recipe
 from search.final_training.controller import TrainingController
 from search.final_training.model_card import write_model_card
-from search.final_training.request import Asked, Changes, ask, load, outside_validated
+from search.final_training.request import (
+    RecipeOverrides,
+    TrainingRequest,
+    length_warning,
+    load_data,
+    prepare_request,
+)
 from search.monitor.counts import count_runs
 from search.monitor.messages import warn
 from search.plan.data_validation import refuse_changed
@@ -22,37 +28,39 @@ from search.session import Options, execute_runs
 from search.store.journal import Journal
 from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
-from search.store.yaml_files import dump, write_whole
+from search.store.yaml_files import dump
 from search.study.resources import Resources, change, decide, recalled
 from trainables import records
 from trainables.config import RunConfig
 from trainables.randomness import derive_seed
 from trainables.records import MODELS, Outcome, PlanRecord, Run
+from trainables.records.atomic import write_atomically
 
 if TYPE_CHECKING:
     from trainables.data import Dataset
 
 ARM = "final"
-FULL_DATA = (
-    "with --full-data the validation images are trained on, so there is no validation curve and nothing to notice "
-    "overfitting by; the test set is read once, at the end"
+"""Name of the only arm and condition of a final training."""
+FULL_DATA_WARNING = (
+    "with --full-data the validation images are used for training, so there is no validation curve to detect "
+    "overfitting; the test set is evaluated once, at the end"
 )
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What a final training gave.
+class TrainingResult:
+    """Result of a final training.
 
     Args:
-        folder: where models, journal and logs are.
-        accuracies: test accuracy by seed, of all runs that have one; also those that diverged.
-        diverged: why, by seed, where the loss was no longer finite; such a run leaves no model.
-        failures: why runs gave no result, by seed.
-        models: the saved models by seed.
-        card: the models' card, or None without any model.
-        promise: what the recipe promised.
-        expected: where the mean of so many new seeds is expected, with 95 %; None where it cannot be said.
-        incomparable: why the promise is not for this training, or empty.
+        folder: folder of models, journal and logs.
+        accuracies: test accuracy by seed, of all runs that have one, including those that diverged.
+        diverged: reason by seed of runs whose loss became non-finite; such a run has no model.
+        failures: reason by seed of runs that failed.
+        models: paths of the saved models by seed.
+        card: path of the model card, or None without models.
+        promise: the promise of the recipe.
+        expected: 95 % prediction interval of the mean test accuracy, or None with too few seeds.
+        incomparable: why the result cannot be compared with the promise, or empty.
         undelivered: what MLflow has not received, in words, or empty.
     """
 
@@ -69,7 +77,7 @@ class Trained:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether the mean lies where the promise lets it be expected; None where they cannot be compared."""
+        """Whether the mean lies in the prediction interval; None if it cannot be compared with the promise."""
         if self.expected is None or self.incomparable:
             return None
         low, high = self.expected
@@ -77,68 +85,70 @@ class Trained:
 
 
 def train_recipe(
-    recipe: Recipe, seeds: int, changes: Changes, folder: Path, options: Options, resources: Resources
-) -> Trained:
+    recipe: Recipe, seeds: int, overrides: RecipeOverrides, folder: Path, options: Options, resources: Resources
+) -> TrainingResult:
     """Train a recipe in a new folder.
 
     Args:
-        recipe: what to train.
-        seeds: number of seeds.
-        changes: what differs from the recipe.
-        folder: where to.
-        options: how.
-        resources: what one run takes.
+        recipe: the recipe.
+        seeds: number of runs, each with a seed of its own.
+        overrides: options that differ from the recipe.
+        folder: the new folder.
+        options: how runs are executed.
+        resources: resources of one run.
 
     Raises:
-        InputError: the data is missing or not the recipe's, the length is not allowed, or the folder is used.
+        InputError: the data is missing or does not fit the recipe, the length is invalid, or the folder is in use.
     """
     refuse_used(folder)
-    asked, data = ask(recipe, seeds, changes)
-    warn(outside_validated(recipe, asked.config.epochs))
-    warn(FULL_DATA if asked.config.full_data else "")
+    request, data = prepare_request(recipe, seeds, overrides)
+    warn(length_warning(recipe, request.config.epochs))
+    warn(FULL_DATA_WARNING if request.config.full_data else "")
     with new_folder(folder) as journal:
-        write_whole(folder / records.RECIPE_FILE, dump(recipe.document()))
+        write_atomically(folder / records.RECIPE_FILE, dump(recipe.document()))
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
         journal.set_meta(records.META_FACTS, facts_of(data).dump())
-        journal.set_meta(records.META_RECIPE, asked.document())
-        if changes.register:
-            journal.set_meta(records.META_REGISTER, changes.register)
-        journal.set_meta(records.META_PLAN, _plan(asked).dump())
+        journal.set_meta(records.META_RECIPE, request.document())
+        if overrides.register:
+            journal.set_meta(records.META_REGISTER, overrides.register)
+        journal.set_meta(records.META_PLAN, _plan(request).dump())
         decide(journal, Resources(), resources)
-        return _continue_training(asked, journal, folder, options, data)
+        return _continue_training(request, journal, folder, options, data)
 
 
-def resume_training(folder: Path, options: Options, sets: Sequence[str] = ()) -> Trained:
-    """Go on with a final training that was interrupted.
+def resume_training(folder: Path, options: Options, sets: Sequence[str] = ()) -> TrainingResult:
+    """Resume an interrupted final training.
 
     Args:
-        folder: where it is.
-        options: how.
-        sets: `resources.NAME=VALUE` each, for what one run takes from here on.
+        folder: its folder.
+        options: how runs are executed.
+        sets: changes to the resources of a run from here on, as `resources.NAME=VALUE`.
 
     Raises:
-        InputError: there is none, it is damaged or running, its data has changed, or `sets` are not allowed.
+        InputError: there is no training, it is damaged or running, its data has changed, or `sets` are invalid.
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         change(journal, Resources(), sets)
-        asked = Asked.recalled(journal.meta(records.META_RECIPE))
-        data = load(asked.config, asked.recipe, other=True)
+        request = TrainingRequest.parse(journal.meta(records.META_RECIPE))
+        data = load_data(request.config, request.recipe, other=True)
         refuse_changed(data, journal.facts().data, f"the training in {folder} began")
-        journal.set_meta(records.META_PLAN, _plan(asked).dump())
-        return _continue_training(asked, journal, folder, options, data)
+        journal.set_meta(records.META_PLAN, _plan(request).dump())
+        return _continue_training(request, journal, folder, options, data)
 
 
-def _plan(asked: Asked) -> PlanRecord:
-    """Return the plan as the journal keeps it: one arm, nothing compared."""
-    method = asked.recipe.origin.method
-    title = f"{asked.recipe.origin.study}: final training of {method}"
-    return training_record(title, ARM, method, asked.config.epochs, asked.config.cost, asked.seeds)
+def _plan(request: TrainingRequest) -> PlanRecord:
+    """Return the plan record: one arm, no contrasts."""
+    method = request.recipe.origin.method
+    title = f"{request.recipe.origin.study}: final training of {method}"
+    return training_record(title, ARM, method, request.config.epochs, request.config.cost, request.seeds)
 
 
-def _continue_training(asked: Asked, journal: Journal, folder: Path, options: Options, data: Dataset) -> Trained:
+def _continue_training(
+    request: TrainingRequest, journal: Journal, folder: Path, options: Options, data: Dataset
+) -> TrainingResult:
     folder = folder.absolute()
-    controller = TrainingController([_run(asked, index) for index in range(asked.seeds)], journal)
-    plan = journal.plan() or _plan(asked)
+    controller = TrainingController([_run(request, index) for index in range(request.seeds)], journal)
+    plan = journal.plan() or _plan(request)
     card, undelivered = execute_runs(
         controller,
         folder,
@@ -146,20 +156,20 @@ def _continue_training(asked: Asked, journal: Journal, folder: Path, options: Op
         None,
         options,
         data,
-        title=f"final training of {asked.recipe.origin.method}",
+        title=f"final training of {request.recipe.origin.method}",
         count=lambda: count_runs(plan, controller.progress()),
-        conclude=lambda: _conclude(asked, controller, journal, folder),
+        conclude=lambda: _conclude(request, controller, journal, folder),
     )
-    return _trained(asked, controller, folder, card, undelivered)
+    return _training_result(request, controller, folder, card, undelivered)
 
 
-def _run(asked: Asked, seed_index: int) -> Run:
-    origin = asked.recipe.origin
+def _run(request: TrainingRequest, seed_index: int) -> Run:
+    origin = request.recipe.origin
     seeds = {
         "seed": derive_seed(origin.study_id, "final", seed_index),
         "split_seed": derive_seed(origin.study_id, "final split", seed_index),
     }
-    config: RunConfig = asked.config.model_copy(update=seeds)
+    config: RunConfig = request.config.model_copy(update=seeds)
     return Run(
         name=file_name("train", origin.method, f"s{seed_index:03d}"),
         phase=records.TRAIN,
@@ -175,13 +185,15 @@ def _run(asked: Asked, seed_index: int) -> Run:
     )
 
 
-def _conclude(asked: Asked, controller: TrainingController, journal: Journal, folder: Path) -> Path | None:
-    """Write the models' card beside them, where there is a model."""
+def _conclude(request: TrainingRequest, controller: TrainingController, journal: Journal, folder: Path) -> Path | None:
+    """Write the model card, if there is a model."""
     models = _models(controller, folder)
     if not models:
         return None
     accuracies = list(_accuracies(controller).values())
-    return write_model_card(asked, journal, folder / MODELS, models, expected(asked.recipe.promise, len(accuracies)))
+    return write_model_card(
+        request, journal, folder / MODELS, models, prediction_interval(request.recipe.promise, len(accuracies))
+    )
 
 
 def _models(controller: TrainingController, folder: Path) -> dict[int, Path]:
@@ -199,38 +211,48 @@ def _accuracies(controller: TrainingController) -> dict[int, float]:
 
 
 def _ended(controller: TrainingController, outcomes: Sequence[str]) -> dict[int, tuple[str, Outcome]]:
-    """Return name and end of the runs that ended so, by seed, in order."""
+    """Return (name, outcome) of the runs with one of some outcomes, by seed, in order."""
     found = {controller.runs[name].seed_index: (name, end) for name, end in controller.outcomes.items()}
     return {seed: found[seed] for seed in sorted(found) if found[seed][1].outcome in outcomes}
 
 
-def _trained(
-    asked: Asked, controller: TrainingController, folder: Path, card: Path | None, undelivered: str
-) -> Trained:
+def _training_result(
+    request: TrainingRequest, controller: TrainingController, folder: Path, card: Path | None, undelivered: str
+) -> TrainingResult:
     accuracies = _accuracies(controller)
     lost = _ended(controller, [records.DIVERGED, records.FAILED])
-    return Trained(
+    return TrainingResult(
         folder=folder,
         accuracies=accuracies,
         diverged={seed: end.reason for seed, (_, end) in lost.items() if end.outcome == records.DIVERGED},
         failures={seed: end.reason for seed, (_, end) in lost.items() if end.outcome == records.FAILED},
         models=_models(controller, folder),
         card=card,
-        promise=asked.recipe.promise,
-        expected=expected(asked.recipe.promise, len(accuracies)),
-        incomparable=asked.incomparable,
+        promise=request.recipe.promise,
+        expected=prediction_interval(request.recipe.promise, len(accuracies)),
+        incomparable=request.incomparable,
         undelivered=undelivered,
     )
 
 
-def expected(promise: Promise, seeds: int) -> tuple[float, float] | None:
-    """Return the 95 % prediction interval for the mean of so many new seeds; None where it cannot be said.
+def prediction_interval(promise: Promise, seeds: int) -> tuple[float, float] | None:
+    """Return the 95 % prediction interval of the mean test accuracy over new seeds, or None with too few seeds.
 
-    Student's t with the promise's own spread: m + t s sqrt(1/n + 1/k) for n promised and k new seeds.
+    The interval is m +- t s sqrt(1/n + 1/k) for n seeds in the study with mean m and standard deviation s, k new seeds,
+    and the quantile t of Student's distribution with n - 1 degrees of freedom.
+
+    Args:
+        promise: result of the recipe in its study.
+        seeds: number of new seeds.
+
+    >>> promise = Promise(test_accuracy=0.9, low=0.88, high=0.92, spread=0.01, seeds=4)
+    >>> [round(end, 3) for end in prediction_interval(promise, 4)]
+    [0.877, 0.923]
     """
-    from scipy.stats import t
+    from reports.statistics.estimators import Estimate
 
     if seeds < 1 or promise.seeds < 2:
         return None
-    half = float(t.ppf(0.975, promise.seeds - 1)) * promise.spread * (1 / promise.seeds + 1 / seeds) ** 0.5
-    return promise.test_accuracy - half, promise.test_accuracy + half
+    mean, error = promise.test_accuracy, promise.spread * (1 / promise.seeds + 1 / seeds) ** 0.5
+    interval = Estimate(mean, error, promise.seeds - 1).interval
+    return (interval.low, interval.high) if interval else (mean, mean)

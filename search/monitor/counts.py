@@ -1,4 +1,4 @@
-"""Progress of a study as numbers: runs per arm, work done and the best results so far."""
+"""Run counts: progress of a study as numbers of runs per arm, work done and best results so far."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from trainables.records import ArmRecord, Outcome, PlanRecord, Run
 
 @dataclass
 class ArmCount:
-    """How many runs of an arm there are, and its best configuration so far.
+    """Runs of an arm, and its best configuration so far.
 
     Args:
         condition, method: display names.
-        expected: number of runs, by phase.
-        ended: runs that have an outcome, by phase.
-        running: runs that have none.
-        outcomes: ended runs by outcome.
-        best: mean selection metric of the best configuration (NaN before any run has ended).
+        expected: expected number of runs by phase.
+        ended: number of runs with an outcome by phase.
+        running: number of runs without an outcome.
+        outcomes: number of ended runs by outcome.
+        best: mean selection metric of the best configuration; NaN before any run has ended.
         best_runs: number of runs in that mean.
-        parameters: values of the searched dimensions of that configuration.
+        parameters: hyperparameters of that configuration.
     """
 
     condition: str
@@ -42,9 +42,9 @@ class StudyProgress:
     """Progress of a study or a final training.
 
     Args:
-        arms: counts by arm.
-        done, total: work in plain epochs; the epochs that early stopping saves count as done.
-        metric: what runs are judged on.
+        arms: counts of each arm.
+        done, total: work in epochs of plain training; epochs saved by early stopping count as done.
+        metric: name of the selection metric.
     """
 
     arms: list[ArmCount]
@@ -55,7 +55,7 @@ class StudyProgress:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Progress of one run: epochs finished, and how it ended, or None."""
+    """Progress of one run: epochs finished, and its outcome or None."""
 
     run: Run
     epoch: int
@@ -70,12 +70,12 @@ def count_runs(
     Args:
         plan: the study's plan.
         runs: the runs announced so far.
-        confirmed: number of points and of seeds of the confirmation, by condition, where that is decided.
+        confirmed: numbers of points and seeds of the confirmation, by condition, as far as they are decided.
     """
     planned = {arm.name: arm for arm in plan.arms}
     arms = {arm.name: ArmCount(arm.condition, arm.method, _expected(plan, arm, confirmed or {})) for arm in plan.arms}
     done = 0.0
-    judged: dict[str, dict[tuple[str, ...], list[RunProgress]]] = {name: {} for name in arms}
+    selected: dict[str, dict[tuple[str, ...], list[RunProgress]]] = {name: {} for name in arms}
     for progress in runs:
         run, outcome, arm = progress.run, progress.outcome, arms[progress.run.arm]
         length = plan.epochs_of(planned[run.arm])
@@ -86,18 +86,23 @@ def count_runs(
         arm.ended[run.phase] += 1
         arm.outcomes[outcome.outcome] += 1
         if records.SELECTION in outcome.metrics:
-            judged[run.arm].setdefault((run.phase, *map(str, run.searched.values())), []).append(progress)
+            selected[run.arm].setdefault((run.phase, *map(str, run.searched.values())), []).append(progress)
     total = sum(arm.cost * plan.epochs_of(arm) * sum(arms[arm.name].expected.values()) for arm in plan.arms)
     for name, arm in arms.items():
-        _find_best(arm, list(judged[name].values()), plan.metric)
+        _find_best(arm, list(selected[name].values()), plan.metric)
     return StudyProgress(list(arms.values()), done, total, plan.metric)
 
 
 def _find_best(arm: ArmCount, configurations: list[list[RunProgress]], metric: str) -> None:
-    """Find the best of an arm's configurations, each given as its runs.
+    """Set the best configuration of an arm.
 
-    Only configurations of the latest phase with the most runs count, so that a few lucky seeds of one configuration are
-    not compared with many seeds of another.
+    Only configurations of the latest phase that have the most runs are considered, so that a mean over few seeds is not
+    compared with a mean over many.
+
+    Args:
+        arm: counts of the arm, which are changed.
+        configurations: the ended runs of each configuration.
+        metric: name of the selection metric.
     """
     if not configurations:
         return
@@ -115,9 +120,9 @@ def _mean(runs: list[RunProgress]) -> float:
 
 
 def _expected(plan: PlanRecord, arm: ArmRecord, confirmed: Mapping[str, tuple[int, int]]) -> dict[str, int]:
-    points, seeds = confirmed.get(arm.condition, (plan.most_points, plan.seeds))
+    points, seeds = confirmed.get(arm.condition, (0, 0))
     return {
         records.SEARCH: plan.trials_of(arm),
-        records.CONFIRM: points * seeds,
+        records.CONFIRM: points * seeds if arm.condition in confirmed else plan.most_confirmations,
         records.TRAIN: plan.final_seeds,
     }

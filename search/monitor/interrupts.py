@@ -1,7 +1,7 @@
-"""Ctrl-C, and a request to terminate: both end a command with everything saved, and neither can get lost.
+"""Interrupts: Ctrl-C and termination requests end a command with everything saved, and are never lost.
 
-An exception out of a signal handler is dropped where Python cannot pass it on, in a finaliser or a callback of a C
-library. So the request is also remembered, and raised again at the next place that asks.
+Python drops an exception that a signal handler raises inside a finalizer or a callback of a C library. The request is
+therefore recorded as well, and raised again at the next call of `check`.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import signal
 import threading
 from types import FrameType
 
-_asked = threading.Event()
+_requested = threading.Event()
 
 
 def catch() -> None:
-    """Let SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, now and at the next `check`."""
+    """Make SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, immediately and at the next call of `check`."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt if one was asked for."""
-    if _asked.is_set():
+    """Raise KeyboardInterrupt if a signal was received."""
+    if _requested.is_set():
         raise KeyboardInterrupt
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    _asked.set()
+    _requested.set()
     raise KeyboardInterrupt

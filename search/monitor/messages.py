@@ -1,4 +1,4 @@
-"""Messages on stderr: notes, warnings and the commands to type next."""
+"""Messages: lines on stderr, commands that can be copied, and durations in words."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ def note(text: str) -> None:
     Console(stderr=True, highlight=False).print(Text(text), soft_wrap=True)
 
 
+def warn(text: str) -> None:
+    """Print a warning on stderr; an empty text prints nothing."""
+    if text:
+        note(f"warning: {text}")
+
+
 def prefix() -> str:
-    """Return what precedes `assay` in the user's commands, so that a printed command can be copied."""
+    """Return what precedes `assay` on the user's command line, so that printed commands can be copied."""
     return "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
 
 
 def copyable(text: str) -> str:
-    """Return a message in which every command in backticks can be copied."""
+    """Return a message in which every `assay` command in backticks has the prefix of `prefix`."""
     return re.sub(r"`(?=assay )", f"`{prefix()}", text)
 
 
@@ -31,7 +37,14 @@ def resume_hint(folder: Path) -> str:
     return f"{prefix()}assay resume {shlex.quote(str(folder))}"
 
 
-def warn(text: str) -> None:
-    """Print a warning on stderr, if there is one."""
-    if text:
-        note(f"warning: {text}")
+def duration(seconds: float) -> str:
+    """Return a duration in one unit.
+
+    >>> duration(45), duration(720), duration(9000)
+    ('45 s', '12 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""Progress display: counts per arm, the best results so far and the time left, on stderr, live or as plain lines."""
+"""Progress display: counts per arm, best results so far and time left, on stderr, live or as plain lines."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from rich.table import Table
 from rich.text import Text
 
 from search.monitor.counts import StudyProgress
+from search.monitor.messages import duration
 from trainables import records
 
 PLAIN_SECONDS = 15.0
 LIVE_SECONDS = 0.5
 NOTEBOOK_SECONDS = 2.0
 BUILDING_SECONDS = 60.0
-"""Until then the time left is not estimated from epochs alone, since networks are still being built."""
-SHORT = {
+"""Before this time, and without an ended run, the time left is not estimated: networks are still being built."""
+SHORT_NAMES = {
     records.VALIDATION_ACCURACY: "val. acc.",
     records.VALIDATION_BALANCED_ACCURACY: "val. bal. acc.",
     records.VALIDATION_MACRO_F1: "val. macro F1",
@@ -31,18 +32,29 @@ SHORT = {
     records.VALIDATION_CALIBRATION_ERROR: "val. cal. error",
 }
 
-JUDGED = (
-    "Runs are judged on the mean over their last epochs (three, or a twentieth of the length), not on their best one."
+CAPTION = (
+    "The metric is the mean over the last epochs of a run (three, or a twentieth of the length), not its best epoch."
 )
 
 
-def table(count: StudyProgress, alive: bool = True) -> Table:
-    """Return the counts as a table; `alive` says whether a process is working on the study."""
+def count_table(count: StudyProgress, alive: bool = True) -> Table:
+    """Return the counts as a table.
+
+    Args:
+        count: the progress of a study.
+        alive: whether a process is working on the study.
+    """
     shown = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("condition", "method"):
         shown.add_column(name, overflow="fold")
     phases = [phase for phase in records.PHASES if any(arm.expected[phase] for arm in count.arms)]
-    for name in (*phases, "running" if alive else "interrupted", "stopped", "failed", f"best {SHORT[count.metric]}"):
+    for name in (
+        *phases,
+        "running" if alive else "interrupted",
+        "stopped",
+        "failed",
+        f"best {SHORT_NAMES[count.metric]}",
+    ):
         shown.add_column(name, justify="right")
     for arm in count.arms:
         failed = arm.outcomes[records.FAILED] + arm.outcomes[records.DIVERGED]
@@ -53,7 +65,7 @@ def table(count: StudyProgress, alive: bool = True) -> Table:
             str(arm.running or "."),
             str(arm.outcomes[records.STOPPED] or "."),
             Text(str(failed or "."), style="red" if failed else ""),
-            _figure(count.metric, arm.best) if arm.best == arm.best else ".",
+            _metric_text(count.metric, arm.best) if arm.best == arm.best else ".",
         )
     return shown
 
@@ -62,16 +74,16 @@ def best_table(count: StudyProgress) -> Table | None:
     """Return a table of the best configuration of each arm so far, or None if there is none."""
     if not any(arm.best_runs for arm in count.arms):
         return None
-    shown = Table(box=None, pad_edge=False, header_style="dim", caption=JUDGED, caption_justify="left")
+    shown = Table(box=None, pad_edge=False, header_style="dim", caption=CAPTION, caption_justify="left")
     for name in ("condition", "method"):
         shown.add_column(name, overflow="fold")
-    for name in (SHORT[count.metric], "runs"):
+    for name in (SHORT_NAMES[count.metric], "runs"):
         shown.add_column(name, justify="right")
     shown.add_column("best configuration so far", overflow="fold")
     for arm in count.arms:
         if arm.best_runs:
             values = ", ".join(f"{name} {_value(value)}" for name, value in arm.parameters.items())
-            figure = _figure(count.metric, arm.best)
+            figure = _metric_text(count.metric, arm.best)
             shown.add_row(Text(arm.condition), Text(arm.method), figure, str(arm.best_runs), Text(values or "."))
     return shown
 
@@ -80,25 +92,16 @@ def _value(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _figure(metric: str, value: float) -> str:
+def _metric_text(metric: str, value: float) -> str:
     """Return a metric as text: a percentage, or a loss."""
     return f"{value:.3f}" if metric == records.VALIDATION_LOSS else f"{100 * value:.1f} %"
 
 
-def duration(seconds: float) -> str:
-    """Return a duration in one unit, such as `12 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
 class Display:
-    """Shows progress on stderr while a block runs: live on a terminal or in a notebook, else a line every 15 seconds.
+    """Context manager that shows progress on stderr: live on a terminal or in a notebook, else a line every 15 s.
 
     Args:
-        count: returns the current progress; called from the display's own thread.
+        count: returns the current progress; called in the thread of the display.
         title: heading of the display.
         alive: returns whether a process is working on the study.
     """
@@ -113,7 +116,7 @@ class Display:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._show, daemon=True, name="progress")
         self._started = time.monotonic()
-        self._idle: tuple[float, float] | None = None  # time of the last look without progress, and the work done then
+        self._idle: tuple[float, float] | None = None  # time and work done when progress was last seen to stand still
 
     def __enter__(self) -> Display:
         self._thread.start()
@@ -128,31 +131,31 @@ class Display:
             return self._show_in_notebook()
         if not self._console.is_terminal:
             while not self._over.wait(PLAIN_SECONDS):
-                self.line()
+                self.print_line()
             return None
         with Live(console=self._console, refresh_per_second=4, transient=True) as live:
             while not self._over.wait(LIVE_SECONDS):
-                live.update(self.picture())
+                live.update(self.render())
         return None
 
     def _show_in_notebook(self) -> None:
-        """Redraw one output of the cell; `rich.live.Live` would need ipywidgets."""
+        """Update one output of the cell; `rich.live.Live` would need ipywidgets."""
         display: Any = importlib.import_module("IPython.display").display
-        drawn = display(self.picture(), display_id=True)
+        output = display(self.render(), display_id=True)
         while not self._over.wait(NOTEBOOK_SECONDS):
-            drawn.update(self.picture())
-        drawn.update(self.picture())
+            output.update(self.render())
+        output.update(self.render())
 
-    def picture(self) -> Table:
+    def render(self) -> Table:
         """Return the title, the progress bar and the counts."""
         count = self._count()
-        drawn = Table.grid()
-        drawn.add_row(Text(f"{self._title}: {self._when(count)}", style="bold"))
-        drawn.add_row(ProgressBar(total=max(count.total, 1), completed=count.done, width=40))
-        drawn.add_row(table(count, self._alive()))
-        return drawn
+        grid = Table.grid()
+        grid.add_row(Text(f"{self._title}: {self._time_left(count)}", style="bold"))
+        grid.add_row(ProgressBar(total=max(count.total, 1), completed=count.done, width=40))
+        grid.add_row(count_table(count, self._alive()))
+        return grid
 
-    def line(self) -> None:
+    def print_line(self) -> None:
         """Print one line of text."""
         count = self._count()
         ended = {phase: sum(arm.ended[phase] for arm in count.arms) for phase in records.PHASES}
@@ -162,10 +165,10 @@ class Display:
         stopped = sum(arm.outcomes[records.STOPPED] for arm in count.arms)
         parts += [f"{stopped} stopped"] if stopped else []
         parts += [f"{bad} failed"] if bad else []
-        print(f"{self._title}: {', '.join(parts)}; {self._when(count)}", file=sys.stderr, flush=True)
+        print(f"{self._title}: {', '.join(parts)}; {self._time_left(count)}", file=sys.stderr, flush=True)
 
-    def _when(self, count: StudyProgress) -> str:
-        """Return the share of work done and the time left, estimated since the first progress was seen."""
+    def _time_left(self, count: StudyProgress) -> str:
+        """Return the share of work done, the time passed and the time left, estimated from the first progress on."""
         now = time.monotonic()
         share = f"{100 * count.done / max(count.total, 1e-9):.0f} % after {duration(now - self._started)}"
         if count.done >= count.total:

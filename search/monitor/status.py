@@ -1,4 +1,4 @@
-"""Status of a study, read from another process."""
+"""Status of a study or a run, read from its journal by another process."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from trainables.records import (
     PoolDecision,
     Run,
     RungDecision,
+    confirmed_points,
     latest_pools,
     settled_conditions,
 )
@@ -28,8 +29,8 @@ WATCH_SECONDS = 1.0
 LOG_LINES = 5
 
 
-def running(folder: Path) -> bool:
-    """Return whether a process is working on the study."""
+def is_running(folder: Path) -> bool:
+    """Return whether a process is working on the study in a folder."""
     lock = folder / Path(records.JOURNAL_FILE).with_suffix(".lock")
     if not lock.exists():
         return False
@@ -42,13 +43,13 @@ def running(folder: Path) -> bool:
 
 
 class JournalProgress:
-    """Progress of a study or a final training from its journal; each call reads only what is new.
+    """Progress of a study or a final training from its journal; each call reads only new rows.
 
     Args:
-        journal: open for reading.
+        journal: the journal, open for reading.
 
     Raises:
-        InputError: the journal holds no plan.
+        InputError: the journal has no plan.
     """
 
     def __init__(self, journal: JournalReader) -> None:
@@ -58,7 +59,7 @@ class JournalProgress:
         self._outcomes: dict[str, Outcome] = {}
         self._read = {"runs": 0, "reports": 0, "outcomes": 0}
         if journal.plan() is None:
-            raise InputError(f"the study in {journal.path.parent} was stopped before it was announced; nothing has run")
+            raise InputError(f"the study in {journal.path.parent} was stopped before it was planned; nothing was run")
 
     def __call__(self) -> StudyProgress:
         """Return the current progress."""
@@ -74,8 +75,8 @@ class JournalProgress:
         ]
         plan = self._journal.plan()
         if plan is None:
-            raise InputError(f"{self._journal.path} holds no plan any more")
-        return count_runs(plan, runs, _confirmed(self._journal, plan.seeds))
+            raise InputError(f"{self._journal.path} no longer has a plan")
+        return count_runs(plan, runs, _confirmations(self._journal, plan.seeds))
 
 
 def study_progress(folder: Path) -> StudyProgress:
@@ -89,7 +90,7 @@ def study_progress(folder: Path) -> StudyProgress:
 
 
 def watch(folder: Path) -> None:
-    """Show the progress until no process works on the study any more.
+    """Show the progress until no process is working on the study.
 
     Raises:
         InputError: there is no study, or it is damaged.
@@ -97,22 +98,19 @@ def watch(folder: Path) -> None:
     with JournalReader.open(folder) as journal:
         plan = journal.plan()
         with Display(JournalProgress(journal), plan.name if plan else ""):
-            while running(folder):
+            while is_running(folder):
                 time.sleep(WATCH_SECONDS)
 
 
-def _confirmed(journal: JournalReader, seeds: int) -> dict[str, tuple[int, int]]:
-    """Return (points, seeds) of the confirmation by condition, where that is decided."""
-    pools = latest_pools(row.decision for row in journal.decisions(PoolDecision))
+def _confirmations(journal: JournalReader, seeds: int) -> dict[str, tuple[int, int]]:
+    """Return (points, seeds) of the confirmation by condition, as far as they are decided."""
+    points = confirmed_points(latest_pools(row.decision for row in journal.decisions(PoolDecision)))
     settled = settled_conditions(row.decision for row in journal.decisions(LookDecision))
-    points: dict[str, int] = {}
-    for (condition, _), pool in pools.items():
-        points[condition] = points.get(condition, 0) + len(pool.points)
     return {condition: (count, settled.get(condition, seeds)) for condition, count in points.items()}
 
 
 def run_facts(folder: Path, name: str) -> dict[str, Any]:
-    """Return what is known about one run: its settings, how it ended and why, and its log file.
+    """Return the facts about a run: its settings, its outcome with the reason, and its log file.
 
     Raises:
         InputError: there is no such study or run.
@@ -132,7 +130,7 @@ def run_facts(folder: Path, name: str) -> dict[str, Any]:
         "condition": run.condition,
         "method": run.method,
         "outcome": outcome.outcome if outcome else "unfinished",
-        "why": _why(outcome, rungs, plan.metric if plan else "", running(folder)),
+        "why": _reason(outcome, rungs, plan.metric if plan else "", is_running(folder)),
         "reason": outcome.reason if outcome else "",
         "epochs": max((report.epoch for report in reports), default=0),
         "length": run.config.get("epochs"),
@@ -144,19 +142,20 @@ def run_facts(folder: Path, name: str) -> dict[str, Any]:
     }
 
 
-def _why(outcome: Outcome | None, rungs: Sequence[RungDecision], metric: str, alive: bool) -> str:
-    """Return in a sentence why a run ended."""
+def _reason(outcome: Outcome | None, rungs: Sequence[RungDecision], metric: str, alive: bool) -> str:
+    """Return why a run ended, in words."""
     if outcome is None:
-        return "it has not ended yet" if alive else "it was interrupted, and a resumed study continues it"
+        return "it has not ended yet" if alive else "it was interrupted; `assay resume` continues it"
     if outcome.outcome == records.STOPPED and rungs:
         last = rungs[-1]
         value, cutoff = (records.as_maximized(metric, float(found or 0.0)) for found in (last.value, last.cutoff))
         worse = "above" if metric in records.LOWER_IS_BETTER else "below"
-        return f"stopped early after epoch {last.rung}: {metric} {value:.4g} was {worse} its arm's {cutoff:.4g}"
-    return outcome.reason or "it ran to its end"
+        comparison = f"{metric} {value:.4g} was {worse} the cutoff of its arm, {cutoff:.4g}"
+        return f"stopped early after epoch {last.rung}: {comparison}"
+    return outcome.reason or "it was completed"
 
 
 def log_tail(facts: dict[str, Any]) -> list[str]:
-    """Return the last lines of a run's log; none if it has no log."""
+    """Return the last lines of the log of a run; none if there is no log."""
     path = Path(facts["log"])
     return path.read_text(errors="replace").splitlines()[-LOG_LINES:] if path.is_file() else []

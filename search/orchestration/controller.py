@@ -154,7 +154,7 @@ class StudyController:
 
     def _new_trial(self) -> Run | None:
         for condition in self.plan.conditions:
-            for trial_index in range(self.plan.trials * self.plan.searches):
+            for trial_index in self.plan.trial_indices:
                 for arm in self.plan.searched_in(condition.name):
                     if _trial_name(arm, trial_index) not in self.states:
                         return self._announce_trial(arm, trial_index)
@@ -268,7 +268,7 @@ class StudyController:
         return all(
             state and state.outcome
             for arm in self.plan.searched_in(condition)
-            for state in self._trials(arm, range(self.plan.trials * self.plan.searches))
+            for state in self._trials(arm, self.plan.trial_indices)
         )
 
     def _trials(self, arm: Arm, indices: range) -> list[RunState | None]:

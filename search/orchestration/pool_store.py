@@ -7,7 +7,7 @@ from collections.abc import Callable
 from search.orchestration.pooling import Trial, pool, with_own_values
 from search.plan.model import Arm, Plan
 from search.store.journal import Journal
-from trainables.records import PoolDecision, PooledPoint, latest_pools
+from trainables.records import PoolDecision, PooledPoint, confirmed_points, latest_pools
 
 Completed = Callable[[Arm, int], list[Trial]]
 
@@ -31,10 +31,7 @@ class PoolStore:
     @property
     def counts(self) -> dict[str, int]:
         """Number of points of each condition, where that is decided."""
-        found: dict[str, int] = {}
-        for (condition, _), decided in list(self._pools.items()):
-            found[condition] = found.get(condition, 0) + len(decided.points)
-        return found
+        return confirmed_points(dict(self._pools))
 
     def points(self, condition: str) -> dict[int, PooledPoint]:
         """Return the points of a condition whose search has ended, by index; each search has a block of indices."""

@@ -1,4 +1,4 @@
-"""From a study file to its plan."""
+"""Plan builder: turns a study file into conditions, cells, arms and contrasts."""
 
 from __future__ import annotations
 
@@ -27,37 +27,44 @@ from trainables.registration.registry import unknown
 from trainables.schedules import fractions, selection_epochs
 
 FIXED_LENGTH = ("epochs", "steps", "schedule", "milestones", "milestones_of")
-"""What the rungs of a condition follow from, so that it is the same in all its runs."""
-MOST_ARMS = 10_000
-COSTLIER = 1.05
-"""An arm this many times as costly as another is the costlier one."""
+"""Factors that determine the rungs of a condition; they are the same in all its runs, so they cannot be searched."""
+MAX_ARMS = 10_000
+COST_RATIO = 1.05
+"""Cost ratio from which two arms count as differing in cost."""
 
 
 def make_plan(study: Study) -> Plan:
-    """Return what a study will do.
+    """Return the plan of a study.
 
     Raises:
-        InputError: an arm cannot be run, or cannot differ from its reference.
+        InputError: an arm cannot run, or cannot differ from its reference.
+
+    >>> from search.study.schema import load_study
+    >>> plan = make_plan(load_study("quickstart"))
+    >>> len(plan.conditions), len(plan.arms), len(plan.contrasts)
+    (2, 10, 10)
+    >>> plan.contrasts[0]
+    ('train_fraction=0.1', 'mixup', 'baseline')
     """
     cells = _cells(study)
     grid = _grid(study)
-    if len(cells) * len(grid) > MOST_ARMS:
+    if len(cells) * len(grid) > MAX_ARMS:
         raise InputError(
-            f"{len(cells)} methods or cells under {len(grid)} conditions are {len(cells) * len(grid):,} arms, and at "
-            f"most {MOST_ARMS:,} are allowed; take levels out of `conditions` or `compare`"
+            f"{len(cells)} methods or cells under {len(grid)} conditions are {len(cells) * len(grid):,} arms, but at "
+            f"most {MAX_ARMS:,} are allowed; remove levels from `conditions` or `compare`"
         )
     for factor in FIXED_LENGTH:
         if factor in study.searched:
             raise InputError(f"nuisance.{factor}: `{factor}` cannot be searched; set it in `recipe` or `conditions`")
     conditions = tuple(_condition(study, values, cells) for values in grid)
-    reference = _cell(study.reference, cells, study, "reference")
+    reference = _find_cell(study.reference, cells, study, "reference")
     pairs = _pairs(study, cells, reference)
     arms: list[Arm] = []
     contrasts: list[tuple[str, str, str]] = []
     for condition in conditions:
-        own = [_arm(study, condition, cell, reference) for cell in cells]
-        matched = _at_equal_compute(study, own, pairs)
-        arms += [*own, *(arm for arm, _ in matched)]
+        searched = [_arm(study, condition, cell, reference) for cell in cells]
+        matched = _at_equal_compute(study, searched, pairs)
+        arms += [*searched, *(arm for arm, _ in matched)]
         contrasts += [(condition.name, one.name, other.name) for one, other in pairs]
         contrasts += [(condition.name, *names) for _, names in matched]
     plan = Plan(study, conditions, tuple(arms), tuple(contrasts), _nuisance(study))
@@ -66,15 +73,15 @@ def make_plan(study: Study) -> Plan:
 
 
 def _nuisance(study: Study) -> Space:
-    """Return the shared dimensions; one that only runs with some model use stands under that model's name."""
-    kinds = _used(study, "optimizer", "sgd"), _used(study, "model", REFERENCE_MODEL)
+    """Return the search dimensions that all arms share; `MODEL.NAME` is a dimension of the runs with one model only."""
+    optimizers, models = _used(study, "optimizer", "sgd"), _used(study, "model", REFERENCE_MODEL)
     space: Space = {}
     for name, mark in study.searched.items():
-        found = of_one_model(name)
-        if found and found[0] not in kinds[1]:
-            raise InputError(f"nuisance.{name}: no run uses the model `{found[0]}`; it is one of {kinds[1]}")
-        declared = nuisance_space({found[1] if found else name: mark}, *kinds)
-        space.update({f"{found[0]}.{key}" if found else key: dist for key, dist in declared.items()})
+        model, factor = of_one_model(name) or (None, name)
+        if model and model not in models:
+            raise InputError(f"nuisance.{name}: no run uses the model `{model}`; the models are {models}")
+        declared = nuisance_space({factor: mark}, optimizers, models)
+        space.update({f"{model}.{key}" if model else key: dist for key, dist in declared.items()})
     return space
 
 
@@ -82,7 +89,7 @@ def _nuisance(study: Study) -> Space:
 
 
 def _cells(study: Study) -> list[Cell]:
-    """Return what is compared, the methods varying slowest."""
+    """Return the cells of the comparison; the method varies slowest."""
     several = len(study.methods) > 1
     return [
         Cell(cell_name(entry, levels, several), entry, levels)
@@ -95,27 +102,33 @@ def _products(grid: Mapping[str, list[Level]]) -> list[dict[str, Level]]:
     return [dict(zip(grid, chosen, strict=True)) for chosen in itertools.product(*grid.values())]
 
 
-def _cell(asked: str | Mapping[str, Any], cells: list[Cell], study: Study, place: str) -> Cell:
-    """Return the cell that is meant by its name, by its method, or by some of its levels; the first levels else.
+def _find_cell(selector: str | Mapping[str, Any], cells: list[Cell], study: Study, place: str) -> Cell:
+    """Return the cell with a name, a method or some levels; factors that are not given have their first level.
+
+    Args:
+        selector: name of a cell, label of a method, or levels by factor.
+        cells: all cells of the study.
+        study: the study.
+        place: key of the study file that holds the selector, for messages.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such cell.
     """
-    found = next((cell for cell in cells if cell.name == asked), None)
+    found = next((cell for cell in cells if cell.name == selector), None)
     if found:
         return found
-    wanted = dict(asked) if isinstance(asked, Mapping) else {METHOD: asked}
+    wanted = dict(selector) if isinstance(selector, Mapping) else {METHOD: selector}
     labels = [entry.label for entry in study.methods]
-    first = {METHOD: "baseline" if "baseline" in labels else labels[0]}
-    first |= {factor: options[0].name for factor, options in study.compare.items()}
+    defaults = {METHOD: "baseline" if "baseline" in labels else labels[0]}
+    defaults |= {factor: options[0].name for factor, options in study.compare.items()}
     for factor, value in wanted.items():
-        if factor not in first:
-            raise InputError(f"{place}: " + unknown("compared factor", factor, list(first)))
+        if factor not in defaults:
+            raise InputError(f"{place}: " + unknown("compared factor", factor, list(defaults)))
         choices = labels if factor == METHOD else [level.name for level in study.compare[factor]]
         if value not in choices:
             kind = "method of this study" if factor == METHOD else f"level of {factor}"
             raise InputError(f"{place}: " + unknown(kind, str(value), [str(choice) for choice in choices]))
-    wanted = {**first, **wanted}
+    wanted = {**defaults, **wanted}
     return next(
         cell
         for cell in cells
@@ -124,36 +137,41 @@ def _cell(asked: str | Mapping[str, Any], cells: list[Cell], study: Study, place
 
 
 def _pairs(study: Study, cells: list[Cell], reference: Cell) -> list[tuple[Cell, Cell]]:
-    """Return what is compared: every cell with the reference, and what the study adds; diagnostics make no claims."""
-    silent = {cell.name for cell in cells if not METHODS.get(cell.entry.name).claims}
-    asked = [
-        (_cell(one, cells, study, "contrasts"), _cell(two, cells, study, "contrasts")) for one, two in study.contrasts
+    """Return the compared pairs: every cell with the reference, then the study's own; diagnostics make no claims."""
+    diagnostics = {cell.name for cell in cells if not METHODS.get(cell.entry.name).claims}
+    declared = [
+        (_find_cell(one, cells, study, "contrasts"), _find_cell(two, cells, study, "contrasts"))
+        for one, two in study.contrasts
     ]
-    for cell in [reference, *(cell for pair in asked for cell in pair)]:
-        if cell.name in silent:
+    for cell in [reference, *(cell for pair in declared for cell in pair)]:
+        if cell.name in diagnostics:
             raise InputError(
-                f"`{cell.name}` is a diagnostic and makes no claims, so it can neither be the reference nor stand in "
-                "`contrasts`; it runs beside the others and is shown with them"
+                f"`{cell.name}` is a diagnostic and makes no claims, so it can be neither the reference nor part of "
+                "`contrasts`; it runs with the other methods and is reported with them"
             )
-    _check_asked(asked, reference)
-    pairs = [(cell, reference) for cell in cells if cell.name not in {reference.name, *silent}]
+    _check_declared(declared, reference)
+    pairs = [(cell, reference) for cell in cells if cell.name not in {reference.name, *diagnostics}]
     if not pairs:
-        what = f"{', '.join(sorted(silent))} makes no claims; " if silent else ""
-        raise InputError(f"nothing is compared: {what}add a method beside the reference, or a factor to `compare`")
-    return pairs + asked
+        what = f"{', '.join(sorted(diagnostics))} makes no claims; " if diagnostics else ""
+        raise InputError(
+            f"nothing is compared: {what}add a method in addition to the reference, or a factor to `compare`"
+        )
+    return pairs + declared
 
 
-def _check_asked(asked: list[tuple[Cell, Cell]], reference: Cell) -> None:
-    """Refuse a contrast that says nothing, or that is in the family already."""
+def _check_declared(declared: list[tuple[Cell, Cell]], reference: Cell) -> None:
+    """Refuse a contrast of a cell with itself, and one that the family already contains."""
     seen: list[set[str]] = []
-    for one, other in asked:
+    for one, other in declared:
         text = f"contrasts: [{one.name}, {other.name}]"
         if one.name == other.name:
-            raise InputError(f"{text} compares it with itself; take it out")
+            raise InputError(f"{text} compares a method with itself; remove it")
         if reference.name in (one.name, other.name):
-            raise InputError(f"{text} is judged anyway, each is held against `{reference.name}`")
+            raise InputError(
+                f"{text} is already part of the study, which compares every method with `{reference.name}`; remove it"
+            )
         if {one.name, other.name} in seen:
-            raise InputError(f"{text} stands there twice; take one out")
+            raise InputError(f"{text} is listed twice; remove one of them")
         seen.append({one.name, other.name})
 
 
@@ -161,7 +179,7 @@ def _check_asked(asked: list[tuple[Cell, Cell]], reference: Cell) -> None:
 
 
 def _used(study: Study, factor: str, default: str) -> list[str]:
-    """Return the names of all optimizers, or models, that some run of the study may use."""
+    """Return the names of all optimizers, or of all models, that a run of the study may use."""
     searched = study.searched.get(factor)
     if isinstance(searched, Choice):
         return [str(name) for name in searched.options]
@@ -176,14 +194,14 @@ def _used(study: Study, factor: str, default: str) -> list[str]:
 
 
 def _grid(study: Study) -> list[dict[str, Level]]:
-    """Return the levels of every condition, in the order of the study file."""
+    """Return the levels of each condition, in the order of the study file."""
     kept = [
         cell
         for cell in _products(study.conditions)
         if not any(all(cell[factor].name == value for factor, value in pair.items()) for pair in study.exclude)
     ]
     if not kept:
-        raise InputError("exclude leaves no condition; take out an entry")
+        raise InputError("exclude leaves no condition; remove an entry")
     return kept
 
 
@@ -197,8 +215,8 @@ def _condition(study: Study, levels: Mapping[str, Level], cells: list[Cell]) -> 
         raise InputError(f"epochs must be a whole number of at least 4, but got {epochs!r}")
     if study.search.match == "steps" and not isinstance(settings.get("steps"), int):
         raise InputError(
-            f"search.match: `steps` needs a length in steps of the optimizer, and {name} has none; set `steps` in "
-            "`recipe` or `conditions` (`epochs` then says how often a run is evaluated)"
+            f"search.match: `steps` needs a training length in optimizer steps, but {name} has none; set `steps` in "
+            "`recipe` or `conditions` (`epochs` is then the number of evaluations of a run)"
         )
     kinds = [kind for cell in cells for kind in _methods(cell.entry)]
     cycles = [cycle for kind in kinds if (cycle := kind.cycle(epochs))]
@@ -215,7 +233,7 @@ def _condition(study: Study, levels: Mapping[str, Level], cells: list[Cell]) -> 
 
 
 def _milestones(settings: Mapping[str, Any]) -> list[float]:
-    """Return where the learning rate falls, as fractions of the length; what is wrong is said later."""
+    """Return where the learning rate drops, as fractions of the length; invalid values are refused later."""
     names = ("schedule", "milestones", "milestones_of")
     schedule, milestones, of = (settings.get(name, RunConfig.model_fields[name].default) for name in names)
     if schedule != "milestones" or not isinstance(milestones, list | tuple) or not isinstance(of, int | float):
@@ -242,7 +260,7 @@ def _arm(study: Study, condition: Condition, cell: Cell, reference: Cell) -> Arm
 
 
 def _costs(given: Mapping[str, Any], condition: Condition, entry: MethodEntry) -> list[float]:
-    """Return the nominal cost of a mean epoch, in plain epochs, at every end of what is searched of the method."""
+    """Return the mean cost of an epoch, in plain epochs, at every corner of the method's search space."""
     fine_tune = given.get("fine_tune", 0)
     off = off_from(fine_tune, condition.epochs) if isinstance(fine_tune, int | float) else condition.epochs
     return [kind.mean_cost(condition.epochs, off) for kind in _methods(entry)]
@@ -251,14 +269,14 @@ def _costs(given: Mapping[str, Any], condition: Condition, entry: MethodEntry) -
 def _at_equal_compute(
     study: Study, arms: list[Arm], pairs: Iterable[tuple[Cell, Cell]]
 ) -> list[tuple[Arm, tuple[str, str]]]:
-    """Return the cheaper arm of each pair at the costlier one's compute, with the contrast that it serves."""
+    """Return the cheaper arm of each pair, trained longer to match compute, with the contrast that it belongs to."""
     if study.search.match != "compute":
         return []
     by_cell = {arm.cell.name: arm for arm in arms}
     made: list[tuple[Arm, tuple[str, str]]] = []
     for one, other in pairs:
         costly, cheap = sorted((by_cell[one.name], by_cell[other.name]), key=lambda arm: -arm.cost)
-        if costly.cost < COSTLIER * cheap.cost:
+        if costly.cost < COST_RATIO * cheap.cost:
             continue
         for arm in (costly, cheap):
             _check_cost(study, arm)
@@ -281,17 +299,17 @@ def _at_equal_compute(
 
 
 def _check_cost(study: Study, arm: Arm) -> None:
-    """Refuse a method whose cost depends on what is searched: compute cannot be matched beforehand."""
+    """Refuse a method whose cost depends on searched hyperparameters: its compute cannot be matched in advance."""
     costs = _costs({**study.fixed, **arm.settings}, arm.condition, arm.cell.entry)
-    if max(costs) > COSTLIER * min(costs):
+    if max(costs) > COST_RATIO * min(costs):
         raise InputError(
-            f"search.match: the compute of `{arm.cell.name}` depends on what is searched of it ({min(costs):.2g} to "
-            f"{max(costs):.2g} plain epochs an epoch); set it to one value, such as {{name: maxup, m: 4}}"
+            f"search.match: the compute of `{arm.cell.name}` depends on its searched hyperparameters ({min(costs):.2g} "
+            f"to {max(costs):.2g} plain epochs per epoch); fix them to one value, such as {{name: maxup, m: 4}}"
         )
 
 
 def _methods(entry: MethodEntry) -> list[Method]:
-    """Return the method with every combination of the ends of what is searched of it."""
+    """Return the method at every corner of its search space."""
     kind = METHODS.get(entry.name)
     marks = kind.searched(entry.settings)
     corners = itertools.product(*(ends(distribution(mark)) for mark in marks.values()))

@@ -1,4 +1,4 @@
-"""Data validation: refuses data that a study or a final training cannot use, before anything starts."""
+"""Data validation: refuses data that a study or a final training cannot use, before any run starts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def check_data(plan: Plan) -> Dataset:
-    """Load the study's data, refuse what cannot be trained on it, and say what a reader should know of it.
+    """Load the data of a study, check models and splits on it, and print warnings about it.
 
     Raises:
-        InputError: the data, or a model or split on it.
+        InputError: the data is invalid, or does not fit a model or a split.
     """
     from trainables.data.checks import inspect
 
@@ -34,10 +34,10 @@ def check_data(plan: Plan) -> Dataset:
 
 
 def selections(plan: Plan, data: Dataset) -> dict[str, Selection]:
-    """Return what each condition uses of the data, in the split of the search.
+    """Return the images that each condition uses, in the split of the search.
 
     Raises:
-        InputError: a split is not possible.
+        InputError: a split is impossible.
     """
     from trainables.data.selection import select
 
@@ -52,7 +52,7 @@ def check_on_data(config: RunConfig, data: Dataset) -> None:
     """Refuse a model or a split that does not fit the images.
 
     Raises:
-        InputError: it does not.
+        InputError: the model or the split does not fit.
     """
     from trainables.data.selection import select
 
@@ -61,13 +61,18 @@ def check_on_data(config: RunConfig, data: Dataset) -> None:
 
 
 def refuse_changed(data: Dataset | None, before: DataFacts | None, since: str) -> None:
-    """Refuse data whose fingerprint is another one.
+    """Refuse data that has changed.
+
+    Args:
+        data: the current data, or None in a replay.
+        before: the data as it was recorded, or None.
+        since: when it was recorded, for the message.
 
     Raises:
-        InputError: it is.
+        InputError: the fingerprints differ.
     """
     if data and before and data.fingerprint != before.fingerprint:
         raise InputError(
-            f"the data has changed since {since} (fingerprint {data.fingerprint[:12]}, then "
-            f"{before.fingerprint[:12]}); bring the old data back, or start anew"
+            f"the data has changed since {since} (its fingerprint is {data.fingerprint[:12]}, and was "
+            f"{before.fingerprint[:12]}); restore the old data, or start again in a new folder"
         )

@@ -1,4 +1,4 @@
-"""What a study will do: conditions, cells, arms and contrasts (built from a study file by `search.plan.builder`)."""
+"""Plan of a study: conditions, cells, arms and contrasts. `search.plan.builder.make_plan` builds it from a study."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ REFERENCE_MODEL: str = RunConfig.model_fields["model"].default.name
 
 @dataclass(frozen=True)
 class Condition:
-    """One set of circumstances.
+    """One set of circumstances under which the methods are compared.
 
     Args:
-        name: unique in the study.
-        values: the levels that make it, by factor, as they are shown.
-        settings: the recipe factors that they set.
+        name: unique name.
+        values: level of each condition factor, as displayed.
+        settings: the recipe factors that the levels set.
         epochs: training length.
-        selection_epochs: how many last epochs a run is judged on.
-        rungs: epochs at which runs may be stopped.
+        selection_epochs: number of last epochs over which the selection metric is averaged.
+        rungs: epochs after which search runs may be stopped.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Condition:
 
 @dataclass(frozen=True)
 class Cell:
-    """What is compared: a method, and a level of every other compared factor.
+    """What is compared: a method, with one level of every other compared factor.
 
     Args:
-        name: unique in the study: the method's label, the levels, or both where both differ.
+        name: unique name: the label of the method, the levels, or both if both vary.
         entry: the method.
-        levels: by factor.
+        levels: level of each compared factor.
     """
 
     name: str
@@ -63,19 +63,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Arm:
-    """One cell under one condition, with what is searched of its method.
+    """One cell under one condition, with the search space of its method.
 
     Args:
-        name: unique in the study.
+        name: unique name.
         cell: what is compared.
         condition: the circumstances.
-        space: what is searched of the method.
-        cost: of a mean epoch, in plain epochs.
-        reference: whether the others of the condition are held against it.
+        space: searched hyperparameters of the method.
+        cost: mean cost of an epoch, in epochs of plain training.
+        reference: whether the other arms of the condition are compared with it.
         epochs: training length.
-        off: when the method is off in every run.
-        compute_of: the cell at whose compute it runs, or None.
-        same_as: then, the name of the arm whose search and values it takes.
+        off: the phases in which the method is off in every run.
+        compute_of: name of the cell whose compute it is given, or None.
+        same_as: if so, name of the arm whose search and values it reuses.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Arm:
 
     @property
     def method(self) -> str:
-        """The name under which the arm is shown in its condition."""
+        """Display name of the arm, unique in its condition."""
         return f"{self.cell.name} at the compute of {self.compute_of}" if self.compute_of else self.cell.name
 
     @property
@@ -101,19 +101,25 @@ class Arm:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The recipe factors that condition and levels set."""
+        """The recipe factors that the condition and the levels set."""
         return {**self.condition.settings, **self.cell.settings}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a study will do.
+    """Everything that a study will do.
 
     Args:
-        study: what was asked.
+        study: the study file.
         conditions, arms: in the order of the study file.
-        contrasts: (condition, one, other) by shown names: the family.
-        nuisance: the shared dimensions of the search.
+        contrasts: the family of claims: (condition, method, reference), by display names.
+        nuisance: search dimensions that all arms share.
+
+        >>> from search.plan.builder import make_plan
+        >>> from search.study.schema import load_study
+        >>> plan = make_plan(load_study("quickstart"))
+        >>> [arm.method for arm in plan.in_condition("train_fraction=0.1")]
+        ['baseline', 'mixup', 'sample_pairing', 'maxup', 'maxup_mean']
     """
 
     study: Study
@@ -124,26 +130,31 @@ class Plan:
 
     @property
     def trials(self) -> int:
-        """Search trials of each arm in one search."""
+        """Number of trials in one search of an arm."""
         return 0 if self.study.search.sampler == "none" else self.study.search.trials_per_arm
 
     @property
     def searches(self) -> int:
-        """Whole searches of each arm."""
+        """Number of searches of each arm; replicates are independent of each other."""
         return self.study.search.replicates if self.trials else 1
 
     @property
+    def trial_indices(self) -> range:
+        """Indices of the trials of an arm, over all its searches."""
+        return range(self.trials * self.searches)
+
+    @property
     def designed(self) -> int:
-        """Search trials of each arm that are fixed beforehand: with `tpe` the first half, else all."""
+        """Trials of a search that are drawn before any result is known: with `tpe` the first half, otherwise all."""
         return math.ceil(self.trials / 2) if self.study.search.sampler == "tpe" else self.trials
 
     @property
     def points(self) -> int:
-        """Pooled points of one search, at most."""
+        """Maximum number of pooled points of one search."""
         return 1 if not self.nuisance or self.trials == 0 else min(self.study.confirm.points, self.trials)
 
     def in_condition(self, condition: str) -> list[Arm]:
-        """Return the arms of a condition, the reference first, those that are not searched last."""
+        """Return the arms of a condition: the reference first, arms without a search last."""
         return list(self._by_condition.get(condition, ()))
 
     @functools.cached_property
@@ -162,7 +173,7 @@ class Plan:
 
         Args:
             arm: the arm.
-            values: nuisance and method values by plain name.
+            values: nuisance and method hyperparameters, by plain name.
             seed, split_seed: as in `RunConfig`.
 
         Raises:
@@ -181,13 +192,13 @@ class Plan:
         )
 
     def _length(self, arm: Arm) -> dict[str, int]:
-        """Return how long an arm is trained; steps grow with the epochs where compute is matched."""
+        """Return the training length of an arm; if compute is matched, `steps` scales with the epochs."""
         steps = {**self.study.fixed, **arm.settings}.get("steps")
         longer = {} if steps is None else {"steps": round(steps * arm.epochs / arm.condition.epochs)}
         return {"epochs": arm.epochs, **longer}
 
     def search_seeds(self, trial_index: int) -> tuple[int, int]:
-        """Return (seed, split_seed) of a trial, the same in every arm; each search has one split."""
+        """Return (seed, split_seed) of a trial: the same in every arm; each search has one split."""
         search = self.search_of_trial(trial_index)
         split = ("search split", search) if search else ("search split",)
         return derive_seed(self.study.seed, "search", trial_index), derive_seed(self.study.seed, *split)
@@ -197,14 +208,14 @@ class Plan:
         return trial_index // self.trials if self.searches > 1 else 0
 
     def confirm_seeds(self, seed_index: int) -> tuple[int, int]:
-        """Return (seed, split_seed) of a confirmation seed, the same in every arm and point."""
+        """Return (seed, split_seed) of a confirmation seed: the same in every arm and at every point."""
         return derive_seed(self.study.seed, "confirm", seed_index), derive_seed(
             self.study.seed, "confirm split", seed_index
         )
 
 
 def _of_its_model(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Give `resnet20.learning_rate` to runs with that model, and drop it elsewhere."""
+    """Apply `resnet20.learning_rate` to runs with that model and drop it from all others."""
     model = plain["model"].get("name") if isinstance(plain["model"], Mapping) else plain["model"]
     kept = {key: value for key, value in plain.items() if of_one_model(key) is None}
     own = {found[1]: value for key, value in plain.items() if (found := of_one_model(key)) and found[0] == model}
@@ -216,7 +227,7 @@ def cell_name(entry: MethodEntry, levels: Mapping[str, Level], several: bool) ->
 
     Args:
         entry: its method.
-        levels: of the other compared factors.
+        levels: levels of the other compared factors.
         several: whether the study compares several methods.
     """
     text = shown({factor: level.name for factor, level in levels.items()})
@@ -225,7 +236,11 @@ def cell_name(entry: MethodEntry, levels: Mapping[str, Level], several: bool) ->
 
 @functools.cache
 def file_name(*parts: str) -> str:
-    """Return a run's name: readable, unique, and fit for a file of any system."""
+    """Return the name of a run: readable, unique, and a valid file name on every system.
+
+    >>> file_name("search", "train_fraction=0.1", "mixup", "k003")
+    'search_train-fraction=0.1_mixup_k003'
+    """
     text = "_".join(re.sub(r"[^A-Za-z0-9.=+-]+", "-", part).strip("-") for part in parts)
     if len(text) <= 120:
         return text

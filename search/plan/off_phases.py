@@ -1,4 +1,4 @@
-"""When methods are off: the end of training, and the off blocks of an on/off cycle."""
+"""Off phases of a method: the end of training, and the off blocks of an on/off cycle."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from trainables.methods.base import off_from
 
 
 class OffPhases(NamedTuple):
-    """Where a method is off in every run of an arm.
+    """The phases in which a method is off in every run of an arm.
 
     Args:
-        start: the epoch, from 0, from which it is off to the end; the training length where it is on to the end.
-        block_ends: epochs finished at the ends of the off blocks of its cycle.
+        start: epoch, from 0, from which it stays off; the training length if it is on until the end.
+        block_ends: epochs finished at the end of each off block of its cycle.
     """
 
     start: int
@@ -22,12 +22,16 @@ class OffPhases(NamedTuple):
 
 
 def off_phases(methods: Sequence[Method], given: Mapping[str, Any], epochs: int) -> OffPhases:
-    """Return where a method is off whatever is searched of it.
+    """Return the phases in which a method is off for all values of its searched hyperparameters.
 
     Args:
-        methods: the method with every combination of the ends of what is searched of it.
+        methods: the method at every corner of its search space.
         given: recipe factors that are set, by name.
         epochs: training length.
+
+    >>> from trainables.methods import METHODS
+    >>> off_phases([METHODS.get("mixup")()], {"fine_tune": 0.25}, 20)
+    OffPhases(start=15, block_ends=())
     """
     fine_tune = given.get("fine_tune", 0)
     starts = [off_from(fine_tune, epochs) if isinstance(fine_tune, int | float) else epochs]

@@ -1,4 +1,4 @@
-"""What a study costs and what it can find, before it is paid for."""
+"""Size and statistical power of a study: number of runs, work, time, disk and smallest detectable effect."""
 
 from __future__ import annotations
 
@@ -6,22 +6,31 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from search.plan.cost_estimate import Costs
-from search.plan.model import Plan
-from search.plan.record import look_alphas
+from search.monitor.messages import duration
+from search.plan.cost_estimate import StudyCosts
 from search.plan.validation import SHARED
+from trainables.records import PlanRecord
 
 POWER = 0.8
-FEW_TRIALS = 8
-MANY_POINTS = 4
-"""Pooled points up to which the interval holds what it says (tests/benchmarks/README.md)."""
+MIN_TRIALS = 8
+"""Trials per arm below which a search is called thin."""
+MAX_POINTS = 4
+"""Pooled points up to which intervals have their nominal coverage (tests/benchmarks/README.md)."""
 TRIALS = (4, 8, 12, 16, 24, 32, 48, 64)
 SEEDS = (4, 6, 8, 10, 12, 16, 20, 24, 30, 40)
+"""Sizes that are considered as proposals."""
 
 
 @dataclass(frozen=True)
-class Size:
-    """A proposed size: trials of each arm, seeds of each point, what it takes and what it finds."""
+class ProposedSize:
+    """A size that fits a budget of hours.
+
+    Args:
+        trials: search trials per arm.
+        seeds: confirmation seeds per point.
+        hours: wall time.
+        detectable_points: smallest detectable effect, in points of accuracy.
+    """
 
     trials: int
     seeds: int
@@ -30,19 +39,20 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Budget:
-    """The size of a study.
+class StudySize:
+    """Size of a study.
 
     Args:
-        conditions, methods, arms, contrasts: how many; methods are cells where several factors are compared.
-        search_runs, confirmation_runs: how many at most.
-        plain_epochs: all work, in epochs of plain training, with no early stop.
-        detectable: the smallest true effect, in seed spreads, that is found with 80 % power in the whole family.
+        conditions, methods, arms, contrasts: numbers of each; methods are cells if several factors are compared.
+        search_runs, confirmation_runs: maximum numbers of runs.
+        plain_epochs: total work in epochs of plain training, without early stopping.
+        detectable: smallest true effect, in seed standard deviations, that is detected with 80 % power in the whole
+            family.
         detectable_points: the same in points of accuracy at the assumed spread.
-        spread_points: the assumed standard deviation of a paired difference over seeds, in points.
-        hours: wall time, None where nothing was timed.
-        gigabytes: on disk, None where nothing was timed.
-        proposals: sizes that fit a budget of hours, none where none was asked for.
+        spread_points: assumed standard deviation of a paired difference over seeds, in points of accuracy.
+        hours: wall time, or None without cost estimate.
+        gigabytes: disk space, or None without cost estimate.
+        proposals: sizes that fit a budget of hours; empty without budget.
         warnings: what the study cannot answer.
     """
 
@@ -58,7 +68,7 @@ class Budget:
     spread_points: float
     hours: float | None
     gigabytes: float | None
-    proposals: tuple[Size, ...]
+    proposals: tuple[ProposedSize, ...]
     warnings: tuple[str, ...]
 
     def document(self) -> dict[str, Any]:
@@ -66,54 +76,57 @@ class Budget:
         return asdict(self)
 
 
-def budget(plan: Plan, spread_points: float, costs: Costs | None = None, hours: float | None = None) -> Budget:
+def study_size(
+    plan: PlanRecord, spread_points: float, costs: StudyCosts | None = None, budget_hours: float | None = None
+) -> StudySize:
     """Return the size of a study.
 
     Args:
-        plan: what it does.
+        plan: the plan of the study.
         spread_points: standard deviation of a paired difference over seeds, in points of accuracy.
-        costs: what its runs take, where that is known.
-        hours: a budget to propose sizes for; needs `costs`.
+        costs: cost of its runs, if known.
+        budget_hours: propose sizes that fit this wall time; needs `costs`.
+
+    >>> from search.plan.builder import make_plan
+    >>> from search.plan.record import study_record
+    >>> from search.study.schema import load_study
+    >>> size = study_size(study_record(make_plan(load_study("quickstart"))), spread_points=1.0)
+    >>> size.search_runs, size.confirmation_runs, round(size.detectable, 2)
+    (60, 120, 2.46)
     """
-    study = plan.study
-    confirmations = plan.points * plan.searches * study.confirm.seeds
-    trials = plan.trials * plan.searches
-    searched = [arm for arm in plan.arms if arm.searched]
-    found = _detectable(plan, study.confirm.seeds)
-    taken = costs.hours(plan, plan.trials, study.confirm.seeds) if costs else None
-    points = found * spread_points
-    proposals = tuple(_proposals(plan, costs, hours, spread_points)) if costs and hours else ()
-    return Budget(
+    confirmations = plan.most_confirmations
+    detectable = _detectable(plan)
+    hours = costs.hours(plan) if costs else None
+    proposals = tuple(_proposals(plan, costs, budget_hours, spread_points)) if costs and budget_hours else ()
+    return StudySize(
         conditions=len(plan.conditions),
-        methods=len(plan.in_condition(plan.conditions[0].name)),
+        methods=sum(arm.condition == plan.conditions[0].name for arm in plan.arms),
         arms=len(plan.arms),
         contrasts=len(plan.contrasts),
-        search_runs=trials * len(searched),
+        search_runs=sum(plan.trials_of(arm) for arm in plan.arms),
         confirmation_runs=confirmations * len(plan.arms),
-        plain_epochs=sum(arm.cost * arm.epochs * (trials * arm.searched + confirmations) for arm in plan.arms),
-        detectable=found,
-        detectable_points=points,
+        plain_epochs=sum(arm.cost * plan.epochs_of(arm) * (plan.trials_of(arm) + confirmations) for arm in plan.arms),
+        detectable=detectable,
+        detectable_points=detectable * spread_points,
         spread_points=spread_points,
-        hours=taken,
+        hours=hours,
         gigabytes=costs.disk_bytes(plan) / 1e9 if costs else None,
         proposals=proposals,
-        warnings=tuple(_warnings(plan, points, taken, hours, bool(proposals))),
+        warnings=tuple(_warnings(plan, detectable * spread_points, hours, budget_hours, bool(proposals))),
     )
 
 
-def _detectable(plan: Plan, seeds: int) -> float:
-    """Return the smallest effect, in spreads, that is found at the last look in the whole family."""
-    looks = len(plan.study.confirm.stages)
-    alpha = look_alphas(plan.study.alpha, looks)[-1] / max(len(plan.contrasts), 1)
-    return detectable_effect(seeds, alpha)
+def _detectable(plan: PlanRecord) -> float:
+    """Return the smallest effect, in standard deviations, that is detected at the last look in the whole family."""
+    return detectable_effect(plan.seeds, plan.look_alphas[-1] / max(len(plan.contrasts), 1))
 
 
 def detectable_effect(seeds: int, alpha: float) -> float:
-    """Return the smallest standardised effect that a two-sided paired t-test finds with 80 % power.
+    """Return the smallest standardised effect that a two-sided paired t-test detects with 80 % power.
 
     Args:
         seeds: number of pairs.
-        alpha: level of the single test, after the correction for the family.
+        alpha: level of a single test, after correction for the family.
     """
     from scipy.optimize import root_scalar
 
@@ -123,75 +136,78 @@ def detectable_effect(seeds: int, alpha: float) -> float:
     return float(found.root)
 
 
-def _proposals(plan: Plan, costs: Costs, hours: float, spread_points: float) -> Iterable[Size]:
-    """Yield for each number of trials the most seeds that fit into a budget of hours."""
-    for trials in TRIALS if plan.trials else (0,):
-        fitting = [seeds for seeds in SEEDS if costs.hours(plan, trials, seeds) <= hours]
+def _proposals(
+    plan: PlanRecord, costs: StudyCosts, budget_hours: float, spread_points: float
+) -> Iterable[ProposedSize]:
+    """Yield for each number of trials the largest number of seeds that fits the budget."""
+    for trials in TRIALS if plan.trials_per_arm else (0,):
+        sized = [plan.model_copy(update={"trials_per_arm": trials, "seeds": seeds}) for seeds in SEEDS]
+        fitting = [size for size in sized if costs.hours(size) <= budget_hours]
         if fitting:
-            seeds = fitting[-1]
-            yield Size(trials, seeds, costs.hours(plan, trials, seeds), _detectable(plan, seeds) * spread_points)
+            size = fitting[-1]
+            yield ProposedSize(trials, size.seeds, costs.hours(size), _detectable(size) * spread_points)
 
 
-def _warnings(plan: Plan, points: float, taken: float | None, hours: float | None, fits: bool) -> Iterable[str]:
-    smallest = plan.study.smallest_effect
-    if points > smallest:
+def _warnings(
+    plan: PlanRecord, detectable_points: float, hours: float | None, budget_hours: float | None, proposed: bool
+) -> Iterable[str]:
+    smallest = 100 * plan.smallest_effect
+    if detectable_points > smallest:
         yield (
-            f"an effect of {smallest:g} points, the smallest of interest, would mostly stay undecided: with "
-            f"{plan.study.confirm.seeds} seeds and {len(plan.contrasts)} contrasts about {points:.1f} points are "
-            "needed. Raise confirm.seeds, or compare fewer methods or conditions."
+            f"an effect of {smallest:g} points, the smallest of interest, would mostly remain undecided: with "
+            f"{plan.seeds} seeds and {len(plan.contrasts)} contrasts, effects from about {detectable_points:.1f} "
+            "points are detectable. Raise confirm.seeds, or compare fewer methods or conditions."
         )
-    if plan.trials and plan.trials < FEW_TRIALS:
-        yield f"{plan.trials} trials an arm is a thin search: the best point may be far from the optimum."
-    if plan.points > MANY_POINTS:
+    if 0 < plan.trials_per_arm < MIN_TRIALS:
+        yield f"{plan.trials_per_arm} trials per arm are a thin search: the best point may be far from the optimum."
+    if plan.points > MAX_POINTS:
         yield (
-            f"{plan.points} pooled points: with more than {MANY_POINTS} an arm's best one may look better than it is, "
-            "and the 95 % interval then holds in 91 to 92 % of studies. Lower confirm.points."
+            f"{plan.points} pooled points: with more than {MAX_POINTS}, the best point of an arm may look better than "
+            "it is, and the coverage of the 95 % intervals drops to 91-92 %. Lower confirm.points."
         )
-    if plan.searches == 2:
-        yield "two replicates say little about other searches; a claim beyond these needs three (`search.replicates`)."
-    if taken is not None and hours is not None and taken > hours:
-        mend = "the sizes above fit" if fits else "no size fits: compare fewer methods or conditions, or train shorter"
-        yield f"the study would take {_hours(taken)}, and the budget is {_hours(hours)}; {mend}."
+    if plan.replicates == 2:
+        yield (
+            "two replicates say little about other searches; claims beyond these searches need three "
+            "(`search.replicates`)."
+        )
+    if hours is not None and budget_hours is not None and hours > budget_hours:
+        taken, budget = duration(3600 * hours), duration(3600 * budget_hours)
+        remedy = "the sizes above fit" if proposed else "no size fits: reduce methods, conditions or training length"
+        yield f"the study would take {taken}, but the budget is {budget}; {remedy}."
 
 
-def rows(plan: Plan, size: Budget) -> list[tuple[str, str]]:
-    """Return what `assay plan` says, a line each."""
-    study = plan.study
-    searches = f" in each of {plan.searches} searches" if plan.searches > 1 else ""
-    looks = f", looks at {', '.join(map(str, study.confirm.looks))}" if study.confirm.looks else ""
-    points = f"{plan.points * plan.searches} {'point' if plan.points * plan.searches == 1 else 'points'}"
-    kind = "cells" if study.compare else "methods"
-    said = [
-        ("arms", f"{size.arms}: {size.methods} {kind} under {size.conditions} conditions"),
-        ("search", f"{size.search_runs} runs, {plan.trials} for each arm{searches}"),
-        ("confirmation", f"{size.confirmation_runs} runs at most, {points} x {study.confirm.seeds} seeds{looks}"),
-        ("work", f"{size.plain_epochs:,.0f} epochs of plain training, if nothing is stopped early"),
-        ("time", "unknown; `--timed` times every network here, `--images-per-second N` takes a throughput"),
-        ("disk", "unknown, as above"),
-        ("family", f"{size.contrasts} contrasts, Holm at {100 * study.alpha:g} %"),
-        (
-            "detectable",
-            f"{size.detectable_points:.2f} points with 80 % power, if differences spread by {size.spread_points:g} "
-            f"points over seeds ({size.detectable:.2f} times the spread)",
-        ),
-        ("fair", "equal in all arms of a condition: " + "; ".join(SHARED)),
-    ]
-    known = {}
+def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
+    """Return the output of `assay plan`: (heading, text) of each line."""
+    points = f"{plan.most_points} {'point' if plan.most_points == 1 else 'points'}"
+    searches = f" in each of {plan.replicates} searches" if plan.replicates > 1 else ""
+    looks = f", looks at {', '.join(map(str, plan.looks))}" if len(plan.looks) > 1 else ""
+    time = "unknown; `--timed` measures it on this machine, `--images-per-second N` estimates it from a throughput"
+    disk = "unknown, see time"
     if size.hours is not None and size.gigabytes is not None:
-        known = {"time": f"{_hours(size.hours)}, if nothing is stopped early", "disk": f"{size.gigabytes:.2g} GB"}
-    return [(name, known.get(name, text)) for name, text in said]
+        time, disk = f"{duration(3600 * size.hours)}, without early stopping", f"{size.gigabytes:.2g} GB"
+    return [
+        (
+            "arms",
+            f"{size.arms}: {size.methods} {'cells' if plan.factors else 'methods'} x {size.conditions} conditions",
+        ),
+        ("search", f"{size.search_runs} runs, {plan.trials_per_arm} per arm{searches}"),
+        ("confirmation", f"at most {size.confirmation_runs} runs, {points} x {plan.seeds} seeds per arm{looks}"),
+        ("work", f"{size.plain_epochs:,.0f} epochs of plain training, without early stopping"),
+        ("time", time),
+        ("disk", disk),
+        ("family", f"{size.contrasts} contrasts, Holm correction at {100 * plan.alpha:g} %"),
+        (
+            "power",
+            f"80 % to detect an effect of {size.detectable_points:.2f} points, if paired differences have a standard "
+            f"deviation of {size.spread_points:g} points over seeds ({size.detectable:.2f} standard deviations)",
+        ),
+        ("shared", "the same in all arms of a condition: " + "; ".join(SHARED)),
+    ]
 
 
-def proposed(size: Budget) -> list[tuple[str, str, str, str]]:
-    """Return the proposed sizes, a line each."""
+def proposal_rows(size: StudySize) -> list[tuple[str, str, str, str]]:
+    """Return the proposed sizes as table rows: trials, seeds, hours and detectable effect."""
     return [
         (str(one.trials), str(one.seeds), f"{one.hours:.2g}", f"{one.detectable_points:.2f} points")
         for one in size.proposals
     ]
-
-
-def _hours(hours: float) -> str:
-    minutes = 60 * hours
-    if minutes < 1.5:
-        return f"{60 * minutes:.0f} seconds"
-    return f"{minutes:.0f} minutes" if hours < 1.5 else f"{hours:.1f} hours"

@@ -1,4 +1,4 @@
-"""`assay list ... --sheet` and `--check`: contact sheets, and a look at a study's data."""
+"""Preview of a study: a report on its data, and contact sheets of augmentations and methods (`assay list`)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ EPOCHS = 40
 
 
 def check_report(source: str, overrides: tuple[str, ...] = ()) -> Report:
-    """Return what there is to know about a study's data.
+    """Return a report on the data of a study.
 
     Args:
         source: a study file, or the name of a packaged study.
-        overrides: as `load_study` takes them.
+        overrides: see `load_study`.
 
     Raises:
-        InputError: the study or its data is refused.
+        InputError: the study or its data is invalid.
     """
     from search.plan.builder import make_plan
     from search.plan.data_validation import selections
@@ -39,24 +39,24 @@ def check_report(source: str, overrides: tuple[str, ...] = ()) -> Report:
 
 
 def draw_sheet(kind: str, path: Path, study: str | None = None) -> None:
-    """Draw what augmentations or methods make of images.
+    """Draw a contact sheet: images as augmentations or methods transform them.
 
     Args:
         kind: `augmentations` or `methods`.
-        path: of the PNG.
-        study: a study, whose images and settings are shown; by default photographs and everything registered.
+        path: path of the PNG file.
+        study: a study whose images and settings are shown; by default photographs and everything registered.
 
     Raises:
-        InputError: there is no sheet of that kind, or the study is refused.
+        InputError: there is no sheet of that kind, or the study is invalid.
     """
     if kind not in SHEETS:
-        raise InputError(f"there is a sheet of {' and of '.join(SHEETS)}, but not of `{kind}`")
+        raise InputError(f"there is no sheet of `{kind}`; choose from: {', '.join(SHEETS)}")
     if not path.parent.is_dir():
-        raise InputError(f"there is no folder {path.parent} for the sheet")
+        raise InputError(f"the sheet cannot be written to {path}: there is no folder {path.parent}")
     from trainables.backends.selection import backend
     from trainables.contact_sheet import augmentation_rows, method_rows, write_sheet
 
-    plan, data = _of_study(study) if study else (None, None)
+    plan, data = _plan_and_data(study) if study else (None, None)
     backend.configure(deterministic=False)
     images, labels = _images(data)
     if kind == "augmentations":
@@ -65,7 +65,7 @@ def draw_sheet(kind: str, path: Path, study: str | None = None) -> None:
         write_sheet(path, method_rows(images, labels, _configs(plan)))
 
 
-def _of_study(study: str) -> tuple[Plan, Dataset]:
+def _plan_and_data(study: str) -> tuple[Plan, Dataset]:
     from search.plan.builder import make_plan
     from search.study.schema import load_study
 
@@ -74,7 +74,7 @@ def _of_study(study: str) -> tuple[Plan, Dataset]:
 
 
 def _images(data: Dataset | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return as many images as a sheet has columns, of different classes as far as there are."""
+    """Return one image per column of a sheet with their labels, of as many classes as possible."""
     import numpy as np
 
     from trainables.contact_sheet import COLUMNS, sample_images

@@ -1,4 +1,4 @@
-"""What is refused before any run starts: arms that cannot run, cannot differ, or would not be compared fairly."""
+"""Plan validation: refuses arms that cannot run, cannot differ, or would not be compared fairly."""
 
 from __future__ import annotations
 
@@ -17,21 +17,26 @@ from trainables.errors import InputError
 from trainables.methods import METHODS
 
 SHARED = (
-    "the data and its fingerprint", "the split of each seed", "the order of the images", "length and evaluation",
-    "search points and trials", "confirmation points and seeds", "choice on validation only, never on the test set",
-    "the rule of early stopping and of checkpoints",
-)  # fmt: skip
-"""What is equal in all arms of a condition but for what is compared; `check_plan` holds every study to it."""
+    "data and fingerprint",
+    "train/validation split of each seed",
+    "order of the images",
+    "training length and evaluation",
+    "search points and trials",
+    "confirmation points and seeds",
+    "selection on validation data only, never on the test set",
+    "early stopping and checkpoints",
+)
+"""What all arms of a condition have in common, except for what is compared; `check_plan` enforces it."""
 
-SECTIONS = {"model", "augmentation", "optimizer"}
-"""Settings that have settings of their own, and may be written as a mapping."""
+NESTED = {"model", "augmentation", "optimizer"}
+"""Settings that have settings of their own and may be written as a mapping."""
 
 
 def check_plan(plan: Plan) -> None:
-    """Refuse a plan with an arm that cannot run, cannot differ, or is not treated as the others are.
+    """Refuse a plan with an arm that cannot run, cannot differ, or is treated differently from the others.
 
     Raises:
-        InputError: there is one; the message names it.
+        InputError: there is such an arm; the message names it.
     """
     _check_methods(plan.study)
     for condition in plan.conditions:
@@ -39,21 +44,17 @@ def check_plan(plan: Plan) -> None:
         for arm in plan.in_condition(condition.name):
             for values in corners({**plan.nuisance, **arm.space}):
                 _check_run(plan, arm, values)
-            configs[arm.name] = plan.run_config(arm, _middle(plan), *plan.confirm_seeds(0))
+            configs[arm.name] = plan.run_config(arm, corners(plan.nuisance)[0], *plan.confirm_seeds(0))
         _check_fair(plan, plan.in_condition(condition.name), configs)
 
 
-def _middle(plan: Plan) -> dict[str, Any]:
-    return corners(plan.nuisance)[0]
-
-
 def _check_methods(study: Study) -> None:
-    """Refuse a method given twice, and MaxUp against its control where they may have other numbers of copies."""
+    """Refuse duplicate methods, and a contrast of MaxUp with its control if their numbers of copies may differ."""
     seen: dict[str, str] = {}
     for entry in study.methods:
         content = repr((entry.name, sorted(entry.settings.items(), key=str)))
         if content in seen:
-            raise InputError(f"methods: `{entry.label}` and `{seen[content]}` are the same; take one out")
+            raise InputError(f"methods: `{entry.label}` and `{seen[content]}` are the same; remove one")
         seen[content] = entry.label
     entries = {entry.label: entry for entry in study.methods}
     for one, other in study.contrasts:
@@ -63,8 +64,8 @@ def _check_methods(study: Study) -> None:
         kinds = {entries[label].name for label in (one, other)}
         if kinds == {"maxup", "maxup_mean"} and (copies[0] is None or copies[0] != copies[1]):
             raise InputError(
-                f"contrasts: [{one}, {other}] needs the same copies in both; set `m` to one value in both, such as "
-                "{name: maxup, m: 4}"
+                f"contrasts: [{one}, {other}] needs the same number of copies in both; set `m` to one value in both, "
+                "such as {name: maxup, m: 4}"
             )
 
 
@@ -78,7 +79,8 @@ def _check_run(plan: Plan, arm: Arm, values: dict[str, Any]) -> None:
     _check_used(plan, arm, values, config)
     if config.full_data:
         raise InputError(
-            "`full_data` leaves nothing to validate on, so a study cannot choose; it is for `assay train --full-data`"
+            "`full_data` leaves no validation data, so a study cannot select anything; it is for `assay train "
+            "--full-data`"
         )
     try:
         check_config(config)
@@ -87,52 +89,48 @@ def _check_run(plan: Plan, arm: Arm, values: dict[str, Any]) -> None:
 
 
 def check_config(config: RunConfig) -> None:
-    """Refuse a run that makes no sense on its data, or whose method cannot differ from plain training.
+    """Refuse a run that is invalid on its data, or whose method cannot differ from plain training.
 
     Raises:
-        InputError: it is one.
+        InputError: the augmentation mirrors images whose class depends on orientation, or the method has no effect.
     """
     if config.augmentation.mirrors and not config.data.mirror_keeps_class:
         raise InputError(
-            f"augmentation `{config.augmentation.name}` mirrors images, and a mirror image changes the class in this "
+            f"augmentation `{config.augmentation.name}` mirrors images, but a mirror image changes the class in this "
             "data. Use `augmentation: crop` or `none` (the default is `crop_flip`), or set its `flip` to 0."
         )
     config.check_method()
 
 
 def _check_used(plan: Plan, arm: Arm, values: dict[str, Any], config: RunConfig) -> None:
-    """Refuse a value that the run would silently not use."""
+    """Refuse a value that the run would silently ignore."""
     used = config.parameters()
     study = plan.study
     places = {"recipe": study.fixed, "conditions": arm.condition.settings, "compare": arm.cell.settings}
-    for place, asked in [*places.items(), ("nuisance", values)]:
-        for name, value in asked.items():
-            if (
-                "." in name
-                or isinstance(value, Mapping | list | tuple)
-                or name in {"model", "augmentation", "optimizer"}
-            ):
+    for place, settings in [*places.items(), ("nuisance", values)]:
+        for name, value in settings.items():
+            if "." in name or name in NESTED or isinstance(value, Mapping | list | tuple):
                 continue
             if name not in used:
                 raise InputError(
-                    f"{place}.{name}: {arm.name} does not have it, with model `{used['model']}` and optimizer "
+                    f"{place}.{name}: {arm.name} has no such setting with model `{used['model']}` and optimizer "
                     f"`{used['optimizer']}`"
                 )
             longer = name in {"epochs", "steps"} and not arm.searched
-            if used[name] != value and not longer and not _own(asked, name, used["model"]):
+            if used[name] != value and not longer and not _has_own_value(settings, name, used["model"]):
                 raise InputError(
                     f"{place}.{name} is {value!r}, but {arm.name} would run with {used[name]!r}: "
-                    "it is set in another place too"
+                    "it is also set in another place"
                 )
 
 
-def _own(asked: Mapping[str, Any], name: str, model: str) -> bool:
-    """Return whether a model has a value of its own for a factor."""
-    return any(of_one_model(key) == (model, name) for key in asked)
+def _has_own_value(settings: Mapping[str, Any], name: str, model: str) -> bool:
+    """Return whether a factor has a value for one model only, such as `resnet8.batch_size`."""
+    return any(of_one_model(key) == (model, name) for key in settings)
 
 
 def _check_fair(plan: Plan, arms: list[Arm], configs: Mapping[str, RunConfig]) -> None:
-    """Refuse arms of a condition that differ in anything but what is compared, or that differ in nothing."""
+    """Refuse arms of a condition that differ in more than what is compared, or that do not differ at all."""
     seen: dict[str, str] = {}
     first = configs[arms[0].name].parameters()
     compared = {"method", *factors_of(plan.study.compare)}
@@ -140,25 +138,23 @@ def _check_fair(plan: Plan, arms: list[Arm], configs: Mapping[str, RunConfig]) -
         found = configs[arm.name].parameters()
         for name in sorted(set(first) & set(found)):
             free = name in compared or "." in name or (name in {"epochs", "steps"} and not arm.searched)
-            if not free and found[name] != first[name] and not _follows(name, compared):
+            if not free and found[name] != first[name] and not _depends_on(compared, name):
                 raise InputError(
-                    f"{arm.name} would run with {name}={found[name]!r}, and {arms[0].name} with {first[name]!r}; "
+                    f"{arm.name} would run with {name}={found[name]!r}, but {arms[0].name} with {first[name]!r}; "
                     "arms may differ only in what is compared"
                 )
-        if not arm.searched or not METHODS.get(arm.cell.entry.name).claims:
-            continue
-        if arm.space:
+        if arm.space or not arm.searched or not METHODS.get(arm.cell.entry.name).claims:
             continue
         content = repr(sorted(found.items(), key=lambda item: item[0]))
         if content in seen:
             raise InputError(
-                f"{arm.name} and {seen[content]} are the same run, so they cannot differ; take a level out of `compare`"
+                f"{arm.name} and {seen[content]} are the same run, so they cannot differ; remove a level from `compare`"
             )
         seen[content] = arm.name
 
 
-def _follows(name: str, compared: set[str]) -> bool:
-    """Return whether a setting may differ because of a compared one: another model has other settings of its own."""
+def _depends_on(compared: set[str], name: str) -> bool:
+    """Return whether a setting may differ because the model or the optimizer is compared, to which it belongs."""
     from trainables.config import model_fields
     from trainables.optimizers import OPTIMIZERS
 

@@ -1,8 +1,7 @@
-"""Reading YAML safely and writing files whole."""
+"""YAML files: safe reading, dumping and overrides."""
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -105,14 +104,3 @@ def apply_override(document: dict[str, Any], override: str) -> None:
 def dump(document: dict[str, Any]) -> str:
     """Return a mapping as YAML, in its own order."""
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file under a temporary name, then rename it: readers see all of it or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Backlog: what the journal holds and MLflow does not have yet. Neither imports MLflow nor keeps metrics in memory."""
+"""Backlog: what is in the journal but not in MLflow yet. Does not import MLflow, and keeps no metrics in memory."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from trainables.records import JournalReader, Outcome, Run
 
 @dataclass
 class TrackedRun:
-    """A run as MLflow has it.
+    """State of a run in MLflow.
 
     Args:
-        id: MLflow's id.
+        id: MLflow's id of the run.
         status: MLflow's status.
-        outcome: its `TAG_OUTCOME`.
-        deleted: whether a user has deleted it.
+        outcome: value of `TAG_OUTCOME`.
+        deleted: whether a user has deleted the run.
     """
 
     id: str
@@ -34,24 +34,25 @@ class TrackedRun:
     deleted: bool = False
 
     def is_closed(self, outcome: Outcome) -> bool:
-        """Return whether MLflow has this outcome of the run."""
+        """Return whether MLflow has this outcome, or the run was deleted there."""
         return self.deleted or (self.status != RUNNING and self.outcome == outcome_text(outcome)[:MAX_TAG])
 
 
 @dataclass
 class RunBacklog:
-    """What MLflow lacks of one run.
+    """The undelivered part of one run.
 
     Args:
         run: the run, without its config.
-        announced: when it was announced, in POSIX seconds.
-        reported: how many epochs the journal has.
-        delivered: how many of them MLflow has.
-        sent: the journal's id of the last report that MLflow has.
-        since: when the oldest report that MLflow lacks was seen, on the monotonic clock.
-        outcome: how the run ended, if it did, at `ended`.
+        announced: time of its announcement, in POSIX seconds.
+        reported: number of epochs in the journal.
+        delivered: number of epochs in MLflow.
+        sent: journal id of the last delivered report.
+        since: time at which the oldest undelivered report was seen, on the monotonic clock.
+        outcome: outcome of the run, or None.
+        ended: time of the outcome, in POSIX seconds.
         closed: whether MLflow has the outcome.
-        failures: how often its delivery failed in a row.
+        failures: number of consecutive failed deliveries.
     """
 
     run: Run
@@ -67,20 +68,20 @@ class RunBacklog:
 
     @property
     def points(self) -> int:
-        """How many epochs MLflow lacks."""
+        """Number of undelivered epochs."""
         return self.reported - self.delivered
 
     @property
-    def waits(self) -> bool:
-        """Whether MLflow lacks anything of this run."""
+    def is_pending(self) -> bool:
+        """Whether anything of this run is undelivered."""
         return self.points > 0 or (self.outcome is not None and not self.closed)
 
 
 class Backlog:
-    """What MLflow lacks of all runs of a study.
+    """The undelivered parts of all runs of a study.
 
     Args:
-        journal: the study's journal.
+        journal: the journal of the study.
     """
 
     def __init__(self, journal: JournalReader) -> None:
@@ -89,10 +90,10 @@ class Backlog:
         self._run_id = self._report_id = self._outcome_id = 0
 
     def refresh(self, now: float) -> None:
-        """Read what is new in the journal.
+        """Read the new rows of the journal.
 
         Args:
-            now: the monotonic clock.
+            now: time of the monotonic clock.
         """
         # Outcomes before reports: a run whose outcome is known then has all its epochs counted.
         outcomes = self.journal.outcomes(self._outcome_id)
@@ -112,27 +113,27 @@ class Backlog:
         self._report_id = arrivals[-1].id if arrivals else self._report_id
 
     def due(self, now: float, patience: float) -> list[RunBacklog]:
-        """Return the runs to deliver now; those that failed before come last.
+        """Return the runs to deliver now; those whose delivery failed before come last.
 
         Args:
-            now: the monotonic clock.
-            patience: seconds for which reports of a run that has not ended are collected.
+            now: time of the monotonic clock.
+            patience: seconds for which reports of a running run are collected.
         """
         items = [
             item
             for item in self.items.values()
-            if item.waits and (item.outcome is not None or now - item.since >= patience)
+            if item.is_pending and (item.outcome is not None or now - item.since >= patience)
         ]
         return sorted(items, key=lambda item: item.failures)
 
     def compare(self, listing: Mapping[str, TrackedRun]) -> None:
-        """Start over from what MLflow lists: what was closed there is delivered, all else is sent again.
+        """Reset the backlog to the state of MLflow: closed runs are delivered, all others are sent again.
 
-        A run is closed after all else of it was written, so its outcome there stands for the whole. Sending
-        again is harmless: MLflow keeps an equal point once.
+        The outcome of a run is written last, so a closed run is complete in MLflow. Sending points again is harmless:
+        MLflow stores equal points once.
 
         Args:
-            listing: the study's runs in MLflow, by name.
+            listing: the runs of the study in MLflow, by name.
         """
         for item in self.items.values():
             known = listing.get(item.run.name)
@@ -152,32 +153,32 @@ class Backlog:
             item.delivered = item.sent = 0
 
     def size(self) -> tuple[int, int]:
-        """Return (runs of which something is undelivered, epochs that are undelivered)."""
-        waiting = [item for item in self.items.values() if item.waits]
-        return len(waiting), sum(item.points for item in waiting)
+        """Return (number of runs with undelivered parts, number of undelivered epochs)."""
+        pending = [item for item in self.items.values() if item.is_pending]
+        return len(pending), sum(item.points for item in pending)
 
     def interrupted(self, listing: Mapping[str, TrackedRun]) -> list[tuple[str, TrackedRun, str]]:
-        """Return (name, run as MLflow has it, text of its outcome) of the runs to close that did not end."""
-        unended = [
+        """Return (name, state in MLflow, text of the outcome) of the runs to close that did not end."""
+        interrupted = [
             (name, listing[name])
             for name, item in self.items.items()
             if item.outcome is None and name in listing and not listing[name].deleted
         ]
-        texts = [(name, known, interrupted_text(self._last_epoch(name))) for name, known in unended]
+        texts = [(name, known, interrupted_text(self._last_epoch(name))) for name, known in interrupted]
         return [(name, known, text) for name, known, text in texts if (known.status, known.outcome) != (KILLED, text)]
 
     def _last_epoch(self, run: str) -> int:
         return max((report.epoch for report in self.journal.reports(run=run)), default=0)
 
     def card(self) -> StudyCard | None:
-        """Return what the study's run says, or None while the journal does not name the study yet."""
+        """Return the card of the study, or None while the journal has no plan yet."""
         study_id, plan = self.journal.meta(records.META_ID), self.journal.plan()
         return StudyCard.from_plan(study_id, plan, self.journal.facts()) if study_id and plan else None
 
     def complete(self) -> bool:
-        """Return whether the study has trained all that it is going to train.
+        """Return whether all runs of the study have ended and no more will follow.
 
-        A study says so itself, in its last decision; a final training announces all its runs at once.
+        A study records its end as its last decision; a final training announces all its runs at once.
         """
         if any(item.outcome is None for item in self.items.values()):
             return False
@@ -186,17 +187,17 @@ class Backlog:
         return self.journal.runs_at_end() == len(self.items)
 
     def best(self) -> Run | None:
-        """Return the completed run of a final training that is best by the validation metric it is judged on.
+        """Return the completed run of a final training with the best selection metric, or None.
 
-        Where nothing is validated it is the first one: the test set chooses nothing.
+        Without validation data it is the first one, since the test set must not be used for selection.
         """
         plan = self.journal.plan()
         metric = plan.metric if plan else records.VALIDATION_ACCURACY
-        judged = {
+        values = {
             item.run.name: records.as_maximized(
                 metric, item.outcome.metrics.get(records.SELECTION, records.worst(metric))
             )
             for item in self.items.values()
             if item.run.phase == records.TRAIN and item.outcome and item.outcome.outcome == records.COMPLETED
         }
-        return self.items[max(judged, key=lambda name: judged[name])].run if judged else None
+        return self.items[max(values, key=lambda name: values[name])].run if values else None

@@ -23,7 +23,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, NoReturn
 
-from search.store.yaml_files import write_whole
 from search.tracking.backlog import Backlog
 from search.tracking.client import ENVIRONMENT
 from search.tracking.supervisor import BUSY, DeliveryState
@@ -31,6 +30,7 @@ from search.tracking.synchronizer import Synchronizer
 from search.tracking.uri import own_store, redact, store_uri, without_credentials
 from trainables import records
 from trainables.records import JournalReader
+from trainables.records.atomic import write_atomically
 
 GRACE = 60.0  # seconds to deliver the rest if the driver is gone without a word
 _NICENESS = 10
@@ -150,7 +150,7 @@ def main() -> None:
 
     def tell(state: DeliveryState) -> None:
         where = {} if whole_uri == own_store(folder) else {"uri": redact(whole_uri)}
-        write_whole(folder / records.DELIVERY_FILE, json.dumps({**asdict(state), **where, "pid": os.getpid()}))
+        write_atomically(folder / records.DELIVERY_FILE, json.dumps({**asdict(state), **where, "pid": os.getpid()}))
 
     line = _Line()
     with _only_one(folder, line) as mine:

@@ -1,7 +1,7 @@
-"""A study read back from MLflow: the same frames as its journal gives, so the same report.
+"""Import of a study from MLflow: returns the same data frames as its journal, so reports are the same.
 
-Runs and histories come from MLflow's own records. What they do not say (the plan, the decisions, what was searched,
-which test images a run got right) stands in one artifact of the study's run, `journal.json`.
+Runs and histories are read from MLflow's records. Everything else (the plan, the decisions, the searched values and the
+correctness on single test images) is in one artifact of the parent run, `journal.json`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _STUDIES = f"tags.`{records.TAG_PHASE}` = '{records.STUDY}'"
 _AT_EPOCH = re.compile(r"(?P<outcome>\w+) at epoch (?P<epoch>\d+)")
 
 
-def statement(journal: JournalReader) -> str:
-    """Return `records.JOURNAL_ARTIFACT`: what a report needs of a journal and MLflow's runs do not say."""
+def journal_document(journal: JournalReader) -> str:
+    """Return the content of `records.JOURNAL_ARTIFACT`: what reports need in addition to MLflow's runs."""
     return json.dumps(
         {
             "plan": journal.meta(records.META_PLAN),
@@ -49,57 +49,59 @@ def read_experiment(uri: str, experiment: str, study_id: str | None = None) -> S
 
     Args:
         uri: the tracking store.
-        experiment: its name: the study's.
-        study_id: beginning of the id of the study, where the experiment holds several.
+        experiment: name of the experiment, which is that of the study.
+        study_id: beginning of the id of the study; needed if the experiment has several.
 
     Raises:
-        InputError: there is no such experiment or study, or it was not delivered by this version of Assay.
+        InputError: there is no such experiment or study, or it was delivered by an older version of Assay.
     """
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     try:
         parents = read_runs(uri, experiment, _STUDIES)
-        parent, own_id = _chosen(parents, experiment, study_id)
-        mine = f"{CHILDREN} and tags.`{records.TAG_STUDY_ID}` = '{own_id}'"
-        listed = read_runs(uri, experiment, mine)
+        parent, own_id = _select_study(parents, experiment, study_id)
+        children = f"{CHILDREN} and tags.`{records.TAG_STUDY_ID}` = '{own_id}'"
+        listed = read_runs(uri, experiment, children)
         client = MlflowClient(uri)
-        told = _artifact(client, parent, records.JOURNAL_ARTIFACT)
+        document = _artifact(client, parent, records.JOURNAL_ARTIFACT)
         facts = _artifact(client, parent, records.FACTS_ARTIFACT)
         found = client.get_experiment_by_name(experiment)
         histories = list(read_histories(uri, listed)) if len(listed) else []
     except LookupError as error:
-        raise InputError(f"{error.args[0]} at {redact(uri)}; `assay ui` shows what is there") from None
+        raise InputError(f"{error.args[0]} at {redact(uri)}; `assay ui` shows the existing ones") from None
     except MlflowException as error:
         raise InputError(f"MLflow at {redact(uri)} cannot be read: {redact(str(error))}") from None
-    runs = _runs(listed, told["searched"])
+    runs = _runs(listed, document["searched"])
     pages = f"{uri.rstrip('/')}/#/experiments/{found.experiment_id if found else ''}/runs"
     links = {name: f"{pages}/{id_}" for name, id_ in zip(runs["run"], runs.pop("run_id"), strict=True)}
     return study_from(
-        plan=PlanRecord.parse(told["plan"]),
+        plan=PlanRecord.parse(document["plan"]),
         facts=Facts.parse(facts),
         runs=runs,
         histories=histories,
         decisions=[
             DecisionRow(number, run, KINDS[kind].parse(detail), at)
-            for number, (kind, run, detail, at) in enumerate(told["decisions"])
+            for number, (kind, run, detail, at) in enumerate(document["decisions"])
             if kind in KINDS
         ],
-        examples={run: ExampleRow(run, base64.b64decode(packed), n) for run, (packed, n) in told["examples"].items()},
+        examples={
+            run: ExampleRow(run, base64.b64decode(packed), n) for run, (packed, n) in document["examples"].items()
+        },
         links=links if uri.startswith(("http://", "https://")) else {},
     )
 
 
-def _chosen(parents: pd.DataFrame, experiment: str, study_id: str | None) -> tuple[str, str]:
-    """Return MLflow's id of the study's run, and the study's own id."""
+def _select_study(parents: pd.DataFrame, experiment: str, study_id: str | None) -> tuple[str, str]:
+    """Return MLflow's id of the parent run, and the id of the study."""
     ids = {} if parents.empty else dict(parents[f"tags.{records.TAG_STUDY_ID}"])
-    fitting = {run: own for run, own in ids.items() if str(own).startswith(study_id or "")}
-    if len(fitting) == 1:
-        return next((str(run), str(own)) for run, own in fitting.items())
+    matching = {run: own for run, own in ids.items() if str(own).startswith(study_id or "")}
+    if len(matching) == 1:
+        return next((str(run), str(own)) for run, own in matching.items())
     known = ", ".join(sorted(str(own)[:8] for own in ids.values())) or "none"
-    if not fitting:
-        raise InputError(f"the experiment {experiment!r} holds no study {study_id or 'of Assay'}; it holds {known}")
-    raise InputError(f"the experiment {experiment!r} holds several studies ({known}); name one with --study-id")
+    if not matching:
+        raise InputError(f"the experiment {experiment!r} has no study {study_id or 'of Assay'}; its studies: {known}")
+    raise InputError(f"the experiment {experiment!r} has several studies ({known}); select one with --study-id")
 
 
 def _artifact(client: Any, run_id: str, name: str) -> dict[str, Any]:
@@ -110,13 +112,13 @@ def _artifact(client: Any, run_id: str, name: str) -> dict[str, Any]:
             return json.loads(Path(client.download_artifacts(run_id, name, scratch)).read_text("utf-8"))
     except (OSError, MlflowException):
         raise InputError(
-            f"MLflow does not have {name} of this study: it was delivered by an older version of Assay, or its"
-            " artifacts are away. Make the report from the study's folder: `assay report FOLDER`."
+            f"MLflow has no {name} of this study: it was delivered by an older version of Assay, or its artifacts are"
+            " not available. Create the report from the study folder: `assay report FOLDER`."
         ) from None
 
 
 def _runs(listed: pd.DataFrame, searched: Mapping[str, Any]) -> pd.DataFrame:
-    """Return a row for each run, in the order of the journal, with the columns that `study_from` takes."""
+    """Return one row per run, in the order of the journal, with the columns that `study_from` needs."""
     import pandas as pd
 
     order = {name: place for place, name in enumerate(searched)}
@@ -137,7 +139,7 @@ def _row(run_id: str, run: pd.Series, searched: Mapping[str, Any]) -> dict[str, 
     def tag(name: str) -> str:
         return str(known.get(f"tags.{name}", ""))
 
-    outcome, epoch, reason = _ended(tag(records.TAG_OUTCOME))
+    outcome, epoch, reason = _parse_outcome(tag(records.TAG_OUTCOME))
     finals = (records.SELECTION, *records.TEST_METRICS)
     return {
         "run_id": run_id,
@@ -158,8 +160,8 @@ def _row(run_id: str, run: pd.Series, searched: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _ended(text: str) -> tuple[str | None, int | None, str]:
-    """Return (outcome, epochs finished, reason) from the tag of the outcome; the first None while there is none."""
+def _parse_outcome(text: str) -> tuple[str | None, int | None, str]:
+    """Return (outcome, epochs finished, reason) from the tag of the outcome; (None, None, "") if there is none."""
     found = _AT_EPOCH.fullmatch(text)
     if found and found["outcome"] in records.OUTCOMES:
         return found["outcome"], int(found["epoch"]), ""

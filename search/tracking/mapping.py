@@ -1,7 +1,7 @@
-"""What MLflow is told about a study: a pure mapping from the journal to parameters, metrics and tags.
+"""Mapping from the journal to MLflow's parameters, metrics and tags: pure functions, no MLflow.
 
-One parent run per study, one child run per training run. Children are recognised by two tags, the study's id
-and the run's name, so that whoever delivers later finds what is there already.
+There is one parent run per study and one child run per training run. Children are identified by two tags, the id of the
+study and the name of the run, so that a later delivery finds what exists already.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from search.tracking.uri import redact
 from trainables import records
 from trainables.records import ArmRecord, Facts, Outcome, PlanRecord, ReportRow, Run
 
-# What every tracking server since MLflow 2.10 accepts. Longer values are cut, and kept whole as an artifact.
+# Limits of every tracking server since MLflow 2.10. Longer values are truncated, and stored in full as an artifact.
 MAX_PARAMETER = 6000
 MAX_TAG = 5000
 
@@ -34,7 +34,7 @@ _WITHOUT_EPOCH = {records.COMPLETED, records.FAILED}
 
 
 class Point(NamedTuple):
-    """One value of one metric; `timestamp` in milliseconds since 1970."""
+    """One value of one metric; `timestamp` in milliseconds since the epoch."""
 
     key: str
     value: float
@@ -44,15 +44,16 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class StudyCard:
-    """What the run of a study says, and what its children repeat.
+    """Tags of a study and of its runs.
 
     Args:
-        name: the study's name.
-        id: unique, one per study.
-        own: tags of the study's run alone. They are no parameters: a study may grow, and MLflow's parameters cannot.
-        shared: tags of the study's run and of every child.
-        conditions: tags by the condition's name: its factors.
-        arms: tags by the arm's name: the levels of its factors, and whose compute it has.
+        name: name of the study.
+        id: unique id of the study.
+        own: tags of the parent run only. They are not parameters, because a study can be extended and MLflow's
+            parameters cannot be changed.
+        shared: tags of the parent run and all child runs.
+        conditions: tags of the child runs by name of the condition: its factors.
+        arms: tags of the child runs by name of the arm: its levels, and the method whose compute it is given.
     """
 
     name: str
@@ -67,14 +68,14 @@ class StudyCard:
         """Return the card of a study.
 
         Args:
-            study_id: the journal's `META_ID`.
-            plan: the study's plan.
+            study_id: unique id of the study, `META_ID` of the journal.
+            plan: plan of the study.
             facts: versions, machine and data.
         """
         excluded = {"name", "version"} if plan.final_seeds else {"name", "version", "final_seeds"}
         fixed = plan.model_dump(mode="json", exclude=excluded)
         own = {
-            **_tags(records.TAG_PLAN, {key: value for key, value in fixed.items() if _fits(value)}),
+            **_tags(records.TAG_PLAN, {key: value for key, value in fixed.items() if _is_flat(value)}),
             **_tags(records.TAG_VERSION, facts.versions),
             **_tags(records.TAG_MACHINE, facts.machine),
         }
@@ -92,15 +93,15 @@ class StudyCard:
         )
 
     def tags(self) -> dict[str, str]:
-        """Return the tags of the study's run, those of its outcome left out."""
+        """Return the tags of the parent run, except that of its outcome."""
         return {**self._common(), records.TAG_PHASE: records.STUDY, **self.own}
 
     def run_tags(self, run: Run, parent: str) -> dict[str, str]:
-        """Return the tags of a child run, those of its outcome left out.
+        """Return the tags of a child run, except that of its outcome.
 
         Args:
             run: the run.
-            parent: MLflow's id of the study's run.
+            parent: MLflow's id of the parent run.
         """
         return {
             **self._common(),
@@ -125,8 +126,8 @@ def _tags(prefix: str, values: Mapping[str, Any]) -> dict[str, str]:
     return {prefix + name: text_of(value)[:MAX_TAG] for name, value in values.items()}
 
 
-def _fits(value: Any) -> bool:
-    """Return whether a part of the plan is one value, or a list of single values."""
+def _is_flat(value: Any) -> bool:
+    """Return whether a part of the plan is a scalar or a non-empty list of scalars."""
     if isinstance(value, list):
         return bool(value) and not any(isinstance(item, dict | list) for item in value)
     return not isinstance(value, dict)
@@ -140,18 +141,22 @@ def _arm_tags(arm: ArmRecord) -> dict[str, str]:
 
 
 def text_of(value: Any) -> str:
-    """Return a parameter's value as MLflow keeps it: plain text, or JSON where it is a list or a mapping."""
+    """Return a value as text for MLflow, without credentials: a string as it is, anything else as JSON.
+
+    >>> text_of("sgd"), text_of([0.5, 0.75])
+    ('sgd', '[0.5, 0.75]')
+    """
     text = value if isinstance(value, str) else json.dumps(value)
     return redact(text)
 
 
 def parameters(run: Run) -> dict[str, str]:
-    """Return a run's parameters in full; `shorten` makes them fit."""
+    """Return the parameters of a run in full; `shorten` truncates them."""
     return {name: text_of(value) for name, value in run.parameters.items()}
 
 
 def shorten(values: Mapping[str, str], limit: int) -> tuple[dict[str, str], dict[str, str]]:
-    """Return (values cut to `limit` characters, the whole of those that were cut)."""
+    """Return (values truncated to `limit` characters, full values of the truncated ones)."""
     return (
         {name: value[:limit] for name, value in values.items()},
         {name: value for name, value in values.items() if len(value) > limit},
@@ -159,16 +164,16 @@ def shorten(values: Mapping[str, str], limit: int) -> tuple[dict[str, str], dict
 
 
 def epoch_points(reports: Iterable[ReportRow]) -> list[Point]:
-    """Return the points of some epochs: the step is the epoch."""
+    """Return the metrics of some epochs as points whose step is the epoch."""
     return [point for report in reports for point in _points(report.metrics, report.epoch, report.at)]
 
 
 def final_points(outcome: Outcome, at: float) -> list[Point]:
-    """Return a run's final figures as points at its last epoch.
+    """Return the final metrics of a run as points at its last epoch.
 
     Args:
-        outcome: how it ended.
-        at: when, in seconds since 1970.
+        outcome: outcome of the run.
+        at: time of the outcome, in POSIX seconds.
     """
     return _points(outcome.metrics, outcome.epoch, at)
 
@@ -182,7 +187,11 @@ def _points(metrics: Mapping[str, Any], step: int, at: float) -> list[Point]:
 
 
 def outcome_text(outcome: Outcome) -> str:
-    """Return `TAG_OUTCOME` in full: `completed`, `stopped at epoch 7`, `failed: out of memory`."""
+    """Return the value of `TAG_OUTCOME`, not truncated.
+
+    >>> outcome_text(Outcome(records.STOPPED, 7, "", {}))
+    'stopped at epoch 7'
+    """
     text = outcome.outcome
     if outcome.outcome not in _WITHOUT_EPOCH:
         text += f" at epoch {outcome.epoch}"
@@ -192,26 +201,26 @@ def outcome_text(outcome: Outcome) -> str:
 
 
 def interrupted_text(epoch: int) -> str:
-    """Return `TAG_OUTCOME` of a run that has no outcome and is not being trained.
+    """Return the value of `TAG_OUTCOME` for a run without an outcome that is not being trained.
 
     Args:
-        epoch: epochs finished so far.
+        epoch: number of epochs finished.
     """
     return f"{records.INTERRUPTED} at epoch {epoch}"
 
 
 def status(outcome: Outcome) -> str:
-    """Return MLflow's status of a run that has ended."""
+    """Return MLflow's status for an outcome."""
     return _STATUS[outcome.outcome]
 
 
 def started(announced: float, reports: Sequence[ReportRow], ended: float) -> int:
-    """Return when a run started, in milliseconds since 1970: its first reports minus the seconds they took.
+    """Return the start time of a run in milliseconds: the time of its first reports minus the duration of their epochs.
 
     Args:
-        announced: when the run was announced, in seconds since 1970; it did not start before.
+        announced: time at which the run was announced, in POSIX seconds; a lower bound.
         reports: its first reports, in order.
-        ended: when it ended, in seconds since 1970; it did not start later.
+        ended: time at which it ended, in POSIX seconds; an upper bound.
     """
     begin, trained = ended, 0.0
     for report in reports:
@@ -221,5 +230,5 @@ def started(announced: float, reports: Sequence[ReportRow], ended: float) -> int
 
 
 def milliseconds(at: float) -> int:
-    """Return a time in seconds since 1970 as MLflow wants it."""
+    """Return POSIX seconds in milliseconds, MLflow's unit of time."""
     return int(at * 1000)

@@ -1,4 +1,4 @@
-"""Writing runs to MLflow: one client, no global state, every step safe to repeat."""
+"""MLflow store: creates, updates and closes the runs of a study. Has no global state; every step can be repeated."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 _PAGE = 1000
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens MLflow's pages on training runs
-_PARENT = ""  # stands for a run's name
+_PARENT = ""  # takes the place of the name of a run
 _log = logging.getLogger(__name__)
 
 
 class _Entry(NamedTuple):
-    """A line of MLflow's list of runs."""
+    """A run in MLflow's list of runs."""
 
     known: TrackedRun
     name: str
@@ -40,9 +40,9 @@ class TrackingStore:
 
     Args:
         uri: the tracking store.
-        folder: the study's folder.
-        card: what the parent run says.
-        started: when the study started, in milliseconds since 1970.
+        folder: the study folder.
+        card: tags of the study and of its runs.
+        started: start time of the study, in milliseconds.
     """
 
     def __init__(self, uri: str, folder: Path, card: StudyCard, started: int) -> None:
@@ -52,9 +52,9 @@ class TrackingStore:
         self.started = started
         self.listing: dict[str, TrackedRun] = {}
         self._parent: TrackedRun | None = None
-        self.experiment = ""  # MLflow's id, once it is connected
+        self.experiment = ""  # MLflow's id of the experiment, once connected
         self._client: MlflowClient | None = None
-        self._doubtful: set[str] = set()
+        self._unconfirmed: set[str] = set()
 
     @property
     def client(self) -> MlflowClient:
@@ -65,22 +65,22 @@ class TrackingStore:
 
     @property
     def parent(self) -> TrackedRun:
-        """The run that stands for the whole study."""
+        """The parent run, which represents the study."""
         if self._parent is None:
             raise LookupError("the study has no run in MLflow yet")
         return self._parent
 
     def connect(self) -> None:
-        """Find or create the experiment and the parent run, and list the runs that are there."""
+        """Find or create the experiment and the parent run, and list the existing runs."""
         self.experiment = self._find_experiment()
         self.list_runs()
         if self._parent is None:
             self._parent = self._create(self.card.name, self.card.tags(), self.started)
         else:
-            self.log(self._parent.id, tags=self.card.tags())  # it may have grown
+            self.log(self._parent.id, tags=self.card.tags())  # the study may have been extended
 
     def _find_experiment(self) -> str:
-        """Return the id of the experiment of the study's name, or of a twin if a user has deleted that."""
+        """Return the id of the experiment with the name of the study, or of a second one if a user has deleted it."""
         for name in (self.card.name, f"{self.card.name} {self.card.id[:8]}"):
             experiment: Experiment | None = again(self.client.get_experiment_by_name, name)
             if experiment is None:
@@ -91,15 +91,15 @@ class TrackingStore:
         raise LookupError(f"the experiment {self.card.name!r} was deleted in MLflow; restore it there")
 
     def list_runs(self) -> None:
-        """Read which runs of the study are there, and delete what was created twice.
+        """List the existing runs of the study, and delete duplicates.
 
-        A creation whose answer was lost may leave a twin: of the children the one that is in use stays, of
-        the parents the one with the most children. What a user has deleted stays deleted.
+        If the response to a creation is lost, a run may be created twice. Of duplicate children the one in use is kept,
+        of duplicate parents the one with the most children. Runs that a user has deleted stay deleted.
         """
         entries = list(self._search(f"tags.`{records.TAG_STUDY_ID}` = '{self.card.id}'"))
-        kin = Counter(entry.parent for entry in entries)
+        children = Counter(entry.parent for entry in entries)
         in_use = {known.id for known in self.listing.values()}
-        entries.sort(key=lambda entry: _rank(entry, kin, in_use))
+        entries.sort(key=lambda entry: _rank(entry, children, in_use))
         kept: dict[str, TrackedRun] = {}
         for entry in entries:
             known = kept.setdefault(entry.name, entry.known)
@@ -134,21 +134,21 @@ class TrackingStore:
         return TrackedRun(run.info.run_id, RUNNING, records.RUNNING)
 
     def open_run(self, run: Run, started: int) -> TrackedRun:
-        """Return a child run, created if need be.
+        """Return a child run, which is created if it does not exist.
 
         Args:
             run: the run.
-            started: when it started, in milliseconds since 1970.
+            started: start time of the run, in milliseconds.
         """
         name = run.name
-        if name in self._doubtful:
-            mine = f"tags.`{records.TAG_STUDY_ID}` = '{self.card.id}' and tags.`{records.TAG_RUN}` = '{name}'"
-            for entry in self._search(mine):
+        if name in self._unconfirmed:
+            condition = f"tags.`{records.TAG_STUDY_ID}` = '{self.card.id}' and tags.`{records.TAG_RUN}` = '{name}'"
+            for entry in self._search(condition):
                 self.listing[name] = entry.known
         if name not in self.listing:
-            self._doubtful.add(name)  # until the answer is there, it may exist or not
+            self._unconfirmed.add(name)  # until MLflow responds, it may or may not exist
             self.listing[name] = self._create(name, self.card.run_tags(run, self.parent.id), started)
-        self._doubtful.discard(name)
+        self._unconfirmed.discard(name)
         return self.listing[name]
 
     def log(
@@ -158,9 +158,9 @@ class TrackingStore:
         parameters: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Write points, parameters and tags of a run, as few requests as MLflow allows.
+        """Write points, parameters and tags of a run with as few requests as possible.
 
-        What is longer than MLflow allows is cut, and kept whole as an artifact.
+        Values longer than MLflow's limits are truncated, and stored in full as an artifact.
         """
         from mlflow.entities import Metric, Param, RunTag
 
@@ -196,13 +196,13 @@ class TrackingStore:
         points: Sequence[Point] = (),
         parameters: Mapping[str, str] | None = None,
     ) -> None:
-        """Write the last of a run, and after it that the run has ended.
+        """Write the last points, parameters and the outcome of a run, then end it.
 
         Args:
             known: the run.
             status: MLflow's status.
-            outcome: its `TAG_OUTCOME`.
-            at: when it ended, in milliseconds since 1970.
+            outcome: value of `TAG_OUTCOME`.
+            at: end time of the run, in milliseconds.
             points: as in `log`.
             parameters: as in `log`.
         """
@@ -222,19 +222,19 @@ def _entry(run: MlflowRun) -> _Entry:
     return _Entry(known, tags.get(records.TAG_RUN, _PARENT), tags.get(records.TAG_PARENT, ""))
 
 
-def _rank(entry: _Entry, kin: Counter[str], in_use: set[str]) -> tuple[bool, bool, bool, int, str]:
-    """Return the place of an entry among its twins; the first one is kept."""
+def _rank(entry: _Entry, children: Counter[str], in_use: set[str]) -> tuple[bool, bool, bool, int, str]:
+    """Return the sort key of an entry among its duplicates; the first one is kept."""
     known = entry.known
-    return known.deleted, known.id not in in_use, known.status == RUNNING, -kin[known.id], known.id
+    return known.deleted, known.id not in in_use, known.status == RUNNING, -children[known.id], known.id
 
 
 def delivered_runs(uri: str, folder: Path, study_id: str) -> dict[str, str]:
-    """Return the ids of a study's runs by name, as far as a server has them.
+    """Return MLflow's ids of the delivered runs of a study, by name.
 
     Args:
         uri: the tracking store.
-        folder: the study's folder.
-        study_id: the study's own id.
+        folder: the study folder.
+        study_id: id of the study.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)

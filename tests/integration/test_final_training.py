@@ -1,4 +1,4 @@
-"""A final training on real images: interrupted, with all images, and against the script of the same recipe."""
+"""Final training on real images: interrupted, with all images, and compared with the script of the same recipe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from search.export.keras_script import write_script
-from search.export.recipe import Origin, Promise, Recipe, sealed, write_recipe
+from search.export.recipe import Origin, Promise, Recipe, with_checksum, write_recipe
 from tests.integration.test_replayed_study import assay, command
 from trainables import records
 from trainables.config import RunConfig
@@ -45,7 +45,7 @@ def written_recipe(path: Path, **changes: Any) -> Recipe:
     plain = {"data": {"source": "digits"}, "model": "resnet8", "augmentation": "crop", "batch_size": 32}
     plain |= {"train_fraction": 0.3, "epochs": EPOCHS, "method": "mixup", "dropout": 0.2}
     plain |= changes
-    made = sealed(
+    made = with_checksum(
         Recipe(
             train=RunConfig.from_plain(plain),
             fingerprint=data.fingerprint,
@@ -64,7 +64,7 @@ def rows(folder: Path, table: str, columns: str) -> list[tuple[str, ...]]:
         return db.execute(f"SELECT {columns} FROM {table} ORDER BY run").fetchall()
 
 
-def test_a_killed_training_ends_like_an_uninterrupted_one(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_killed_training_has_the_results_of_an_uninterrupted_one(recipe: Recipe, tmp_path: Path) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     with subprocess.Popen(command("train", tmp_path / "recipe.yaml", "--seeds", 2, "-o", killed)) as process:
         while process.poll() is None:
@@ -96,12 +96,12 @@ def test_the_script_gives_the_same_accuracy(recipe: Recipe, tmp_path: Path) -> N
     assert min(found) > 0.7
 
 
-def test_all_images_leave_no_validation_curve(recipe: Recipe, tmp_path: Path) -> None:
+def test_there_is_no_validation_curve_with_all_images(recipe: Recipe, tmp_path: Path) -> None:
     done = assay("train", tmp_path / "recipe.yaml", "--full-data", "-o", tmp_path / "final", "--json")
     assert done.returncode == 0, done.stderr
     assert "no validation curve" in " ".join(done.stderr.split())
     answer = json.loads(done.stdout)
-    assert (answer["agrees"], answer["incomparable"]) == (None, "the validation images were trained on, too")
+    assert (answer["agrees"], answer["incomparable"]) == (None, "the validation images were used for training")
     assert "MLflow lacks" not in done.stderr
     metrics = json.loads(rows(tmp_path / "final", "reports", "metrics")[-1][0])
     assert records.TRAIN_ACCURACY in metrics

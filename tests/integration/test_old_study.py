@@ -12,8 +12,8 @@ import pytest
 from reports.data.frames import read_study
 from reports.inference.verdicts import judge
 from reports.page.writer import write_report
-from search.export.recipe import read_recipe
-from search.export.selection import choose
+from search.export.recipe import Recipe, read_recipe
+from search.export.selection import select_best
 from search.lifecycle import journal_plan
 from search.monitor.status import study_progress
 from search.orchestration.controller import StudyController
@@ -48,7 +48,18 @@ def test_it_is_read_and_reported(folder: Path) -> None:
 
 
 def test_it_exports_the_recipe_that_it_exported_then(folder: Path) -> None:
-    assert choose(folder).recipe == read_recipe(folder / records.RECIPE_FILE)
+    old = read_recipe(folder / records.RECIPE_FILE)
+    new = select_best(folder).recipe
+    assert [old.promise.model_dump(exclude={"metrics"}), *_metrics(old)] == [
+        pytest.approx(figures, rel=1e-12) for figures in [new.promise.model_dump(exclude={"metrics"}), *_metrics(new)]
+    ]
+    assert (list(new.promise.metrics), bool(new.checksum)) == (list(old.promise.metrics), True)
+    assert new.model_copy(update={"promise": old.promise, "checksum": old.checksum}) == old
+
+
+def _metrics(recipe: Recipe) -> list[dict[str, float]]:
+    """Return the estimates of a recipe's metrics; the last digit of an interval depends on the order of operations."""
+    return [estimate.model_dump() for _, estimate in sorted(recipe.promise.metrics.items())]
 
 
 def test_its_plan_is_what_its_study_file_gives_today(folder: Path) -> None:

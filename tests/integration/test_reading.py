@@ -1,4 +1,4 @@
-"""A report from MLflow alone: the same figures as from the journal."""
+"""Reports from MLflow alone have the same figures as from the journal."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:D
 
 def deliver(folder: Path, uri: str) -> None:
     with closing(JournalReader.open(folder)) as source:
-        outbox = Backlog(source)
-        courier = Synchronizer(folder, uri, outbox, lambda: True)
-        while not courier.finished:
-            courier.round(last=True)
-            assert courier.error == ""
+        backlog = Backlog(source)
+        synchronizer = Synchronizer(folder, uri, backlog, lambda: True)
+        while not synchronizer.finished:
+            synchronizer.round(last=True)
+            assert synchronizer.error == ""
 
 
 def small_study(folder: Path, name: str, study_id: str) -> Path:
-    """Write a small study with a failed arm, and its id."""
+    """Write a small study with an id and a failed arm."""
     conditions = {"one": {"model": "resnet8", "train_fraction": 0.1}}
     plan = make_plan(conditions, ("baseline", "mixup", "cutmix"), name=name, seeds=3)
     simulate_study(folder, plan=plan, effects={"mixup": 0.05}, failing=["cutmix"], images=60)
@@ -44,7 +44,7 @@ def small_study(folder: Path, name: str, study_id: str) -> Path:
     return folder
 
 
-def test_the_report_from_mlflow_holds_the_same_figures(tmp_path: Path, store: str) -> None:
+def test_the_report_from_mlflow_has_the_same_figures(tmp_path: Path, store: str) -> None:
     folder = small_study(tmp_path / "study", "read back", "read-back-1")
     deliver(folder, store)
     ours = write_study(read_study(folder), tmp_path / "ours")
@@ -58,7 +58,7 @@ def test_the_report_from_mlflow_holds_the_same_figures(tmp_path: Path, store: st
     pd.testing.assert_frame_equal(one, other)
 
 
-def test_several_studies_of_one_name_are_told_apart(tmp_path: Path, store: str) -> None:
+def test_studies_with_the_same_name_are_distinguished_by_id(tmp_path: Path, store: str) -> None:
     for number in (1, 2):
         deliver(small_study(tmp_path / str(number), "twins", f"{number}-twin"), store)
     with pytest.raises(InputError, match=r"1-twin, 2-twin.*--study-id"):
@@ -71,6 +71,6 @@ def test_several_studies_of_one_name_are_told_apart(tmp_path: Path, store: str) 
     assert Path(answer["report"]).is_file()
 
 
-def test_what_is_not_there_is_said(store: str) -> None:
+def test_a_missing_experiment_is_refused(store: str) -> None:
     with pytest.raises(InputError, match="no experiment 'nothing'"):
         read_experiment(store, "nothing")

@@ -1,4 +1,4 @@
-"""Whole studies through the command line and Ray, on replayed curves: no TensorFlow, and done in seconds."""
+"""Whole studies through the command line and Ray on replayed curves, without TensorFlow, in seconds."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_replayed_study_from_the_command_line(tmp_path: Path, write_curves: Ca
     ],
     ids=["no run fits", "no cluster"],
 )
-def test_a_place_where_nothing_can_run_leaves_nothing_behind(
+def test_a_study_that_cannot_run_leaves_no_folder(
     resources: dict[str, int], options: tuple[str, ...], message: str, tmp_path: Path, write_curves: Callable[..., Path]
 ) -> None:
     folder, study = tmp_path / "study", write_study(tmp_path, resources=resources)
@@ -121,11 +121,11 @@ def wait_for_outcomes(folder: Path, more_than: int) -> None:
         if (folder / records.JOURNAL_FILE).exists() and len(ended(folder)) > more_than:
             return
         time.sleep(0.1)
-    raise AssertionError("the study does not get on")
+    raise AssertionError("the study makes no progress")
 
 
 @pytest.mark.slow
-def test_workers_that_die_fail_their_runs_only(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+def test_a_worker_that_dies_fails_only_its_own_run(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
     study = write_study(
         tmp_path,
         conditions={},
@@ -147,7 +147,7 @@ def test_workers_that_die_fail_their_runs_only(tmp_path: Path, write_curves: Cal
     assert all(o.outcome == records.COMPLETED for name, o in outcomes.items() if "_baseline_" in name)
 
 
-def test_ctrl_c_saves_everything_and_says_how_to_go_on(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+def test_ctrl_c_saves_everything_and_prints_how_to_resume(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
     study, curves, folder = write_study(tmp_path), write_curves(wait=0.05), tmp_path / "study"
     driver = subprocess.Popen(
         command("run", study, "--replay", curves, "-o", folder),

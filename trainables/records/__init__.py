@@ -29,6 +29,7 @@ from trainables.records.decisions import (
     PooledPoint,
     ResourcesDecision,
     RungDecision,
+    confirmed_points,
     latest_pools,
     settled_conditions,
 )
@@ -288,6 +289,7 @@ __all__ = [
     "RungDecision",
     "Unit",
     "as_maximized",
+    "confirmed_points",
     "describe",
     "latest_pools",
     "pack_labels",

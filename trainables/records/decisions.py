@@ -190,6 +190,18 @@ def latest_pools(decisions: Iterable[PoolDecision]) -> dict[tuple[str, int], Poo
     return {(pool.condition, pool.search): pool for pool in decisions}
 
 
+def confirmed_points(pools: Mapping[tuple[str, int], PoolDecision]) -> dict[str, int]:
+    """Return the number of pooled points of each condition over all its searches.
+
+    Args:
+        pools: the pools in force by (condition, search), as `latest_pools` returns them.
+    """
+    found: dict[str, int] = {}
+    for (condition, _), pool in pools.items():
+        found[condition] = found.get(condition, 0) + len(pool.points)
+    return found
+
+
 def settled_conditions(decisions: Iterable[LookDecision]) -> dict[str, int]:
     """Return the conditions that get no more seeds, with the confirmation seeds they have."""
     found: dict[str, int] = {}

@@ -262,6 +262,11 @@ class PlanRecord(Record):
         """Pooled points of a condition over all searches, at most."""
         return self.points * self.replicates
 
+    @property
+    def most_confirmations(self) -> int:
+        """Confirmation runs of an arm, at most: at every point with every seed."""
+        return self.most_points * self.seeds
+
     # Indices of trials and points run through the searches; with one search every point is of it, however many an
     # extension has added.
 

@@ -1,4 +1,4 @@
-"""An export goes over nothing but an earlier export."""
+"""Overwrite protection of exports."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from pathlib import Path
 import pytest
 
 from search.export.keras_script import write_script
-from search.export.overwrite import refuse_other
+from search.export.overwrite import check_overwrite
 from search.export.recipe import read_recipe, write_recipe
 from tests.unit.search.export.test_keras_script import recipe
 from trainables import records
 from trainables.errors import InputError
 
 
-def test_new_paths_and_earlier_exports_are_free(tmp_path: Path) -> None:
+def test_new_paths_and_earlier_exports_are_allowed(tmp_path: Path) -> None:
     write_recipe(recipe(), tmp_path / "recipe.yaml")
     write_script(recipe(), tmp_path / "train.py")
     (tmp_path / records.JOURNAL_FILE).touch()
     for name in ("new.yaml", "recipe.yaml", "train.py", "folder/new.yaml"):
-        refuse_other(tmp_path / name, tmp_path)
+        check_overwrite(tmp_path / name, tmp_path)
 
 
 @pytest.mark.parametrize("name", [records.JOURNAL_FILE, "study.yaml", "binary", "other/recipe.yaml", "."])
-def test_other_files_stay(tmp_path: Path, name: str) -> None:
+def test_other_files_are_not_overwritten(tmp_path: Path, name: str) -> None:
     (tmp_path / "other").mkdir()
     for file in (records.JOURNAL_FILE, "study.yaml", f"other/{records.JOURNAL_FILE}"):
         (tmp_path / file).write_text("name: mine\n")
     (tmp_path / "binary").write_bytes(bytes(range(256)))
     write_recipe(recipe(), tmp_path / "other" / "recipe.yaml")
     with pytest.raises(InputError, match=r"--output|is a folder"):
-        refuse_other(tmp_path / name, tmp_path)
+        check_overwrite(tmp_path / name, tmp_path)
 
 
-def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"name the recipe in it, such as .*recipe\.yaml"):
+def test_a_folder_is_not_a_recipe(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"give the recipe in it, such as .*recipe\.yaml"):
         read_recipe(tmp_path)

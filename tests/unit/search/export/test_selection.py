@@ -1,4 +1,4 @@
-"""What is exported: the best complete point, as a recipe that says where it comes from and notices edits."""
+"""Selection of the exported configuration, and recipes with origin and checksum."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from search.export.recipe import read_recipe, write_recipe
-from search.export.selection import Exported, choose
+from search.export.selection import Export, select_best
 from search.plan.builder import make_plan
 from search.plan.record import study_record
 from search.store.journal import Journal, Outcome
@@ -68,15 +68,15 @@ def study(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def chosen(exported: Exported) -> tuple[str, str]:
+def chosen(exported: Export) -> tuple[str, str]:
     return exported.recipe.origin.method, exported.recipe.origin.condition
 
 
-def test_the_best_point_is_exported_with_what_it_promises(study: Callable[..., Path]) -> None:
+def test_the_best_point_is_exported_with_its_result(study: Callable[..., Path]) -> None:
     folder = study(
         {(SMALL, "mixup", 0): [0.8, 0.9, 0.85], (SMALL, "baseline", 0): [0.7] * 3, (LARGE, "mixup", 0): [0.6] * 3}
     )
-    exported = choose(folder, mlflow_runs={f"mixup-{SMALL}-0-1": "abc"})
+    exported = select_best(folder, mlflow_runs={f"mixup-{SMALL}-0-1": "abc"})
     recipe = exported.recipe
     assert (chosen(exported), exported.notes) == (("mixup", SMALL), ())
     assert recipe.promise.test_accuracy == pytest.approx(0.75)
@@ -88,23 +88,23 @@ def test_the_best_point_is_exported_with_what_it_promises(study: Callable[..., P
     assert len({tuple(pair) for pair in recipe.origin.seeds}) == 3
 
 
-def test_points_with_missing_seeds_are_left_out_and_named(study: Callable[..., Path]) -> None:
+def test_points_with_missing_seeds_are_excluded_with_a_note(study: Callable[..., Path]) -> None:
     folder = study({(SMALL, "mixup", 0): [0.9, 0.9], (SMALL, "mixup", 1): [0.8] * 3})
-    exported = choose(folder)
+    exported = select_best(folder)
     assert exported.recipe.promise.seeds == 3
-    assert exported.notes == (f"left out: mixup, {SMALL}, point 0: 2 of 3 seeds have a result",)
+    assert exported.notes == (f"excluded: mixup, {SMALL}, point 0: only 2 of 3 seeds have a result",)
 
 
-def test_an_unfinished_study_says_so(study: Callable[..., Path]) -> None:
-    assert choose(study({(SMALL, "mixup", 0): [0.9, 0.8]})).notes == ("the study is at 2 of 3 confirmation seeds",)
+def test_the_seeds_of_an_unfinished_study_are_noted(study: Callable[..., Path]) -> None:
+    assert select_best(study({(SMALL, "mixup", 0): [0.9, 0.8]})).notes == ("the study has 2 of 3 confirmation seeds",)
 
 
 @pytest.mark.parametrize(
     "asked", [LARGE, "epochs=20", "epochs=20, train_fraction=1e-1", "epochs=20.0,train_fraction=0.10"]
 )
-def test_conditions_by_name_or_factor(study: Callable[..., Path], asked: str) -> None:
+def test_conditions_are_selected_by_name_or_factor(study: Callable[..., Path], asked: str) -> None:
     folder = study({(SMALL, "mixup", 0): [0.9] * 3, (LARGE, "mixup", 0): [0.6] * 3})
-    assert chosen(choose(folder, condition=asked)) == ("mixup", LARGE)
+    assert chosen(select_best(folder, condition=asked)) == ("mixup", LARGE)
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,17 @@ def test_conditions_by_name_or_factor(study: Callable[..., Path], asked: str) ->
         ({"condition": "epochs=20"}, "nothing is confirmed yet"),
     ],
 )
-def test_what_is_not_there_is_refused(study: Callable[..., Path], given: dict[str, str], message: str) -> None:
+def test_missing_conditions_and_methods_are_refused(
+    study: Callable[..., Path], given: dict[str, str], message: str
+) -> None:
     folder = study({(SMALL, "mixup", 0): [0.9] * 3, (SMALL, "maxup", 0): [0.95] * 3}, compute_of="maxup")
-    assert chosen(choose(folder)) == ("mixup", SMALL)
+    assert chosen(select_best(folder)) == ("mixup", SMALL)
     with pytest.raises(InputError, match=message):
-        choose(folder, **given)
+        select_best(folder, **given)
 
 
-def test_recipes_come_back_as_they_were(study: Callable[..., Path], tmp_path: Path) -> None:
-    recipe = choose(study({(SMALL, "mixup", 0): [0.9, 0.8, 0.7]})).recipe
+def test_recipes_are_read_back_unless_they_were_edited(study: Callable[..., Path], tmp_path: Path) -> None:
+    recipe = select_best(study({(SMALL, "mixup", 0): [0.9, 0.8, 0.7]})).recipe
     write_recipe(recipe, tmp_path / "recipe.yaml")
     assert read_recipe(tmp_path / "recipe.yaml") == recipe
     document = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
@@ -134,7 +136,7 @@ def test_recipes_come_back_as_they_were(study: Callable[..., Path], tmp_path: Pa
         ({**document, "assay_recipe": 2}, "of version 2, and this Assay reads up to 1"),
         ({**document, "promised": 1}, "unknown key `promised`. Did you mean `promise`"),
         ({key: value for key, value in document.items() if key != "origin"}, "`origin` is missing"),
-        ({"name": "x"}, "is no recipe"),
+        ({"name": "x"}, "is not a recipe"),
     ]
     for fault, message in faults:
         (tmp_path / "bad.yaml").write_text(yaml.safe_dump(fault))

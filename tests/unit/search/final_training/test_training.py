@@ -1,4 +1,4 @@
-"""Final training: what is asked for, how it ends, and the card of its models; nothing is trained here."""
+"""Final training: request, outcomes and model card; nothing is trained here."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from search.export.recipe import Origin, Promise, Recipe, sealed
+from search.export.recipe import Origin, Promise, Recipe, with_checksum
 from search.final_training.controller import TrainingController
-from search.final_training.request import Asked, Changes, ask, lengthened, outside_validated
-from search.final_training.training import _conclude, _plan, _run, _trained, expected
+from search.final_training.request import (
+    RecipeOverrides,
+    TrainingRequest,
+    length_warning,
+    prepare_request,
+    with_epochs,
+)
+from search.final_training.training import _conclude, _plan, _run, _training_result, prediction_interval
 from search.store.journal import Journal
 from search.store.provenance import facts_of
 from trainables import records
@@ -42,7 +48,7 @@ def recipe(**changes: Any) -> Recipe:
         promise=Promise(test_accuracy=0.8, low=0.75, high=0.85, spread=0.04, seeds=4),
         origin=Origin(study="small", study_id="1", condition="all", method="../../mix|up", runs=[], epochs=[10, 20]),
     )
-    return sealed(made.model_copy(update=changes))
+    return with_checksum(made.model_copy(update=changes))
 
 
 def archive(path: Path, side: int = 8, classes: int = 10) -> str:
@@ -52,30 +58,37 @@ def archive(path: Path, side: int = 8, classes: int = 10) -> str:
     return str(path)
 
 
-def test_the_recipes_own_data_is_held_to_its_fingerprint(tmp_path: Path) -> None:
-    asked, data = ask(recipe(), 2, Changes())
-    assert (asked.incomparable, data.fingerprint) == ("", DIGITS.fingerprint)
-    assert Asked.recalled(json.loads(json.dumps(asked.document()))) == asked
-    with pytest.raises(InputError, match=r"not those of the study.*name them with `--data`"):
-        ask(recipe(fingerprint="0" * 64), 1, Changes())
-    other, _ = ask(recipe(), 1, Changes(data=archive(tmp_path / "other.npz"), epochs=10, full_data=True))
+def test_the_data_of_the_recipe_must_have_its_fingerprint(tmp_path: Path) -> None:
+    request, data = prepare_request(recipe(), 2, RecipeOverrides())
+    assert (request.incomparable, data.fingerprint) == ("", DIGITS.fingerprint)
+    assert TrainingRequest.parse(json.loads(json.dumps(request.document()))) == request
+    with pytest.raises(InputError, match=r"differ from those of the study.*give them with `--data`"):
+        prepare_request(recipe(fingerprint="0" * 64), 1, RecipeOverrides())
+    other, _ = prepare_request(
+        recipe(), 1, RecipeOverrides(data=archive(tmp_path / "other.npz"), epochs=10, full_data=True)
+    )
     assert other.config.data.model_dump()["path"] == tmp_path / "other.npz"
-    assert "length is another" in other.incomparable
-    assert "validation images were trained on" in other.incomparable
-    assert "other data" in other.incomparable
-    assert ask(recipe().model_copy(update={"checksum": ""}), 1, Changes())[0].incomparable == "the recipe was edited"
+    assert "training length differs" in other.incomparable
+    assert "validation images were used for training" in other.incomparable
+    assert "data differs" in other.incomparable
+    assert (
+        prepare_request(recipe().model_copy(update={"checksum": ""}), 1, RecipeOverrides())[0].incomparable
+        == "the recipe was edited"
+    )
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"side": 12}, r"images are 12 x 12 pixels, grey, and the recipe is for 8 x 8 pixels, grey"),
-        ({"classes": 4}, r"the data has 4 classes \(0, 1, 2, 3\), and the recipe is for 10"),
+        ({"side": 12}, r"images are 12 x 12 pixels, grey, but the recipe is for 8 x 8 pixels, grey"),
+        ({"classes": 4}, r"the data has 4 classes \(0, 1, 2, 3\), but the recipe is for 10"),
     ],
 )
-def test_data_of_another_kind_is_refused(settings: dict[str, int], message: str, tmp_path: Path) -> None:
+def test_data_of_another_shape_or_number_of_classes_is_refused(
+    settings: dict[str, int], message: str, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match=message):
-        ask(recipe(), 1, Changes(data=archive(tmp_path / "other.npz", **settings)))
+        prepare_request(recipe(), 1, RecipeOverrides(data=archive(tmp_path / "other.npz", **settings)))
 
 
 @pytest.mark.parametrize(
@@ -87,32 +100,32 @@ def test_data_of_another_kind_is_refused(settings: dict[str, int], message: str,
         ("{source: npz, pth: x}", "pth"),
     ],
 )
-def test_data_that_is_not_there_is_refused(data: str, message: str) -> None:
+def test_missing_data_is_refused(data: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        ask(recipe(), 1, Changes(data=data))
+        prepare_request(recipe(), 1, RecipeOverrides(data=data))
 
 
 @pytest.mark.parametrize("name", ["", " ", "team/digits", "digits:1", ".", "../digits", ".."])
-def test_a_name_that_the_registry_does_not_take_is_refused(name: str) -> None:
+def test_a_name_that_the_registry_does_not_allow_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="--register"):
-        Changes(register=name)
-    assert Changes(register="digits.v1 ä").register == "digits.v1 ä"
+        RecipeOverrides(register=name)
+    assert RecipeOverrides(register="digits.v1 ä").register == "digits.v1 ä"
 
 
-def test_lengths_stretch_milestones_cycles_and_steps() -> None:
+def test_milestones_cycles_and_steps_scale_with_the_length() -> None:
     plain = {**SETTINGS, "epochs": 100, "steps": 1000, "milestones": [80, 90], "milestones_of": 100}
     method = {"name": "sample_pairing", "start": 10, "end": 80, "on_epochs": 8, "off_epochs": 0.05}
-    longer = lengthened(RunConfig.from_plain({**plain, "method": method}), 200)
+    longer = with_epochs(RunConfig.from_plain({**plain, "method": method}), 200)
     assert (longer.epochs, longer.steps, longer.milestone_fractions) == (200, 2000, (0.8, 0.9))
     cycle = longer.method.cycle(200)
     assert cycle
     assert tuple(cycle) == (20, 160, 26, 10)
-    combined = lengthened(RunConfig.from_plain({**plain, "method": {"name": "maxup+sample_pairing"}}), 50)
+    combined = with_epochs(RunConfig.from_plain({**plain, "method": {"name": "maxup+sample_pairing"}}), 50)
     assert combined.parameters()["sample_pairing.on_epochs"] == 4
 
 
-def test_lengths_that_the_study_did_not_try_are_warned_of() -> None:
-    assert [bool(outside_validated(recipe(), epochs)) for epochs in (9, 10, 15, 20, 21)] == [
+def test_lengths_that_the_study_did_not_try_give_a_warning() -> None:
+    assert [bool(length_warning(recipe(), epochs)) for epochs in (9, 10, 15, 20, 21)] == [
         True,
         False,
         False,
@@ -129,38 +142,44 @@ def test_full_data_adds_the_validation_images() -> None:
     assert np.array_equal(all_.test, usual.test)
 
 
-def test_the_prediction_interval_is_that_of_students_t() -> None:
-    interval = expected(recipe().promise, 4)
+def test_the_prediction_interval_uses_students_t() -> None:
+    interval = prediction_interval(recipe().promise, 4)
     assert interval
     assert np.allclose(interval, 0.8 + np.array([-1, 1]) * 3.18245 * 0.04 * (1 / 4 + 1 / 4) ** 0.5, atol=1e-5)
-    assert expected(recipe().promise, 0) is None
+    assert prediction_interval(recipe().promise, 0) is None
 
 
-def test_a_seed_that_diverged_counts_and_the_card_says_so(tmp_path: Path) -> None:
-    asked, data = ask(recipe(), 3, Changes())
+def test_diverged_seeds_count_and_are_listed_in_the_card(tmp_path: Path) -> None:
+    request, data = prepare_request(recipe(), 3, RecipeOverrides())
     with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
-        for key, value in ((records.META_PLAN, _plan(asked).dump()), (records.META_FACTS, facts_of(data).dump())):
+        for key, value in ((records.META_PLAN, _plan(request).dump()), (records.META_FACTS, facts_of(data).dump())):
             journal.set_meta(key, value)
-        conductor = TrainingController([_run(asked, s) for s in range(3)], journal)
-        names = list(conductor.runs)
+        controller = TrainingController([_run(request, s) for s in range(3)], journal)
+        names = list(controller.runs)
         assert all("/" not in name for name in names)
         for name in names:
             curve = {records.TRAIN_LOSS: 1.0, records.TRAIN_ACCURACY: 0.7}
             curve |= {records.VALIDATION_LOSS: 1.1, records.VALIDATION_ACCURACY: 0.6}
-            conductor.reported(name, [(epoch, curve) for epoch in (1, 2)])
+            controller.reported(name, [(epoch, curve) for epoch in (1, 2)])
         confusion = np.diag(np.bincount(data.test_labels)) - np.eye(10, dtype=int)
         confusion[:, 0] += 1
-        conductor.ended(names[0], Final(records.COMPLETED, "", 20, {records.TEST_ACCURACY: 0.9}, confusion=confusion))
-        conductor.ended(names[1], Final(records.DIVERGED, "not finite in epoch 3", 2, {records.TEST_ACCURACY: 0.1}))
-        conductor.ended(names[2], Final(records.FAILED, "no memory"))
-        card = _conclude(asked, conductor, journal, tmp_path)
-        done = _trained(asked, conductor, tmp_path, card, "")
+        controller.ended(names[0], Final(records.COMPLETED, "", 20, {records.TEST_ACCURACY: 0.9}, confusion=confusion))
+        controller.ended(names[1], Final(records.DIVERGED, "not finite in epoch 3", 2, {records.TEST_ACCURACY: 0.1}))
+        controller.ended(names[2], Final(records.FAILED, "no memory"))
+        card = _conclude(request, controller, journal, tmp_path)
+        done = _training_result(request, controller, tmp_path, card, "")
     assert (done.accuracies, done.agrees) == ({0: 0.9, 1: 0.1}, False)
     assert (done.diverged, done.failures) == ({1: "not finite in epoch 3"}, {2: "no memory"})
     assert list(done.models) == [0]
     assert card
     text = card.read_text()
-    rows = ("| 1 | 10.00 | diverged |", "what validation leaves |", "**outside**", "| 3 | ", "Mean 50.00 %")
+    rows = (
+        "| 1 | 10.00 | diverged |",
+        "images that are not used for validation |",
+        "**outside**",
+        "| 3 | ",
+        "Mean 50.00 %",
+    )
     for part in (*rows, "confusion.svg"):
         assert part in text, part
     roots = [ElementTree.parse(card.parent / name).getroot() for name in ("confusion.svg", "curves.svg")]

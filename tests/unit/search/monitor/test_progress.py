@@ -1,4 +1,4 @@
-"""Progress: counts, the best configuration of each arm, and why a run ended."""
+"""Progress and status: counts, the best configuration of each arm, and why a run ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from search.cli.console import print_verdicts
 from search.lifecycle import count
 from search.monitor.counts import ArmCount, RunProgress, StudyProgress, count_runs
 from search.monitor.messages import copyable, resume_hint
-from search.monitor.progress import Display, best_table, table
+from search.monitor.progress import Display, best_table, count_table
 from search.monitor.status import JournalProgress, log_tail, run_facts
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
@@ -52,7 +52,7 @@ def text(shown: object) -> str:
     return caught.get()
 
 
-def test_the_best_configuration_is_judged_on_confirmed_means_of_equally_many_seeds() -> None:
+def test_the_best_configuration_has_the_best_confirmed_mean_of_equally_many_seeds() -> None:
     trials = [seen(1, 0.8), seen(2, 0.9)]
     assert mixup(count_runs(PLAN, trials)) == (0.9, 1, 0.2)
     lucky = seen(2, 0.99, records.CONFIRM)
@@ -64,12 +64,12 @@ def test_the_best_configuration_is_judged_on_confirmed_means_of_equally_many_see
     assert best_table(count_runs(PLAN, [])) is None
 
 
-def test_of_a_loss_the_lowest_is_best() -> None:
+def test_the_lowest_loss_is_the_best() -> None:
     plan = PLAN.model_copy(update={"metric": records.VALIDATION_LOSS})
     assert mixup(count_runs(plan, [seen(1, 0.8), seen(2, 0.9)])) == (0.8, 1, 0.1)
 
 
-def test_notes_name_the_claims_that_they_weaken(capsys: pytest.CaptureFixture[str]) -> None:
+def test_notes_name_the_claims_they_belong_to(capsys: pytest.CaptureFixture[str]) -> None:
     row = Row("a", "mixup", "baseline", "helps", "+1", "0 to 2", "+1", "all", "6/6", "At the edge of the space.")
     other = replace(row, method="maxup", against="maxup_mean")
     print_verdicts([row, replace(other, notes="")], "points")
@@ -80,51 +80,51 @@ def test_notes_name_the_claims_that_they_weaken(capsys: pytest.CaptureFixture[st
     assert "note on mixup, a; maxup against maxup_mean, a: At" in capsys.readouterr().out
 
 
-def test_what_was_interrupted_is_not_called_running() -> None:
+def test_interrupted_runs_are_not_counted_as_running() -> None:
     half = RunProgress(seen(1, 0.0).run, 3, None)
     counted = count_runs(PLAN, [half])
-    assert "running" in text(table(counted))
-    assert "running" not in text(table(counted, alive=False))
-    assert "interrupted" in text(table(counted, alive=False))
+    assert "running" in text(count_table(counted))
+    assert "running" not in text(count_table(counted, alive=False))
+    assert "interrupted" in text(count_table(counted, alive=False))
 
 
-def test_time_is_left_once_something_was_done() -> None:
+def test_the_time_left_is_estimated_once_a_run_has_ended() -> None:
     done, arm = [0.0], ArmCount("all", "mixup", dict.fromkeys(records.PHASES, 0))
     display = Display(lambda: StudyProgress([arm], done[0], 100.0), "study")
-    assert "0 % after 0 s, starting" in text(display.picture())
+    assert "0 % after 0 s, starting" in text(display.render())
     done[0] = 50.0
-    assert "50 % after 0 s, first runs" in text(display.picture())
+    assert "50 % after 0 s, first runs" in text(display.render())
     arm.ended[records.SEARCH] = 1
-    assert "50 % after 0 s, about 0 s left" in text(display.picture())
+    assert "50 % after 0 s, about 0 s left" in text(display.render())
     done[0] = 100.0
-    assert "100 % after 0 s, finishing" in text(display.picture())
+    assert "100 % after 0 s, finishing" in text(display.render())
 
 
-def test_status_counts_as_the_driver_does_and_says_why_a_run_ended(tmp_path: Path) -> None:
+def test_status_has_the_counts_of_the_driver_and_the_reason_why_a_run_ended(tmp_path: Path) -> None:
     plan = make_plan(make_study(conditions={}, methods=["baseline", "mixup"]))
     with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
         journal.set_meta(records.META_PLAN, study_record(plan).dump())
-        conductor = StudyController(plan, journal)
+        controller = StudyController(plan, journal)
         with JournalReader.open(tmp_path / records.JOURNAL_FILE) as reader:
             progress = JournalProgress(reader)
             for outcome in (records.COMPLETED, records.FAILED, None):
-                run = conductor.next_run()
+                run = controller.next_run()
                 assert run
                 rows = [(epoch, {records.VALIDATION_ACCURACY: 0.1 * epoch}) for epoch in (1, 2, 3)]
-                conductor.reported(run.name, rows)
+                controller.reported(run.name, rows)
                 if outcome:
-                    conductor.ended(run.name, Final(outcome, "it broke" if outcome == records.FAILED else "", 3))
-                assert progress() == count(conductor, study_record(plan))
-        names = list(conductor.states)
+                    controller.ended(run.name, Final(outcome, "it broke" if outcome == records.FAILED else "", 3))
+                assert progress() == count(controller, study_record(plan))
+        names = list(controller.states)
         assert [run_facts(tmp_path, name)["why"] for name in names] == [
-            "it ran to its end",
+            "it was completed",
             "it broke",
             "it has not ended yet",
         ]
         journal.decide(RungDecision(rung=6, value=0.5, cutoff=0.75, action=records.STOP), names[2])
-        conductor.ended(names[2], Final())
+        controller.ended(names[2], Final())
     facts = run_facts(tmp_path, names[2])
-    assert facts["why"] == "stopped early after epoch 6: validation_accuracy 0.5 was below its arm's 0.75"
+    assert facts["why"] == "stopped early after epoch 6: validation_accuracy 0.5 was below the cutoff of its arm, 0.75"
     assert log_tail(facts) == []
     with pytest.raises(InputError, match="unknown run of this study"):
         run_facts(tmp_path, "nothing")
@@ -138,13 +138,13 @@ def test_commands_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     assert copyable("go on with `assay resume s1`; assay is not") == "go on with `uv run assay resume s1`; assay is not"
 
 
-def test_rays_client_is_refused_before_anything_starts() -> None:
+def test_ray_client_addresses_are_refused() -> None:
     with pytest.raises(InputError, match="ray job submit"):
         Options("ray://head:10001")
     assert Options("auto").address == "auto"
 
 
-def test_the_python_interface_loads_nothing_heavy_and_names_what_is_wrong(tmp_path: Path) -> None:
+def test_the_python_interface_imports_nothing_heavy_and_refuses_invalid_input(tmp_path: Path) -> None:
     code = """
 import sys
 from search import Result, Study, load_study, report, resume, run

@@ -1,4 +1,4 @@
-"""The conductor, driven without Ray: fair arms, pooled and crossed confirmation, and resuming at any moment."""
+"""Study controller without Ray: fair arms, pooled and crossed confirmation, and resuming at any moment."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ from trainables.records import PoolDecision, RungDecision
 
 
 def facts(path: Path) -> tuple[dict[str, str], dict[tuple[str, int], str], dict[str, float]]:
-    """Return outcomes, rung decisions and judged values by run."""
+    """Return outcomes, rung decisions and selection metrics by run."""
     with JournalReader.open(path) as journal:
         outcomes = {row.run: row.outcome for row in journal.outcomes()}
         rungs = {(str(row.run), row.decision.rung): row.decision.action for row in journal.decisions(RungDecision)}
-    judged = {name: o.metrics[records.SELECTION] for name, o in outcomes.items() if records.SELECTION in o.metrics}
-    return {name: o.outcome for name, o in outcomes.items()}, rungs, judged
+    selected = {name: o.metrics[records.SELECTION] for name, o in outcomes.items() if records.SELECTION in o.metrics}
+    return {name: o.outcome for name, o in outcomes.items()}, rungs, selected
 
 
-def test_a_study_is_fair_crossed_and_paired(plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]) -> None:
-    conductor = carry_out(plan, tmp_path / "study.db", write_curves())
-    runs = [state.run for state in conductor.states.values()]
+def test_all_arms_have_the_same_runs_points_and_seeds(
+    plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    controller = carry_out(plan, tmp_path / "study.db", write_curves())
+    runs = [state.run for state in controller.states.values()]
     search = Counter(run.arm for run in runs if run.phase == records.SEARCH)
     confirm = Counter(run.arm for run in runs if run.phase == records.CONFIRM)
     assert set(search.values()) == {4}
@@ -50,19 +52,19 @@ def test_a_study_is_fair_crossed_and_paired(plan: Plan, tmp_path: Path, write_cu
 
 def test_the_same_trials_are_audited_in_every_arm(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
     plan = make_plan(make_study(search={"trials_per_arm": 6, "audit": 3, "reduction_factor": 2}))
-    conductor = carry_out(plan, tmp_path / "study.db", write_curves(ks=6))
+    controller = carry_out(plan, tmp_path / "study.db", write_curves(ks=6))
     for arm in plan.arms:
-        runs = [s for s in conductor.states.values() if s.run.arm == arm.name and s.run.phase == records.SEARCH]
+        runs = [s for s in controller.states.values() if s.run.arm == arm.name and s.run.phase == records.SEARCH]
         assert sorted(s.run.index for s in runs if s.run.audit) == [0, 1, 2]
         assert all(s.outcome and s.outcome.outcome == records.COMPLETED for s in runs if s.run.audit)
-        study = conductor._searches[arm.name, 0].study
+        study = controller._searches[arm.name, 0].study
         states = [trial.state.name for trial in study.trials]
         assert len(states) == 6
         assert "RUNNING" not in states
 
 
 @pytest.mark.parametrize("fuse", [1, 13, 50, 120, 260, 300, 301, 302, 333, 500])
-def test_resuming_after_a_kill_gives_the_same_study(
+def test_a_study_resumed_after_a_kill_has_the_same_runs_and_decisions(
     fuse: int, plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]
 ) -> None:
     curves = write_curves()
@@ -83,7 +85,7 @@ def test_resuming_after_a_kill_gives_the_same_study(
     assert set(after[0]) == set(whole[0])
 
 
-def test_without_early_stopping_a_resumed_study_has_equal_figures(
+def test_without_early_stopping_a_resumed_study_has_the_same_results(
     tmp_path: Path, write_curves: Callable[..., Path]
 ) -> None:
     plan = make_plan(make_study(search={"trials_per_arm": 4, "early_stopping": False}))
@@ -96,13 +98,13 @@ def test_without_early_stopping_a_resumed_study_has_equal_figures(
 
 
 @pytest.mark.parametrize("fault", ["raise", "diverge"])
-def test_an_arm_whose_every_trial_fails_does_not_end_the_study(
+def test_an_arm_in_which_all_trials_fail_does_not_end_the_study(
     fault: str, plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]
 ) -> None:
-    conductor = carry_out(plan, tmp_path / "study.db", write_curves(mixup=fault))
+    controller = carry_out(plan, tmp_path / "study.db", write_curves(mixup=fault))
     outcomes = Counter(
         (state.run.method, state.run.phase, state.outcome.outcome)
-        for state in conductor.states.values()
+        for state in controller.states.values()
         if state.outcome
     )
     bad = records.FAILED if fault == "raise" else records.DIVERGED
@@ -111,21 +113,23 @@ def test_an_arm_whose_every_trial_fails_does_not_end_the_study(
     assert outcomes["maxup", records.CONFIRM, records.COMPLETED] > 0
 
 
-def test_a_study_that_searches_nothing_confirms_one_point(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+def test_a_study_without_search_confirms_one_point(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
     plan = make_plan(make_study(search={"sampler": "none"}))
-    conductor = carry_out(plan, tmp_path / "study.db", write_curves())
-    assert len(conductor.states) == 2 * 3 * 3
-    assert {state.run.phase for state in conductor.states.values()} == {records.CONFIRM}
+    controller = carry_out(plan, tmp_path / "study.db", write_curves())
+    assert len(controller.states) == 2 * 3 * 3
+    assert {state.run.phase for state in controller.states.values()} == {records.CONFIRM}
 
 
 SPACE: Space = make_plan(make_study()).nuisance
 
 
 def trials(*values: tuple[float, float]) -> list[Trial]:
-    return [Trial(k, {"learning_rate": rate, "weight_decay": 1e-4}, judged) for k, (rate, judged) in enumerate(values)]
+    return [
+        Trial(k, {"learning_rate": rate, "weight_decay": 1e-4}, selected) for k, (rate, selected) in enumerate(values)
+    ]
 
 
-def test_the_references_best_point_is_always_confirmed() -> None:
+def test_the_best_point_of_the_reference_is_always_confirmed() -> None:
     arms = {
         "baseline": trials((0.01, 0.9), (0.1, 0.5), (0.4, 0.4)),
         "mixup": trials((0.01, 0.1), (0.1, 0.9), (0.4, 0.2)),
@@ -135,20 +139,18 @@ def test_the_references_best_point_is_always_confirmed() -> None:
     assert [(point.trial_index, point.votes) for point in pool(arms, SPACE, 3)] == [(0, 1), (1, 2)]
 
 
-def test_near_twins_become_one_point() -> None:
+def test_nearly_equal_points_are_merged() -> None:
     arms = {"baseline": trials((0.1, 0.9)), "mixup": trials((0.1001, 0.9))}
     assert [(point.arm, point.votes) for point in pool(arms, SPACE, 5)] == [("baseline", 2)]
 
 
-def test_an_arm_without_results_brings_nothing() -> None:
+def test_an_arm_without_results_contributes_no_point() -> None:
     assert [point.arm for point in pool({"baseline": [], "mixup": trials((0.1, 0.9))}, SPACE, 2)] == ["mixup"]
 
 
-def test_optunas_file_holds_one_study_for_each_arm(
-    plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]
-) -> None:
-    conductor = carry_out(plan, tmp_path / "study.db", write_curves(mixup="raise"))
-    write_optuna_file(conductor.optuna_studies, tmp_path / "optuna.db")
+def test_the_optuna_file_has_one_study_per_arm(plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    controller = carry_out(plan, tmp_path / "study.db", write_curves(mixup="raise"))
+    write_optuna_file(controller.optuna_studies, tmp_path / "optuna.db")
     storage = f"sqlite:///{tmp_path / 'optuna.db'}"
     assert sorted(optuna.get_all_study_names(storage)) == sorted(arm.name for arm in plan.arms)
     for arm in plan.arms:
@@ -156,10 +158,10 @@ def test_optunas_file_holds_one_study_for_each_arm(
         assert states <= ({"FAIL"} if arm.method == "mixup" else {"COMPLETE", "PRUNED"})
 
 
-def test_a_metric_of_which_less_is_better_decides_as_its_opposite_does(
+def test_decisions_are_the_same_for_a_loss_and_for_its_negative(
     tmp_path: Path, write_curves: Callable[..., Path]
 ) -> None:
-    """Replayed losses are 1 minus the accuracy, so that both must choose, stop and pool alike."""
+    """Replayed losses are 1 minus the accuracy, so both metrics must lead to the same decisions."""
     curves = write_curves()
     found = {}
     for metric in (records.VALIDATION_ACCURACY, records.VALIDATION_LOSS):
@@ -168,8 +170,8 @@ def test_a_metric_of_which_less_is_better_decides_as_its_opposite_does(
         with JournalReader.open(tmp_path / f"{metric}.db") as journal:
             stops = [(row.run, row.decision.rung, row.decision.action) for row in journal.decisions(RungDecision)]
             pools = [row.decision.points for row in journal.decisions(PoolDecision)]
-            judged = {row.run: row.outcome.metrics.get(records.SELECTION) for row in journal.outcomes()}
-            found[metric] = stops, pools, judged
+            selected = {row.run: row.outcome.metrics.get(records.SELECTION) for row in journal.outcomes()}
+            found[metric] = stops, pools, selected
     accuracy, loss = found.values()
     assert accuracy[:2] == loss[:2]
     assert len(accuracy[0]) > 0

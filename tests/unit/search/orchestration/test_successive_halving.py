@@ -1,4 +1,4 @@
-"""Early stopping: Ray's own scheduler is the oracle."""
+"""Successive halving, compared with Ray's own scheduler."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def _decision(rungs: Rungs, value: float, audit: bool) -> tuple[str, float | Non
     return decision.action, decision.cutoff
 
 
-def test_an_audited_run_goes_on_and_counts() -> None:
+def test_an_audited_run_continues_and_is_recorded() -> None:
     rungs = Rungs(2)
     assert _decision(rungs, 0.9, audit=True) == ("pass", None)
     assert _decision(rungs, 0.1, audit=True) == ("would_stop", pytest.approx(0.9))
     assert _decision(rungs, 0.1, audit=False) == ("stop", pytest.approx(0.5))
 
 
-def test_rungs_begin_after_a_third_and_once_the_first_fall_of_the_rate_shows() -> None:
+def test_rungs_begin_after_a_third_and_after_the_first_learning_rate_drop() -> None:
     assert rung_epochs(99, [], 2, []) == [33, 66]
     assert rung_epochs(200, [0.5, 0.75], 3, []) == [105]
     assert rung_epochs(12, [0.5, 0.75], 3, []) == [7]
@@ -50,7 +50,7 @@ def test_rungs_begin_after_a_third_and_once_the_first_fall_of_the_rate_shows() -
     length=st.integers(2, 12),
     factor=st.sampled_from([2.0, 3.0]),
 )
-def test_rungs_never_fall_into_an_on_block(epochs: int, start: int, length: int, factor: float) -> None:
+def test_rungs_are_never_in_an_on_block(epochs: int, start: int, length: int, factor: float) -> None:
     end = max(start + 2 * length, epochs - 5)
     cycle = Cycle(start, end, length, 1)
     for rung in rung_epochs(epochs, [0.5], factor, [cycle]):

@@ -1,4 +1,4 @@
-"""The plan: conditions, arms, contrasts, and the arms that are refused."""
+"""Plan builder: conditions, arms and contrasts, and the arms that are refused."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import pytest
 
 from search.plan.builder import make_plan
 from search.plan.model import Plan, file_name
-from search.plan.power import budget, detectable_effect
+from search.plan.power import detectable_effect, study_size
+from search.plan.record import study_record
 from tests.conftest import make_study
 from trainables.errors import InputError
 from trainables.methods.sample_pairing import SamplePairing
 
 
-def test_every_arm_has_the_same_budget_and_every_contrast_is_in_the_family(plan: Plan) -> None:
+def test_all_arms_have_the_same_number_of_runs_and_all_contrasts_are_in_the_family(plan: Plan) -> None:
     assert [arm.name for arm in plan.arms][:3] == [
         "train_fraction=0.1: baseline",
         "train_fraction=0.1: mixup",
@@ -20,12 +21,12 @@ def test_every_arm_has_the_same_budget_and_every_contrast_is_in_the_family(plan:
     ]
     assert plan.contrasts[0] == ("train_fraction=0.1", "mixup", "baseline")
     assert len(plan.contrasts) == 4
-    size = budget(plan, spread_points=1.0)
+    size = study_size(study_record(plan), spread_points=1.0)
     assert (size.search_runs, size.confirmation_runs) == (24, 36)
     assert size.plain_epochs == pytest.approx(2 * 10 * 12 * (1 + 1 + 7 / 3))
 
 
-def test_excluded_cells_make_no_condition() -> None:
+def test_excluded_combinations_are_not_conditions() -> None:
     study = make_study(
         conditions={"train_fraction": [0.1, 0.3], "model": ["resnet8", "resnet20"]},
         recipe={"augmentation": "crop", "epochs": 12},
@@ -38,7 +39,7 @@ def test_excluded_cells_make_no_condition() -> None:
     ]
 
 
-def test_one_run_config_is_the_same_in_every_arm_but_for_the_method(plan: Plan) -> None:
+def test_the_configs_of_all_arms_differ_in_the_method_only(plan: Plan) -> None:
     values = {"learning_rate": 0.1, "weight_decay": 1e-4}
     configs = [
         plan.run_config(arm, values, *plan.confirm_seeds(0)).model_dump(exclude={"method"})
@@ -54,7 +55,7 @@ def test_a_method_field_set_by_a_condition_is_not_searched() -> None:
     assert all(not arm.space for arm in plan.arms)
 
 
-def test_rungs_and_costs_hold_for_everything_that_is_searched() -> None:
+def test_rungs_and_costs_hold_for_all_searched_values() -> None:
     pairing = {"name": "sample_pairing", "on_epochs": [2, 4], "off_epochs": 1}
     plan = make_plan(
         make_study(recipe={"augmentation": "crop", "epochs": 40}, conditions={}, methods=["baseline", pairing, "maxup"])
@@ -66,7 +67,7 @@ def test_rungs_and_costs_hold_for_everything_that_is_searched() -> None:
     assert plan.arms[2].cost == pytest.approx((5 / 3 + 13 / 3) / 2)
 
 
-def test_seeds_of_search_and_confirmation_never_meet(plan: Plan) -> None:
+def test_search_and_confirmation_have_different_seeds(plan: Plan) -> None:
     search = {plan.search_seeds(k) for k in range(50)}
     confirm = {plan.confirm_seeds(s) for s in range(50)}
     assert len({seed for seed, _ in search | confirm}) == 100
@@ -77,7 +78,7 @@ def test_seeds_of_search_and_confirmation_never_meet(plan: Plan) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"recipe": {"augmentation": "crop_flip", "epochs": 12}}, "a mirror image changes the class"),
+        ({"recipe": {"augmentation": "crop_flip", "epochs": 12}}, "but a mirror image changes the class"),
         ({"recipe": {"augmentation": "none", "epochs": 12}}, "maxup needs a base augmentation"),
         ({"recipe": {"augmentation": "crop", "full_data": True}}, "it is for `assay train --full-data`"),
         ({"recipe": {"epochs": 2, "augmentation": "crop"}}, "epochs must be a whole number of at least 4"),
@@ -87,7 +88,7 @@ def test_seeds_of_search_and_confirmation_never_meet(plan: Plan) -> None:
         ({"methods": ["baseline", "mixup", {"name": "mixup", "as": "again"}]}, "are the same"),
         (
             {"recipe": {"optimizer": {"name": "sgd", "learning_rate": 0.1}, "augmentation": "crop", "epochs": 12}},
-            "set in another place too",
+            "also set in another place",
         ),
         ({"recipe": {"beta_1": 0.5, "augmentation": "crop", "epochs": 12}}, "beta_1"),
         ({"recipe": {"milestones": 0.5, "augmentation": "crop", "epochs": 12}}, "milestones"),
@@ -95,9 +96,9 @@ def test_seeds_of_search_and_confirmation_never_meet(plan: Plan) -> None:
         ({"nuisance": {"nesterov": "auto"}}, "`auto` needs a declared range"),
         ({"methods": ["mixup", "maxup"]}, "unknown method of this study `baseline`"),
         ({"contrasts": [["mixup", "cutmix"]]}, "unknown method of this study `cutmix`"),
-        ({"contrasts": [["mixup", "mixup"]]}, "compares it with itself"),
-        ({"contrasts": [["baseline", "mixup"]]}, "is judged anyway"),
-        ({"contrasts": [["maxup", "mixup"], ["mixup", "maxup"]]}, "stands there twice"),
+        ({"contrasts": [["mixup", "mixup"]]}, "compares a method with itself"),
+        ({"contrasts": [["baseline", "mixup"]]}, "is already part of the study"),
+        ({"contrasts": [["maxup", "mixup"], ["mixup", "maxup"]]}, "is listed twice"),
         ({"exclude": [{"train_fraction": 0.1}, {"train_fraction": 0.3}]}, "leaves no condition"),
     ],
 )
@@ -107,13 +108,13 @@ def test_arms_that_cannot_run_or_cannot_differ_are_refused(changes: dict[str, ob
     assert message in str(refused.value)
 
 
-def test_five_seeds_find_less_than_twenty() -> None:
+def test_more_seeds_detect_smaller_effects() -> None:
     few, many = detectable_effect(5, 0.05), detectable_effect(20, 0.05)
     assert few == pytest.approx(1.68, abs=0.02)  # statsmodels TTestPower(): 1.6819
     assert many == pytest.approx(0.66, abs=0.01)
 
 
-def test_file_names_are_safe_and_differ() -> None:
+def test_file_names_are_valid_and_distinct() -> None:
     assert file_name("search", "train_fraction=0.1, model=a/b", "mixup", "k001") == (
         "search_train-fraction=0.1-model=a-b_mixup_k001"
     )

@@ -1,4 +1,4 @@
-"""Compared factors, bundles of values, nuisance parameters of one model, and what would not be fair."""
+"""Factorial comparisons, bundles of values, nuisance parameters of one model, and unfair comparisons."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from search.plan.builder import make_plan
-from search.plan.cost_estimate import ArmCost, Costs
+from search.plan.cost_estimate import ArmCost, StudyCosts
 from search.plan.model import Plan
-from search.plan.power import budget
+from search.plan.power import study_size
 from search.plan.record import study_record
 from search.study.schema import load_study, presets, validate
 from tests.conftest import make_study, study_document
@@ -51,7 +51,7 @@ def test_a_factorial_has_a_cell_for_every_combination() -> None:
     assert document["arms"][3]["levels"] == {"stem": "cifar", "optimizer": "sgd"}
 
 
-def test_levels_and_bundles_reach_the_run() -> None:
+def test_levels_and_bundles_are_part_of_the_run_config() -> None:
     plan = factorial()
     arm = next(arm for arm in plan.arms if arm.name == "length=long: stem=cifar, optimizer=sgd")
     config = plan.run_config(arm, {}, 0, 0).parameters()
@@ -64,11 +64,11 @@ def test_rungs_wait_for_the_first_milestone_of_every_cell() -> None:
     late = [*OPTIMIZERS, {"as": "late", "optimizer": "sgd", "learning_rate": 0.1, "milestones": [0.7]}]
     search = {"search": {"trials_per_arm": 2}, "nuisance": {"weight_decay": {"low": 1e-5, "high": 1e-2, "log": True}}}
     early = factorial(**search)
-    assert min(early.conditions[1].rungs) == 9  # of 16: an epoch after half of them, where nothing is said
+    assert min(early.conditions[1].rungs) == 9  # of 16: an epoch after half of them, the default milestone
     assert min(factorial(compare={"optimizer": late}, **search).conditions[1].rungs) == 13
 
 
-def test_any_cell_can_be_the_reference_or_stand_in_a_contrast() -> None:
+def test_any_cell_can_be_the_reference_or_part_of_a_contrast() -> None:
     plan = factorial(
         reference={"optimizer": "sgd"},
         contrasts=[["stem=cifar, optimizer=adam", {"stem": "imagenet", "optimizer": "adam"}]],
@@ -88,7 +88,7 @@ def test_methods_and_factors_cross() -> None:
     assert study_record(plan).dump()["arms"][2]["levels"] == {"method": "mixup", "stem": "imagenet"}
 
 
-def test_a_resolved_factorial_reads_back_as_itself() -> None:
+def test_a_resolved_factorial_can_be_read_back() -> None:
     study = factorial(reference={"optimizer": "sgd"}).study
     again = validate(study.document(), "again", Path.cwd())
     assert again == study
@@ -151,7 +151,7 @@ def test_a_model_can_have_a_range_of_its_own() -> None:
         ({"conditions": {"epochs": [10**30]}}, "epochs must be a whole number"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_with_its_place(changes: dict[str, object], message: str) -> None:
+def test_invalid_comparisons_are_refused_with_the_key(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError) as refused:
         factorial(**changes)
     assert message in str(refused.value)
@@ -171,9 +171,9 @@ def test_arms_that_differ_in_more_than_what_is_compared_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(presets()))
-def test_the_header_of_a_packaged_study_says_what_its_plan_says(name: str) -> None:
+def test_the_header_of_a_packaged_study_agrees_with_its_plan(name: str) -> None:
     study = load_study(name)
-    size = budget(make_plan(study), spread_points=1.0)
+    size = study_size(study_record(make_plan(study)), spread_points=1.0)
     header = presets()[name].split("\nname:")[0]
     for word in ("command    assay run", "hardware", "budget", "expect"):
         assert f"# {word}" in header
@@ -184,24 +184,25 @@ def test_the_header_of_a_packaged_study_says_what_its_plan_says(name: str) -> No
 
 def test_hours_count_every_run_once_and_proposals_fit_the_budget() -> None:
     plan = make_plan(make_study(confirm={"points": 2, "seeds": 10}, methods=["baseline", {"name": "maxup", "m": 4}]))
-    costs = Costs({arm.name: ArmCost(35.0, 12, 1000) for arm in plan.arms}, 10.0, 360, slots=2)
-    assert costs.hours(plan, 4, 10) == pytest.approx((30 + 10 + 4 * (4 + 20) * 36 / 2) / 3600)
-    size = budget(plan, 1.0, costs, hours=0.4)
-    assert size.hours == pytest.approx(costs.hours(plan, 4, 10))
+    costs = StudyCosts({arm.name: ArmCost(35.0, 12, 1000) for arm in plan.arms}, 10.0, 360, slots=2)
+    record = study_record(plan)
+    assert costs.hours(record) == pytest.approx((30 + 10 + 4 * (4 + 20) * 36 / 2) / 3600)
+    size = study_size(record, 1.0, costs, budget_hours=0.4)
+    assert size.hours == pytest.approx(costs.hours(record))
     assert size.proposals
     for one in size.proposals:
         assert one.hours <= 0.4
         assert one.detectable_points < 5
-    assert any("budget is 24 minutes" in warning for warning in size.warnings) == (size.hours > 0.4)
+    assert any("budget is 24 min" in warning for warning in size.warnings) == (size.hours > 0.4)
 
 
-def test_more_pooled_points_than_the_interval_bears_are_warned_of() -> None:
+def test_too_many_pooled_points_give_a_warning() -> None:
     plans = [
-        make_plan(make_study(search={"trials_per_arm": 8}, confirm={"points": points, "seeds": 10}))
+        study_record(make_plan(make_study(search={"trials_per_arm": 8}, confirm={"points": points, "seeds": 10})))
         for points in (4, 5)
     ]
-    assert ["pooled points" in " ".join(budget(plan, 1.0).warnings) for plan in plans] == [False, True]
+    assert ["pooled points" in " ".join(study_size(plan, 1.0).warnings) for plan in plans] == [False, True]
 
 
-def test_the_small_study_is_still_a_study_of_methods() -> None:
+def test_comparing_methods_only_is_a_valid_study() -> None:
     assert make_plan(validate({**study_document(), "compare": "method"}, "s", Path.cwd()))

@@ -1,4 +1,4 @@
-"""What a study can do beyond one search and one look: looks, replicates, equal compute, and growing."""
+"""Interim looks, replicates, equal compute and extensions of a study."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
-from search.plan.extension import check_kept, growth
+from search.plan.extension import check_kept, find_extension
 from search.plan.model import Plan
 from search.plan.record import study_record
 from search.store.journal import Journal, JournalReader
@@ -39,13 +39,13 @@ def curves(plan: Plan, path: Path, effects: dict[str, float] | None = None, seed
     return path
 
 
-def runs(conductor: StudyController, phase: str) -> Counter[tuple[str, str]]:
+def runs(controller: StudyController, phase: str) -> Counter[tuple[str, str]]:
     """Return how many runs each arm had in a phase."""
-    found = (state.run for state in conductor.states.values() if state.run.phase == phase)
+    found = (state.run for state in controller.states.values() if state.run.phase == phase)
     return Counter((run.condition, run.method) for run in found)
 
 
-def test_a_condition_in_which_all_is_decided_gets_no_more_seeds(tmp_path: Path) -> None:
+def test_a_settled_condition_gets_no_more_seeds(tmp_path: Path) -> None:
     plan = make_plan(
         make_study(
             methods=["baseline", "mixup"],
@@ -56,15 +56,15 @@ def test_a_condition_in_which_all_is_decided_gets_no_more_seeds(tmp_path: Path) 
     assert plan.study.confirm.seeds == 12
     assert study_record(plan).dump()["look_alphas"] == pytest.approx([0.01, 0.02, 0.02])
     table = curves(plan, tmp_path / "c.csv", {"train_fraction=0.1/mixup": 0.1})
-    conductor = carry_out(plan, tmp_path / "study.db", table)
-    confirmed = runs(conductor, records.CONFIRM)
+    controller = carry_out(plan, tmp_path / "study.db", table)
+    confirmed = runs(controller, records.CONFIRM)
     assert confirmed["train_fraction=0.1", "mixup"] == confirmed["train_fraction=0.1", "baseline"] == 4
     assert confirmed["train_fraction=0.3", "mixup"] == 12
     with JournalReader.open(tmp_path / "study.db") as journal:
         looks = [row.decision for row in journal.decisions(LookDecision)]
     assert [look.seeds for look in looks] == [4, 8]
     assert looks[0].settled == ("train_fraction=0.1",)
-    assert conductor.confirmations == {"train_fraction=0.1": (1, 4), "train_fraction=0.3": (1, 12)}
+    assert controller.confirmations == {"train_fraction=0.1": (1, 4), "train_fraction=0.3": (1, 12)}
 
 
 @pytest.mark.parametrize("fuse", [60, 130, 200, 290])
@@ -94,8 +94,8 @@ def test_every_replicate_has_its_own_points_split_and_pool(tmp_path: Path) -> No
             confirm={"points": 2, "seeds": 2},
         )
     )
-    conductor = carry_out(plan, tmp_path / "study.db", curves(plan, tmp_path / "c.csv"))
-    search = [state.run for state in conductor.states.values() if state.run.phase == records.SEARCH]
+    controller = carry_out(plan, tmp_path / "study.db", curves(plan, tmp_path / "c.csv"))
+    search = [state.run for state in controller.states.values() if state.run.phase == records.SEARCH]
     assert {run.index for run in search} == set(range(9))
     assert len({run.config["split_seed"] for run in search}) == 3
     by_k = {run.index: run.searched["learning_rate"] for run in search if run.method == "baseline"}
@@ -103,12 +103,12 @@ def test_every_replicate_has_its_own_points_split_and_pool(tmp_path: Path) -> No
     for k, rate in by_k.items():
         assert all(run.searched["learning_rate"] == rate for run in search if run.index == k)
     assert {run.index % 3 for run in search if run.audit} == {0, 1}
-    confirmed = {state.run.index for state in conductor.states.values() if state.run.phase == records.CONFIRM}
+    confirmed = {state.run.index for state in controller.states.values() if state.run.phase == records.CONFIRM}
     assert {k // plan.points for k in confirmed} == {0, 1, 2}
-    assert sorted(study.study_name for study in conductor.optuna_studies)[0].endswith("search 1")
+    assert sorted(study.study_name for study in controller.optuna_studies)[0].endswith("search 1")
 
 
-def test_the_cheaper_arm_is_confirmed_at_the_costlier_ones_compute(tmp_path: Path) -> None:
+def test_the_cheaper_arm_is_confirmed_at_the_compute_of_the_costlier_arm(tmp_path: Path) -> None:
     plan = make_plan(
         make_study(
             conditions={},
@@ -131,50 +131,50 @@ def test_the_cheaper_arm_is_confirmed_at_the_costlier_ones_compute(tmp_path: Pat
         assert arm.epochs * arm.cost == pytest.approx(
             next(a.epochs * a.cost for a in plan.arms if a.method == arm.compute_of), rel=0.05
         )
-    conductor = carry_out(plan, tmp_path / "study.db", curves(plan, tmp_path / "c.csv"))
-    states = conductor.states.values()
+    controller = carry_out(plan, tmp_path / "study.db", curves(plan, tmp_path / "c.csv"))
+    states = controller.states.values()
     assert not any(state.run.method in longer and state.run.phase == records.SEARCH for state in states)
     run = next(state.run for state in states if state.run.method == "baseline at the compute of maxup")
     twin = next(s.run for s in states if s.run.phase == records.CONFIRM and s.run.method == "baseline")
     assert run.config["epochs"] == 28
     assert {**run.config, "epochs": 12} == twin.config
-    assert conductor.states[run.name].outcome is not None
+    assert controller.states[run.name].outcome is not None
 
 
-def test_compute_cannot_be_matched_to_a_cost_that_is_searched() -> None:
-    with pytest.raises(InputError, match="set it to one value"):
+def test_compute_cannot_be_matched_if_the_cost_depends_on_searched_values() -> None:
+    with pytest.raises(InputError, match="fix them to one value"):
         make_plan(make_study(methods=["baseline", "maxup"], search={"trials_per_arm": 4, "match": "compute"}))
 
 
-def test_steps_must_be_given_to_be_matched() -> None:
-    with pytest.raises(InputError, match="needs a length in steps"):
+def test_matching_steps_needs_a_length_in_steps() -> None:
+    with pytest.raises(InputError, match="needs a training length in optimizer steps"):
         make_plan(make_study(search={"trials_per_arm": 4, "match": "steps"}))
 
 
-def grow(path: Path, before: Plan, **changes: object) -> Plan:
+def extend(path: Path, before: Plan, **changes: object) -> Plan:
     """Extend the study in a journal, as `assay run --extend` does."""
     study = make_study(**changes)
-    found, plan = growth(before.study, study), make_plan(study)
+    extension, plan = find_extension(before.study, study), make_plan(study)
     check_kept(before, plan)
     with Journal.open(path) as journal:
         old = journal.plan()
         assert old
-        decision = found.decision(old)
+        decision = extension.decision(old)
         history = [*(row.decision for row in journal.decisions(ExtensionDecision)), decision]
         journal.extend(study.document(), study_record(plan, history), decision)
     return plan
 
 
-def test_growing_runs_only_what_is_missing(tmp_path: Path) -> None:
+def test_an_extension_executes_only_missing_runs(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
     first = make_plan(make_study(methods=["baseline", "mixup"], search={"trials_per_arm": 4, "early_stopping": False}))
     table = curves(make_plan(make_study(search={"trials_per_arm": 8})), tmp_path / "c.csv")
     before = set(carry_out(first, path, table).states)
     more = {"search": {"trials_per_arm": 8, "early_stopping": False}, "confirm": {"points": 2, "seeds": 5}}
-    plan = grow(path, first, methods=["baseline", "mixup"], **more)
-    grown = carry_out(plan, path, table)
-    assert before < set(grown.states)
-    assert set(runs(grown, records.SEARCH).values()) == {8}
+    plan = extend(path, first, methods=["baseline", "mixup"], **more)
+    extended = carry_out(plan, path, table)
+    assert before < set(extended.states)
+    assert set(runs(extended, records.SEARCH).values()) == {8}
     with JournalReader.open(path) as journal:
         pools = [row.decision for row in journal.decisions(PoolDecision)]
         document = journal.meta(records.META_PLAN)
@@ -186,24 +186,24 @@ def test_growing_runs_only_what_is_missing(tmp_path: Path) -> None:
     assert {contrast["family"] for contrast in document["contrasts"]} == {0}
 
 
-def test_an_added_method_makes_a_family_of_its_own(tmp_path: Path) -> None:
+def test_an_added_method_has_its_own_family(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
     first = make_plan(make_study(methods=["baseline", "mixup"]))
     table = curves(make_plan(make_study()), tmp_path / "c.csv")
     before = runs(carry_out(first, path, table), records.CONFIRM)
-    plan = grow(path, first)
-    grown = carry_out(plan, path, table)
-    assert runs(grown, records.SEARCH)["train_fraction=0.1", "maxup"] == 4
+    plan = extend(path, first)
+    extended = carry_out(plan, path, table)
+    assert runs(extended, records.SEARCH)["train_fraction=0.1", "maxup"] == 4
     cells = {
         method: {
             (s.run.index, s.run.seed_index)
-            for s in grown.states.values()
+            for s in extended.states.values()
             if s.run.phase == "confirm" and s.run.method == method
         }
         for method in ("baseline", "mixup", "maxup")
     }
     assert cells["maxup"] == cells["baseline"] >= cells["mixup"]
-    assert runs(grown, records.CONFIRM)["train_fraction=0.1", "mixup"] == before["train_fraction=0.1", "mixup"]
+    assert runs(extended, records.CONFIRM)["train_fraction=0.1", "mixup"] == before["train_fraction=0.1", "mixup"]
     with JournalReader.open(path) as journal:
         document = journal.meta(records.META_PLAN)
     assert {(c["method"], c["family"]) for c in document["contrasts"]} == {("mixup", 0), ("maxup", 1)}
@@ -213,18 +213,18 @@ def test_an_added_method_makes_a_family_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({}, "nothing more than the study has"),
+        ({}, "the study file adds nothing to the study"),
         ({"seed": 3}, "seed would change"),
         ({"methods": ["baseline", {"name": "maxup", "m": 4}]}, "methods: mixup would change"),
         ({"conditions": {"train_fraction": [0.1, 0.5]}}, "conditions.train_fraction"),
-        ({"confirm": {"points": 2, "seeds": 2}}, "confirm.seeds is 3 in the study and cannot fall to 2"),
+        ({"confirm": {"points": 2, "seeds": 2}}, "confirm.seeds is 3 in the study and cannot be reduced to 2"),
         ({"confirm": {"points": 3, "seeds": 3}}, "confirm.points would change"),
         ({"recipe": {"model": "resnet8", "augmentation": "crop", "epochs": 20}}, "recipe would change"),
     ],
 )
-def test_an_extension_that_changes_what_was_run_is_refused(changes: dict[str, object], message: str) -> None:
+def test_an_extension_that_changes_existing_settings_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        growth(make_study(), make_study(**changes))
+        find_extension(make_study(), make_study(**changes))
 
 
 def test_a_method_that_moves_the_rungs_cannot_be_added() -> None:

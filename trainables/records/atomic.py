@@ -1,0 +1,38 @@
+"""Atomic writes: a file appears under its name when it is complete; readers see all of it or none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield the path of a temporary file beside `path`, and move the file there if the block succeeds.
+
+    Missing parent folders are created. If the block raises, the temporary file is removed and `path` stays as it was.
+
+    Args:
+        path: the file to write; an existing one is replaced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    unfinished.unlink(missing_ok=True)  # of a killed process that had the same id
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically (see `atomic_file`).
+
+    >>> write_atomically(Path("notes/one.txt"), "first")
+    >>> Path("notes/one.txt").read_text()
+    'first'
+    """
+    with atomic_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
