@@ -153,10 +153,12 @@ def run_all(conductor: RunSource, place: Place, slots: Slots, arrays: dict[str, 
     from ray import tune
 
     from search.ray_tune.callbacks import JournalScheduler, JournalSearcher, NoReporter
-    from trainables.worker.trainable import Trial
+    from trainables.worker.trainable import TrainingTrainable
 
     resources = {"cpu": place.resources.cpus, "gpu": place.resources.gpus}
-    trainable = tune.with_resources(tune.with_parameters(Trial, arrays=arrays, threads=place.resources.cpus), resources)
+    trainable = tune.with_resources(
+        tune.with_parameters(TrainingTrainable, arrays=arrays, threads=place.resources.cpus), resources
+    )
     bridge = Bridge(conductor, place, slots)
     with tempfile.TemporaryDirectory(prefix="assay-tune-") as scratch:
         tuner = tune.Tuner(

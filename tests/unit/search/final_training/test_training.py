@@ -20,7 +20,7 @@ from trainables.config import RunConfig
 from trainables.data import SOURCES
 from trainables.data.selection import select
 from trainables.errors import InputError
-from trainables.worker.requests import Final
+from trainables.worker.requests import RunResult
 
 DIGITS = SOURCES.get("digits")().load()
 SETTINGS = {
@@ -149,9 +149,11 @@ def test_a_seed_that_diverged_counts_and_the_card_says_so(tmp_path: Path) -> Non
             conductor.reported(name, [(epoch, curve) for epoch in (1, 2)])
         confusion = np.diag(np.bincount(data.test_labels)) - np.eye(10, dtype=int)
         confusion[:, 0] += 1
-        conductor.ended(names[0], Final(records.COMPLETED, "", 20, {records.TEST_ACCURACY: 0.9}, confusion=confusion))
-        conductor.ended(names[1], Final(records.DIVERGED, "not finite in epoch 3", 2, {records.TEST_ACCURACY: 0.1}))
-        conductor.ended(names[2], Final(records.FAILED, "no memory"))
+        conductor.ended(
+            names[0], RunResult(records.COMPLETED, "", 20, {records.TEST_ACCURACY: 0.9}, confusion=confusion)
+        )
+        conductor.ended(names[1], RunResult(records.DIVERGED, "not finite in epoch 3", 2, {records.TEST_ACCURACY: 0.1}))
+        conductor.ended(names[2], RunResult(records.FAILED, "no memory"))
         card = _conclude(asked, conductor, journal, tmp_path)
         done = _trained(asked, conductor, tmp_path, card, "")
     assert (done.accuracies, done.agrees) == ({0: 0.9, 1: 0.1}, False)
