@@ -18,12 +18,13 @@ from trainables.backends.selection import backend
 from trainables.config import RunConfig
 from trainables.data.selection import select
 from trainables.engine.batches import draw_batches
+from trainables.engine.evaluation import evaluation_function
 from trainables.engine.metrics import Predictions
 from trainables.engine.network import network_of
 from trainables.engine.protocol import TestResult
 from trainables.engine.resident import resident_data
 from trainables.engine.saved_model import save_model
-from trainables.engine.step import epoch_function, evaluation_function
+from trainables.engine.step import epoch_function
 from trainables.errors import DivergedError, TrialError
 from trainables.randomness import stream
 from trainables.schedules import learning_rates, part

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from trainables.backends.selection import backend
 
@@ -50,6 +51,16 @@ def resident_data(arrays: Mapping[str, np.ndarray]) -> Resident:
         test = {name: backend.resident(arrays[f"test_{name}"]) for name in ("images", "labels")}
         _last[:] = [Resident(source, development, test, mean, deviation)]
     return _last[0]
+
+
+def normalise(images: Tensor, scale: Mapping[str, Tensor]) -> Tensor:
+    """Return images less `mean` and divided by `deviation` of each channel, float32 of the same shape.
+
+    Args:
+        images: (n, height, width, channels).
+        scale: `mean` and `deviation`, float32 (channels,).
+    """
+    return (ops.cast(images, "float32") - scale["mean"]) / scale["deviation"]
 
 
 def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
