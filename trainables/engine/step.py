@@ -127,11 +127,11 @@ class TrainingStep:
         """Return what the method makes of pools, or their batches alone in an epoch in which it is off."""
         if self._apply is Method.apply:
             return images, labels
-        size: Tensor = ops.shape(batch["index"])[2]
+        index: Tensor = ops.shape(batch["index"])
         made: Tensor = ops.cond(
             batch["active"],
             lambda: self._apply(images, labels, batch["method"]),
-            lambda: (images[:, :size], labels[:, :size]),
+            lambda: (images[:, : index[2]], labels[:, : index[2]]),
         )
         return made
 
@@ -149,10 +149,10 @@ class TrainingStep:
         Returns:
             images and labels with one copy.
         """
-        copies: Tensor = ops.shape(labels)[0]
+        shape: Tensor = ops.shape(labels)
         images, labels = _flat(images), _flat(labels)
         logits, _ = self._network.logits(state["weights"], state["moving"], images, training=True)
-        chosen = worst_copies(cross_entropy(labels, logits), copies)
+        chosen = worst_copies(cross_entropy(labels, logits), shape[0])
         worst_images: Tensor = ops.take(images, chosen, axis=0)
         worst_labels: Tensor = ops.take(labels, chosen, axis=0)
         return worst_images[None], worst_labels[None]
