@@ -100,8 +100,8 @@ def refuse_unfit(name: str, model: Any, image_shape: Shape, classes: int) -> Non
         kind = type(layer)
         if not kind.__module__.startswith("keras.") or kind is keras.layers.Lambda:
             raise InputError(
-                f"model `{name}`: layer `{layer.name}` ({kind.__name__}) is not a built-in Keras layer, or is a Lambda, so "
-                "a saved model could not be loaded elsewhere; use built-in layers and keras.ops"
+                f"model `{name}`: layer `{layer.name}` ({kind.__name__}) is not a built-in Keras layer, or is a "
+                "Lambda, so a saved model could not be loaded elsewhere; use built-in layers and keras.ops"
             )
         wrong = [weight.dtype for weight in layer.trainable_weights if weight.dtype != "float32"]
         if wrong:
