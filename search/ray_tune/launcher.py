@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from search.orchestration.protocol import RunSource
 from search.ray_tune.capacity import Slots, refuse_unusable
 from search.ray_tune.dispatcher import Bridge, Place
-from trainables.backends.suppress_stderr import muted
+from trainables.backends.suppress_stderr import suppressed_stderr
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _start(place: Place) -> None:
     try:
         _knock(place.address or "")
         # Ray's core repeats every second what the error says in the end.
-        with nullcontext() if place.debug or not place.address else muted():
+        with nullcontext() if place.debug or not place.address else suppressed_stderr():
             ray.init(
                 **options,
                 log_to_driver=place.debug,

@@ -17,11 +17,11 @@ def save_model(
     """Write a model that maps uint8 images to probabilities, and a `.json` file beside it that describes it.
 
     `keras.saving.load_model(path)` loads it in safe mode, because it consists of built-in Keras layers only. Its
-    inputs are raw images, (n, height, width, channels) with values from 0 to 255; the model normalizes them.
+    inputs are raw images, (n, height, width, channels) with values from 0 to 255; the model normalises them.
 
     Args:
         path: a file name that ends in `.keras`; missing folders are created.
-        network: a model that maps normalized images to logits.
+        network: a model that maps normalised images to logits.
         mean: float32 (channels,), subtracted from the pixel values.
         deviation: float32 (channels,), what they are then divided by.
         class_names: names of the classes, in the order of the probabilities.

@@ -146,8 +146,8 @@ def test_a_model_can_have_a_range_of_its_own() -> None:
         ({"confirm": {"looks": [6, 4]}}, "must increase"),
         ({"confirm": {"looks": [4, 6], "seeds": 8}}, "leave `seeds` out"),
         ({"confirm": {"seeds": True}}, "seeds: expected a number, but got True"),
-        ({"confirm": {"seeds": "3"}}, "a number is expected"),
-        ({"search": {"early_stopping": 1}}, "true or false is expected"),
+        ({"confirm": {"seeds": "3"}}, "seeds: expected a number"),
+        ({"search": {"early_stopping": 1}}, "expected true or false"),
         ({"conditions": {"epochs": [10**30]}}, "epochs must be a whole number"),
     ],
 )
