@@ -43,7 +43,10 @@ def plan() -> Plan:
 
 @pytest.fixture
 def write_curves(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that writes a table of learning curves, one for each (method, k, seed)."""
+    """Return a function that writes a table of learning curves, one per (method, k, seed).
+
+    `wait` and `faults` (by method, in the middle of the run) are for the workers of `tests.faults`.
+    """
 
     def write(epochs: int = 12, ks: int = 4, seeds: int = 3, wait: float = 0.0, **faults: str) -> Path:
         rng = np.random.default_rng(7)

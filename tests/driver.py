@@ -10,10 +10,11 @@ from search.orchestration.controller import StudyController
 from search.plan.model import Plan
 from search.plan.record import study_record
 from search.store.journal import Journal, Run
+from tests.faults import FaultyReplay
 from trainables import records
 from trainables.errors import DivergedError, TrialError
-from trainables.worker.replay import Replay, read_curves
-from trainables.worker.requests import Final
+from trainables.worker.replay import read_curves
+from trainables.worker.requests import RunResult
 
 
 class Worker:
@@ -30,21 +31,21 @@ class Worker:
             self._train(run)
 
     def _train(self, run: Run) -> None:
-        engine = Replay(self.table, {**vars(run), "k": run.index, "seed": run.seed_index}, 0.1, 1.0)
+        engine = FaultyReplay(self.table, {**vars(run), "k": run.index, "seed": run.seed_index}, 0.1, 1.0)
         while engine.epoch < run.config["epochs"]:
             self._burn()
             try:
                 metrics = engine.train_epoch()
             except DivergedError as error:
-                return self.conductor.ended(run.name, Final(records.DIVERGED, str(error), error.epoch))
+                return self.conductor.ended(run.name, RunResult(records.DIVERGED, str(error), error.epoch))
             except TrialError as error:
-                return self.conductor.ended(run.name, Final(records.FAILED, str(error), engine.epoch))
+                return self.conductor.ended(run.name, RunResult(records.FAILED, str(error), engine.epoch))
             if self.conductor.reported(run.name, [(engine.epoch, metrics)]):
                 self._burn()
-                return self.conductor.ended(run.name, Final())
+                return self.conductor.ended(run.name, RunResult())
         self._burn()
         test = engine.test() if run.phase == records.CONFIRM else None
-        final = Final(records.COMPLETED, "", engine.epoch, test.metrics if test else {})
+        final = RunResult(records.COMPLETED, "", engine.epoch, test.metrics if test else {})
         return self.conductor.ended(run.name, final)
 
     def _burn(self) -> None:

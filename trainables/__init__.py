@@ -1,1 +1,1 @@
-"""One training run: its configuration, data, model, method and engine."""
+"""Training runs: configuration, data, augmentation, methods, models, optimizers, and the engine that trains."""

@@ -1,4 +1,4 @@
-"""The configuration of one training run: frozen, validated, and flat enough to compare in MLflow."""
+"""Configuration of a training run: frozen, validated, and convertible to flat parameters for MLflow."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def _from_registry(registry: Registry[Any], key: str) -> BeforeValidator:
 
 
 def _get(registry: Registry[Any], name: Any) -> Any:
-    """Return what is registered, with an error that pydantic reports beside others."""
+    """Return a registered class, or raise an error that pydantic collects with others."""
     if not isinstance(name, str):
-        raise ValueError(f"the name of a {registry.kind} is expected, but got {name!r}")
+        raise ValueError(f"expected the name of a {registry.kind}, but got {name!r}")
     try:
         return registry.get(name)
     except InputError as error:
@@ -55,23 +55,31 @@ Milestone = Annotated[float, Field(gt=0)]
 
 
 class RunConfig(Frozen):
-    """All that decides one training run.
+    """All settings of a training run.
 
-    `split_seed` decides which images are for validation and training; `seed` the initial weights, the order,
-    the augmentation and the method's draws. `train_fraction` is the part used of what validation leaves.
-    Of the classes the first `classes` are kept, all by default; `label_noise` is the part of the training images
-    that get a wrong label.
+    `split_seed` determines the split into training and validation images; `seed` determines the initial weights, the
+    order of the images, the augmentation and the method's draws. `train_fraction` is the fraction used of the images
+    that are not held out for validation. Only the first `classes` classes are kept, all by default. `label_noise` is
+    the fraction of the training images that get a wrong label.
 
-    The length is `epochs` times all training images; or `steps`, which `epochs` share evenly, so that an epoch
-    is then a time between two evaluations. Milestones count in anything: they stand at `milestone /
-    milestones_of` of the length, so [0.5, 0.75] of 1, [80, 120] of 165 (epochs) and [32000, 48000] of 64000
-    (steps) all move with it. `warm_up` is a fraction of the length.
+    The training length is `epochs` passes over the training images. If `steps` is set, it is that many steps instead,
+    divided evenly into `epochs` evaluation periods. Milestones are fractions `milestone / milestones_of` of the length,
+    so [0.5, 0.75] of 1, [80, 120] of 165 (epochs) and [32000, 48000] of 64000 (steps) all scale with it. `warm_up` is a
+    fraction of the length.
 
-    With `full_data`, the validation images are trained on as well and nothing is validated: for a final training,
-    never for a study.
+    With `full_data`, the validation images are used for training as well and nothing is validated. This is for final
+    trainings, not for studies.
 
-    The last part of the epochs, `fine_tune`, is trained without the method, or with `fine_tune_off: all` also
-    without base augmentation; if it is above 0, it is at least as long as a run is judged on.
+    The last fraction `fine_tune` of the epochs is trained without the method, and with `fine_tune_off: all` also
+    without base augmentation. If it is positive, it covers at least the epochs that a run is evaluated on (see
+    `trainables.schedules.selection_epochs`).
+
+    Examples:
+        >>> config = RunConfig.from_plain({"data": "digits", "method": "mixup", "mixup.alpha": 0.4, "epochs": 20})
+        >>> config.method.name, config.method.alpha, config.epochs
+        ('mixup', 0.4, 20)
+        >>> RunConfig.from_plain(config.parameters()) == config
+        True
     """
 
     data: AnySource
@@ -107,39 +115,39 @@ class RunConfig(Frozen):
             raise ValueError(f"`milestones` must increase, but got {list(self.milestones)}")
         if self.milestones and self.milestones[-1] >= self.milestones_of:
             raise ValueError(
-                f"`milestones` must lie below the whole length, `milestones_of` = {self.milestones_of:g}, but got "
-                f"{list(self.milestones)}; for [80, 120] of 165 epochs set `milestones_of: 165`"
+                f"`milestones` must be less than the training length, `milestones_of` = {self.milestones_of:g}, "
+                f"but got {list(self.milestones)}; for [80, 120] of 165 epochs set `milestones_of: 165`"
             )
         if self.steps is not None and self.steps < self.epochs:
             raise ValueError(
-                f"`steps` ({self.steps}) are shared by `epochs` ({self.epochs}) evaluations and must be as many at "
-                "least; lower `epochs`"
+                f"`steps` ({self.steps}) are divided into `epochs` ({self.epochs}) evaluation periods, so there must "
+                "be at least as many; lower `epochs`"
             )
         return self
 
     @property
     def milestone_fractions(self) -> tuple[float, ...]:
-        """Fractions of the length at which the learning rate falls; none with another schedule."""
+        """Fractions of the length at which the learning rate falls; empty for other schedules."""
         return tuple(fractions(self.milestones, self.milestones_of)) if self.schedule == "milestones" else ()
 
     def method_on(self, epoch: int) -> bool:
-        """Return whether the method is on in `epoch` (from 0)."""
+        """Return whether the method is on in an epoch (from 0)."""
         return epoch < off_from(self.fine_tune, self.epochs) and self.method.active(epoch, self.epochs)
 
     def augmentation_on(self, epoch: int) -> bool:
-        """Return whether images are augmented in `epoch` (from 0)."""
+        """Return whether images are augmented in an epoch (from 0)."""
         return self.fine_tune_off != "all" or epoch < off_from(self.fine_tune, self.epochs)
 
     @property
     def cost(self) -> float:
-        """Nominal cost of a mean epoch, in plain epochs."""
+        """Mean nominal cost of an epoch, in epochs of plain training."""
         return self.method.mean_cost(self.epochs, off_from(self.fine_tune, self.epochs))
 
     def check_method(self) -> None:
         """Refuse settings with which the method cannot differ from plain training.
 
         Raises:
-            InputError: it cannot differ.
+            InputError: If it cannot differ.
         """
         self.method.check(self.epochs, self.augmentation.varies)
         on = sum(map(self.method_on, range(self.epochs)))
@@ -150,7 +158,7 @@ class RunConfig(Frozen):
             )
 
     def parameters(self) -> dict[str, Any]:
-        """Return every setting by its plain name: `learning_rate`, `mixup.alpha`, `train_fraction`, ..."""
+        """Return all settings by their plain names: `learning_rate`, `mixup.alpha`, `train_fraction`, ..."""
         plain = self.model_dump(mode="json")
         optimizer, method, source = plain.pop("optimizer"), plain.pop("method"), plain.pop("data")
         plain |= {"augmentation": self.augmentation.name, **self.augmentation.settings()}
@@ -172,12 +180,13 @@ class RunConfig(Frozen):
     def from_plain(cls, plain: Mapping[str, Any]) -> RunConfig:
         """Build a configuration from plain names; the inverse of `parameters`.
 
-        Dotted names (`mixup.alpha`, `adamw.learning_rate`) belong to the method or optimizer of that name and
-        are left out when another is chosen; optimizer fields may also stand without the prefix.
+        Dotted names (`mixup.alpha`, `adamw.learning_rate`) belong to the method, optimizer, model or augmentation of
+        that name and are ignored if another one is chosen. Fields of optimizers and models may be given without the
+        prefix.
 
         Raises:
-            pydantic.ValidationError: a value is not allowed.
-            InputError: a dotted name is of no field.
+            pydantic.ValidationError: If a value is not allowed.
+            InputError: If a dotted name does not match a field.
         """
         plain = _with_augmentation(plain)
         sections = {
@@ -195,7 +204,7 @@ class RunConfig(Frozen):
 
 
 def _without_other_choices(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is left when the fields of methods and optimizers that were not chosen are dropped."""
+    """Return the settings without the fields of methods, optimizers, models and augmentations that are not chosen."""
     registries: tuple[Registry[Any], ...] = (METHODS, OPTIMIZERS, MODELS, AUGMENTATIONS)
     of_optimizers = {field for name in OPTIMIZERS for field in OPTIMIZERS.get(name).model_fields}
     rest = {}
@@ -211,7 +220,7 @@ def _without_other_choices(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _method_section(plain: dict[str, Any]) -> dict[str, Any]:
-    """Take the method and its fields, `mixup.alpha`, out of `plain`."""
+    """Remove the method and its fields (`mixup.alpha`) from `plain` and return them."""
     section = _section(plain, "method", "name", "baseline")
     name = section.get("name")
     if isinstance(name, str) and name in METHODS:
@@ -223,13 +232,13 @@ def _method_section(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_augmentation(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy in which dotted names (`affine_flip.rotation`) stand with the augmentation that they set."""
+    """Return a copy in which dotted names (`affine_flip.rotation`) are merged into their augmentation."""
     plain = dict(plain)
     written = plain.get("augmentation", RunConfig.model_fields["augmentation"].default)
     try:
         policy = Policy.model_validate(written)
     except ValidationError:
-        return plain  # refused with everything else that is wrong
+        return plain  # validation reports it with all other errors
     steps: list[dict[str, Any]] = []
     for step in policy.steps:
         settings = step.model_dump(mode="json")
@@ -240,10 +249,10 @@ def _with_augmentation(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _model_section(plain: dict[str, Any]) -> dict[str, Any]:
-    """Take the model and its fields, by plain or dotted name, out of `plain`.
+    """Remove the model and its fields, by plain or dotted name, from `plain` and return them.
 
     Raises:
-        InputError: a field is of other models only; for those it can stand under a dotted name.
+        InputError: If a field belongs to other models only; it can be given to those under a dotted name.
     """
     section = _section(plain, "model", "name", RunConfig.model_fields["model"].default.name)
     name = section.get("name")
@@ -253,7 +262,7 @@ def _model_section(plain: dict[str, Any]) -> dict[str, Any]:
     for field in sorted(model_fields() & set(plain)):
         if field not in own:
             raise InputError(
-                f"model `{name}` has no `{field}`; it has: {', '.join(sorted(own))}. Where a study has several models, "
+                f"model `{name}` has no `{field}`; it has: {', '.join(sorted(own))}. In a study with several models, "
                 f"write `MODEL.{field}` for those that have it."
             )
         section.setdefault(field, plain.pop(field))
@@ -261,12 +270,12 @@ def _model_section(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def model_fields() -> set[str]:
-    """Return the plain names of all models' settings."""
+    """Return the names of the settings of all models."""
     return {field for name in MODELS for field in MODELS.get(name).model_fields} - {"name"}
 
 
 def _section(plain: dict[str, Any], name: str, key: str, default: str | None) -> dict[str, Any]:
-    """Take `name` and the dotted names that belong to its choice out of `plain`."""
+    """Remove `name` and the dotted names that belong to its value from `plain` and return them."""
     chosen = plain.pop(name, default)
     section: dict[str, Any] = dict(chosen) if isinstance(chosen, Mapping) else {key: chosen}
     prefixes = (f"{section.get(key)}.", f"{name}.")

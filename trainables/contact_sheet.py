@@ -1,4 +1,4 @@
-"""Contact sheets: what augmentations and methods make of images, as one PNG, because people look."""
+"""Contact sheets: a PNG that shows how augmentations and methods change images."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from trainables.config import RunConfig
 
 COLUMNS = 10
+"""Images per row."""
 SIDE = 72
-"""Pixels that the longer side of an image has on the sheet, at least."""
+"""Minimum length of an image's longer side on the sheet, in pixels."""
 LABEL_WIDTH, GAP = 190, 4
 PAPER, INK = (255, 255, 255), (30, 30, 30)
 
 
 def sample_images(count: int = COLUMNS, side: int = 64) -> np.ndarray:
-    """Return uint8 (count, side, side, 3): places in the two photographs that come with scikit-learn."""
+    """Return crops of the two photographs that scikit-learn contains, uint8 (count, side, side, 3)."""
     from PIL import Image
     from sklearn.datasets import load_sample_images
 
@@ -39,12 +40,15 @@ def sample_images(count: int = COLUMNS, side: int = 64) -> np.ndarray:
 
 
 def augmentation_rows(images: np.ndarray, policies: Mapping[str, Policy], seed: int = 0) -> dict[str, np.ndarray]:
-    """Return a row for each policy: half of it one image again and again, half of it different ones.
+    """Return one row per policy: half of it shows the same image, augmented repeatedly, the other half different ones.
 
     Args:
         images: uint8 (n, height, width, channels), at least `COLUMNS`.
-        policies: by the label of the row.
-        seed: decides what is drawn.
+        policies: policies by the label of their row.
+        seed: seed of the draws.
+
+    Returns:
+        rows by label, each (`COLUMNS`, height, width, channels); the first row shows the images unchanged.
     """
     half = COLUMNS // 2
     shown = np.concatenate([np.repeat(images[:1], half, axis=0), images[1 : COLUMNS - half + 1]])
@@ -56,15 +60,17 @@ def augmentation_rows(images: np.ndarray, policies: Mapping[str, Policy], seed: 
 
 
 def method_rows(images: np.ndarray, labels: np.ndarray, configs: Mapping[str, RunConfig]) -> dict[str, np.ndarray]:
-    """Return a row for each run: images as its method trains on them, in an epoch in which it is on.
+    """Return one row per run: images as its method trains on them, in an epoch in which the method is on.
 
-    A method with copies shows the copies of an image one after the other, those of which the worst, or all, are
-    trained on.
+    For a method with copies, the copies of an image follow each other; the run trains on the worst of them or on all.
 
     Args:
         images: uint8 (n, height, width, channels).
         labels: int32 (n,).
-        configs: by the label of the row.
+        configs: configurations by the label of their row.
+
+    Returns:
+        rows by label, each (at most `COLUMNS`, height, width, channels); the first row shows the images unchanged.
     """
     return {"(as they are)": images[:COLUMNS]} | {
         label: _method_row(images, labels, config) for label, config in configs.items()
@@ -99,11 +105,17 @@ def write_sheet(path: Path, rows: Mapping[str, np.ndarray]) -> None:
     """Write rows of images with their labels as a PNG.
 
     Args:
-        path: of the file.
-        rows: by label, uint8 or float (k, height, width, channels) with values from 0 to 255.
+        path: the file to write.
+        rows: images by label, uint8 or float (k, height, width, channels) with values from 0 to 255.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: If the file cannot be written.
+
+    Examples:
+        >>> images = np.zeros((3, 8, 8, 1), "uint8")
+        >>> write_sheet(Path("sheet.png"), {"as they are": images})
+        >>> Path("sheet.png").stat().st_size > 0
+        True
     """
     from PIL import Image, ImageDraw
 
@@ -124,7 +136,7 @@ def write_sheet(path: Path, rows: Mapping[str, np.ndarray]) -> None:
     try:
         sheet.save(path, format="PNG")
     except OSError as error:
-        raise InputError(f"the sheet cannot be written to {path}: {error}") from None
+        raise InputError(f"the contact sheet cannot be written to {path}: {error}") from None
 
 
 def _colour(image: np.ndarray) -> np.ndarray:
@@ -133,7 +145,7 @@ def _colour(image: np.ndarray) -> np.ndarray:
 
 
 def _broken(label: str, most: int = 30) -> str:
-    """Return a label with line breaks where it is long."""
+    """Return a label with line breaks after at most `most` characters, where it has spaces or plus signs."""
     lines: list[str] = [""]
     words: Sequence[str] = label.replace("+", "+ ").split(" ")
     for word in words:

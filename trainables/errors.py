@@ -1,11 +1,11 @@
-"""Every exception that Assay raises on purpose.
+"""Exceptions that Assay raises on purpose.
 
 AssayError
 ├── InputError        bad study file, data, recipe or option: refused before work starts, exit code 2
-├── TrialError        one training run cannot go on: that run fails with its reason, the study does not
-│   └── DivergedError the loss is no longer finite
-└── StoppedError      a study cannot go on now: all so far is saved, `assay resume` goes on, exit code 1
-    └── BudgetError   it has used up its time, exit code 130 as after Ctrl-C
+├── TrialError        a training run failed: the run ends with this reason, the study continues
+│   └── DivergedError the training loss is not finite
+└── StoppedError      the study was interrupted: results so far are saved, `assay resume` continues, exit code 1
+    └── BudgetError   the study has used up its time budget: exit code 130, as after Ctrl-C
 """
 
 
@@ -14,18 +14,18 @@ class AssayError(Exception):
 
 
 class InputError(AssayError):
-    """Input that is refused. The message says what was wrong, what is allowed and how to mend it."""
+    """Invalid input. The message states the problem, the value, what is allowed, and the remedy."""
 
 
 class TrialError(AssayError):
-    """One training run cannot go on."""
+    """A training run cannot continue."""
 
 
 class DivergedError(TrialError):
-    """The training loss is no longer finite.
+    """The training loss is not finite.
 
     Args:
-        epoch: the epoch (from 1) in which it happened.
+        epoch: the epoch in which it happened, from 1.
     """
 
     def __init__(self, epoch: int) -> None:
@@ -37,8 +37,8 @@ class DivergedError(TrialError):
 
 
 class StoppedError(AssayError):
-    """A study, or a final training, cannot go on now. All that was reported is saved; resuming goes on."""
+    """A study or a final training was interrupted. Everything reported so far is saved; resuming continues it."""
 
 
 class BudgetError(StoppedError):
-    """A study has used up the time that it was given (`resources.budget_hours`)."""
+    """A study has used up its time budget (`resources.budget_hours`)."""

@@ -1,4 +1,4 @@
-"""What changes with training time: the learning rate, and how many last epochs a run is judged on."""
+"""Schedules over training time: the learning rate, and the number of last epochs that a run is evaluated on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ Schedule = Literal["milestones", "cosine", "constant"]
 
 
 def selection_epochs(epochs: int) -> int:
-    """Return L, the last epochs that a run is judged on: a twentieth, rounded up, and at least 3."""
+    """Return the number of last epochs whose metrics decide a run's value: a twentieth, rounded up, and at least 3.
+
+    Examples:
+        >>> selection_epochs(20), selection_epochs(165)
+        (3, 9)
+    """
     return max(3, -(-epochs // 20))
 
 
@@ -19,19 +24,27 @@ def fractions(milestones: Sequence[float], of: float) -> list[float]:
     """Return milestones as fractions of the training length.
 
     Args:
-        milestones: where the rate falls, counted in anything: epochs, steps, or fractions already.
-        of: the whole length, counted in the same.
+        milestones: positions at which the learning rate falls, in any unit: epochs, steps or fractions.
+        of: the training length in the same unit.
+
+    Examples:
+        >>> fractions([80, 120], of=160)
+        [0.5, 0.75]
     """
     return [milestone / of for milestone in milestones]
 
 
 def part(epoch: int, epochs: int, steps: int) -> tuple[int, int]:
-    """Return the first step of an epoch, and the first after it, where `epochs` share `steps` evenly.
+    """Return the first step of an epoch and the first step after it, where `epochs` share `steps` evenly.
 
     Args:
-        epoch: from 0.
-        epochs: how many parts.
-        steps: how many steps in all.
+        epoch: the epoch, from 0.
+        epochs: number of epochs.
+        steps: total number of steps.
+
+    Examples:
+        >>> [part(epoch, 3, 10) for epoch in range(3)]
+        [(0, 3), (3, 6), (6, 10)]
     """
     return epoch * steps // epochs, (epoch + 1) * steps // epochs
 
@@ -47,24 +60,29 @@ def learning_rates(
     last: int,
     total: int,
 ) -> np.ndarray:
-    """Return the learning rate of each step from `first` to `last`, which is not included.
+    """Return the learning rate of each step from `first` up to but not including `last`.
 
-    Warm-up rises in equal steps from near zero to the full rate over the first part of the training. `cosine`
-    then falls along half a cosine from the full rate to near zero (Loshchilov and Hutter, arXiv 1608.03983);
-    milestones stand where they do without warm-up.
+    During warm-up the rate rises linearly from near zero to the full rate. `cosine` then falls along half a cosine from
+    the full rate to near zero (Loshchilov and Hutter, arXiv 1608.03983). Warm-up does not move the milestones.
 
     Args:
         learning_rate: the full rate.
         schedule: `milestones`, `cosine` or `constant`.
         milestones: fractions of the training length at which the rate is multiplied by `factor`.
-        factor: in (0, 1).
-        warm_up: fraction of the training length.
-        first: the first step wanted, from 0.
-        last: the first one no longer wanted.
-        total: steps of the whole training.
+        factor: factor in (0, 1).
+        warm_up: length of the warm-up, as a fraction of the training length.
+        first: first step, from 0.
+        last: the step after the last one.
+        total: number of steps of the whole training.
 
     Returns:
         float32 (last - first,).
+
+    Examples:
+        >>> learning_rates(0.5, milestones=[0.5], first=0, last=4, total=4).round(3).tolist()
+        [0.5, 0.5, 0.05000000074505806, 0.05000000074505806]
+        >>> learning_rates(1.0, schedule="constant", warm_up=0.5, first=0, last=4, total=4).tolist()
+        [0.5, 1.0, 1.0, 1.0]
     """
     step = np.arange(first, last)
     warm = round(warm_up * total)

@@ -13,7 +13,7 @@ from search.store.journal import Journal
 from trainables import records
 from trainables.records import ConfusionDecision, Outcome, Run
 from trainables.schedules import selection_epochs
-from trainables.worker.requests import Final
+from trainables.worker.requests import RunResult
 
 NAN = float("nan")
 
@@ -59,7 +59,7 @@ class TrainingController:
             self.curves[name].setdefault(epoch, metrics.get(records.VALIDATION_ACCURACY, NAN))
         return False
 
-    def ended(self, name: str, final: Final) -> None:
+    def ended(self, name: str, final: RunResult) -> None:
         """Record how a run ended; only its first end counts."""
         if name in self.outcomes:
             return

@@ -23,7 +23,7 @@ from search.store.journal import Journal
 from trainables import records
 from trainables.records import LookDecision, Outcome, Run, RungDecision
 from trainables.schedules import selection_epochs
-from trainables.worker.requests import Final
+from trainables.worker.requests import RunResult
 
 if TYPE_CHECKING:
     import optuna
@@ -116,7 +116,7 @@ class StudyController:
     def _restore_run(self, state: RunState) -> None:
         run = state.run
         if state.outcome is None and self._was_stopped(run):
-            self.ended(run.name, Final())
+            self.ended(run.name, RunResult())
         if state.outcome is None:
             self._interrupted.append(run.name)
         if run.trial_index is None:
@@ -326,8 +326,8 @@ class StudyController:
             self._actions[key] = decision.action
         return self._actions[key]
 
-    def ended(self, name: str, final: Final) -> None:
-        """Record how a run ended; only its first end counts. A default `Final()` is a stop at a rung."""
+    def ended(self, name: str, final: RunResult) -> None:
+        """Record how a run ended; only its first end counts. A default `RunResult()` is a stop at a rung."""
         state = self.states[name]
         self._running.discard(name)
         if state.outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from trainables.records import Run
-from trainables.worker.requests import Final
+from trainables.worker.requests import RunResult
 
 EpochMetrics = list[tuple[int, dict[str, float]]]
 """(epochs finished, metrics), in order."""
@@ -31,6 +31,6 @@ class RunSource(Protocol):
         """Record the metrics of epochs; return whether the run must stop."""
         ...
 
-    def ended(self, name: str, final: Final) -> None:
+    def ended(self, name: str, final: RunResult) -> None:
         """Record how a run ended."""
         ...

@@ -14,7 +14,7 @@ from search.orchestration.protocol import RunSource
 from search.study.resources import Resources
 from trainables import records
 from trainables.errors import BudgetError, StoppedError
-from trainables.worker.requests import EPOCHS, FINAL, Final, Job
+from trainables.worker.requests import EPOCHS, FINAL, RunRequest, RunResult
 
 if TYPE_CHECKING:
     from search.store.journal import Run
@@ -97,7 +97,7 @@ class Bridge:
     def lost(self, name: str) -> None:
         """Take in that a run ended without a result: its worker died for good."""
         reason = self._deaths.get(name, "the run ended without a result")
-        self._unless_stopped(lambda: self._end(name, Final(records.FAILED, reason)))
+        self._unless_stopped(lambda: self._end(name, RunResult(records.FAILED, reason)))
 
     def tidy(self) -> None:
         """Remove the checkpoints that a driver left which was killed between the end of a run and their removal."""
@@ -120,10 +120,10 @@ class Bridge:
             return True
         stop = self._conductor.reported(name, result[EPOCHS]) if result.get(EPOCHS) else False
         if FINAL in result or stop:
-            self._end(name, result.get(FINAL, Final()))
+            self._end(name, result.get(FINAL, RunResult()))
         return stop
 
-    def _end(self, name: str, final: Final) -> bool:
+    def _end(self, name: str, final: RunResult) -> bool:
         if name not in self._out:
             return True
         self._conductor.ended(name, final)
@@ -131,15 +131,15 @@ class Bridge:
         shutil.rmtree(self._place.folder / records.CHECKPOINTS / name, ignore_errors=True)
         return True
 
-    def _job(self, run: Run) -> Job:
+    def _job(self, run: Run) -> RunRequest:
         folder, resources = self._place.folder, self._place.resources
-        return Job(
+        return RunRequest(
             run=run.name,
             phase=run.phase,
             condition=run.condition,
             method=run.method,
-            k=run.index,
-            seed=run.seed_index,
+            index=run.index,
+            seed_index=run.seed_index,
             config=run.config,
             stops=self._conductor.rungs(run),
             test=run.phase != records.SEARCH,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from search.orchestration.protocol import RunSource
 from search.ray_tune.capacity import Slots, refuse_unusable
 from search.ray_tune.dispatcher import Bridge, Place
-from trainables.backends.suppress_stderr import muted
+from trainables.backends.suppress_stderr import suppressed_stderr
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _start(place: Place) -> None:
     try:
         _knock(place.address or "")
         # Ray's core repeats every second what the error says in the end.
-        with nullcontext() if place.debug or not place.address else muted():
+        with nullcontext() if place.debug or not place.address else suppressed_stderr():
             ray.init(
                 **options,
                 log_to_driver=place.debug,
@@ -153,10 +153,12 @@ def run_all(conductor: RunSource, place: Place, slots: Slots, arrays: dict[str, 
     from ray import tune
 
     from search.ray_tune.callbacks import JournalScheduler, JournalSearcher, NoReporter
-    from trainables.worker.trainable import Trial
+    from trainables.worker.trainable import TrainingTrainable
 
     resources = {"cpu": place.resources.cpus, "gpu": place.resources.gpus}
-    trainable = tune.with_resources(tune.with_parameters(Trial, arrays=arrays, threads=place.resources.cpus), resources)
+    trainable = tune.with_resources(
+        tune.with_parameters(TrainingTrainable, arrays=arrays, threads=place.resources.cpus), resources
+    )
     bridge = Bridge(conductor, place, slots)
     with tempfile.TemporaryDirectory(prefix="assay-tune-") as scratch:
         tuner = tune.Tuner(

@@ -24,7 +24,7 @@ from search.study.resources import Resources
 from tests.integration.test_faults import SMALL, facts
 from tests.integration.test_faults_under_ray import holders, wait_for
 from tests.integration.test_final_training import written_recipe
-from tests.integration.test_replayed_study import command, write_study
+from tests.integration.test_replayed_study import FAULTY, command, write_study
 from trainables import records
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -123,7 +123,8 @@ def test_the_runs_of_a_node_that_goes_away_continue_elsewhere_from_their_checkpo
     nodes = [cluster.add(1), cluster.add(1)]
     study = write_study(tmp_path, **SMALL, resources={"checkpoint_seconds": 0.01})
     curves = write_curves(wait=1.0)
-    driver = cluster.run(*command("run", study, "--replay", curves, "-o", folder, "--address", cluster.address))
+    run = command("run", study, "--replay", curves, "-o", folder, "--address", cluster.address, program=FAULTY)
+    driver = cluster.run(*run)
     log = folder / records.LOGS / "search_all_baseline_k000.log"
     wait_for(lambda: list((folder / records.CHECKPOINTS / log.stem).glob("epoch-000003")))
     worker = holders(log)[0]
@@ -141,7 +142,8 @@ def test_more_runs_start_when_a_node_joins(
     cluster.add(1)
     study = write_study(tmp_path, **{**SMALL, "confirm": {"points": 1, "seeds": 6}})
     curves = write_curves(wait=0.5, seeds=6)
-    driver = cluster.run(*command("run", study, "--replay", curves, "-o", folder, "--address", cluster.address))
+    run = command("run", study, "--replay", curves, "-o", folder, "--address", cluster.address, program=FAULTY)
+    driver = cluster.run(*run)
     wait_for(lambda: (folder / records.JOURNAL_FILE).exists() and unfinished(folder) == 1)
     cluster.add(2)
     assert wait_for(lambda: unfinished(folder) == 3)

@@ -27,13 +27,13 @@ from search.ray_tune.dispatcher import Bridge, Place
 from search.store.journal import Journal, JournalReader
 from search.store.study_folder import refuse_used
 from tests.conftest import make_study
+from tests.faults import FaultyTrainable
 from trainables import records
 from trainables.engine import checkpoints
 from trainables.errors import BudgetError, InputError, StoppedError
 from trainables.records import PoolDecision, RungDecision
 from trainables.worker import trainable
 from trainables.worker.requests import FINAL
-from trainables.worker.trainable import Trial
 
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload([__name__])
@@ -88,7 +88,7 @@ def kill(enough: threading.Event, delay: float) -> None:
 
 
 def train(bridge: Bridge, job: dict[str, Any], heard: Callable[[], None] = lambda: None) -> None:
-    trial = Trial.__new__(Trial)
+    trial = FaultyTrainable.__new__(FaultyTrainable)
     trial.setup(job)
     try:
         result: dict[str, Any] = {}
@@ -204,7 +204,7 @@ def first_job(folder: Path, curves: Path, journal: Journal) -> dict[str, Any]:
 
 def go_on(job: dict[str, Any], epochs: int) -> int:
     """Train some epochs in a new worker; return after which epoch it began."""
-    trial = Trial.__new__(Trial)
+    trial = FaultyTrainable.__new__(FaultyTrainable)
     trial.setup(job)
     first = trial.step()["epochs"][0][0]
     for _ in range(epochs - 1):
@@ -240,7 +240,7 @@ def test_a_run_that_ended_and_is_revived_changes_nothing(tmp_path: Path, write_c
         assert job
         train(bridge, job)
         before = facts(folder), written(folder)
-        trial = Trial.__new__(Trial)
+        trial = FaultyTrainable.__new__(FaultyTrainable)
         trial.setup(job)
         assert bridge.result(job["run"], trial.step())
         bridge.died(job["run"], "the worker process died")

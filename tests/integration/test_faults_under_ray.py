@@ -18,7 +18,7 @@ import pytest
 import search
 from search.store.journal import JournalReader
 from tests.integration.test_faults import SMALL, facts, written
-from tests.integration.test_replayed_study import assay, command, write_study
+from tests.integration.test_replayed_study import FAULTY, assay, command, write_study
 from trainables import records
 
 UV = {**os.environ, "UV_RUN_RECURSION_DEPTH": "1"}
@@ -52,7 +52,8 @@ def test_a_killed_worker_is_replaced_and_its_run_continues_from_its_checkpoint(
 ) -> None:
     study = write_study(tmp_path, **SMALL, resources={"checkpoint_seconds": 0.01, "concurrency": 1})
     folder = tmp_path / "study"
-    driver = subprocess.Popen(command("run", study, "--replay", write_curves(wait=0.5), "-o", folder))
+    run = command("run", study, "--replay", write_curves(wait=0.5), "-o", folder, program=FAULTY)
+    driver = subprocess.Popen(run)
     log = folder / records.LOGS / "search_all_baseline_k000.log"
     wait_for(lambda: list((folder / records.CHECKPOINTS / log.stem).glob("epoch-000004")))
     for worker in holders(log):
@@ -69,7 +70,7 @@ def test_budget_terminate_and_ctrl_c_save_everything_and_say_how_to_go_on(
 ) -> None:
     study = write_study(tmp_path, **SMALL, resources={"budget_hours": 1e-6, "checkpoint_seconds": 0.1})
     folder = tmp_path / "study"
-    first = assay("run", study, "--replay", write_curves(wait=0.4), "-o", folder)
+    first = assay("run", study, "--replay", write_curves(wait=0.4), "-o", folder, program=FAULTY)
     assert (first.returncode, "budget of 1e-06 hours" in first.stderr) == (130, True), first.stderr
     assert f"assay resume {folder}" in first.stderr
     with sqlite3.connect(folder / records.JOURNAL_FILE) as db:
@@ -78,7 +79,11 @@ def test_budget_terminate_and_ctrl_c_save_everything_and_say_how_to_go_on(
     for number in (signal.SIGTERM, signal.SIGINT):
         count = written(folder)
         driver = subprocess.Popen(
-            command("resume", folder), stderr=subprocess.PIPE, text=True, start_new_session=True, env=UV
+            command("resume", folder, program=FAULTY),
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=UV,
         )
         wait_for(lambda count=count: written(folder) > count + 3)
         os.killpg(driver.pid, number)
@@ -122,7 +127,7 @@ def test_workers_that_die_for_lack_of_memory_say_so_and_the_study_ends(
     study, folder = write_study(tmp_path, **SMALL), tmp_path / "study"
     scarce = {**os.environ, "RAY_memory_usage_threshold": "0.001", "RAY_memory_monitor_refresh_ms": "100"}
     done = subprocess.run(
-        command("run", study, "--replay", write_curves(wait=0.2), "-o", folder),
+        command("run", study, "--replay", write_curves(wait=0.2), "-o", folder, program=FAULTY),
         env=scarce, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, "no run gave a result" in done.stderr) == (1, True), done.stderr

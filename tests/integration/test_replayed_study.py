@@ -25,12 +25,18 @@ pytestmark = pytest.mark.timeout(240)
 KILLS = 2
 
 
-def assay(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=200, check=False)
+FAULTY = "tests.faulty_cli"
+"""The program whose replays obey the columns `wait` and `fault` (see `tests.faults`)."""
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "search.cli", *map(str, arguments)]
+def assay(*arguments: object, program: str = "search.cli") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments, program=program), capture_output=True, text=True, timeout=200, check=False
+    )
+
+
+def command(*arguments: object, program: str = "search.cli") -> list[str]:
+    return [sys.executable, "-m", program, *map(str, arguments)]
 
 
 def write_study(folder: Path, **changes: object) -> Path:
@@ -92,7 +98,8 @@ def test_a_study_that_cannot_run_leaves_no_folder(
 def test_a_killed_driver_is_resumed_to_the_same_study(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
     study, curves = write_study(tmp_path), write_curves(wait=0.01)
     folder, chance = tmp_path / "study", random.Random(5)
-    driver = subprocess.Popen(command("run", study, "--replay", curves, "-o", folder), start_new_session=True)
+    run = command("run", study, "--replay", curves, "-o", folder, program=FAULTY)
+    driver = subprocess.Popen(run, start_new_session=True)
     kills = 0
     while kills < KILLS:
         wait_for_outcomes(folder, more_than=len(ended(folder)) if kills else 3)
@@ -101,7 +108,7 @@ def test_a_killed_driver_is_resumed_to_the_same_study(tmp_path: Path, write_curv
         driver.wait()
         kills += 1
         before = ended(folder)
-        driver = subprocess.Popen(command("resume", folder), start_new_session=True)
+        driver = subprocess.Popen(command("resume", folder, program=FAULTY), start_new_session=True)
     assert driver.wait(timeout=120) == 0
     after = ended(folder)
     assert before.items() <= after.items()
@@ -135,7 +142,7 @@ def test_a_worker_that_dies_fails_only_its_own_run(tmp_path: Path, write_curves:
     )
     curves = write_curves(epochs=24, ks=2, mixup="kill", maxup="omit")
     folder = tmp_path / "study"
-    done = assay("run", study, "--replay", curves, "-o", folder)
+    done = assay("run", study, "--replay", curves, "-o", folder, program=FAULTY)
     assert done.returncode == 0, done.stderr
     with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
         outcomes = {row.run: row.outcome for row in journal.outcomes()}
@@ -150,7 +157,7 @@ def test_a_worker_that_dies_fails_only_its_own_run(tmp_path: Path, write_curves:
 def test_ctrl_c_saves_everything_and_prints_how_to_resume(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
     study, curves, folder = write_study(tmp_path), write_curves(wait=0.05), tmp_path / "study"
     driver = subprocess.Popen(
-        command("run", study, "--replay", curves, "-o", folder),
+        command("run", study, "--replay", curves, "-o", folder, program=FAULTY),
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from tests.networks import LINEAR, NORMALISING
+from tests.objectives import plain_max
 from trainables.backends import tensorflow as tensorflow_backend
 from trainables.config import RunConfig
 from trainables.data import SOURCES
+from trainables.engine import objectives
 from trainables.engine.classifier import Classifier
 from trainables.engine.resident import channel_statistics
 from trainables.engine.step import epoch_function
@@ -178,9 +180,10 @@ def test_two_epochs_equal_those_of_numpy(digits: dict[str, np.ndarray], method: 
 
 @pytest.mark.parametrize("method", ["maxup", "maxup+mixup"])
 def test_the_worst_copies_alone_give_the_gradient_of_the_plain_maximum(
-    digits: dict[str, np.ndarray], method: str
+    digits: dict[str, np.ndarray], method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Candidates without a gradient, then the worst ones; against the maximum with all copies backward."""
+    monkeypatch.setitem(objectives.REDUCTIONS, "plain_max", plain_max)
     run = start(digits, method, **{"maxup.m": 4})
     plain = epoch_function(run._network, "crop", run.config.method.apply, "plain_max", run.config.optimizer.structure())
     results = [

@@ -1,1 +1,1 @@
-"""Backends: everything that needs TensorFlow or JAX by name."""
+"""Backends: TensorFlow and JAX. Import the selected one with `from trainables.backends.selection import backend`."""

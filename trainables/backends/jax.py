@@ -1,6 +1,6 @@
-"""Everything that needs JAX by name: the twin of `tensorflow_backend`, for `KERAS_BACKEND=jax`.
+"""JAX backend, for `KERAS_BACKEND=jax`: the same functions as `trainables.backends.tensorflow`.
 
-JAX comes with the extra `assay[jax]`. The same seeds give the same split, order, augmentation and mixing as on
+JAX is installed by the extra `assay[jax]`. The same seeds give the same split, order, augmentation and mixing as with
 TensorFlow; initial weights and dropout are drawn by the backend, and differ.
 """
 
@@ -29,16 +29,16 @@ if keras.backend.backend() != "jax":
 log = logging.getLogger(__name__)
 
 Tensor = Any
-"""A tensor of the backend, or a nest of tensors (dictionaries and lists)."""
+"""A tensor of the backend, or a nested structure of tensors (dictionaries and lists)."""
 MIXED = "mixed_bfloat16"
 
 
 def configure(threads: int | None = None, deterministic: bool = True) -> None:
-    """Set up JAX in this process, before it is first used.
+    """Configure JAX in this process, before it is first used.
 
     Args:
-        threads: CPU threads; XLA takes one or all, so that 1 means one and anything else all.
-        deterministic: make GPU operations give the same bits every time.
+        threads: CPU threads; XLA uses one or all, so 1 means one and any other value all.
+        deterministic: whether GPU operations are bitwise reproducible.
     """
     flags = os.environ.get("XLA_FLAGS", "").split()
     if threads == 1:
@@ -50,25 +50,25 @@ def configure(threads: int | None = None, deterministic: bool = True) -> None:
 
 
 def compiles(option: str) -> bool:
-    """Return True: JAX has no other way, so that `compile: off` is not honoured.
+    """Return True: on JAX everything is compiled, and `compile: off` has no effect.
 
     Args:
         option: `auto`, `xla` or `off`.
     """
     if option == "off":
-        log.warning("`compile: off` has no meaning on JAX, which compiles everything")
+        log.warning("`compile: off` has no effect on JAX, which compiles everything")
     return True
 
 
 def jitted(function: Callable[..., Tensor], on: bool) -> Callable[..., Tensor]:
-    """Return the function as it is: the whole of which it is a part is compiled."""
+    """Return the function unchanged: the function that calls it is compiled as a whole."""
     return function
 
 
 def value_and_gradient(
     function: Callable[[Tensor], tuple[Tensor, Tensor]], at: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the value of a function, what it gives besides, and its gradient (see `tensorflow_backend`)."""
+    """Return value, auxiliary output and gradient (see `tensorflow.value_and_gradient`)."""
     (value, besides), gradient = jax.value_and_grad(function, has_aux=True)(at)
     return value, besides, gradient
 
@@ -76,18 +76,18 @@ def value_and_gradient(
 def scan(
     body: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], state: Tensor, batches: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Fold `body` over the first dimension of `batches` (see `tensorflow_backend.scan`)."""
+    """Apply `body` along the first dimension of `batches` (see `tensorflow.scan`)."""
     return jax.lax.scan(body, state, batches)
 
 
 class Compiled:
-    """A function of nests of tensors, compiled anew for every new shape (see `tensorflow_backend.Compiled`)."""
+    """A function of nested tensors, compiled anew for each new shape (see `tensorflow.Compiled`)."""
 
     def __init__(self, function: Callable[..., Tensor], *open_dimensions: Any) -> None:
         self._function = jax.jit(function)
 
     def __call__(self, *arguments: Any) -> Any:
-        """Return what the function gives, as tensors."""
+        """Return the function's result, as tensors."""
         return self._function(*arguments)
 
 
@@ -97,7 +97,7 @@ def resident(array: np.ndarray) -> Tensor:
 
 
 def accelerated(model: keras.Model, precision: str, xla: bool) -> keras.Model:
-    """Return a copy of a model that computes in `precision` (see `tensorflow_backend.accelerated`)."""
+    """Return a copy of a model that computes in `precision` (see `tensorflow.accelerated`)."""
     policy = MIXED if precision == "mixed" else "float32"
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:

@@ -1,4 +1,4 @@
-"""The Keras backend that trains: TensorFlow, or JAX where `KERAS_BACKEND=jax` says so."""
+"""Backend selection: `backend` is the module that trains, TensorFlow by default, or JAX with `KERAS_BACKEND=jax`."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
 
 
 class Backend(Protocol):
-    """What a backend's module has; the rest of the training speaks `keras.ops`."""
+    """Functions that each backend module has; all other training code uses `keras.ops`."""
 
     Compiled: Callable[..., Callable[..., Any]]
-    """Compiled(function, *open_dimensions): the function, traced once."""
+    """`Compiled(function, *open_dimensions)` returns the compiled function."""
 
     def configure(self, threads: int | None = None, deterministic: bool = True) -> None:
-        """Set up this process before its first tensor."""
+        """Configure the backend in this process, before its first tensor."""
         ...
 
     def compiles(self, option: str) -> bool:
-        """Return whether XLA compiles the network, given `compile: auto | xla | off`."""
+        """Return whether XLA compiles the network, for the setting `compile: auto | xla | off`."""
         ...
 
     def jitted(self, function: Callable[..., Any], on: bool) -> Callable[..., Any]:
-        """Return a part of a compiled function, itself compiled by XLA if `on`."""
+        """Return a function that is compiled by XLA if `on`, for use inside a compiled function."""
         ...
 
     def value_and_gradient(
         self, function: Callable[[Tensor], tuple[Tensor, Tensor]], at: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the value of a function, what it gives besides, and its gradient."""
+        """Return a function's value, its auxiliary output, and the gradient of the value."""
         ...
 
     def scan(
         self, body: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], state: Tensor, batches: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Fold `body` over the first dimension of `batches`; return the last state and the outputs stacked."""
+        """Apply `body` along the first dimension of `batches`; return the last state and the stacked outputs."""
         ...
 
     def resident(self, array: np.ndarray) -> Tensor:
@@ -48,7 +48,7 @@ class Backend(Protocol):
         ...
 
     def accelerated(self, model: keras.Model, precision: str, xla: bool) -> keras.Model:
-        """Return a copy that trains faster, computing in `precision`: `float32`, or `mixed`."""
+        """Return a copy of a model that trains faster, in precision `float32` or `mixed`."""
         ...
 
 

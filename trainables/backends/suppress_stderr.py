@@ -1,4 +1,4 @@
-"""Silence for libraries whose native code writes to stderr, whatever their settings say."""
+"""Suppression of messages that native libraries write to stderr regardless of their log settings."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def muted() -> Iterator[None]:
-    """Drop what is written to stderr during the block."""
+def suppressed_stderr() -> Iterator[None]:
+    """Discard everything that this process writes to stderr during the block."""
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

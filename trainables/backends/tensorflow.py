@@ -1,6 +1,6 @@
-"""Everything that needs TensorFlow by name: set-up, gradient, loop, compilation. All else speaks `keras.ops`.
+"""TensorFlow backend: configuration, gradient, loop and compilation. All other code uses `keras.ops`.
 
-`jax_backend` has the same functions for JAX; `backend` chooses.
+`trainables.backends.jax` has the same functions for JAX; `trainables.backends.selection` selects one of them.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from trainables.backends.suppress_stderr import muted
+from trainables.backends.suppress_stderr import suppressed_stderr
 from trainables.errors import InputError
 
 QUIET = "3"
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", QUIET)
-# Before their own settings hold, the libraries speak while they load.
-with muted() if os.environ["TF_CPP_MIN_LOG_LEVEL"] == QUIET else nullcontext():
+# The libraries write messages while they load, before their log settings take effect.
+with suppressed_stderr() if os.environ["TF_CPP_MIN_LOG_LEVEL"] == QUIET else nullcontext():
     import keras
     import tensorflow as tf
 
@@ -34,20 +34,20 @@ if keras.backend.backend() != "tensorflow":
 log = logging.getLogger(__name__)
 
 Tensor = Any
-"""A tensor of the backend, or a nest of tensors (dictionaries and lists)."""
+"""A tensor of the backend, or a nested structure of tensors (dictionaries and lists)."""
 MIXED = "mixed_bfloat16"
-"""Keras's policy for `precision: mixed`: bfloat16 has float32's range, so that losses need no scaling."""
+"""Keras's dtype policy for `precision: mixed`: bfloat16 has the range of float32, so losses need no scaling."""
 
 
 def configure(threads: int | None = None, deterministic: bool = True) -> None:
-    """Set up TensorFlow in this process, before it is first used; later calls cannot change the threads.
+    """Configure TensorFlow in this process, before it is first used; later calls cannot change the threads.
 
-    A GPU's memory is taken as it is needed, so that runs with a fraction of a GPU each can share it.
+    GPU memory is allocated as needed, so that runs that use a fraction of a GPU can share it.
 
     Args:
-        threads: CPU threads of one training run; None leaves the choice to TensorFlow.
-        deterministic: make operations give the same bits every time, which can cost speed on a GPU. Once on,
-            it stays on in this process.
+        threads: CPU threads of a training run; None leaves the choice to TensorFlow.
+        deterministic: whether operations are bitwise reproducible, which can be slower on a GPU. It cannot be turned
+            off again in the same process.
     """
     tf.get_logger().setLevel("ERROR")
     if deterministic:
@@ -62,32 +62,32 @@ def configure(threads: int | None = None, deterministic: bool = True) -> None:
     except RuntimeError:
         now = threading.get_intra_op_parallelism_threads()
         if threads and now != threads:
-            log.warning("TensorFlow has started with %s threads and cannot change to %s", now, threads)
+            log.warning("TensorFlow was started with %s threads and cannot change to %s", now, threads)
 
 
 def compiles(option: str) -> bool:
     """Return whether XLA compiles the network.
 
     Args:
-        option: `xla` or `off` decide; `auto` is on where there is a GPU and off on a CPU, where a step of a
-            small network takes two to four times as long with it.
+        option: `xla` is on and `off` is off; `auto` is on if there is a GPU. On a CPU, a step of a small network takes
+            two to four times as long with XLA.
     """
     return option == "xla" or (option == "auto" and bool(tf.config.list_physical_devices("GPU")))
 
 
 def jitted(function: Callable[..., Tensor], on: bool) -> Callable[..., Tensor]:
-    """Return a part of a compiled function, itself compiled by XLA if `on`, whatever stands around it."""
+    """Return a function that is compiled by XLA if `on`, independently of the function that calls it."""
     return tf.function(function, jit_compile=True, autograph=False) if on else function
 
 
 def value_and_gradient(
     function: Callable[[Tensor], tuple[Tensor, Tensor]], at: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the value of a function, what it gives besides, and its gradient.
+    """Return a function's value, its auxiliary output, and the gradient of the value.
 
     Args:
-        function: takes one tensor, returns a scalar and anything else.
-        at: where the gradient is taken.
+        function: a function of one tensor that returns a scalar and an auxiliary output.
+        at: the tensor at which the gradient is computed.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(at)
@@ -98,15 +98,15 @@ def value_and_gradient(
 def scan(
     body: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], state: Tensor, batches: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Fold `body` over the first dimension of `batches`, inside a compiled function.
+    """Apply `body` along the first dimension of `batches`, inside a compiled function.
 
     Args:
-        body: (state, batch) to (next state, output); an output is one float32 tensor.
-        state: a nest of tensors whose shapes stay.
-        batches: a nest of tensors with the same first dimension.
+        body: a function of (state, batch) to (next state, output); the output is a float32 tensor.
+        state: nested tensors whose shapes do not change.
+        batches: nested tensors with the same first dimension.
 
     Returns:
-        the last state, and the outputs stacked.
+        the last state, and the stacked outputs.
     """
     steps = tf.shape(tf.nest.flatten(batches)[0])[0]
     outputs = tf.TensorArray("float32", size=steps)
@@ -121,12 +121,12 @@ def scan(
 
 
 class Compiled:
-    """A function of nests of tensors, traced once: at its first call, for the shapes that it then gets.
+    """A function of nested tensors that is traced once, at its first call, for the shapes of its arguments.
 
     Args:
-        function: what is compiled.
-        open_dimensions: for each argument a number, or a dictionary of numbers by key: how many leading
-            dimensions of its arrays may differ from call to call. A change of anything else is an error.
+        function: the function to compile.
+        open_dimensions: for each argument the number of leading dimensions of its arrays that may differ between calls,
+            or a dictionary of such numbers by key. All other dimensions must stay the same.
     """
 
     def __init__(self, function: Callable[..., Tensor], *open_dimensions: Any) -> None:
@@ -135,7 +135,7 @@ class Compiled:
         self._traced: Any = None
 
     def __call__(self, *arguments: Any) -> Any:
-        """Return what the function gives, as tensors."""
+        """Return the function's result, as tensors."""
         if self._traced is None:
             signature = tuple(map(_signature, arguments, self._open_dimensions))
             function = tf.function(self._function, input_signature=signature, autograph=False)
@@ -144,7 +144,7 @@ class Compiled:
 
 
 def _signature(argument: Any, dimensions: Any) -> Any:
-    """Return the nest of shapes and types of an argument, with its first dimensions left open."""
+    """Return the nested shapes and dtypes of an argument, with open leading dimensions."""
     if isinstance(dimensions, dict):
         return {key: _signature(part, dimensions[key]) for key, part in argument.items()}
 
@@ -163,13 +163,13 @@ def resident(array: np.ndarray) -> Tensor:
 def accelerated(model: keras.Model, precision: str, xla: bool) -> keras.Model:
     """Return a copy of a model, with variables in the same order, that trains faster.
 
-    Keras normalises batches by elementary operations, and TensorFlow has one for it: a fifth less time per
-    step of a CIFAR ResNet on a CPU, and nearly half the time to trace.
+    Keras composes batch norm of elementary operations; TensorFlow has a fused one, which saves a fifth of the time per
+    step of a CIFAR ResNet on a CPU, and nearly half of the tracing time.
 
     Args:
-        model: float32.
+        model: a float32 model.
         precision: `float32`, or `mixed`: convolutions and products in bfloat16, weights and averages in float32.
-        xla: whether XLA will compile it.
+        xla: whether XLA will compile the copy.
     """
     policy = MIXED if precision == "mixed" else "float32"
 
@@ -191,10 +191,10 @@ def _is_fusible(layer: keras.layers.BatchNormalization) -> bool:
 
 
 class _FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation over (batch, height, width) as one operation; same figures up to rounding."""
+    """Batch normalisation over (batch, height, width) as one operation; equal to Keras's up to rounding."""
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
-        """Return the normalised inputs; in training also move the averages."""
+        """Return the normalised inputs; in training, also update the moving averages."""
         if not training or not self.trainable:
             return super().call(inputs, training=training, mask=mask)
         gamma, beta = (tf.cast(variable, "float32") for variable in (self.gamma, self.beta))
@@ -210,9 +210,9 @@ class _FusedBatchNormalization(keras.layers.BatchNormalization):
 
 
 class _SlicedMaxPooling(keras.layers.MaxPooling2D):
-    """Max pooling as the maximum of shifted slices, which XLA can train deterministically.
+    """Max pooling as the maximum of shifted slices, whose gradient is deterministic under XLA.
 
-    The gradient goes to the first of equal values, as TensorFlow's own does.
+    The gradient goes to the first of equal values, as in TensorFlow's own operation.
     """
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -234,6 +234,6 @@ class _SlicedMaxPooling(keras.layers.MaxPooling2D):
 
 
 def _same_padding(window: int, stride: int, size: int) -> tuple[int, int]:
-    """Return how many pixels `padding="same"` adds before and after."""
+    """Return the numbers of pixels that `padding="same"` adds before and after."""
     missing = max((-(-size // stride) - 1) * stride + window - size, 0)
     return missing // 2, missing - missing // 2

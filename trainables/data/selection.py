@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from trainables.data.splits import split
 from trainables.errors import InputError
@@ -12,7 +12,39 @@ from trainables.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-    from trainables.config import RunConfig
+
+class SelectionSettings(Protocol):
+    """The settings of a run that decide which images it uses; a `RunConfig` has them."""
+
+    @property
+    def train_fraction(self) -> float:
+        """Fraction of the images not held out for validation that are used for training."""
+        ...
+
+    @property
+    def validation_fraction(self) -> float:
+        """Fraction of the images held out for validation."""
+        ...
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes to keep, or None for all."""
+        ...
+
+    @property
+    def label_noise(self) -> float:
+        """Fraction of the training images that get a wrong label."""
+        ...
+
+    @property
+    def full_data(self) -> bool:
+        """Whether validation images are used for training as well."""
+        ...
+
+    @property
+    def split_seed(self) -> int:
+        """Seed of the split."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +69,7 @@ class Selection:
     measured: int
 
 
-def select(arrays: Mapping[str, np.ndarray], config: RunConfig, class_count: int) -> Selection:
+def select(arrays: Mapping[str, np.ndarray], config: SelectionSettings, class_count: int) -> Selection:
     """Return what a run uses.
 
     Of the classes it keeps the first `classes`, in training, validation and test alike. Wrong labels are in the

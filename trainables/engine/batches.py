@@ -1,4 +1,4 @@
-"""What one epoch needs, drawn on the host: which images, their augmentation, and the method's draws."""
+"""Batches of an epoch, drawn on the host: the order of the images, their augmentation, and the method's draws."""
 
 from __future__ import annotations
 
@@ -15,24 +15,23 @@ Arrays = dict[str, np.ndarray]
 def draw_batches(
     config: RunConfig, train: np.ndarray, image_shape: tuple[int, int, int], batch: int, epoch: int, number: int
 ) -> dict[str, Any]:
-    """Draw one pass over the images, of s steps; the incomplete last batch is left out.
+    """Draw one pass over the images, of s steps; the incomplete last batch is dropped.
 
-    Copy 0 of an example is drawn as in plain training. Guests come from the whole training set, with replacement,
-    and have augmentations of their own.
+    Copy 0 of an example is drawn as in plain training. Guests are drawn from the whole training set, with replacement,
+    and have their own augmentation.
 
     Args:
-        config: the run.
-        train: int (n,), the training images as positions in the data.
+        config: configuration of the run.
+        train: int (n,), positions of the training images in the data.
         image_shape: (height, width, channels).
         batch: images per batch.
-        epoch: the epoch, from 0, which decides what is on.
-        number: of the pass, from 0, which decides what is drawn; where epochs are passes, the epoch.
+        epoch: the epoch, from 0; it determines whether method and augmentation are on.
+        number: number of the pass, from 0; it determines the draws. It equals the epoch if epochs are passes.
 
     Returns:
-        `index` int32 (s, copies, 1 + guests, batch); `augmentation`, its draws by name, (s, copies, 1 + guests,
-        batch, ...); `method`, its draws by name, (s, copies, batch, ...); `active`, `on` and `augmented`,
-        bool (s,): whether the method is on, whether its objective is more than a mean, and whether there is base
-        augmentation.
+        `index`, int32 (s, copies, 1 + guests, batch); `augmentation`, its draws by name, (s, copies, 1 + guests,
+        batch, ...); `method`, its draws by name, (s, copies, batch, ...); and bool (s,) `active`, whether the method is
+        on, `on`, whether its objective is more than a mean, and `augmented`, whether there is base augmentation.
     """
     method, on = config.method, config.method_on(epoch)
     copies, guests = (method.copies, method.guests) if on else (1, 0)

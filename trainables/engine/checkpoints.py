@@ -1,4 +1,4 @@
-"""Checkpoints of one run: atomic folders, the newest two kept, a damaged one skipped."""
+"""Checkpoints of a run: folders that are written atomically; the newest two are kept, damaged ones are skipped."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from trainables.errors import TrialError
 
 log = logging.getLogger(__name__)
 KEEP = 2
+"""Number of checkpoints that are kept."""
 UNFINISHED = ".unfinished"
 
 
 def save(engine: Engine, folder: Path) -> None:
-    """Write a checkpoint of the epoch reached, then remove the oldest ones.
+    """Write a checkpoint after the current epoch, then remove the oldest ones.
 
     Args:
-        engine: what trains.
-        folder: the run's own folder.
+        engine: the engine of the run.
+        folder: folder for the run's checkpoints.
 
     Raises:
-        OSError: the disk is full or gone; earlier checkpoints stay.
+        OSError: If the disk is full or not available; earlier checkpoints are kept.
     """
     final = folder / f"epoch-{engine.epoch:06d}"
     if final.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     left = list(folder.glob(f"*{UNFINISHED}"))
-    # A name of its own: a worker that was given up, on a node that went away, may still write to this folder.
+    # The name is unique: a worker on a lost node, replaced by now, may still write to this folder.
     unfinished = Path(tempfile.mkdtemp(UNFINISHED, f"{final.name}.", folder))
     try:
         engine.save(unfinished)
@@ -43,12 +44,12 @@ def save(engine: Engine, folder: Path) -> None:
 
 
 def found(folder: Path) -> list[Path]:
-    """Return the finished checkpoints in a run's folder, oldest first."""
+    """Return the complete checkpoints in a run's folder, oldest first."""
     return sorted(path for path in folder.glob("epoch-*") if path.suffix != UNFINISHED)
 
 
 def restore_newest(engine: Engine, folder: Path) -> None:
-    """Continue from the newest checkpoint that is whole; start from the beginning where there is none."""
+    """Continue from the newest checkpoint that can be read, or start from the beginning if there is none."""
     for path in reversed(found(folder)):
         try:
             engine.restore(path)

@@ -1,4 +1,4 @@
-"""One training run of a Keras classifier."""
+"""Classifier engine: one training run of a Keras network."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from trainables.backends.selection import backend
 from trainables.config import RunConfig
 from trainables.data.selection import select
 from trainables.engine.batches import draw_batches
+from trainables.engine.evaluation import evaluation_function
 from trainables.engine.metrics import Predictions
 from trainables.engine.network import network_of
 from trainables.engine.protocol import TestResult
 from trainables.engine.resident import resident_data
 from trainables.engine.saved_model import save_model
-from trainables.engine.step import epoch_function, evaluation_function
+from trainables.engine.step import epoch_function
 from trainables.errors import DivergedError, TrialError
 from trainables.randomness import stream
 from trainables.schedules import learning_rates, part
@@ -31,26 +32,27 @@ from trainables.schedules import learning_rates, part
 STATE_FILE = "state.npz"
 RUN_FILE = "run.json"
 CHUNK = 512
-"""Images per batch in evaluation, at most."""
+"""Maximum number of images per batch in evaluation."""
 FAR_ABOVE_CHANCE = 2.0
-"""So many times the loss of guessing is a training that has gone wrong."""
+"""Ratio of the training loss to that of guessing above which a run gets a warning."""
 log = logging.getLogger(__name__)
 
 
 class Classifier:
     """A run in progress (see `trainables.engine.protocol.Engine`).
 
-    All that it carries from epoch to epoch is `epoch` and a few arrays; what is random is drawn anew for each
-    epoch from (seed, epoch). The network and the compiled functions are shared with other runs of the
-    process; the first run that needs one waits for it in its first epoch.
+    Its whole state is `epoch` and a few arrays; everything random is drawn anew for each epoch from (seed, epoch). The
+    network and the compiled functions are shared between the runs of a process; the first run that needs one compiles
+    it in its first epoch.
 
     Args:
-        config: the run.
-        arrays: what `Dataset.arrays` returns.
+        config: configuration of the run.
+        arrays: the data, as returned by `Dataset.arrays`.
         class_count: number of classes of the data.
 
     Raises:
-        InputError: the images are too small for the network, a class has too few, or there are too few classes.
+        InputError: If the images are too small for the network, a class has too few images, or there are too few
+            classes.
     """
 
     def __init__(self, config: RunConfig, arrays: Mapping[str, np.ndarray], class_count: int) -> None:
@@ -107,7 +109,7 @@ class Classifier:
         found = self._evaluate(self._development, np.concatenate([self._measured, self._validation]))
         seen = found[: len(self._measured)]
         held = found[len(self._measured) :]
-        self._look_at(float(seen.loss.mean()))
+        self._check_loss(float(seen.loss.mean()))
         steps = len(batches["learning_rate"])
         return {
             records.TRAIN_LOSS: float(seen.loss.mean()),
@@ -126,16 +128,16 @@ class Classifier:
 
     @property
     def evaluated(self) -> int:
-        """Number of images that are evaluated after each epoch."""
+        """Number of images evaluated after each epoch."""
         return len(self._measured) + len(self._validation)
 
     @property
     def state_bytes(self) -> int:
-        """Size of a checkpoint, in bytes."""
+        """Size of the arrays of a checkpoint in bytes."""
         return sum(value.nbytes for value in _to_arrays(self._state).values())
 
     def test(self) -> TestResult:
-        """Read the test set once (see `Engine.test`)."""
+        """Evaluate the test set once (see `Engine.test`)."""
         found = self._evaluate(self._data.test, self._test)
         return TestResult(found.scores("test"), found.correct, found.loss, found.confusion(self._class_count))
 
@@ -147,7 +149,7 @@ class Classifier:
         (folder / RUN_FILE).write_text(json.dumps(run), encoding="utf-8")
 
     def restore(self, folder: Path) -> None:
-        """Continue from what `save` wrote (see `Engine.restore`)."""
+        """Continue from a checkpoint that `save` wrote (see `Engine.restore`)."""
         try:
             run = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
             with (folder / STATE_FILE).open("rb") as file:
@@ -157,7 +159,7 @@ class Classifier:
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
             raise TrialError(f"checkpoint {folder} is damaged: {error}") from None
         if config != self._config_hash():
-            raise TrialError(f"checkpoint {folder} is of a run with another configuration")
+            raise TrialError(f"checkpoint {folder} belongs to a run with another configuration")
         expected = _to_arrays(self._fresh_state())
         if {name: value.shape for name, value in arrays.items()} != {
             name: value.shape for name, value in expected.items()
@@ -167,7 +169,7 @@ class Classifier:
         self.epoch = epoch
 
     def save_model(self, path: Path, class_names: tuple[str, ...]) -> None:
-        """Write a `.keras` file that opens without Assay (see `trainables.engine.saved_model.save_model`)."""
+        """Write a `.keras` file that loads without Assay (see `trainables.engine.saved_model.save_model`)."""
         arrays = _to_arrays(self._state)
         state = _from_arrays(arrays)
         model = self._network.assign(state["weights"], state["moving"])
@@ -179,10 +181,10 @@ class Classifier:
         return {"weights": weights, "slots": slots, "moving": moving, "step": np.float32(0)}
 
     def _batches(self, epoch: int) -> dict[str, Any]:
-        """Draw the batches of an epoch, with the learning rate of each.
+        """Return the batches of an epoch, with the learning rate of each step.
 
-        Where the length is given in epochs, that is one pass over the images; where it is given in steps, parts
-        of one pass or of several.
+        If the training length is given in epochs, that is one pass over the images; if it is given in steps, an epoch
+        consists of parts of one or several passes.
         """
         config, steps = self.config, self._steps
         first, last = part(epoch, config.epochs, self._length)
@@ -208,8 +210,8 @@ class Classifier:
             ),
         }
 
-    def _look_at(self, loss: float) -> None:
-        """Flag a training loss that is far worse than guessing."""
+    def _check_loss(self, loss: float) -> None:
+        """Set `warning` if the training loss is far worse than that of guessing."""
         chance = float(np.log(self._class_count))
         self.warning = ""
         if loss > FAR_ABOVE_CHANCE * chance:
@@ -220,17 +222,17 @@ class Classifier:
             log.warning("%s", self.warning)
 
     def _evaluate(self, data: Mapping[str, Any], positions: np.ndarray) -> Predictions:
-        """Return what the network says of images, by their positions in the data."""
+        """Return the network's predictions for images, given by their positions in the data."""
         n = len(positions)
         steps = -(-n // CHUNK)
-        index = np.resize(positions.astype("int32"), (steps, -(-n // steps)))  # fills up with the first ones
+        index = np.resize(positions.astype("int32"), (steps, -(-n // steps)))  # filled up with the first positions
         function = evaluation_function(self._network, self._xla)
         outputs = function(self._state["weights"], self._state["moving"], data, self._scale, index)
         loss, likely, confidence = np.asarray(outputs).swapaxes(0, 1).reshape(3, -1)[:, :n]
         return Predictions(np.asarray(data["labels"])[positions], likely.astype("int32"), confidence, loss)
 
     def _plain_epochs(self) -> float:
-        """Return the cost so far, in epochs of plain training; an epoch with the method off costs one."""
+        """Return the nominal cost so far, in epochs of plain training."""
         config, total = self.config, 0.0
         for epoch in range(self.epoch):
             first, last = part(epoch, config.epochs, self._length)
@@ -242,7 +244,7 @@ class Classifier:
 
 
 def _sliced(batches: dict[str, Any], first: int, last: int) -> dict[str, Any]:
-    """Return the batches from `first` to `last`, as far as there are any, of a nest of arrays."""
+    """Return the batches from `first` up to but not including `last` of nested arrays, as far as they exist."""
     window = slice(max(first, 0), max(last, 0))
     return {
         name: _sliced(value, first, last) if isinstance(value, dict) else value[window]
@@ -251,7 +253,7 @@ def _sliced(batches: dict[str, Any], first: int, last: int) -> dict[str, Any]:
 
 
 def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return nests of arrays, one after the other, as one."""
+    """Concatenate nested arrays along their first dimension."""
     return {
         name: _joined([each[name] for each in parts])
         if isinstance(value, dict)
@@ -261,12 +263,12 @@ def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _subset(train: np.ndarray, most: int, split_seed: int) -> np.ndarray:
-    """Return at most so many training images, the same ones in every epoch and every method."""
+    """Return at most `most` training images, the same for all epochs and methods."""
     return stream(split_seed, "split", copy=1).permutation(train)[:most]
 
 
 def _to_arrays(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return the arrays of a state by flat names."""
+    """Return the arrays of a state under flat names."""
     arrays = {"weights": np.asarray(state["weights"]), "step": np.asarray(state["step"])}
     for group in ("slots", "moving"):
         arrays |= {f"{group}_{i}": np.asarray(value) for i, value in enumerate(state[group])}
@@ -274,7 +276,7 @@ def _to_arrays(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _from_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return the state; the inverse of `_to_arrays`."""
+    """Return a state from its arrays; the inverse of `_to_arrays`."""
 
     def group(name: str) -> list[np.ndarray]:
         return [arrays[f"{name}_{i}"] for i in range(sum(key.startswith(f"{name}_") for key in arrays))]

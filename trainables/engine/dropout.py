@@ -1,4 +1,4 @@
-"""Dropout whose rate is a variable, so that runs with different rates share a compiled step."""
+"""Dropout with the rate as a variable, so that runs with different rates share a compiled step."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Tensor = Any
 
 
 class VariableDropout(keras.layers.Dropout):
-    """Keras's dropout with the rate among the model's state; it draws the same numbers."""
+    """Keras's dropout with the rate as a state variable of the model; it draws the same random numbers."""
 
     def build(self, input_shape: Any) -> None:
-        """Make the variable."""
+        """Create the variable."""
         super().build(input_shape)
         start = keras.initializers.Constant(self.rate)
         self.current_rate = self.add_weight(
@@ -22,7 +22,7 @@ class VariableDropout(keras.layers.Dropout):
         )
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        """Return the inputs, in training with a share of them set to zero and the others enlarged."""
+        """Return the inputs; in training, a fraction of them is set to zero and the others are scaled up."""
         if not training or self.rate == 0:
             return inputs
         rate: Tensor = ops.convert_to_tensor(self.current_rate)
@@ -32,14 +32,14 @@ class VariableDropout(keras.layers.Dropout):
 
 
 def with_variable_rates(model: keras.Model) -> keras.Model:
-    """Return a copy of a model in which every `Dropout` of its own is a `VariableDropout`, or the model itself."""
+    """Return a copy of a model with each `Dropout` replaced by `VariableDropout`, or the model if it has none."""
     if not any(_is_plain(layer) for layer in model.layers):
         return model
     return keras.models.clone_model(model, clone_function=_copy)
 
 
 def rate_variables(model: keras.Model) -> dict[str, Any]:
-    """Return the variables that hold the rates, by name of the layer."""
+    """Return the variables of the dropout rates by the names of their layers."""
     return {layer.name: layer.current_rate for layer in model.layers if isinstance(layer, VariableDropout)}
 
 

@@ -1,4 +1,4 @@
-"""What a classifier is measured by, from what it says of each image."""
+"""Classification metrics, computed from the predictions for each image."""
 
 from __future__ import annotations
 
@@ -7,18 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 
 BINS = 15
-"""Equal bins of confidence in the calibration error, as in the paper."""
+"""Number of equal-width confidence bins of the calibration error, as in the paper."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a network says of n images.
+    """Predictions of a network for n images.
 
     Args:
         labels: int (n,), the true classes.
-        classes: int (n,), the most probable ones.
+        classes: int (n,), the most probable classes.
         confidence: float32 (n,), the probability of the most probable class.
         loss: float32 (n,), log loss in nats: minus the logarithm of the true class's probability.
+
+    Examples:
+        >>> labels, classes = np.array([0, 0, 1]), np.array([0, 1, 1])
+        >>> predictions = Predictions(labels, classes, np.full(3, 0.6, "float32"), np.full(3, 0.5, "float32"))
+        >>> round(predictions.scores("test")["test_accuracy"], 3)
+        0.667
+        >>> predictions.confusion(2).tolist()
+        [[1, 1], [0, 1]]
     """
 
     labels: np.ndarray
@@ -28,11 +36,11 @@ class Predictions:
 
     @property
     def correct(self) -> np.ndarray:
-        """bool (n,): which images are classified rightly."""
+        """bool (n,): which images are classified correctly."""
         return self.classes == self.labels
 
     def confusion(self, classes: int) -> np.ndarray:
-        """Return int64 (classes, classes): how many images of each true class are taken for each class."""
+        """Return the confusion matrix, int64 (classes, classes): number of images by true and predicted class."""
         counts = np.zeros((classes, classes), dtype="int64")
         np.add.at(counts, (self.labels, self.classes), 1)
         return counts
@@ -41,7 +49,7 @@ class Predictions:
         return Predictions(self.labels[which], self.classes[which], self.confidence[which], self.loss[which])
 
     def scores(self, prefix: str) -> dict[str, float]:
-        """Return every metric by its name in `records`, as in `validation_accuracy`.
+        """Return all metrics by their names in `records`, such as `validation_accuracy`.
 
         Args:
             prefix: `validation` or `test`.
@@ -56,11 +64,15 @@ class Predictions:
 
 
 def balanced_accuracy(labels: np.ndarray, classes: np.ndarray) -> float:
-    """Return the mean over classes of the share of its images that are classified rightly.
+    """Return balanced accuracy, the mean recall over the classes that occur.
 
     Args:
-        labels: int (n,), the true classes; those that do not occur do not count.
-        classes: int (n,), the predicted ones.
+        labels: int (n,), the true classes.
+        classes: int (n,), the predicted classes.
+
+    Examples:
+        >>> balanced_accuracy(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))
+        0.5
     """
     right, images, _ = _counts(labels, classes)
     present = images > 0
@@ -68,11 +80,15 @@ def balanced_accuracy(labels: np.ndarray, classes: np.ndarray) -> float:
 
 
 def macro_f1(labels: np.ndarray, classes: np.ndarray) -> float:
-    """Return the mean over classes of F1 = 2 right / (images + predictions), over those that occur in either.
+    """Return the macro F1 score, the mean of 2 correct / (images + predictions) over all classes that occur in either.
 
     Args:
         labels: int (n,), the true classes.
-        classes: int (n,), the predicted ones.
+        classes: int (n,), the predicted classes.
+
+    Examples:
+        >>> round(macro_f1(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0])), 3)
+        0.429
     """
     right, images, predictions = _counts(labels, classes)
     total = images + predictions
@@ -82,12 +98,16 @@ def macro_f1(labels: np.ndarray, classes: np.ndarray) -> float:
 def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
     """Return the expected calibration error (Guo et al. 2017, arXiv 1706.04599), in [0, 1].
 
-    The mean distance between accuracy and mean confidence in bins of confidence, (0, 1/15], (1/15, 2/15], ...,
-    weighted by how many images fall into each.
+    This is the mean absolute difference between accuracy and mean confidence over the confidence bins (0, 1/15],
+    (1/15, 2/15], ..., weighted by the number of images in each bin.
 
     Args:
         confidence: float (n,), probability of the predicted class.
-        correct: bool (n,).
+        correct: bool (n,), which predictions are correct.
+
+    Examples:
+        >>> round(calibration_error(np.array([0.9, 0.9]), np.array([True, False])), 3)
+        0.4
     """
     bins = np.clip(np.ceil(confidence.astype("float64") * BINS).astype(int) - 1, 0, BINS - 1)
     gaps = np.bincount(bins, weights=correct - confidence.astype("float64"), minlength=BINS)
@@ -95,7 +115,7 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
 
 
 def _counts(labels: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return for each class how many images are right, belong to it, and are predicted to."""
+    """Return for each class the numbers of correct images, of images, and of predictions."""
     size = int(max(labels.max(), classes.max())) + 1
     right = np.bincount(labels[labels == classes], minlength=size)
     return right, np.bincount(labels, minlength=size), np.bincount(classes, minlength=size)

@@ -1,8 +1,7 @@
-"""A Keras model without state: weights come in as one vector, so that runs can share the model."""
+"""Stateless network: a Keras model as a pure function of one weight vector, so that runs can share the model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -12,28 +11,25 @@ from keras import ops
 
 from trainables.backends.selection import backend
 from trainables.engine.dropout import rate_variables, with_variable_rates
-from trainables.errors import InputError
 from trainables.models import Model
-from trainables.models.custom import layers_of
+from trainables.models.variables import random_variables
 from trainables.randomness import derive_seed
 
 Tensor = Any
-GENERATOR = "seed_generator_state"
-"""Keras's name of a generator's state; its type differs between backends."""
 
 
 class Network:
-    """One network for one image shape and number of classes.
+    """A network for one image shape and number of classes.
 
     Args:
-        model: its settings; of dropout only whether there is any.
+        model: settings of the network; its dropout rate matters only in being zero or not.
         image_shape: (height, width, channels).
         classes: number of classes.
-        precision: what it computes in, `float32` or `mixed`; its weights are float32.
-        xla: whether XLA will compile it.
+        precision: precision of the computation, `float32` or `mixed`; weights are always float32.
+        xla: whether XLA will compile the network.
 
     Raises:
-        InputError: the images do not fit it, or it has layers that cannot be trained here.
+        InputError: If the images do not fit the network, or it has layers that cannot be trained here.
     """
 
     def __init__(
@@ -50,22 +46,22 @@ class Network:
         self._shapes = [tuple(variable.shape) for variable in self.model.trainable_variables]
         self._ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes]).tolist()
         self._fresh = {id(variable): variable.numpy() for variable in self.model.variables}
-        self._random = list(_random_variables(self.model, model))
+        self._random = list(random_variables(self.model, model))
         self._moving = _state_variables(self.model, self._fast)
 
     @property
     def decayed(self) -> np.ndarray:
-        """float32 (p,): 1 for weights that decay, 0 for biases and batch norm."""
+        """float32 (p,): 1 for weights that decay, 0 for biases and the parameters of batch norm."""
         return np.concatenate([np.full(int(np.prod(shape)), len(shape) > 1, dtype="float32") for shape in self._shapes])
 
     def initial(self, seed: int, dropout: float | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Return new weights, float32 (p,), and the state that training updates without a gradient.
+        """Return initial weights, float32 (p,), and the initial state that training updates without a gradient.
 
-        They depend on the seed only: each random variable has a seed of its own.
+        They depend on the seed only: each random variable is drawn from a seed of its own.
 
         Args:
-            seed: the run's.
-            dropout: the rate of all dropout layers; by default each layer's own.
+            seed: the run's seed.
+            dropout: rate of all dropout layers; by default each layer's own.
         """
         values = dict(self._fresh)
         for number, (variable, initializer) in enumerate(self._random):
@@ -85,11 +81,11 @@ class Network:
     def logits(
         self, weights: Tensor, moving: list[Tensor], images: Tensor, training: bool
     ) -> tuple[Tensor, list[Tensor]]:
-        """Return float32 (n, classes), and the state after this pass.
+        """Return logits, float32 (n, classes), and the state after the forward pass.
 
         Args:
             weights: float32 (p,).
-            moving: what `initial` returned second, or what this returned.
+            moving: the state, as `initial` or an earlier call returned it.
             images: float32 (n, height, width, channels), normalised.
             training: whether batch norm and dropout are in training mode.
         """
@@ -100,7 +96,7 @@ class Network:
         return ops.cast(logits, "float32"), moved
 
     def assign(self, weights: np.ndarray, moving: list[np.ndarray]) -> keras.Model:
-        """Put a run's weights into the Keras model and return it. The next call overwrites them."""
+        """Assign a run's weights to the Keras model and return it; the next call overwrites them."""
         parts = np.split(weights, self._ends[:-1])
         for variable, part in zip(self.model.trainable_variables, parts, strict=True):
             variable.assign(part.reshape(variable.shape))
@@ -116,40 +112,15 @@ class Network:
 def network_of(
     model: Model, image_shape: tuple[int, int, int], classes: int, precision: str = "float32", xla: bool = False
 ) -> Network:
-    """Return the network of `Model.structure`, built once."""
+    """Return the network of a `Model.structure`, which is built once per process."""
     return Network(model, image_shape, classes, precision, xla)
 
 
-def _random_variables(model: keras.Model, settings: Model) -> Iterator[tuple[Any, Any]]:
-    """Yield each variable that is random at first, and its initializer; None for a generator's state."""
-    for layer in layers_of(model):
-        if settings.keeps(layer.name):
-            continue
-        for variable in layer.weights:
-            initializer = _initializer(layer, variable.name)
-            if initializer is not None and "seed" in initializer.get_config():
-                yield variable, initializer
-            elif initializer is None and variable.trainable:
-                raise InputError(
-                    f"model `{settings.name}`: layer `{layer.name}` ({type(layer).__name__}) does not say how its "
-                    f"weight `{variable.name}` is drawn, so it cannot be drawn anew for each seed; use another layer"
-                )
-    for variable in model.non_trainable_variables:
-        if variable.name == GENERATOR:
-            yield variable, None
-
-
-def _initializer(layer: Any, weight: str) -> Any:
-    """Return the initializer of a layer's weight, or None; `depthwise` is that of a kernel for each channel."""
-    for name in (weight, weight.removesuffix("_kernel"), "depthwise"):
-        found = getattr(layer, f"{name}_initializer", None)
-        if found is not None:
-            return found
-    return None
-
-
 def _state_variables(model: keras.Model, fast: keras.Model) -> list[tuple[Any, float | None]]:
-    """Return what each state variable of the fast copy is: (the model's variable, None), or (dropout layer, rate)."""
+    """Return what each state variable of the accelerated copy stands for.
+
+    That is (the model's variable, None), or (dropout layer, rate) for the rate of a `VariableDropout`.
+    """
     layers = {layer.name: layer for layer in model.layers}
     rates = {id(variable): layers[name] for name, variable in rate_variables(fast).items()}
     plain = iter(model.non_trainable_variables)

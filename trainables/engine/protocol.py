@@ -1,4 +1,4 @@
-"""What trains: the protocol that the Keras classifier and the replay share."""
+"""Engine protocol: what one training run in progress can do, shared by the Keras classifier and the replay."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 class TestResult(NamedTuple):
-    """What one reading of the test set gives.
+    """Figures from one evaluation of the test set.
 
     Args:
-        metrics: TEST_METRICS; a replay may lack some.
-        correct: bool (n,), whether each test example is classified rightly, in the order of the data.
+        metrics: the metrics of `records.TEST_METRICS`; a replay may lack some.
+        correct: bool (n,), whether each test example is classified correctly, in the order of the data.
         loss: float32 (n,), log loss of each test example in nats.
-        confusion: int64 (classes, classes), test images by true and predicted class; None of a replay.
+        confusion: int64 (classes, classes), test images by true and predicted class; None for a replay.
     """
 
     __test__ = False  # not a test class
@@ -31,20 +31,25 @@ class Engine(Protocol):
     """One training run in progress."""
 
     epoch: int
-    """Epochs finished."""
+    """Number of completed epochs."""
     warning: str
-    """What is wrong with the run as it stands, in a sentence, or empty."""
+    """A sentence about a problem of the run in its current state; empty if there is none."""
+
+    @property
+    def state_bytes(self) -> int:
+        """Size of a checkpoint in bytes."""
+        ...
 
     def train_epoch(self) -> dict[str, float]:
-        """Train one more epoch, evaluate, and return EPOCH_METRICS.
+        """Train one more epoch, evaluate, and return the metrics of `records.EPOCH_METRICS`.
 
         Raises:
-            DivergedError: the training loss is not finite.
+            DivergedError: If the training loss is not finite.
         """
         ...
 
     def test(self) -> TestResult:
-        """Read the test set once."""
+        """Evaluate the test set once."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -52,9 +57,21 @@ class Engine(Protocol):
         ...
 
     def restore(self, folder: Path) -> None:
-        """Continue from what `save` wrote, as if there had been no interruption.
+        """Continue from a checkpoint that `save` wrote, as if there had been no interruption.
 
         Raises:
-            TrialError: the checkpoint is damaged or of another run.
+            TrialError: If the checkpoint is damaged or belongs to another run.
+        """
+        ...
+
+    def save_model(self, path: Path, class_names: tuple[str, ...]) -> None:
+        """Write the trained network to a `.keras` file; missing folders are created.
+
+        Args:
+            path: the file to write.
+            class_names: names of the classes, in the order of the labels.
+
+        Raises:
+            TrialError: If the run has no network, as in a replay.
         """
         ...

@@ -1,4 +1,4 @@
-"""A data set on the device, with the statistics that normalise it; kept from run to run."""
+"""Data set on the device, with its normalisation statistics; kept from run to run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from trainables.backends.selection import backend
 
@@ -17,12 +18,12 @@ GREY_VALUES = np.arange(256)
 
 @dataclass(frozen=True)
 class Resident:
-    """Tensors of one data set, and where they came from.
+    """Tensors of a data set.
 
     Args:
-        source: the host's four arrays, by which the data set is known again.
-        development: `images` uint8 (n, height, width, channels) and `labels` int32 (n,).
-        test: the same of the test part.
+        source: the four arrays on the host, which identify the data set.
+        development: `images`, uint8 (n, height, width, channels), and `labels`, int32 (n,).
+        test: the same for the test part.
         mean: float32 (channels,), of the development images.
         deviation: float32 (channels,), standard deviation of the same; at least 1.
     """
@@ -38,10 +39,10 @@ _last: list[Resident] = []
 
 
 def resident_data(arrays: Mapping[str, np.ndarray]) -> Resident:
-    """Return the data set on the device; the one that was asked for last is kept.
+    """Return a data set on the device; the last one is kept for the next call.
 
     Args:
-        arrays: what `Dataset.arrays` returns.
+        arrays: the data, as returned by `Dataset.arrays`.
     """
     source = tuple(arrays[name] for name in ("images", "labels", "test_images", "test_labels"))
     if not (_last and all(map(operator.is_, _last[0].source, source))):
@@ -52,8 +53,18 @@ def resident_data(arrays: Mapping[str, np.ndarray]) -> Resident:
     return _last[0]
 
 
+def normalise(images: Tensor, scale: Mapping[str, Tensor]) -> Tensor:
+    """Return images less `mean` and divided by `deviation` of each channel, float32 of the same shape.
+
+    Args:
+        images: (n, height, width, channels).
+        scale: `mean` and `deviation`, float32 (channels,).
+    """
+    return (ops.cast(images, "float32") - scale["mean"]) / scale["deviation"]
+
+
 def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of each channel, float32 (channels,); a deviation is at least 1.
+    """Return mean and standard deviation of each channel, float32 (channels,); deviations are at least 1.
 
     Args:
         images: uint8 (n, height, width, channels).
@@ -61,7 +72,7 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     means, deviations = [], []
     for channel in range(images.shape[3]):
         counts = np.zeros(256)
-        for start in range(0, len(images), 4096):  # bincount needs eight bytes for each pixel
+        for start in range(0, len(images), 4096):  # bincount needs eight bytes per pixel
             counts += np.bincount(images[start : start + 4096, ..., channel].ravel(), minlength=256)
         mean = np.average(GREY_VALUES, weights=counts)
         means.append(mean)

@@ -1,4 +1,4 @@
-"""A trained network as a `.keras` file that opens without Assay."""
+"""Export of a trained network as a `.keras` file that loads without Assay."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from keras import layers
 def save_model(
     path: Path, network: keras.Model, mean: np.ndarray, deviation: np.ndarray, class_names: tuple[str, ...]
 ) -> None:
-    """Write a model from uint8 images to probabilities, and a `.json` beside it that describes it.
+    """Write a model that maps uint8 images to probabilities, and a `.json` file beside it that describes it.
 
-    `keras.saving.load_model(path)` opens it in safe mode: it is made of layers that come with Keras. Images
-    go in as they are, (n, height, width, channels) with values from 0 to 255; the model normalises them.
+    `keras.saving.load_model(path)` loads it in safe mode, because it consists of built-in Keras layers only. Its
+    inputs are raw images, (n, height, width, channels) with values from 0 to 255; the model normalises them.
 
     Args:
-        path: ends in `.keras`.
-        network: from normalised images to logits.
-        mean: float32 (channels,).
-        deviation: float32 (channels,).
-        class_names: in the order of the probabilities.
+        path: a file name that ends in `.keras`; missing folders are created.
+        network: a model that maps normalised images to logits.
+        mean: float32 (channels,), subtracted from the pixel values.
+        deviation: float32 (channels,), what they are then divided by.
+        class_names: names of the classes, in the order of the probabilities.
     """
     image = keras.Input(network.input_shape[1:], dtype="uint8", name="image")
     variance = deviation.astype("float64") ** 2
     normalised = layers.Normalization(mean=mean.tolist(), variance=variance.tolist(), name="normalised")
     probabilities = layers.Softmax(name="probabilities")(network(normalised(image)))
     model = keras.Model(image, probabilities, name=f"{network.name}_classifier")
+    path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         # Keras converts its variables in a way that NumPy 2 deprecates.
         warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)

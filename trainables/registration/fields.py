@@ -1,10 +1,10 @@
-"""How a method, model or optimizer declares which of its fields may be searched, and over what.
+"""Searchable fields: how a method, model or optimizer declares which fields a study may search, and over which values.
 
-A declaration stands in the field's annotation, beside the limits that validation holds:
+The declaration is part of the field's annotation, next to the limits that validation enforces:
 
     alpha: Annotated[float, Field(ge=0.05, le=32), Range(0.05, 2.0, log=True)] = 0.2
 
-`spaces` turns declarations into Optuna distributions; nothing here imports Optuna.
+`spaces` converts declarations to Optuna distributions; this module does not depend on Optuna.
 """
 
 from __future__ import annotations
@@ -17,42 +17,49 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Frozen(BaseModel):
-    """A validated value that cannot change; unknown fields are refused."""
+    """Base class of settings: validated, immutable, and without unknown fields.
+
+    Examples:
+        >>> class Blur(Frozen):
+        ...     radius: int = 1
+        >>> Blur(radius=2)
+        Blur(radius=2)
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
     def _of_their_kind(cls, given: Any) -> Any:
-        """Refuse what only looks like a number or a truth value: `true` or "3" for 3, 1 for `true`."""
+        """Refuse values that pydantic would convert to numbers or booleans: `true` or "3" for 3, and 1 for `true`."""
         if not isinstance(given, Mapping):
             return given
         for name, field in cls.model_fields.items():
             value, kinds = given.get(name), _kinds(field.annotation)
-            texts = {kind for kind in kinds if isinstance(kind, str)}  # of a Literal
+            texts = {kind for kind in kinds if isinstance(kind, str)}  # values of a Literal
             number = bool({int, float} & kinds) and not {bool, str, Any} & kinds and not texts
             if number and isinstance(value, bool | str):
-                raise ValueError(f"{name}: a number is expected, but got {value!r}")
+                raise ValueError(f"{name}: expected a number, but got {value!r}")
             if kinds - {type(None)} == {bool} and value is not None and not isinstance(value, bool):
-                raise ValueError(f"{name}: true or false is expected, but got {value!r}")
+                raise ValueError(f"{name}: expected true or false, but got {value!r}")
         return given
 
 
 def _kinds(annotation: Any) -> set[Any]:
-    """Return the plain types that an annotation is made of."""
+    """Return the plain types that an annotation consists of."""
     inner = get_args(annotation)
     return {annotation} if not inner else {kind for part in inner for kind in _kinds(part)}
 
 
 @dataclass(frozen=True)
 class Range:
-    """A searched interval, both ends included.
+    """An interval to search, both ends included.
 
     Args:
         low: smallest value.
         high: largest value.
-        log: draw uniformly on a logarithmic scale.
-        integer: whole numbers only.
+        log: whether to sample uniformly on a logarithmic scale.
+        integer: whether values are integers.
     """
 
     low: float
@@ -63,13 +70,25 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """A searched set of values without an order."""
+    """A set of values to search, without an order.
+
+    Args:
+        options: the values.
+    """
 
     options: tuple[Any, ...]
 
 
 def declared(model: type[BaseModel]) -> dict[str, Range | Choice]:
-    """Return the searchable fields of a pydantic model, in the order of declaration."""
+    """Return the searchable fields of a pydantic model, in the order of declaration.
+
+    Examples:
+        >>> from typing import Annotated
+        >>> from pydantic import create_model
+        >>> radius = Annotated[float, Range(0.5, 2.0)]
+        >>> declared(create_model("Blur", radius=(radius, 1.0), border=(str, "black")))
+        {'radius': Range(low=0.5, high=2.0, log=False, integer=False)}
+    """
     return {
         name: mark
         for name, field in model.model_fields.items()

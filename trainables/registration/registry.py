@@ -1,4 +1,4 @@
-"""A registry: a name means one thing, and an unknown name lists the choices."""
+"""Registries: objects of one kind by name."""
 
 from __future__ import annotations
 
@@ -12,10 +12,20 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Maps the names of one kind of thing to the things.
+    """A mapping from names to the registered objects of one kind.
 
     Args:
-        kind: what is registered, in the singular, for messages ("method").
+        kind: the kind of object, in the singular, for messages ("method").
+
+    Examples:
+        >>> filters = Registry[type]("filter")
+        >>> @filters.register("blur")
+        ... class Blur:
+        ...     pass
+        >>> filters.get("blur")
+        <class '...Blur'>
+        >>> list(filters), "sharpen" in filters
+        (['blur'], False)
     """
 
     def __init__(self, kind: str) -> None:
@@ -26,7 +36,7 @@ class Registry(Generic[T]):
         """Return a decorator that registers an object under `name`.
 
         Raises:
-            ValueError: the name is taken.
+            ValueError: If the name is taken.
         """
 
         def decorate(entry: T) -> T:
@@ -38,10 +48,10 @@ class Registry(Generic[T]):
         return decorate
 
     def get(self, name: str) -> T:
-        """Return what is registered under `name`.
+        """Return the object that is registered under `name`.
 
         Raises:
-            InputError: nothing is; the message lists the choices and the nearest one.
+            InputError: If there is none; the message lists the choices and suggests the most similar one.
         """
         if name in self._entries:
             return self._entries[name]
@@ -55,7 +65,7 @@ class Registry(Generic[T]):
 
 
 def unknown(kind: str, name: str, choices: list[str]) -> str:
-    """Return the message for a name that is none of the choices."""
+    """Return an error message for a name that is not among the choices."""
     near = get_close_matches(str(name), choices, n=1)
     hint = f" Did you mean `{near[0]}`?" if near else ""
     return f"unknown {kind} `{name}`.{hint} Choose from: {', '.join(choices)}."

@@ -1,21 +1,14 @@
-"""A run that replays a learning curve from a table: the same protocol, no TensorFlow.
+"""Replay engine: reads the metrics of a run from a table of learning curves instead of training.
 
-The table is a CSV with one row for each epoch of each curve. Required columns: `method`, `epoch` (from 1) and
-`validation_accuracy`. Optional ones narrow down which curve serves which run (`phase`, `condition`, `k`, `seed`;
-empty cells fit any run), add figures (any other metric of an epoch, or of the test in the last epoch), or make the
-epoch go wrong, for tests of everything around a run:
-
-    wait    seconds to sleep
-    fault   raise: an exception; memory: there is none left; diverge: the loss is not finite; omit: the metric is
-            missing; infinite: it is no number; hang: the epoch never ends; kill: the process dies
+The table is a CSV file with one row per epoch of each curve. `method`, `epoch` (from 1) and `validation_accuracy` are
+required columns. Optional columns restrict which runs a curve serves (`phase`, `condition`, `k`, the index of the trial
+or point, and `seed`, the index of the seed; an empty cell matches every run) or give more metrics: any other metric of
+an epoch, and those of the test in the last epoch.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import threading
 import time
 import zlib
 from pathlib import Path
@@ -23,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainables import records
 from trainables.engine.protocol import TestResult
-from trainables.errors import DivergedError, InputError, TrialError
+from trainables.errors import InputError, TrialError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,26 +24,27 @@ if TYPE_CHECKING:
 KEYS = ("phase", "condition", "method", "k", "seed")
 FIGURES = (
     records.TRAIN_LOSS, records.TRAIN_ACCURACY, records.VALIDATION_LOSS, records.VALIDATION_ACCURACY,
-    records.TEST_LOSS, records.TEST_ACCURACY, "wait",
+    records.TEST_LOSS, records.TEST_ACCURACY,
 )  # fmt: skip
 REQUIRED = ("method", "epoch", records.VALIDATION_ACCURACY)
 TEST_EXAMPLES = 1000
+"""Number of test examples that a replayed test accuracy is spread over."""
 
 
 def read_curves(path: Path) -> pd.DataFrame:
-    """Return a table of curves.
+    """Read a table of learning curves.
 
     Raises:
-        InputError: the file is missing, no CSV, or lacks a column.
+        InputError: If the file is missing, is not a CSV table, or lacks a column.
     """
     import pandas as pd
 
     try:
         table = pd.read_csv(path)
     except FileNotFoundError:
-        raise InputError(f"no table of curves at {path}") from None
+        raise InputError(f"there is no table of curves at {path}") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no CSV table: {error}") from None
+        raise InputError(f"{path} is not a CSV table: {error}") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder, not a CSV table") from None
     missing = [column for column in REQUIRED if column not in table]
@@ -58,22 +52,24 @@ def read_curves(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} lacks the column(s) {', '.join(missing)}; it has {', '.join(table.columns)}")
     for column in ("epoch", *FIGURES):
         if column in table and not pd.api.types.is_numeric_dtype(table[column]):
-            raise InputError(f"{path}: the column `{column}` holds text; it must hold numbers")
+            raise InputError(f"{path}: the column `{column}` contains text; it must contain numbers")
     for column in (records.VALIDATION_ACCURACY, records.TEST_ACCURACY):
         if column in table and not table[column].dropna().between(0, 1).all():
-            raise InputError(f"{path}: `{column}` must lie between 0 and 1")
+            raise InputError(f"{path}: `{column}` must be between 0 and 1")
     return table
 
 
 def choose_curve(table: pd.DataFrame, run: dict[str, Any]) -> pd.DataFrame:
-    """Return the curve that serves a run: the same one each time, and spread evenly where several fit.
+    """Return the curve that serves a run.
+
+    The choice is deterministic. If several curves match, runs are spread evenly over them.
 
     Args:
-        table: as `read_curves` gives it.
-        run: the run's phase, condition, method, k and seed.
+        table: as returned by `read_curves`.
+        run: the run's values of `KEYS`.
 
     Raises:
-        TrialError: none fits.
+        TrialError: If no curve matches.
     """
     for key in KEYS:
         if key in table and key in run:
@@ -87,13 +83,13 @@ def choose_curve(table: pd.DataFrame, run: dict[str, Any]) -> pd.DataFrame:
 
 
 class Replay:
-    """An `Engine` that reads its figures from a table.
+    """An `Engine` that reads its metrics from a table.
 
     Args:
-        table: as `read_curves` gives it.
-        run: the run's phase, condition, method, k, seed.
-        learning_rate: reported as it is.
-        cost: plain epochs per epoch.
+        table: as returned by `read_curves`.
+        run: the run's values of `KEYS`.
+        learning_rate: the learning rate to report.
+        cost: nominal cost of an epoch, in plain epochs.
     """
 
     def __init__(self, table: pd.DataFrame, run: dict[str, Any], learning_rate: float, cost: float) -> None:
@@ -104,30 +100,27 @@ class Replay:
         self._cost = cost
         self._run = run
 
+    @property
+    def state_bytes(self) -> int:
+        """Size of a checkpoint in bytes."""
+        return len(self._checkpoint().encode())
+
     def train_epoch(self) -> dict[str, float]:
-        """Return the figures of the next epoch (see `Engine`)."""
+        """Return the metrics of the next epoch (see `Engine.train_epoch`).
+
+        Raises:
+            TrialError: If the curve has no such epoch.
+        """
         import pandas as pd
 
         epoch = self.epoch + 1
         if epoch not in self._rows:
             raise TrialError(f"the curve ends before epoch {epoch}")
-        row = {key: value for key, value in self._rows[epoch].items() if not pd.isna(value)}
         started = time.perf_counter()
-        time.sleep(float(row.get("wait", 0)))
-        fault = row.get("fault")
-        if fault == "raise":
-            raise TrialError(f"the table says that epoch {epoch} fails")
-        if fault == "memory":
-            raise MemoryError(f"the table says that epoch {epoch} finds no memory")
-        if fault == "diverge":
-            raise DivergedError(epoch)
-        if fault == "hang":
-            threading.Event().wait()
-        if fault == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
+        row = {key: value for key, value in self._rows[epoch].items() if not pd.isna(value)}
         self.epoch = epoch
         accuracy = float(row[records.VALIDATION_ACCURACY])
-        metrics = {
+        return {
             records.TRAIN_LOSS: float(row.get(records.TRAIN_LOSS, 1 - accuracy)),
             records.TRAIN_ACCURACY: float(row.get(records.TRAIN_ACCURACY, accuracy)),
             records.VALIDATION_LOSS: float(row.get(records.VALIDATION_LOSS, 1 - accuracy)),
@@ -138,14 +131,9 @@ class Replay:
             records.IMAGES_PER_SECOND: 0.0,
             records.PLAIN_EPOCHS: epoch * self._cost,
         }
-        if fault == "omit":
-            del metrics[records.VALIDATION_ACCURACY]
-        if fault == "infinite":
-            metrics[records.VALIDATION_ACCURACY] = float("nan")
-        return metrics
 
     def test(self) -> TestResult:
-        """Return the test figures of the last epoch, as so many of 1 000 examples right."""
+        """Return the test metrics of the last epoch, as the results of `TEST_EXAMPLES` examples."""
         import numpy as np
 
         row = self._rows[self.epoch]
@@ -157,15 +145,22 @@ class Replay:
         return TestResult(metrics, correct, np.full(TEST_EXAMPLES, loss, np.float32))
 
     def save(self, folder: Path) -> None:
-        """Write the epoch."""
-        (folder / "replay.json").write_text(json.dumps({"epoch": self.epoch, "run": self._run}))
+        """Write the epoch (see `Engine.save`)."""
+        (folder / "replay.json").write_text(self._checkpoint())
 
     def restore(self, folder: Path) -> None:
-        """Continue from the epoch that `save` wrote."""
+        """Continue after the epoch that `save` wrote (see `Engine.restore`)."""
         try:
             saved = json.loads((folder / "replay.json").read_text())
         except (OSError, ValueError) as error:
-            raise TrialError(f"the checkpoint in {folder} is damaged: {error}") from None
+            raise TrialError(f"checkpoint {folder} is damaged: {error}") from None
         if saved["run"] != self._run:
-            raise TrialError(f"the checkpoint in {folder} is of another run: {saved['run']}")
+            raise TrialError(f"checkpoint {folder} belongs to another run: {saved['run']}")
         self.epoch = int(saved["epoch"])
+
+    def save_model(self, path: Path, class_names: tuple[str, ...]) -> None:
+        """Refuse to save a model: a replay has no network (see `Engine.save_model`)."""
+        raise TrialError(f"no model can be saved to {path}: a replayed run has no network; train it to get one")
+
+    def _checkpoint(self) -> str:
+        return json.dumps({"epoch": self.epoch, "run": self._run})

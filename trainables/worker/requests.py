@@ -1,4 +1,4 @@
-"""What is sent to a worker, and what comes back at the end."""
+"""Run requests and run results: what a worker receives at the start of a run and returns at its end."""
 
 from __future__ import annotations
 
@@ -11,32 +11,35 @@ if TYPE_CHECKING:
     import numpy as np
 
 EPOCHS, FINAL = "epochs", "final"
+"""Keys of a step's result: its epochs, (epoch, metrics) each, and the `RunResult` in the last step."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run, as it is sent to a worker.
+class RunRequest:
+    """A training run, as it is sent to a worker.
 
     Args:
         run: the run's name.
-        phase, condition, method, k, seed: as in the journal.
+        phase, condition, method: as in the journal.
+        index: index of the trial in the search, or of the point in later phases.
+        seed_index: index of the seed; the seed itself is in `config`.
         config: a `RunConfig` as JSON.
-        stops: epochs after which a decision is due.
-        test: read the test set at the end.
-        checkpoints: the run's own folder.
-        log: its log file.
-        checkpoint_seconds: time between two checkpoints.
-        epoch_seconds: an epoch that takes longer ends the worker, and with it the run.
-        curves: a table to replay instead of training, or empty.
-        model: where to save the trained model, or empty.
+        stops: epochs after which early stopping decides.
+        test: whether to evaluate the test set at the end.
+        checkpoints: folder for the run's checkpoints.
+        log: path of its log file.
+        checkpoint_seconds: minimum time between two checkpoints, in seconds.
+        epoch_seconds: time limit of an epoch, in seconds; exceeding it ends the worker and fails the run.
+        curves: path of a table to replay instead of training, or empty.
+        model: path of the file to save the trained model to, or empty.
     """
 
     run: str
     phase: str
     condition: str
     method: str
-    k: int
-    seed: int
+    index: int
+    seed_index: int
     config: dict[str, Any]
     stops: tuple[int, ...]
     test: bool
@@ -48,22 +51,22 @@ class Job:
     model: str = ""
 
     def payload(self) -> dict[str, Any]:
-        """Return the fields as a plain dictionary: the trial's configuration in Ray."""
+        """Return the fields as a plain dictionary, which is the trial's configuration in Ray."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
-class Final:
+class RunResult:
     """How a run ended.
 
     Args:
         outcome: one of `records.OUTCOMES`.
-        reason: empty, or why it failed.
-        epoch: epochs finished; None where the worker cannot say.
-        metrics: test figures, of a run that reads the test set.
-        correct: bool (n,), which test examples are right.
+        reason: why the run failed, or a warning about it; else empty.
+        epoch: number of completed epochs, or None if the worker cannot tell.
+        metrics: test metrics, for a run that evaluates the test set.
+        correct: bool (n,), which test examples are classified correctly.
         loss: float32 (n,), their log loss in nats.
-        confusion: int64 (classes, classes), test images by true and predicted class, of a final training.
+        confusion: int64 (classes, classes), test images by true and predicted class, for a final training.
     """
 
     outcome: str = records.STOPPED

@@ -1,8 +1,8 @@
-"""The Ray trainable: one worker process, many runs one after the other.
+"""Ray trainable: a worker process that trains runs one after the other.
 
-TensorFlow is imported once in a worker, and compiled steps are kept from run to run. A step of the trainable is as
-many epochs as fit into half a second, up to the next rung, so that short epochs do not drown in messages. Whatever
-goes wrong in a run comes back as its result; only the death of the process is an error to Ray.
+TensorFlow is imported once per worker, and compiled steps are kept from run to run. A step of the trainable covers as
+many epochs as fit into half a second, up to the next rung, so that short epochs do not flood the driver with messages.
+Every failure of a run is returned as its result; Ray sees an error only if the process dies.
 """
 
 from __future__ import annotations
@@ -25,25 +25,28 @@ from trainables import records
 from trainables.engine import checkpoints
 from trainables.engine.protocol import Engine
 from trainables.errors import DivergedError, TrialError
-from trainables.worker.requests import EPOCHS, FINAL, Final, Job
+from trainables.worker.requests import EPOCHS, FINAL, RunRequest, RunResult
 
 STEP_SECONDS = 0.5
+"""Wall time after which a step returns, in seconds."""
 GIVEN_UP = "given-up.txt"
+"""File in a run's checkpoint folder that records why its worker was ended."""
 VALIDATED = (records.VALIDATION_ACCURACY, records.VALIDATION_LOSS)
+"""Metrics that every epoch must report."""
 FITTED = (records.TRAIN_ACCURACY, records.TRAIN_LOSS)
-"""What every epoch has to report; the second where nothing is left for validation."""
+"""Metrics that every epoch must report if no images are left for validation."""
 log = logging.getLogger("trainables")
 
 
-class Trial(tune.Trainable):
-    """Trains what its configuration, a `Job`, says."""
+class TrainingTrainable(tune.Trainable):
+    """Trains the run that its configuration, a `RunRequest`, describes."""
 
     def setup(self, config: dict[str, Any], arrays: dict[str, Any] | None = None, threads: int = 1) -> None:
         """Start the worker's first run.
 
         Args:
-            config: a `Job` as a dictionary.
-            arrays: the data set, from Ray's object store; `class_names` beside the four arrays.
+            config: a `RunRequest` as a dictionary.
+            arrays: the data set, from Ray's object store: the arrays of `Dataset.arrays`, and `class_names`.
             threads: CPU threads of this worker.
         """
         if threading.current_thread() is threading.main_thread():
@@ -58,97 +61,105 @@ class Trial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train some epochs; return them, and the final figures when the run is over."""
+        """Train some epochs and return their metrics, with the `RunResult` once the run has ended."""
         rows: list[tuple[int, dict[str, float]]] = []
         try:
-            final = self._go_on(rows)
-        except Exception as error:  # whatever a run raises is that run's result
+            result = self._continue(rows)
+        except Exception as error:  # any exception of a run is that run's result
             log.error("%s", traceback.format_exc())
-            final = _failure(error, self._engine.epoch if self._engine else 0)
-        if final is None:
+            result = _failure(error, self._engine.epoch if self._engine else 0)
+        if result is None:
             return {EPOCHS: rows}
-        self._close(final)
-        return {EPOCHS: rows, FINAL: final, "done": True}
-
-    def _go_on(self, rows: list[tuple[int, dict[str, float]]]) -> Final | None:
-        """Train some epochs into `rows`; return how the run ended, or None."""
-        engine = self._engine or self._start()
-        self._checkpoint_if_due(engine)
-        try:
-            self._train(engine, rows)
-        except DivergedError as error:
-            return self._diverged(engine, error)
-        return self._finish(engine) if engine.epoch >= self._epochs else None
+        self._close(result)
+        return {EPOCHS: rows, FINAL: result, "done": True}
 
     def cleanup(self) -> None:
-        """Close the log."""
+        """Close the log file."""
         self._close_log()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write a checkpoint where Ray asks for one."""
+        """Write a checkpoint to a folder of Ray's."""
         if self._engine:
             self._engine.save(Path(checkpoint_dir))
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Continue from a checkpoint that Ray kept."""
-        self._engine = self._new_engine()
+        self._engine = self.make_engine(self._request)
         self._engine.restore(Path(str(checkpoint)))
         self._saved = time.monotonic()
 
-    def _open(self, config: dict[str, Any]) -> None:
-        self._job = Job(**config)
-        self._epochs = int(self._job.config["epochs"])
-        self._engine: Engine | None = None
-        self._close_log()
-        self._handler = _log_file(Path(self._job.log))
-        self._handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        root = logging.getLogger("trainables")
-        root.addHandler(self._handler)
-        root.setLevel(logging.INFO)
+    def make_engine(self, request: RunRequest) -> Engine:
+        """Return the engine of a run: the Keras classifier, or the replay if the request names a table of curves.
 
-    def _start(self) -> Engine:
-        log.info("run %s: %s", self._job.run, self._job.config)
-        given_up = Path(self._job.checkpoints) / GIVEN_UP
-        if given_up.exists():
-            raise TrialError(given_up.read_text())
-        with self._limited("the start"):
-            engine = self._new_engine()
-            checkpoints.restore_newest(engine, Path(self._job.checkpoints))
-        self._engine = engine
-        self._saved = time.monotonic()
-        return engine
-
-    def _new_engine(self) -> Engine:
-        job = self._job
+        Raises:
+            InputError: If the configuration does not fit the data, or the table cannot be read.
+            TrialError: If the table has no curve for the run.
+        """
         from trainables.config import RunConfig
 
-        config = RunConfig.model_validate(job.config)
-        if job.curves:
+        config = RunConfig.model_validate(request.config)
+        if request.curves:
             from trainables.worker.replay import Replay, read_curves
 
-            run = {key: getattr(job, key) for key in ("phase", "condition", "method", "k", "seed")}
-            return Replay(read_curves(Path(job.curves)), run, config.optimizer.learning_rate, config.cost)
+            return Replay(
+                read_curves(Path(request.curves)), run_keys(request), config.optimizer.learning_rate, config.cost
+            )
         from trainables.backends.selection import backend
         from trainables.engine.classifier import Classifier
 
         backend.configure(threads=self._threads, deterministic=config.deterministic)
         return Classifier(config, self._arrays, len(self._arrays["class_names"]))
 
+    def _open(self, config: dict[str, Any]) -> None:
+        self._request = RunRequest(**config)
+        self._epochs = int(self._request.config["epochs"])
+        self._engine: Engine | None = None
+        self._close_log()
+        self._handler = _log_file(Path(self._request.log))
+        self._handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        root = logging.getLogger("trainables")
+        root.addHandler(self._handler)
+        root.setLevel(logging.INFO)
+
+    def _continue(self, rows: list[tuple[int, dict[str, float]]]) -> RunResult | None:
+        """Append the metrics of some more epochs to `rows`; return the result if the run has ended."""
+        engine = self._engine or self._start()
+        self._checkpoint_if_due(engine)
+        try:
+            self._train(engine, rows)
+        except DivergedError as error:
+            log.error("%s", error)
+            # A diverged run counts with the accuracy that its network still has.
+            return self._result(engine, records.DIVERGED, str(error), error.epoch)
+        return self._finish(engine) if engine.epoch >= self._epochs else None
+
+    def _start(self) -> Engine:
+        log.info("run %s: %s", self._request.run, self._request.config)
+        given_up = Path(self._request.checkpoints) / GIVEN_UP
+        if given_up.exists():
+            raise TrialError(given_up.read_text())
+        with self._limited("the start"):
+            engine = self.make_engine(self._request)
+            checkpoints.restore_newest(engine, Path(self._request.checkpoints))
+        self._engine = engine
+        self._saved = time.monotonic()
+        return engine
+
     def _train(self, engine: Engine, rows: list[tuple[int, dict[str, float]]]) -> None:
         started = time.monotonic()
         while engine.epoch < self._epochs:
             with self._limited("an epoch"):
                 metrics = engine.train_epoch()
-            _require(metrics, FITTED if self._job.config.get("full_data") else VALIDATED)
+            _require(metrics, FITTED if self._request.config.get("full_data") else VALIDATED)
             rows.append((engine.epoch, metrics))
             log.info("epoch %d: %s", engine.epoch, {key: round(value, 5) for key, value in metrics.items()})
-            if engine.epoch in self._job.stops or time.monotonic() - started >= STEP_SECONDS:
+            if engine.epoch in self._request.stops or time.monotonic() - started >= STEP_SECONDS:
                 return
 
     @contextmanager
     def _limited(self, what: str) -> Iterator[None]:
-        """End the worker if the block takes too long: nothing else frees a process that hangs in native code."""
-        watch = threading.Timer(self._job.epoch_seconds, self._give_up, (what,))
+        """End the process if the block takes too long: nothing else stops a hang in native code."""
+        watch = threading.Timer(self._request.epoch_seconds, self._give_up, (what,))
         watch.daemon = True
         watch.start()
         try:
@@ -157,9 +168,9 @@ class Trial(tune.Trainable):
             watch.cancel()
 
     def _give_up(self, what: str) -> None:
-        reason = f"{what} took longer than {self._job.epoch_seconds:g} s (`resources.epoch_minutes`)"
+        reason = f"{what} took longer than {self._request.epoch_seconds:g} s (`resources.epoch_minutes`)"
         log.error("%s", reason)
-        marker = Path(self._job.checkpoints) / GIVEN_UP
+        marker = Path(self._request.checkpoints) / GIVEN_UP
         try:
             marker.parent.mkdir(parents=True, exist_ok=True)
             marker.write_text(reason)
@@ -167,46 +178,34 @@ class Trial(tune.Trainable):
             os._exit(1)
 
     def _checkpoint_if_due(self, engine: Engine) -> None:
-        """Write a checkpoint now and then, before a step: all that it holds has been reported by then."""
-        if engine.epoch == 0 or time.monotonic() - self._saved < self._job.checkpoint_seconds:
+        """Write a checkpoint if enough time has passed.
+
+        This happens before a step, when every epoch that the checkpoint contains has been reported.
+        """
+        if engine.epoch == 0 or time.monotonic() - self._saved < self._request.checkpoint_seconds:
             return
         try:
-            checkpoints.save(engine, Path(self._job.checkpoints))
+            checkpoints.save(engine, Path(self._request.checkpoints))
         except OSError as error:
             log.warning("no checkpoint after epoch %d: %s", engine.epoch, error)
         self._saved = time.monotonic()
 
-    def _finish(self, engine: Engine) -> Final:
-        if self._job.model:
-            self._save_model(engine)
-        return self._tested(engine, records.COMPLETED, engine.warning, engine.epoch)
+    def _finish(self, engine: Engine) -> RunResult:
+        if self._request.model:
+            engine.save_model(Path(self._request.model), tuple(self._arrays.get("class_names", ())))
+        return self._result(engine, records.COMPLETED, engine.warning, engine.epoch)
 
-    def _tested(self, engine: Engine, outcome: str, reason: str, epoch: int) -> Final:
-        if not self._job.test:
-            return Final(outcome, reason, epoch)
+    def _result(self, engine: Engine, outcome: str, reason: str, epoch: int) -> RunResult:
+        """Return the result of a run, with test metrics if the request asks for them."""
+        if not self._request.test:
+            return RunResult(outcome, reason, epoch)
         with self._limited("the test"):
-            result = engine.test()
-        confusion = result.confusion if self._job.phase == records.TRAIN else None
-        return Final(outcome, reason, epoch, result.metrics, result.correct, result.loss, confusion)
+            test = engine.test()
+        confusion = test.confusion if self._request.phase == records.TRAIN else None
+        return RunResult(outcome, reason, epoch, test.metrics, test.correct, test.loss, confusion)
 
-    def _save_model(self, engine: Engine) -> None:
-        from trainables.engine.classifier import Classifier
-
-        if not isinstance(engine, Classifier):
-            raise TrialError("a replayed run has no model to save")
-        path = Path(self._job.model)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        engine.save_model(path, tuple(self._arrays["class_names"]))
-
-    def _diverged(self, engine: Engine, error: DivergedError) -> Final:
-        """Return the result of a run whose loss is not finite: it counts with what its network still gets right."""
-        log.error("%s", error)
-        if self._job.curves:
-            return Final(records.DIVERGED, str(error), error.epoch)
-        return self._tested(engine, records.DIVERGED, str(error), error.epoch)
-
-    def _close(self, final: Final) -> None:
-        log.info("%s %s %s", final.outcome, final.reason, final.metrics)
+    def _close(self, result: RunResult) -> None:
+        log.info("%s %s %s", result.outcome, result.reason, result.metrics)
         self._engine = None
         self._close_log()
 
@@ -218,8 +217,19 @@ class Trial(tune.Trainable):
         self._handler = None
 
 
+def run_keys(request: RunRequest) -> dict[str, Any]:
+    """Return the values by which a replay chooses a run's curve (see `replay.KEYS`)."""
+    return {
+        "phase": request.phase,
+        "condition": request.condition,
+        "method": request.method,
+        "k": request.index,
+        "seed": request.seed_index,
+    }
+
+
 def _log_file(path: Path) -> logging.Handler:
-    """Return what writes a run's log; a full disk costs the log, not the run."""
+    """Return a handler that writes to a log file, or none if the file cannot be opened: a run needs no log."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return logging.FileHandler(path)
@@ -228,6 +238,7 @@ def _log_file(path: Path) -> logging.Handler:
 
 
 def _require(metrics: dict[str, float], names: tuple[str, ...]) -> None:
+    """Raise a `TrialError` if a metric is missing or not finite."""
     for name in names:
         if name not in metrics:
             raise TrialError(f"the epoch reported no `{name}`")
@@ -235,6 +246,6 @@ def _require(metrics: dict[str, float], names: tuple[str, ...]) -> None:
             raise TrialError(f"the epoch reported `{name}` = {metrics[name]}")
 
 
-def _failure(error: Exception, epoch: int) -> Final:
+def _failure(error: Exception, epoch: int) -> RunResult:
     reason = f"{type(error).__name__}: {error}".strip().splitlines()[0][:500]
-    return Final(records.FAILED, reason, epoch)
+    return RunResult(records.FAILED, reason, epoch)

@@ -52,7 +52,7 @@ def test_a_misspelt_field_of_another_method_is_refused() -> None:
     ("wrong", "message"),
     [
         ({"method": "mixupp"}, "unknown method `mixupp`. Did you mean `mixup`?"),
-        ({"method": ["mixup"]}, "the name of a method is expected, but got"),
+        ({"method": ["mixup"]}, "expected the name of a method, but got"),
         ({"model": "resnet21"}, "unknown model `resnet21`"),
         ({"augmentation": "flip"}, "unknown augmentation `flip`"),
         ({"optimizer": "adamm"}, "unknown optimizer `adamm`. Did you mean `adam`?"),
@@ -68,7 +68,7 @@ def test_a_misspelt_field_of_another_method_is_refused() -> None:
         ({"milestones": [80, 120]}, "for [80, 120] of 165 epochs set `milestones_of: 165`"),
         ({"milestones": [0.0]}, "greater than 0"),
         ({"schedule": "step"}, "'milestones', 'cosine' or 'constant'"),
-        ({"epochs": 100, "steps": 50}, "`steps` (50) are shared by `epochs` (100)"),
+        ({"epochs": 100, "steps": 50}, "`steps` (50) are divided into `epochs` (100)"),
         ({"optimizer": "adamw", "decay": "l2"}, "for `decay: l2` choose `adam`"),
         ({"clip_norm": 0}, "greater than 0"),
         ({"precision": "half"}, "'float32' or 'mixed'"),

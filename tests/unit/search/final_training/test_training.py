@@ -27,7 +27,7 @@ from trainables.config import RunConfig
 from trainables.data import SOURCES
 from trainables.data.selection import select
 from trainables.errors import InputError
-from trainables.worker.requests import Final
+from trainables.worker.requests import RunResult
 
 DIGITS = SOURCES.get("digits")().load()
 SETTINGS = {
@@ -163,9 +163,13 @@ def test_diverged_seeds_count_and_are_listed_in_the_card(tmp_path: Path) -> None
             controller.reported(name, [(epoch, curve) for epoch in (1, 2)])
         confusion = np.diag(np.bincount(data.test_labels)) - np.eye(10, dtype=int)
         confusion[:, 0] += 1
-        controller.ended(names[0], Final(records.COMPLETED, "", 20, {records.TEST_ACCURACY: 0.9}, confusion=confusion))
-        controller.ended(names[1], Final(records.DIVERGED, "not finite in epoch 3", 2, {records.TEST_ACCURACY: 0.1}))
-        controller.ended(names[2], Final(records.FAILED, "no memory"))
+        controller.ended(
+            names[0], RunResult(records.COMPLETED, "", 20, {records.TEST_ACCURACY: 0.9}, confusion=confusion)
+        )
+        controller.ended(
+            names[1], RunResult(records.DIVERGED, "not finite in epoch 3", 2, {records.TEST_ACCURACY: 0.1})
+        )
+        controller.ended(names[2], RunResult(records.FAILED, "no memory"))
         card = _conclude(request, controller, journal, tmp_path)
         done = _training_result(request, controller, tmp_path, card, "")
     assert (done.accuracies, done.agrees) == ({0: 0.9, 1: 0.1}, False)

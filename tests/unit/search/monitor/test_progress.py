@@ -28,7 +28,7 @@ from tests.runs import run_of
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import RungDecision
-from trainables.worker.requests import Final
+from trainables.worker.requests import RunResult
 
 PLAN = study_record(make_plan(make_study(conditions={}, methods=["baseline", "mixup"])))
 
@@ -113,7 +113,7 @@ def test_status_has_the_counts_of_the_driver_and_the_reason_why_a_run_ended(tmp_
                 rows = [(epoch, {records.VALIDATION_ACCURACY: 0.1 * epoch}) for epoch in (1, 2, 3)]
                 controller.reported(run.name, rows)
                 if outcome:
-                    controller.ended(run.name, Final(outcome, "it broke" if outcome == records.FAILED else "", 3))
+                    controller.ended(run.name, RunResult(outcome, "it broke" if outcome == records.FAILED else "", 3))
                 assert progress() == count(controller, study_record(plan))
         names = list(controller.states)
         assert [run_facts(tmp_path, name)["why"] for name in names] == [
@@ -122,7 +122,7 @@ def test_status_has_the_counts_of_the_driver_and_the_reason_why_a_run_ended(tmp_
             "it has not ended yet",
         ]
         journal.decide(RungDecision(rung=6, value=0.5, cutoff=0.75, action=records.STOP), names[2])
-        controller.ended(names[2], Final())
+        controller.ended(names[2], RunResult())
     facts = run_facts(tmp_path, names[2])
     assert facts["why"] == "stopped early after epoch 6: validation_accuracy 0.5 was below the cutoff of its arm, 0.75"
     assert log_tail(facts) == []

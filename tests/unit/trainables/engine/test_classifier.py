@@ -237,7 +237,7 @@ def test_a_checkpoint_of_another_run_is_refused(digits: dict[str, np.ndarray], t
     measured(run, 1)
     saved(run, tmp_path)
     other = start(digits, seed=4)
-    with pytest.raises(TrialError, match="of a run with another configuration"):
+    with pytest.raises(TrialError, match="belongs to a run with another configuration"):
         other.restore(tmp_path)
     assert other.epoch == 0
 
@@ -319,11 +319,11 @@ def test_decay_touches_all_weights_only_if_asked(digits: dict[str, np.ndarray]) 
 
 def test_a_loss_far_above_chance_is_flagged(digits: dict[str, np.ndarray]) -> None:
     run = start(digits)
-    run._look_at(2 * np.log(10) - 0.1)
+    run._check_loss(2 * np.log(10) - 0.1)
     assert run.warning == ""
-    run._look_at(2 * np.log(10) + 0.1)
+    run._check_loss(2 * np.log(10) + 0.1)
     assert "far above that of guessing (2.3)" in run.warning
-    run._look_at(1.0)
+    run._check_loss(1.0)
     assert run.warning == ""
 
 

@@ -80,38 +80,38 @@ class Subclassed(keras.Model):
 
 BAD: dict[str, tuple[Any, str]] = {
     "raises": (lambda shape, classes: 1 // 0, "the function failed for images .* ZeroDivisionError"),
-    "nothing": (lambda shape, classes: None, "gave NoneType"),
-    "subclassed": (lambda shape, classes: Subclassed(), "gave Subclassed"),
+    "nothing": (lambda shape, classes: None, "returned NoneType"),
+    "subclassed": (lambda shape, classes: Subclassed(), "returned Subclassed"),
     "own_layer": (
         lambda shape, classes: sequential(layers.Flatten(), OwnLayer(), layers.Dense(classes)),
-        r"\(OwnLayer\) does not come with Keras",
+        r"\(OwnLayer\) is not a built-in Keras layer",
     ),
     "of_lambda": (
         lambda shape, classes: sequential(layers.Lambda(lambda x: x), layers.Flatten(), layers.Dense(classes)),
         r"\(Lambda\)",
     ),
-    "classes": (lambda shape, classes: sequential(layers.Flatten(), layers.Dense(3)), r"but goes from .* \(None, 3\)"),
+    "classes": (lambda shape, classes: sequential(layers.Flatten(), layers.Dense(3)), r"but maps .* to \(None, 3\)"),
     "shape": (
         lambda shape, classes: sequential(layers.Flatten(), layers.Dense(classes), shape=(9, 9, 1)),
-        r"but goes from \(None, 9, 9, 1\)",
+        r"but maps \(None, 9, 9, 1\)",
     ),
     "softmax": (
         lambda shape, classes: sequential(layers.Flatten(), layers.Dense(classes, activation="softmax")),
-        "gives probabilities",
+        "returns probabilities",
     ),
     "softmax_layer": (
         lambda shape, classes: sequential(layers.Flatten(), layers.Dense(classes), layers.Softmax()),
-        "gives probabilities",
+        "returns probabilities",
     ),
     "weightless": (
         lambda shape, classes: sequential(layers.Flatten(), layers.Dense(classes, trainable=False)),
-        "no tr",
+        "has no trainable weights",
     ),
     "halved": (
         lambda shape, classes: sequential(layers.Flatten(), layers.Dense(classes, dtype="float16")),
-        "float16 weights; float32 is needed",
+        "float16 weights; they must be float32",
     ),
-    "attention": (attention, "does not say how its weight `kernel` is drawn"),
+    "attention": (attention, "has no initializer for its weight `kernel`"),
 }
 
 
@@ -182,7 +182,7 @@ def test_entry_points_are_named_models(own: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(custom, "REFERENCES", {})
     with caplog.at_level(logging.WARNING):
         custom.register_entry_points()
-    assert "`resnet20` of own_networks:good is left out" in caplog.text
+    assert "`resnet20` of own_networks:good is ignored" in caplog.text
     assert type(settings("resnet20")) is not custom.BuilderModel
     assert settings("theirs").build(SHAPE, 4).output_shape == (None, 4)
     assert settings("theirs").summary == "from own_networks:good"

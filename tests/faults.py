@@ -1,0 +1,67 @@
+"""Fault injection: a replay, and a worker, that misbehave where a table of learning curves says so.
+
+Two more columns of the table make an epoch slow or make it fail:
+
+    wait    seconds to sleep
+    fault   raise: an exception; memory: a MemoryError; diverge: a loss that is not finite; omit: the metric is missing;
+            infinite: the metric is not a number; hang: the epoch never ends; kill: the process dies
+
+`python -m tests.faulty_cli` is `assay` with these workers.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+from trainables import records
+from trainables.config import RunConfig
+from trainables.engine.protocol import Engine
+from trainables.errors import DivergedError, TrialError
+from trainables.worker.replay import Replay, read_curves
+from trainables.worker.requests import RunRequest
+from trainables.worker.trainable import TrainingTrainable, run_keys
+
+
+class FaultyReplay(Replay):
+    """A replay that obeys the columns `wait` and `fault`."""
+
+    def train_epoch(self) -> dict[str, float]:
+        epoch, started = self.epoch + 1, time.perf_counter()
+        row = self._rows.get(epoch, {})
+        time.sleep(float(row.get("wait", 0)))
+        fault = row.get("fault")
+        _fail(fault, epoch)
+        metrics = super().train_epoch()
+        metrics[records.SECONDS] = time.perf_counter() - started
+        if fault == "omit":
+            del metrics[records.VALIDATION_ACCURACY]
+        if fault == "infinite":
+            metrics[records.VALIDATION_ACCURACY] = float("nan")
+        return metrics
+
+
+class FaultyTrainable(TrainingTrainable):
+    """A worker whose replays obey the columns `wait` and `fault`."""
+
+    def make_engine(self, request: RunRequest) -> Engine:
+        config = RunConfig.model_validate(request.config)
+        return FaultyReplay(
+            read_curves(Path(request.curves)), run_keys(request), config.optimizer.learning_rate, config.cost
+        )
+
+
+def _fail(fault: object, epoch: int) -> None:
+    if fault == "raise":
+        raise TrialError(f"the table says that epoch {epoch} fails")
+    if fault == "memory":
+        raise MemoryError(f"the table says that epoch {epoch} finds no memory")
+    if fault == "diverge":
+        raise DivergedError(epoch)
+    if fault == "hang":
+        threading.Event().wait()
+    if fault == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,80 @@
+"""Replay: curves, checkpoints, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trainables import records
+from trainables.engine.protocol import Engine
+from trainables.errors import InputError, TrialError
+from trainables.worker.replay import Replay, read_curves
+
+RUN = {"phase": "search", "condition": "all", "method": "mixup", "k": 1, "seed": 0}
+
+
+@pytest.fixture
+def replay(write_curves: Callable[..., Path]) -> Replay:
+    return Replay(read_curves(write_curves()), RUN, 0.1, 2.0)
+
+
+def test_a_replay_returns_the_metrics_of_its_curve(replay: Replay) -> None:
+    rows = [replay.train_epoch() for _ in range(12)]
+    accuracies = [row[records.VALIDATION_ACCURACY] for row in rows]
+    assert accuracies == sorted(accuracies)
+    assert rows[-1][records.PLAIN_EPOCHS] == 24
+    result = replay.test()
+    assert result.metrics[records.TEST_ACCURACY] == accuracies[-1]
+    assert result.correct.mean() == pytest.approx(accuracies[-1], abs=5e-4)
+    assert result.loss == pytest.approx(np.float32(1 - accuracies[-1]))
+    with pytest.raises(TrialError, match="the curve ends before epoch 13"):
+        replay.train_epoch()
+
+
+def test_a_replay_continues_from_its_checkpoint(
+    replay: Replay, write_curves: Callable[..., Path], tmp_path: Path
+) -> None:
+    for _ in range(3):
+        replay.train_epoch()
+    replay.save(tmp_path)
+    assert (tmp_path / "replay.json").stat().st_size == replay.state_bytes
+    other = Replay(read_curves(write_curves()), RUN, 0.1, 2.0)
+    other.restore(tmp_path)
+    assert other.train_epoch()[records.VALIDATION_ACCURACY] == replay.train_epoch()[records.VALIDATION_ACCURACY]
+    with pytest.raises(TrialError, match="belongs to another run"):
+        Replay(read_curves(write_curves()), {**RUN, "k": 2}, 0.1, 2.0).restore(tmp_path)
+
+
+def test_a_replay_refuses_to_save_a_model_and_writes_nothing(replay: Replay, tmp_path: Path) -> None:
+    engine: Engine = replay
+    with pytest.raises(TrialError, match="a replayed run has no network; train it to get one"):
+        engine.save_model(tmp_path / "models" / "m.keras", ("a", "b"))
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_run_without_a_curve_is_refused(write_curves: Callable[..., Path]) -> None:
+    with pytest.raises(TrialError, match="the table of curves has none for"):
+        Replay(read_curves(write_curves()), {**RUN, "method": "cutmix"}, 0.1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is not a CSV table"),
+        ("method,epoch\nmixup,1\n", r"lacks the column\(s\) validation_accuracy; it has method, epoch"),
+        ("method,epoch,validation_accuracy\nmixup,first,0.5\n", "the column `epoch` contains text"),
+        ("method,epoch,validation_accuracy\nmixup,1,50\n", "`validation_accuracy` must be between 0 and 1"),
+    ],
+)
+def test_bad_tables_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "curves.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_curves(path)
+    with pytest.raises(InputError, match="there is no table of curves at"):
+        read_curves(tmp_path / "missing.csv")
+    with pytest.raises(InputError, match="is a folder, not a CSV table"):
+        read_curves(tmp_path)

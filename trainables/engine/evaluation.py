@@ -1,0 +1,60 @@
+"""Evaluation of a network on positions of a data set, compiled once for many runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from keras import ops
+
+from trainables.backends.selection import backend
+from trainables.engine.network import Network
+from trainables.engine.objectives import cross_entropy
+from trainables.engine.resident import normalise
+
+Tensor = Any
+
+
+@lru_cache(maxsize=8)
+def evaluation_function(network: Network, xla: bool = False) -> Callable[..., Any]:
+    """Return the compiled evaluation, a function of (weights, moving, data, constants, index).
+
+    It returns float32 (s, 3, batch): for each image its log loss in nats, the most probable class, and the probability
+    of that class. `index` is int32 (s, batch), positions in `data`. If a logit is not finite, all classes count as
+    equally likely.
+
+    Args:
+        network: the network to evaluate.
+        xla: whether XLA compiles the forward pass.
+    """
+
+    def logits_of(weights: Tensor, moving: Tensor, images: Tensor) -> Tensor:
+        return network.logits(weights, moving, images, training=False)[0]
+
+    forward = backend.jitted(logits_of, xla)
+
+    def run(weights: Tensor, moving: Tensor, data: Tensor, constants: Tensor, index: Tensor) -> Tensor:
+        def chunk(state: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+            images = normalise(ops.take(data["images"], positions, axis=0), constants)
+            labels = ops.take(data["labels"], positions, axis=0)
+            return state, scores(labels, forward(weights, moving, images))
+
+        _, outputs = backend.scan(chunk, ops.zeros(()), index)
+        return outputs
+
+    return backend.Compiled(run, 0, 0, 1, 0, 2)
+
+
+def scores(labels: Tensor, logits: Tensor) -> Tensor:
+    """Return log loss, most probable class and its probability of each image, float32 (3, n).
+
+    Args:
+        labels: int32 (n,).
+        logits: float32 (n, classes); where one is not finite, all classes count as equally likely.
+    """
+    finite = ops.all(ops.isfinite(logits), axis=1, keepdims=True)
+    logits = ops.where(finite, logits, ops.zeros_like(logits))
+    losses = cross_entropy(ops.one_hot(labels, logits.shape[-1], dtype="float32"), logits)
+    likely = ops.cast(ops.argmax(logits, axis=1), "float32")
+    return ops.stack([losses, likely, ops.max(ops.softmax(logits), axis=1)])
