@@ -147,7 +147,7 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
     from reports.data.frames import read_study
     from reports.inference.verdicts import settled_conditions
     from search.export.selection import export_recipe
-    from search.tracking.lookup import mlflow_runs
+    from search.tracking.state import delivered_runs
 
     folder = folder.absolute()
     controller = StudyController(plan, journal, lambda seeds: settled_conditions(read_study(folder), seeds))
@@ -164,7 +164,7 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
         conclude=lambda: _conclude(controller, journal, folder),
     )
     if recipe:  # the one that was delivered could not name them yet
-        recipe = export_recipe(folder, mlflow_runs(folder, study.tracking.uri)[0])
+        recipe = export_recipe(folder, delivered_runs(folder))
     outcomes = {state.outcome.outcome for state in controller.states.values() if state.outcome}
     return Finished(folder, report, recipe, undelivered, failed=outcomes <= {records.FAILED, records.DIVERGED})
 

@@ -76,6 +76,11 @@ class Synchronizer:
         self._note(refusal)
         return delivered > 0 or refusal is None
 
+    def run_ids(self) -> dict[str, str]:
+        """Return MLflow's ids of the delivered runs by run name."""
+        listing = self._store.listing if self._store else {}
+        return {name: known.id for name, known in sorted(listing.items()) if not known.deleted}
+
     def _span(self) -> tuple[float, float]:
         """Return when the study started and when its last row was written."""
         return self._backlog.journal.span() or (time.time(), time.time())

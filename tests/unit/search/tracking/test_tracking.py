@@ -213,7 +213,7 @@ def test_a_relative_store_is_made_absolute(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "./mlruns", "/tmp/mlruns"])
 def test_a_folder_is_no_store(uri):
-    with pytest.raises(InputError, match="no longer writes"):
+    with pytest.raises(InputError, match="no longer supports as a store"):
         tracking_uris.store_uri(Path("/runs/one"), uri)
 
 
@@ -223,7 +223,7 @@ def test_a_study_goes_on_with_the_store_that_it_was_delivered_to(tmp_path):
     assert tracking_uris.store_uri(tmp_path) == "http://host:5000"
     assert tracking_uris.store_uri(tmp_path, "http://other") == "http://other"
     state.write_text(json.dumps({"uri": "http://***@host:5000"}))
-    with pytest.raises(InputError, match="credentials are not kept"):
+    with pytest.raises(InputError, match="credentials are not stored"):
         tracking_uris.store_uri(tmp_path)
     state.write_text("cut sho")
     assert tracking_uris.store_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
@@ -232,6 +232,7 @@ def test_a_study_goes_on_with_the_store_that_it_was_delivered_to(tmp_path):
 def test_artifacts_belong_beside_their_store(tmp_path):
     assert tracking_uris.artifact_location("http://host", tmp_path) is None
     assert tracking_uris.artifact_location("sqlite:////data/all.db", tmp_path) == "file:///data/artifacts"
+    assert tracking_uris.artifact_location(f"sqlite:///{tmp_path}/mlflow.db", tmp_path) == "assay:/artifacts"
     assert tracking_uris.artifact_location("mysql://me:pw@host/x", tmp_path) == f"file://{tmp_path}/artifacts"
 
 
