@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from search.store.journal import Outcome, Run
-from search.store.provenance import working_commit
 from search.tracking import mapping
 from search.tracking import uri as tracking_uris
 from search.tracking.mapping import Point, StudyCard
@@ -263,28 +262,3 @@ def test_credentials_of_a_database_reach_its_pages_outside_the_command_line():
 def test_the_driver_does_not_load_mlflow():
     code = "import sys, search.tracking.supervisor, search.tracking.ui; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
-
-
-def git(folder, *arguments):
-    who = ["-c", "user.name=me", "-c", "user.email=me@host", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", folder, *who, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def test_the_commit_of_the_working_folder(tmp_path):
-    assert working_commit(tmp_path) is None
-    git(tmp_path, "init", "--quiet")
-    assert working_commit(tmp_path) is None
-    (tmp_path / "code.py").write_text("1")
-    git(tmp_path, "add", "code.py")
-    git(tmp_path, "commit", "--quiet", "--message", "one")
-    (tmp_path / "notes").write_text("not of the repository")
-    commit = git(tmp_path, "rev-parse", "HEAD")
-    assert working_commit(tmp_path) == {"commit": commit, "changed": False}
-    (tmp_path / "code.py").write_text("2")
-    assert working_commit(tmp_path) == {"commit": commit, "changed": True}
-
-
-def test_a_machine_without_git_has_no_commit(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert working_commit(tmp_path) is None
