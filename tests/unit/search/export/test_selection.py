@@ -140,7 +140,7 @@ def test_recipes_come_back_as_they_were(study: Callable[..., Path], tmp_path: Pa
         with pytest.raises(InputError, match=message):
             read_recipe(tmp_path / "bad.yaml")
     (tmp_path / "bad.yaml").write_text((tmp_path / "recipe.yaml").read_text()[:700] + "\n  - [")
-    with pytest.raises(InputError, match="is no valid YAML"):
+    with pytest.raises(InputError, match="is not valid YAML"):
         read_recipe(tmp_path / "bad.yaml")
     del document["checksum"]
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(document))
