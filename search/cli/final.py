@@ -41,7 +41,7 @@ def export(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Export the configuration with the best confirmed validation metric as a recipe or a Keras script."""
+    """Export the best configuration. It has the best confirmed validation metric; see --format."""
     from search.cli.console import print_json
     from search.export.overwrite import refuse_other
     from search.export.recipe import promise_text, write_recipe
@@ -97,7 +97,7 @@ def train(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Train the final models from a recipe, save them, and compare the result with the recipe's promise."""
+    """Train the final models from a recipe. Saves them and compares their accuracy with the recipe's promise."""
     from search.export.recipe import read_recipe
     from search.final_training.request import Changes
     from search.final_training.training import train_recipe

@@ -32,7 +32,7 @@ def list_(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """List what a study file may use: methods, models, augmentations, optimizers, data and presets."""
+    """List what a study file may use. Also draws contact sheets and checks data."""
     from search.cli.console import print_json, print_table
     from search.study.catalogue import KINDS, listing
     from trainables.registration.registry import unknown

@@ -54,7 +54,7 @@ def plan(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show the runs of a study, their cost, and the smallest effect it can detect, without running it."""
+    """Show runs, cost and detectable effect of a study. Runs nothing, except short timings with --timed."""
     from search.cli.console import print_json, print_table
     from search.monitor.messages import warn
     from search.plan.builder import make_plan
@@ -108,7 +108,7 @@ def run(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Run a study: search, confirmation, verdicts, report and recipe."""
+    """Run a study: search, confirmation, verdicts, report, recipe."""
     from search.lifecycle import extend_study, run_study
     from search.session import Options
     from search.study.schema import load_study
@@ -152,7 +152,7 @@ def status(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show the progress of a study; works from any terminal while it runs."""
+    """Show the progress of a study. Works from any terminal while it runs."""
     from search.cli.console import print_json
     from search.monitor import status as monitor
 

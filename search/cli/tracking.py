@@ -17,7 +17,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the pages.")] = 5000,
     debug: Debug = False,
 ) -> None:
-    """Serve MLflow's web pages for a study, on this machine only."""
+    """Open MLflow's web pages for a study. They are served on this machine only."""
     from search.tracking.ui import is_server, ui_arguments, ui_command
     from search.tracking.uri import configured_uri, store_uri
 
@@ -38,7 +38,7 @@ def sync(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Deliver to MLflow what it does not have yet, for instance after its server was unreachable."""
+    """Deliver to MLflow what it does not have yet. Needed if its server was unreachable during a study."""
     from dataclasses import asdict
 
     from search.cli.console import print_json
