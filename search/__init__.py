@@ -1,6 +1,7 @@
-"""Many training runs: a study from its file to its verdicts.
+"""Studies of many training runs, from the study file to the verdicts.
 
-From Python, as in a notebook: `from search import Study, run, resume, report`. Importing this loads nothing heavy.
+Public Python interface: `from search import Study, load_study, run, resume, report`. Importing it loads neither Ray,
+TensorFlow nor MLflow.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Result", "Study", "load_study", "report", "resume", "run"]
 
-# In a notebook: of a progress bar that libraries bring along and nobody shows.
+# Libraries warn in notebooks about a progress bar that Assay does not use.
 warnings.filterwarnings("ignore", message="IProgress not found")
 _HOMES = {"Study": "search.study.schema", "load_study": "search.study.schema"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for."""
+    """Import a public name on first access."""
     if name not in __all__:
         raise AttributeError(f"module `search` has no attribute `{name}`")
     return getattr(import_module(_HOMES.get(name, "search.api")), name)

@@ -1,14 +1,14 @@
-"""Studies from Python: what `assay run`, `assay resume` and `assay report` do, with the answer as a table.
+"""Python interface: `assay run`, `assay resume` and `assay report` as functions that return data frames.
 
     from search import run
 
-    result = run("study.yaml", "runs/s1")     # or a `Study`, a mapping, or the name of a packaged study
-    result                                    # the answer, as a table in a notebook
-    result.verdicts                           # a DataFrame, one row for each contrast
-    result.runs                               # another, one row for each run
+    result = run("study.yaml", "runs/s1")     # or a `Study`, a mapping, or the name of a preset
+    result                                    # verdicts, as a table in a notebook
+    result.verdicts                           # DataFrame with one row per contrast
+    result.runs                               # DataFrame with one row per run
 
-Progress is shown in the notebook's cell, on the terminal, or as lines on stderr. An interrupted cell loses nothing:
-`resume("runs/s1")` goes on.
+Progress is shown in the notebook cell, on the terminal, or as lines on stderr. After an interruption
+`resume("runs/s1")` continues without loss.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """What a study answers.
+    """Results of a study.
 
     Args:
-        folder: the study's folder, with everything in it.
-        rows: the verdicts in words, as the report prints them.
-        unit: of the effects.
-        verdicts: one row for each contrast, unrounded; the columns of `verdicts.csv`.
-        runs: one row for each run; the columns of `runs.csv`.
-        report: the report's page.
-        recipe: the exported best configuration, for `assay train`; None where nothing could be confirmed.
-        undelivered: what MLflow has not received, in words, or empty.
+        folder: the study's folder.
+        rows: the verdicts as displayed in the report.
+        unit: unit of the effects.
+        verdicts: one row per contrast, unrounded, with the columns of `verdicts.csv`.
+        runs: one row per run, with the columns of `runs.csv`.
+        report: HTML page of the report.
+        recipe: recipe of the best configuration for `assay train`, or None if nothing could be confirmed.
+        undelivered: description of what MLflow has not received, or empty.
     """
 
     folder: Path
@@ -73,33 +73,44 @@ def run(
     """Run a new study in a new folder.
 
     Args:
-        study: a study, the content of a study file, its path, or the name of a packaged study.
-        folder: where everything is kept; it must not exist.
-        address: a Ray cluster, as `assay run --address` takes it; by default this machine. A Ray that this process
-            has started already is used as it is.
-        replay: a table of learning curves to replay; nothing is trained then.
+        study: a study, the content of a study file, its path, or the name of a preset.
+        folder: new folder for the study.
+        address: a Ray cluster, as for `assay run --address`; by default this machine. Ray is used as it is if this
+            process has already started it.
+        replay: a table of learning curves to replay instead of training.
 
     Raises:
-        InputError: the study, its data, the folder or the cluster is refused.
-        StoppedError: the budget is used up, or the disk is full; `resume` goes on.
+        InputError: If the study, its data, the folder or the cluster cannot be used.
+        StoppedError: If the budget is used up or the disk is full; `resume` continues the study.
+
+    Examples:
+        >>> result = run("quickstart", "runs/quickstart")  # doctest: +SKIP
+        >>> result.verdicts[["method", "verdict"]]  # doctest: +SKIP
+        >>> run({"data": "digits", "methods": ["baseline", "mixap"]}, "runs/s1")
+        Traceback (most recent call last):
+        ...
+        trainables.errors.InputError: study: methods: unknown method `mixap`. Did you mean `mixup`? ...
     """
     from search.lifecycle import run_study
     from search.session import Options
 
-    asked = _study(study)
-    return _result(run_study(asked, Path(folder), Options(address, Path(replay) if replay else None)))
+    loaded = _study(study)
+    return _result(run_study(loaded, Path(folder), Options(address, Path(replay) if replay else None)))
 
 
 def resume(folder: str | Path, address: str | None = None) -> Result:
-    """Go on with a study that was interrupted; one that is finished is only judged and reported again.
+    """Continue an interrupted study; a finished one is only judged and reported again.
 
     Args:
         folder: the study's folder.
         address: as in `run`.
 
     Raises:
-        InputError: there is no study, it is damaged or running, or its data has changed.
-        StoppedError: as in `run`.
+        InputError: If the folder has no study, the study is damaged or running, or its data has changed.
+        StoppedError: As in `run`.
+
+    Examples:
+        >>> result = resume("runs/quickstart")  # doctest: +SKIP
     """
     from search.lifecycle import resume_study
     from search.session import Options
@@ -108,20 +119,23 @@ def resume(folder: str | Path, address: str | None = None) -> Result:
 
 
 def report(folder: str | Path) -> Result:
-    """Judge a study as it stands and write its report again; works while it runs.
+    """Judge a study in its current state and write its report; works while it runs.
 
     Args:
         folder: the study's folder.
 
     Raises:
-        InputError: there is no study, or it is damaged.
+        InputError: If the folder has no study, or the study is damaged.
+
+    Examples:
+        >>> report("runs/quickstart").runs["outcome"].value_counts()  # doctest: +SKIP
     """
     from reports.page.writer import write_report
 
     folder = Path(folder).absolute()
     page = write_report(folder).html
     recipe = folder / records.RECIPE_FILE
-    return _answer(folder, page, recipe if recipe.is_file() else None)
+    return _load_result(folder, page, recipe if recipe.is_file() else None)
 
 
 def _study(study: Study | Mapping[str, Any] | str | Path) -> Study:
@@ -133,10 +147,10 @@ def _study(study: Study | Mapping[str, Any] | str | Path) -> Study:
 
 
 def _result(done: StudyResult) -> Result:
-    return _answer(done.folder, done.report.html, done.recipe, done.undelivered)
+    return _load_result(done.folder, done.report.html, done.recipe, done.undelivered)
 
 
-def _answer(folder: Path, report: Path, recipe: Path | None, undelivered: str = "") -> Result:
+def _load_result(folder: Path, report: Path, recipe: Path | None, undelivered: str = "") -> Result:
     import pandas as pd
 
     from reports.data.frames import read_study

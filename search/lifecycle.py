@@ -151,7 +151,7 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
     from reports.data.frames import read_study
     from reports.inference.verdicts import settled_conditions
     from search.export.selection import export_recipe
-    from search.tracking.lookup import mlflow_runs
+    from search.tracking.state import delivered_runs
 
     folder = folder.absolute()
     controller = StudyController(plan, journal, lambda seeds: settled_conditions(read_study(folder), seeds))
@@ -167,8 +167,8 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
         count=lambda: count(controller, record),
         conclude=lambda: _conclude(controller, journal, folder),
     )
-    if recipe:  # write it again, with the ids of MLflow runs that were delivered after it was first written
-        recipe = export_recipe(folder, mlflow_runs(folder, study.tracking.uri)[0])
+    if recipe:  # the one that was delivered could not name them yet
+        recipe = export_recipe(folder, delivered_runs(folder))
     outcomes = {state.outcome.outcome for state in controller.states.values() if state.outcome}
     return StudyResult(folder, report, recipe, undelivered, failed=outcomes <= {records.FAILED, records.DIVERGED})
 

@@ -133,17 +133,17 @@ def _prepared(
     """
     if source.done:
         return None
-    from search.ray_tune.dispatcher import Place
-    from search.ray_tune.launcher import ray_session, run_all, usable_slots
+    from search.ray_tune.dispatcher import ExecutionContext
+    from search.ray_tune.launcher import checked_capacity, ray_session, run_all
 
     hours = resources.budget_hours
     deadline = None if hours is None else started + 3600 * hours
-    place = Place(folder, resources, options.address, options.curves, options.debug, deadline)
+    context = ExecutionContext(folder, resources, options.address, options.curves, options.debug, deadline)
     arrays: dict[str, Any] = {**data.arrays(), "class_names": data.class_names} if data else {}
     session.enter_context(_working_directory(folder))
-    session.enter_context(ray_session(place))
-    slots = usable_slots(place)
-    return lambda: run_all(source, place, slots, arrays)
+    session.enter_context(ray_session(context))
+    capacity = checked_capacity(context)
+    return lambda: run_all(source, context, capacity, arrays)
 
 
 @contextmanager

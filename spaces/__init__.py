@@ -1,1 +1,1 @@
-"""What may vary: Optuna distributions and the shared design."""
+"""Search spaces: Optuna distributions and the shared design."""

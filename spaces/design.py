@@ -1,7 +1,7 @@
-"""The shared design: point k of one Sobol sequence is trial k of every arm.
+"""Shared design: point k of one Sobol sequence is trial k of every arm.
 
-Arms that are compared see the same nuisance points, so that a difference between them is not the luck of the draw.
-Two samplers with the same seed do not agree point by point once their spaces differ; one sequence does.
+Arms that are compared share their nuisance points, so that a difference between them is not due to sampling. Two
+samplers with the same seed do not agree point by point if their spaces differ; a common sequence does.
 """
 
 from __future__ import annotations
@@ -24,12 +24,18 @@ from spaces.distributions import Space
 def sobol_points(space: Space, count: int, seed: int) -> list[dict[str, Any]]:
     """Return the first `count` points of a scrambled Sobol sequence over a space.
 
-    The sequence is a prefix of itself: more points later leave the earlier ones as they are.
+    Requesting more points does not change the earlier ones.
 
     Args:
-        space: distributions by name; the order of names is the order of dimensions.
+        space: distributions by name, in the order of the dimensions.
         count: number of points.
         seed: scrambling seed.
+
+    Examples:
+        >>> space = {"learning_rate": FloatDistribution(1e-3, 1.0, log=True)}
+        >>> points = sobol_points(space, 8, seed=0)
+        >>> points[:4] == sobol_points(space, 4, seed=0)
+        True
     """
     if not space or count < 1:
         return [{} for _ in range(count)]
@@ -42,7 +48,7 @@ def sobol_points(space: Space, count: int, seed: int) -> list[dict[str, Any]]:
 
 
 def random_points(space: Space, count: int, seed: int) -> list[dict[str, Any]]:
-    """Return `count` independent uniform points over a space; a prefix of itself, as `sobol_points` is."""
+    """Return `count` independent uniform points over a space; more points do not change the earlier ones."""
     unit = np.random.default_rng(seed).random((count, len(space)))
     return [
         {name: from_unit(dist, float(value)) for (name, dist), value in zip(space.items(), row, strict=True)}
@@ -51,10 +57,14 @@ def random_points(space: Space, count: int, seed: int) -> list[dict[str, Any]]:
 
 
 def from_unit(dist: BaseDistribution, u: float) -> Any:
-    """Map a number in [0, 1) to a value, uniformly on the distribution's own scale.
+    """Map a number in [0, 1) to a value, uniformly on the scale of the distribution.
 
     Raises:
-        TypeError: the distribution is of a kind that Assay does not search.
+        TypeError: If the distribution is of an unsupported type.
+
+    Examples:
+        >>> from_unit(FloatDistribution(0.01, 1.0, log=True), 0.5)
+        0.1
     """
     if isinstance(dist, CategoricalDistribution):
         return dist.choices[min(int(u * len(dist.choices)), len(dist.choices) - 1)]
@@ -70,7 +80,11 @@ def from_unit(dist: BaseDistribution, u: float) -> Any:
 
 
 def to_unit(dist: BaseDistribution, value: Any) -> float:
-    """Map a value to [0, 1] on the distribution's own scale; the inverse of `from_unit` up to rounding."""
+    """Map a value to [0, 1] on the scale of the distribution: the inverse of `from_unit` up to rounding.
+
+    Raises:
+        TypeError: If the distribution is of an unsupported type.
+    """
     if isinstance(dist, CategoricalDistribution):
         return (dist.choices.index(value) + 0.5) / len(dist.choices)
     if not isinstance(dist, IntDistribution | FloatDistribution):
@@ -83,10 +97,10 @@ def to_unit(dist: BaseDistribution, value: Any) -> float:
 
 
 def ends(dist: BaseDistribution) -> list[Any]:
-    """Return the smallest and the largest value of a dimension, or all of its choices.
+    """Return the smallest and largest value of a dimension, or all its choices.
 
     Raises:
-        TypeError: the distribution is of a kind that Assay does not search.
+        TypeError: If the distribution is of an unsupported type.
     """
     if isinstance(dist, CategoricalDistribution):
         return list(dist.choices)
@@ -96,18 +110,28 @@ def ends(dist: BaseDistribution) -> list[Any]:
 
 
 def corners(space: Space) -> list[dict[str, Any]]:
-    """Return points that hold every dimension's smallest and largest value, or each of its choices."""
+    """Return points that together contain the smallest and largest value, or all choices, of every dimension.
+
+    Examples:
+        >>> corners({"batch_size": IntDistribution(16, 64)})
+        [{'batch_size': 16}, {'batch_size': 64}]
+    """
     values = {name: ends(dist) for name, dist in space.items()}
     longest = max((len(options) for options in values.values()), default=1)
     return [{name: options[i % len(options)] for name, options in values.items()} for i in range(longest)]
 
 
 def distance(space: Space, one: dict[str, Any], other: dict[str, Any]) -> float:
-    """Return the largest distance over the dimensions, in [0, 1]; different choices are 1 apart."""
-    return max((_gap(dist, one[name], other[name]) for name, dist in space.items()), default=0.0)
+    """Return the maximum distance over all dimensions, in [0, 1]; two different choices have distance 1.
+
+    Examples:
+        >>> distance({"momentum": FloatDistribution(0, 1)}, {"momentum": 0.5}, {"momentum": 0.75})
+        0.25
+    """
+    return max((_distance(dist, one[name], other[name]) for name, dist in space.items()), default=0.0)
 
 
-def _gap(dist: BaseDistribution, one: Any, other: Any) -> float:
+def _distance(dist: BaseDistribution, one: Any, other: Any) -> float:
     if isinstance(dist, CategoricalDistribution):
         return float(one != other)
     return abs(to_unit(dist, one) - to_unit(dist, other))

@@ -1,4 +1,4 @@
-"""Optuna distributions, derived from what methods and optimizers declare or from what a study file says."""
+"""Optuna distributions of declared fields and of ranges in study files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ AUTO = "auto"
 
 
 def distribution(mark: Range | Choice) -> BaseDistribution:
-    """Return the Optuna distribution of a declaration."""
+    """Return the Optuna distribution of a range or choice.
+
+    Examples:
+        >>> distribution(Range(0.001, 1.0, log=True))
+        FloatDistribution(high=1.0, log=True, low=0.001, step=None)
+    """
     if isinstance(mark, Choice):
         return CategoricalDistribution(mark.options)
     if mark.integer:
@@ -34,7 +39,7 @@ def distribution(mark: Range | Choice) -> BaseDistribution:
 
 
 def described(space: Space) -> dict[str, Any]:
-    """Return a space as JSON: `{low, high, log, integer}`, or the list of choices (see `records.PLAN`)."""
+    """Return a space as JSON: `{low, high, log, integer}` or a list of choices for each dimension."""
     return {name: _described(dist) for name, dist in space.items()}
 
 
@@ -47,30 +52,40 @@ def _described(dist: BaseDistribution) -> Any:
 
 
 def method_space(method: str, settings: Mapping[str, Any]) -> Space:
-    """Return what is searched of a method, as `mixup.alpha`: its declared fields but those set to one value.
+    """Return the search space of a method: its declared fields except those with a single value.
 
     Args:
-        method: the method's registered name.
-        settings: fields that the study sets; a `Range` or `Choice` among them replaces the declared one.
+        method: registered name of the method.
+        settings: fields set by the study; a `Range` or `Choice` replaces the declared one.
+
+    Examples:
+        >>> list(method_space("mixup", {}))
+        ['mixup.alpha']
+        >>> method_space("mixup", {"alpha": 0.2})
+        {}
     """
     kind = METHODS.get(method)
     return {kind.plain(name): distribution(mark) for name, mark in kind.searched(settings).items()}
 
 
 def nuisance_space(marks: Mapping[str, Any], optimizers: Sequence[str], models: Sequence[str] = ()) -> Space:
-    """Return the fixed superset of nuisance dimensions, alike in every arm.
+    """Return the superset of nuisance dimensions, which all arms share.
 
-    `auto` takes the declared range. Where a study has several optimizers, their fields become one dimension for each
-    (`sgd.learning_rate`, `adamw.learning_rate`), of which a run uses its own; so do the fields of several models that
-    not all of them have, or not with the same range (`vgg16.dropout`).
+    `auto` selects the declared range. With several optimizers each gets its own dimension (`sgd.learning_rate`,
+    `adamw.learning_rate`), and a run uses that of its optimizer. The same applies to fields that not all models have,
+    or not with the same range (`vgg16.dropout`).
 
     Args:
-        marks: by plain name, a declaration or `auto`.
-        optimizers: the names of all optimizers that a run may use.
-        models: the names of all models that a run may use.
+        marks: a range, a choice or `auto`, by plain name.
+        optimizers: names of all optimizers that a run may use.
+        models: names of all models that a run may use.
 
     Raises:
-        InputError: `auto` for a field that declares no range.
+        InputError: If a field with `auto` declares no range.
+
+    Examples:
+        >>> list(nuisance_space({"learning_rate": "auto"}, ["sgd", "adamw"]))
+        ['sgd.learning_rate', 'adamw.learning_rate']
     """
     space: Space = {}
     of_runs = declared(RunConfig)
@@ -80,8 +95,8 @@ def nuisance_space(marks: Mapping[str, Any], optimizers: Sequence[str], models: 
             continue
         if mark != AUTO:
             raise InputError(
-                f"nuisance.{name}: got {mark!r}; give `{AUTO}`, a list of values, or "
-                "{low: ..., high: ..., log: true}. A single value belongs in `recipe`."
+                f"nuisance.{name}: must be `{AUTO}`, a list of values, or "
+                f"{{low: ..., high: ..., log: true}}, but got {mark!r}. Set a single value in `recipe`."
             )
         prefixes = [f"{kind}." for kind in optimizers] if len(optimizers) > 1 else [""]
         for kind, prefix in zip(optimizers, prefixes, strict=True):
@@ -95,21 +110,21 @@ def nuisance_space(marks: Mapping[str, Any], optimizers: Sequence[str], models: 
         if not any(name in (key, key.split(".")[-1]) for key in space):
             kinds = ", ".join([*optimizers, *models])
             raise InputError(
-                f"nuisance.{name}: `{AUTO}` needs a declared range, and there is none for {kinds}. "
-                "Give one: {low: ..., high: ..., log: true}, or a list of values."
+                f"nuisance.{name}: `{AUTO}` needs a declared range, but {kinds} declares none. "
+                "Give {low: ..., high: ..., log: true} or a list of values."
             )
     return space
 
 
 def _augmentation_dimension(name: str) -> Space:
-    """Return the dimension that an augmentation's setting declares: `affine_flip.rotation`."""
+    """Return the dimension of a setting of an augmentation, such as `affine_flip.rotation`."""
     kind, _, field = name.partition(".")
     mark = declared(AUGMENTATIONS.get(kind)).get(field) if kind in AUGMENTATIONS else None
     return {name: distribution(mark)} if mark else {}
 
 
 def _model_dimensions(name: str, models: Sequence[str]) -> Space:
-    """Return the dimensions that a field declares, under its own name where all models agree."""
+    """Return the dimensions of a field of models: a single one if all models declare the same range."""
     marks = {model: declared(MODELS.get(model)).get(name) for model in models}
     found = {model: mark for model, mark in marks.items() if mark}
     if found and len(found) == len(models) and len(set(found.values())) == 1:

@@ -1,7 +1,7 @@
-"""The command line: data on stdout, progress and messages on stderr.
+"""Command line `assay`: data on stdout, progress and messages on stderr.
 
-Exit codes: 2 for bad input, 1 for a failed run, 130 when interrupted. A module here holds the commands of one concern;
-importing it registers them.
+Exit codes: 2 for invalid input, 1 for a failed run, 130 after an interruption. Each module contains the commands of
+one topic; importing it registers them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from search.cli.app import app
 from search.monitor import interrupts
 
 ORDER = ("plan", "run", "resume", "status", "report", "export", "train", "ui", "sync", "list")
-"""The commands as help shows them: in the order in which a study needs them."""
+"""Commands in the order of `assay --help`, which is the order in which a study needs them."""
 
 INTERRUPTED = 130
 
@@ -26,18 +26,18 @@ __all__ = ["app", "final", "listing", "main", "report", "study", "tracking"]
 
 
 def main() -> None:
-    """Run the command line. A request to terminate ends it as Ctrl-C does: everything is saved."""
+    """Run the command line. SIGTERM and SIGHUP end it like Ctrl-C: everything is saved."""
     interrupts.catch()
     try:
         app()
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            _leave(INTERRUPTED)
+            _exit(INTERRUPTED)
         raise
 
 
-def _leave(code: int) -> NoReturn:
-    """End this process without taking it apart: Ray's core may crash there if it was interrupted while it started."""
+def _exit(code: int) -> NoReturn:
+    """End this process without interpreter teardown, in which an interrupted start of Ray's core may crash."""
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

@@ -1,4 +1,4 @@
-"""`python -m search.cli` is `assay`."""
+"""Module entry point: `python -m search.cli` is `assay`."""
 
 from search.cli import main
 

@@ -1,4 +1,4 @@
-"""What all commands share: the program, its options, and how an error ends it."""
+"""Typer application: shared arguments and options, error handling and exit codes of all commands."""
 
 from __future__ import annotations
 
@@ -20,32 +20,41 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="assay",
-    help="Find when mixup, MaxUp and SamplePairing actually help a Keras image classifier.",
+    help="Find out when mixup, MaxUp and SamplePairing actually help a Keras image classifier.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-Folder = Annotated[Path, typer.Argument(help="The study's folder.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks, and what Ray and TensorFlow say.")]
-Source = Annotated[str, typer.Argument(help="A study file, or the name of a packaged study.", show_default=False)]
+Folder = Annotated[Path, typer.Argument(help="Folder of the study.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the messages of Ray and TensorFlow.")]
+Source = Annotated[
+    str,
+    typer.Argument(help="Path of a study file, or name of a preset (see `assay list studies`).", show_default=False),
+]
 Sets = Annotated[
-    list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Override an entry of the study file.")
+    list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Override a value of the study file; repeatable.")
 ]
 ResourceSets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="resources.A=VALUE", help="Change what one run takes, such as `resources.gpus=0.5`."),
+    typer.Option(
+        "--set",
+        metavar="resources.A=VALUE",
+        help="Change the resources per run, such as `resources.gpus=0.5`; repeatable.",
+    ),
 ]
 Address = Annotated[
     str | None,
-    typer.Option(help="Ray cluster: `auto` or HOST:PORT of its head. By default this machine.", envvar="RAY_ADDRESS"),
+    typer.Option(
+        help="Ray cluster: `auto` or HOST:PORT of the head node. By default this machine.", envvar="RAY_ADDRESS"
+    ),
 ]
 
 
 def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a command whose errors end it with a message and an exit code; `--debug` shows the traceback."""
+    """Register a command that reports errors as a message and an exit code; `--debug` shows the traceback."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
@@ -62,7 +71,7 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
                     raise
                 typer.echo(copyable(f"error: {error}"), err=True)
                 raise typer.Exit(2 if isinstance(error, InputError) else 1) from None
-            except BrokenPipeError:  # whoever read the output has had enough
+            except BrokenPipeError:  # the reader closed the pipe
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise typer.Exit(0) from None
             except OSError as error:
@@ -80,7 +89,7 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
 
 
 def free(folder: Path) -> Path:
-    """Return the folder, or the first numbered one that does not exist."""
+    """Return the folder if it does not exist, otherwise the first free name with a number appended."""
     number, free = 2, folder
     while free.exists():
         free = folder.with_name(f"{folder.name}-{number}")
@@ -89,7 +98,7 @@ def free(folder: Path) -> Path:
 
 
 def remember(folder: Path) -> None:
-    """Remember the folder for the message of an interruption."""
+    """Remember the folder for the message after an interruption."""
     app.info.context_settings = {"obj": folder}
 
 
@@ -98,21 +107,21 @@ def _stopped(what: str) -> str:
     folder = settings.get("obj")
     if folder is None or not (folder / "study.db").exists():
         return what
-    return f"{what}; everything so far is saved. Go on with: {resume_hint(folder)}"
+    return f"{what}; all progress is saved. Continue with: {resume_hint(folder)}"
 
 
 def end_study(done: StudyResult, json: bool) -> None:
-    """Show a study; one in which no run gave a result is a failure of the command."""
+    """Print the results of a study; exit with 1 if no run has a result."""
     from search.cli.summary import show_finished
 
     show_finished(done, json)
     if done.failed:
-        typer.echo(copyable("error: no run gave a result; see `assay status` and the logs"), err=True)
+        typer.echo(copyable("error: no run has a result; see `assay status` and the logs"), err=True)
         raise typer.Exit(1)
 
 
 def end_training(done: TrainingResult, json: bool) -> None:
-    """Show a final training; a seed that failed or diverged is a failure of the command."""
+    """Print the results of a final training; exit with 1 if a seed failed or diverged."""
     from search.cli.summary import show_trained
 
     show_trained(done, json)

@@ -1,4 +1,4 @@
-"""What the commands print on stdout: tables for people, and the same as JSON for programs."""
+"""Output on stdout: tables, verdicts and JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLOURS = {"helps": "green", "hurts": "red", "equivalent": "cyan"}
 
 
 def console() -> Console:
-    """Return stdout as rich sees it; wide enough for a table where it is no terminal."""
+    """Return a rich console on stdout, at least 140 columns wide if stdout is not a terminal."""
     out = Console(highlight=False)
     return out if out.is_terminal else Console(highlight=False, width=max(out.width, 140))
 
@@ -28,12 +28,12 @@ def print_json(value: Any) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> None:
-    """Print rows; what users named is never read as markup.
+    """Print a table; cells are never interpreted as markup.
 
     Args:
-        headings: one for each column.
-        rows: cells, shown as text.
-        right: headings of columns that are numbers.
+        headings: one per column.
+        rows: cells, converted to text.
+        right: headings of right-aligned columns.
     """
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
@@ -44,7 +44,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], right: S
 
 
 def print_verdicts(rows: Sequence[Row], unit: str) -> None:
-    """Print the verdict table, its effects in the unit, then what weakens the claims."""
+    """Print the verdict table with effects in the given unit, then the caveats."""
     effect = f"effect ({unit})"
     cells = [
         (
@@ -67,14 +67,14 @@ def print_verdicts(rows: Sequence[Row], unit: str) -> None:
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
-    """Return what weakens claims, a line each, with the claims that it weakens where that is not all of them."""
-    weakened: dict[str, list[Row]] = {}
+    """Return the caveats, one per line, naming the affected claims unless all are affected."""
+    affected: dict[str, list[Row]] = {}
     for row in rows:
         if row.notes:
-            weakened.setdefault(row.notes, []).append(row)
+            affected.setdefault(row.notes, []).append(row)
     return [
         f"note: {note}" if len(found) == len(rows) else f"note on {'; '.join(map(_claim, found))}: {note}"
-        for note, found in weakened.items()
+        for note, found in affected.items()
     ]
 
 
@@ -87,6 +87,6 @@ def _claim(row: Row) -> str:
 
 
 def print_lines(*lines: str) -> None:
-    """Print lines on stdout, as they are."""
+    """Print lines on stdout verbatim."""
     for line in lines:
         print(line)

@@ -1,22 +1,19 @@
-"""The best configuration: export it, train it."""
+"""Commands `export` and `train`: the best configuration as a recipe or script, and its final training."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from search.cli.app import Address, Debug, Folder, Json, ResourceSets, command, end_training, free, remember
 from trainables.errors import InputError
 
-if TYPE_CHECKING:
-    from search.export.selection import Export
-
 
 class Format(StrEnum):
-    """What a configuration is written as."""
+    """Format of an exported configuration."""
 
     RECIPE = "recipe"
     SCRIPT = "script"
@@ -29,30 +26,36 @@ DEFAULT_FILES = {Format.RECIPE: ("recipe", ".yaml"), Format.SCRIPT: ("train", ".
 def export(
     folder: Folder,
     condition: Annotated[
-        str | None, typer.Option(help="Only this condition: its name, or `factor=value[,factor=value]`.")
+        str | None,
+        typer.Option(help="Condition to choose from: its name, or `factor=value[,factor=value]`. By default all."),
     ] = None,
-    method: Annotated[str | None, typer.Option(help="Only this method; by default the best one.")] = None,
-    best: Annotated[bool, typer.Option("--best", help="The best of all methods: the default, said aloud.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The path of the recipe or script.")] = None,
+    method: Annotated[str | None, typer.Option(help="Method to export. By default the best one.")] = None,
+    best: Annotated[bool, typer.Option("--best", help="Export the best of all methods; this is the default.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Path of the recipe or script.")] = None,
     format_: Annotated[
-        Format, typer.Option("--format", help="`recipe` for `assay train`, or `script`: plain Keras without Assay.")
+        Format,
+        typer.Option(
+            "--format", help="`recipe` for `assay train`, or `script` for a Keras script that does not need Assay."
+        ),
     ] = Format.RECIPE,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write the configuration with the best confirmed validation accuracy as a recipe, or as a Keras script."""
+    """Export the best configuration. It has the best confirmed validation metric; see --format."""
     from search.cli.console import print_json
     from search.export.overwrite import check_overwrite
     from search.export.recipe import promise_text, write_recipe
+    from search.export.selection import select_best
     from search.monitor.messages import warn
     from search.plan.model import file_name
+    from search.tracking.state import delivered_runs
 
     if best and method is not None:
-        raise InputError(f"--best and --method {method} ask for different things; leave one out")
+        raise InputError(f"--best and --method {method} exclude each other; leave one out")
     name, ending = DEFAULT_FILES[format_]
     path = output or folder / f"{file_name(name, *(part for part in (method, condition) if part))}{ending}"
     check_overwrite(path, folder)
-    exported = _chosen(folder, condition, method)
+    exported = select_best(folder, condition, method, delivered_runs(folder))
     recipe = exported.recipe
     if format_ == Format.SCRIPT:
         from search.export.keras_script import write_script
@@ -68,45 +71,33 @@ def export(
     typer.echo(f"{path}: {recipe.origin.method}, {recipe.origin.condition}; {promise_text(recipe.promise)}")
 
 
-def _chosen(folder: Path, condition: str | None, method: str | None) -> Export:
-    """Return the best configuration with its runs' ids in MLflow, where they can be had."""
-    from search.cli.summary import tracking_uri
-    from search.export.selection import select_best
-    from search.monitor.messages import warn
-    from search.tracking.lookup import mlflow_runs
-
-    select_best(folder, condition, method)
-    ids, trouble = mlflow_runs(folder, tracking_uri(folder))
-    warn(trouble)
-    return select_best(folder, condition, method, ids)
-
-
 @command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe that `assay export` wrote.", show_default=False)],
-    epochs: Annotated[int | None, typer.Option(min=1, help="Another training length.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
+    recipe: Annotated[Path, typer.Argument(help="Recipe written by `assay export`.", show_default=False)],
+    epochs: Annotated[int | None, typer.Option(min=1, help="Training length, if different from the recipe's.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 1,
     full_data: Annotated[
-        bool, typer.Option("--full-data", help="Train on the validation images, too; nothing is validated then.")
+        bool, typer.Option("--full-data", help="Also train on the validation images; there is no validation then.")
     ] = False,
     data: Annotated[
         str | None,
-        typer.Option(metavar="PATH|SOURCE", help="Other data of the same kind: a .npz file, a folder, a source."),
+        typer.Option(metavar="PATH|SOURCE", help="Other data of the same kind: an .npz file, a folder or a source."),
     ] = None,
     register: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Register the models in MLflow under this name.")
+        str | None, typer.Option(metavar="NAME", help="Register the best model in MLflow under this name.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="New folder; by default runs/final-METHOD, numbered if taken.")
+        Path | None,
+        typer.Option("--output", "-o", help="New folder. By default runs/final-METHOD, with a number if it exists."),
     ] = None,
-    cpus: Annotated[int, typer.Option(min=1, help="CPUs of one run.")] = 1,
-    gpus: Annotated[float, typer.Option(min=0, help="GPUs of one run, or a fraction of one.")] = 0,
+    cpus: Annotated[int, typer.Option(min=1, help="CPUs per run.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs per run; may be a fraction of one.")] = 0,
     sets: ResourceSets = None,
     address: Address = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Train finally from a recipe alone, save the models, and hold the result against the recipe's promise."""
+    """Train the final models from a recipe. Saves them and compares their accuracy with the recipe's promise."""
     from search.export.recipe import read_recipe
     from search.final_training.request import RecipeOverrides
     from search.final_training.training import train_recipe

@@ -1,4 +1,4 @@
-"""What can be used in a study file."""
+"""Command `list`: what a study file may use, contact sheets and data checks."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from trainables.errors import InputError
 @command("list")
 def list_(
     kind: Annotated[
-        str | None, typer.Argument(help="methods, models, augmentations, optimizers, data or studies.")
+        str | None, typer.Argument(help="methods, models, augmentations, optimizers, data or studies. By default all.")
     ] = None,
     sheet: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Draw what augmentations or methods make of images, as a picture."),
+        typer.Option(metavar="FILE.png", help="Save a picture of the images that augmentations or methods produce."),
     ] = None,
     study: Annotated[
-        str | None, typer.Option(metavar="STUDY", help="Draw the sheet with this study's images and settings.")
+        str | None, typer.Option(metavar="STUDY", help="Use the images and settings of this study for --sheet.")
     ] = None,
     check: Annotated[
-        str | None, typer.Option(metavar="STUDY", help="Look at this study's data: parts, classes, duplicates.")
+        str | None,
+        typer.Option(
+            metavar="STUDY", help="Check the data of this study: parts, classes, duplicates. Needs the kind `data`."
+        ),
     ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """List what can be used in a study file."""
+    """List what a study file may use. Also draws contact sheets and checks data."""
     from search.cli.console import print_json, print_table
     from search.study.catalogue import KINDS, listing
     from trainables.registration.registry import unknown
@@ -61,7 +64,7 @@ def _show_check(kind: str | None, study: str, json: bool) -> None:
     from search.plan.preview import check_report
 
     if kind != "data":
-        raise InputError("--check looks at a study's data: assay list data --check STUDY")
+        raise InputError("--check applies to data only: `assay list data --check STUDY`")
     found = check_report(study)
     if json:
         print_json(asdict(found))

@@ -1,4 +1,4 @@
-"""What a study answers: its report."""
+"""Command `report`: verdicts and report files of a study."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ if TYPE_CHECKING:
 
 @command()
 def report(
-    folder: Annotated[Path | None, typer.Argument(help="The study's folder.", show_default=False)] = None,
+    folder: Annotated[Path | None, typer.Argument(help="Folder of the study.", show_default=False)] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder to write to; by default report/ in the study's.")
+        Path | None,
+        typer.Option("--output", "-o", help="Folder to write to. By default report/ in the study's folder."),
     ] = None,
     experiment: Annotated[
-        str | None, typer.Option(help="Instead of a folder, an MLflow experiment that Assay has filled.")
+        str | None,
+        typer.Option(help="MLflow experiment to read instead of a folder; it must have been written by Assay."),
     ] = None,
     tracking_uri: Annotated[
-        str | None, typer.Option(help="Where MLflow is.", envvar="MLFLOW_TRACKING_URI", show_envvar=True)
+        str | None,
+        typer.Option(help="MLflow tracking URI for --experiment.", envvar="MLFLOW_TRACKING_URI", show_envvar=True),
     ] = None,
     study_id: Annotated[
-        str | None, typer.Option(help="Beginning of the study's id, if the experiment holds several.")
+        str | None, typer.Option(help="Beginning of the study's id, if the experiment contains several studies.")
     ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write the report again: HTML, Markdown, CSV and JSON. Works while the study runs."""
+    """Write the report and print the verdicts. Writes HTML, Markdown, CSV, JSON and SVG; works while the study runs."""
     from dataclasses import asdict
 
     from reports.inference.verdicts import judge
@@ -39,8 +42,8 @@ def report(
     from reports.page.writer import write_study
     from search.cli.console import print_json, print_verdicts
 
-    study, own = _study(folder, experiment, tracking_uri, study_id)
-    paths = write_study(study, own if output is None else output)
+    study, default = _study(folder, experiment, tracking_uri, study_id)
+    paths = write_study(study, default if output is None else output)
     verdicts = judge(study)
     if json:
         print_json({"verdicts": [asdict(verdict) for verdict in verdicts], "report": str(paths.html)})
@@ -52,20 +55,19 @@ def report(
 def _study(
     folder: Path | None, experiment: str | None, tracking_uri: str | None, study_id: str | None
 ) -> tuple[StudyData, Path]:
-    """Return the study that is asked for, and where its report goes if nothing else is said."""
+    """Return the requested study and the default folder of its report."""
     from trainables import records
     from trainables.errors import InputError
 
     if (folder is None) == (experiment is None):
-        raise InputError("name the study once: its folder, or `--experiment NAME` for one in MLflow")
+        raise InputError("name exactly one study: its folder, or `--experiment NAME` for one in MLflow")
     if folder is not None:
         from reports.data.frames import read_study
 
         return read_study(folder), (folder if folder.is_dir() else folder.parent) / records.REPORT
     if not tracking_uri:
         raise InputError(
-            "`--experiment` needs to know where MLflow is: give `--tracking-uri http://host:5000`, or set"
-            " MLFLOW_TRACKING_URI"
+            "`--experiment` needs a tracking URI: give `--tracking-uri http://host:5000`, or set MLFLOW_TRACKING_URI"
         )
     from search.tracking.import_study import read_experiment
 

@@ -1,4 +1,4 @@
-"""A study: plan, run, resume, status."""
+"""Commands `plan`, `run`, `resume` and `status` of a study."""
 
 from __future__ import annotations
 
@@ -35,22 +35,26 @@ def plan(
     study: Source,
     sets: Sets = None,
     spread: Annotated[
-        float, typer.Option(help="Assumed spread of a paired difference over seeds, in points.", min=0.01)
+        float, typer.Option(help="Assumed standard deviation of a paired difference over seeds, in points.", min=0.01)
     ] = 1.0,
     timed: Annotated[
-        bool, typer.Option("--timed", help="Time a few steps of every network here, for hours and disk.")
+        bool,
+        typer.Option(
+            "--timed", help="Time a few steps of every network on this machine to estimate hours and disk space."
+        ),
     ] = False,
     throughput: Annotated[
         float | None,
-        typer.Option("--images-per-second", help="Of plain training on one slot, instead of timing it.", min=1e-3),
+        typer.Option("--images-per-second", help="Speed of plain training of one run, instead of timing it.", min=1e-3),
     ] = None,
     budget_hours: Annotated[
-        float | None, typer.Option(help="Propose sizes that fit; by default resources.budget_hours.", min=1e-3)
+        float | None,
+        typer.Option(help="Propose study sizes that fit this budget. By default resources.budget_hours.", min=1e-3),
     ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Say what a study would run, how long, and the smallest effect it could find, before spending."""
+    """Show runs, cost and detectable effect of a study. Runs nothing, except short timings with --timed."""
     from search.cli.console import print_json, print_table
     from search.monitor.messages import warn
     from search.plan.builder import make_plan
@@ -73,7 +77,7 @@ def plan(
 
 
 def _costs(made: Plan, timed: bool, throughput: float | None) -> StudyCosts | None:
-    """Return what the runs take, as far as it was asked for."""
+    """Return the cost of the runs, if an estimate was requested."""
     if throughput:
         from search.plan.cost_estimate import costs_at_throughput
 
@@ -92,40 +96,41 @@ def run(
     study: Source,
     sets: Sets = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="New folder; by default runs/NAME, numbered if taken.")
+        Path | None,
+        typer.Option("--output", "-o", help="New folder. By default runs/NAME, with a number if it exists."),
     ] = None,
     address: Address = None,
     replay: Annotated[
-        Path | None, typer.Option(metavar="CURVES.csv", help="Replay learning curves from a table; train nothing.")
+        Path | None, typer.Option(metavar="CURVES.csv", help="Replay learning curves from a table instead of training.")
     ] = None,
     extend: Annotated[
-        bool, typer.Option("--extend", help="Add to the study in --output: trials, seeds, methods or conditions.")
+        bool, typer.Option("--extend", help="Add trials, seeds, methods or conditions to the study in --output.")
     ] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Run a study: search, confirm, judge, report and export."""
+    """Run a study: search, confirmation, verdicts, report, recipe."""
     from search.lifecycle import extend_study, run_study
     from search.session import Options
     from search.study.schema import load_study
 
-    asked = load_study(study, tuple(sets or ()))
+    requested = load_study(study, tuple(sets or ()))
     if extend:
         if output is None or replay is not None:
-            raise InputError("--extend needs the folder of the study, `--output FOLDER`, and takes no --replay")
+            raise InputError("--extend needs the folder of the study, `--output FOLDER`, and does not allow --replay")
         remember(output)
-        end_study(extend_study(asked, output, Options(address, None, debug)), json)
+        end_study(extend_study(requested, output, Options(address, None, debug)), json)
         return
-    folder = output or free(Path("runs") / asked.name)
+    folder = output or free(Path("runs") / requested.name)
     remember(folder)
-    end_study(run_study(asked, folder, Options(address, replay, debug)), json)
+    end_study(run_study(requested, folder, Options(address, replay, debug)), json)
 
 
 @command()
 def resume(
     folder: Folder, sets: ResourceSets = None, address: Address = None, json: Json = False, debug: Debug = False
 ) -> None:
-    """Go on with an interrupted study or final training."""
+    """Continue an interrupted study or final training."""
     from search.final_training.training import resume_training
     from search.lifecycle import resume_study
     from search.session import Options
@@ -143,24 +148,24 @@ def resume(
 @command()
 def status(
     folder: Folder,
-    run: Annotated[str | None, typer.Option(help="Say why this run ended, and where its log is.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay and show progress until the study ends.")] = False,
+    run: Annotated[str | None, typer.Option(help="Show why this run ended, and its log.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show progress until the study ends.")] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Say how far a study is, from any terminal."""
+    """Show the progress of a study. Works from any terminal while it runs."""
     from search.cli.console import print_json
-    from search.monitor import status as seen
+    from search.monitor import status as monitor
 
     if watch and (json or run):
-        raise InputError("--watch shows progress to people; leave out --json and --run")
+        raise InputError("--watch cannot be combined with --json or --run")
     if run:
-        facts = seen.run_facts(folder, run)
-        print_json(facts) if json else _show_run(facts, seen.log_tail(facts))
+        facts = monitor.run_facts(folder, run)
+        print_json(facts) if json else _show_run(facts, monitor.log_tail(facts))
         return
     if watch:
-        seen.watch(folder)
-    alive, count = seen.is_running(folder), seen.study_progress(folder)
+        monitor.watch(folder)
+    alive, count = monitor.is_running(folder), monitor.study_progress(folder)
     if json:
         print_json({"running": alive, **asdict(count)})
     else:
@@ -187,7 +192,7 @@ def _show_status(folder: Path, count: StudyProgress, alive: bool) -> None:
     best = best_table(count)
     if best:
         console().print("", best, sep="\n")
-    over = not alive and count.done >= count.total
-    hint = "" if alive or over else f"; go on with `{resume_hint(folder)}`"
+    finished = not alive and count.done >= count.total
+    hint = "" if alive or finished else f"; continue with `{resume_hint(folder)}`"
     share = 100 * count.done / max(count.total, 1e-9)
-    typer.echo(f"{'running' if alive else 'finished' if over else 'not running'}, {share:.0f} % done{hint}")
+    typer.echo(f"{'running' if alive else 'finished' if finished else 'not running'}, {share:.0f} % done{hint}")

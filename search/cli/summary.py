@@ -1,4 +1,4 @@
-"""What a study or a final training prints at its end: the answer first, then where everything is."""
+"""Summary of a finished study or final training: the results, then the paths of everything written."""
 
 from __future__ import annotations
 
@@ -12,22 +12,15 @@ from search.cli.console import print_json, print_lines, print_table, print_verdi
 from search.export.recipe import promise_text, read_recipe
 from search.monitor.messages import copyable, prefix, warn
 from search.tracking.ui import is_server, ui_command
-from trainables import records
+from search.tracking.uri import configured_uri
 
 if TYPE_CHECKING:
     from search.final_training.training import TrainingResult
     from search.lifecycle import StudyResult
 
 
-def tracking_uri(folder: Path) -> str | None:
-    """Return the tracking store that a study names, or None."""
-    with records.JournalReader.open(folder) as journal:
-        study = journal.meta(records.META_STUDY) or {}
-    return study.get("tracking", {}).get("uri")
-
-
 def verdicts_document(folder: Path) -> dict[str, Any]:
-    """Return the verdicts of a study for JSON."""
+    """Return the verdicts of a study as JSON."""
     from reports.data.frames import read_study
     from reports.inference.verdicts import judge
 
@@ -45,27 +38,27 @@ def show_verdicts(folder: Path) -> None:
 
 
 def show_finished(done: StudyResult, json: bool) -> None:
-    """Print the verdicts of a study, its report, its recipe, and how to open MLflow."""
-    mlflow = ui_command(done.folder, tracking_uri(done.folder))
+    """Print the verdicts, the paths of report and recipe, and how to open MLflow."""
+    mlflow = ui_command(done.folder, configured_uri(done.folder))
     if json:
         paths = {"report": str(done.report.html), "recipe": done.recipe and str(done.recipe), "mlflow": mlflow}
         print_json({**verdicts_document(done.folder), **paths, "folder": str(done.folder)})
         return
     show_verdicts(done.folder)
     print_lines(
-        "", f"report   {done.report.html}", *_recipe_lines(done.recipe), f"MLflow   {_pages(done.folder, mlflow)}"
+        "", f"report   {done.report.html}", *_recipe_lines(done.recipe), f"MLflow   {_mlflow_hint(done.folder, mlflow)}"
     )
     warn(done.undelivered)
 
 
-def _pages(folder: Path, mlflow: str) -> str:
-    """Return how to see a study in MLflow: a server's address, or the command that opens its pages."""
+def _mlflow_hint(folder: Path, mlflow: str) -> str:
+    """Return the address of the MLflow server, or the command that opens MLflow's pages."""
     return mlflow if is_server(mlflow) else f"{prefix()}assay ui {shlex.quote(str(folder))}"
 
 
 def _recipe_lines(path: Path | None) -> list[str]:
     if path is None:
-        return [copyable("recipe   none: no configuration could be confirmed; `assay status` says why runs failed")]
+        return [copyable("recipe   none: no configuration could be confirmed; `assay status` shows why runs failed")]
     recipe = read_recipe(path)
     return [
         f"recipe   {path}",
@@ -75,7 +68,7 @@ def _recipe_lines(path: Path | None) -> list[str]:
 
 
 def show_trained(done: TrainingResult, json: bool) -> None:
-    """Print what a final training reached, beside what its recipe promised."""
+    """Print the results of a final training and the recipe's promise."""
     if json:
         print_json(_trained_document(done))
     else:
@@ -90,26 +83,26 @@ def show_trained(done: TrainingResult, json: bool) -> None:
 
 
 def _seed_rows(done: TrainingResult) -> list[tuple[int, str, str]]:
-    lost = {**done.failures, **{seed: f"diverged: {reason}" for seed, reason in done.diverged.items()}}
+    failed = {**done.failures, **{seed: f"diverged: {reason}" for seed, reason in done.diverged.items()}}
     return [
         (
             seed,
             f"{100 * done.accuracies[seed]:.2f} %" if seed in done.accuracies else "failed",
-            str(done.models[seed]) if seed in done.models else lost[seed],
+            str(done.models[seed]) if seed in done.models else failed[seed],
         )
-        for seed in sorted({*done.accuracies, *lost})
+        for seed in sorted({*done.accuracies, *failed})
     ]
 
 
 def agreement(done: TrainingResult) -> str:
-    """Return in words whether a final training kept its recipe's promise."""
+    """Return a sentence on whether the final training agrees with the recipe's promise."""
     if done.incomparable:
-        return f"not held against the promise: {done.incomparable}"
+        return f"not compared with the promise: {done.incomparable}"
     if done.expected is None:
-        return "not held against the promise: too few seeds for a prediction"
+        return "not compared with the promise: too few seeds for a prediction"
     low, high = (f"{100 * value:.2f}" for value in done.expected)
-    place = f"the mean of {len(done.accuracies)} new seeds is expected within {low} to {high} % (95 %)"
-    return f"as promised: {place}" if done.agrees else f"NOT as promised: {place}"
+    expectation = f"the mean of {len(done.accuracies)} new seeds is expected in {low} to {high} % (95 %)"
+    return f"as promised: {expectation}" if done.agrees else f"NOT as promised: {expectation}"
 
 
 def _mean_line(values: list[float]) -> list[str]:

@@ -1,4 +1,4 @@
-"""MLflow: its pages, and what it does not have yet."""
+"""Commands `ui` and `sync`: MLflow's web pages, and delivery of what MLflow does not have yet."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from search.cli.app import Debug, Folder, Json, command
 
 
 @command()
-def ui(folder: Folder, port: Annotated[int, typer.Option(min=1, max=65535)] = 5000, debug: Debug = False) -> None:
-    """Open MLflow's pages on a study's store; on this machine only."""
-    from search.cli.summary import tracking_uri
-    from search.tracking.moved import relocate
+def ui(
+    folder: Folder,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the pages.")] = 5000,
+    debug: Debug = False,
+) -> None:
+    """Open MLflow's web pages for a study. They are served on this machine only."""
     from search.tracking.ui import is_server, ui_arguments, ui_command
-    from search.tracking.uri import own_store, store_uri
+    from search.tracking.uri import configured_uri, store_uri
 
-    uri = tracking_uri(folder)
+    uri = configured_uri(folder)
     store = store_uri(folder, uri)
     if is_server(store):
         typer.echo(ui_command(folder, uri))
         return
-    if store == own_store(folder):
-        relocate(folder)
-    typer.echo(f"MLflow's pages: http://127.0.0.1:{port} (Ctrl-C ends them)", err=True)
+    typer.echo(f"MLflow's pages: http://127.0.0.1:{port} (Ctrl-C stops them)", err=True)
     arguments, variables = ui_arguments(store, port)
     os.execve(sys.executable, [sys.executable, *arguments], {**os.environ, **variables})
 
@@ -34,18 +34,18 @@ def ui(folder: Folder, port: Annotated[int, typer.Option(min=1, max=65535)] = 50
 @command()
 def sync(
     folder: Folder,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to keep trying.")] = 600,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which to give up.")] = 600,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Deliver to MLflow what it does not have yet, for instance after its server was away."""
+    """Deliver to MLflow what it does not have yet. Needed if its server was unreachable during a study."""
     from dataclasses import asdict
 
     from search.cli.console import print_json
-    from search.cli.summary import tracking_uri
     from search.tracking.supervisor import sync
+    from search.tracking.uri import configured_uri
 
-    state = sync(folder, tracking_uri(folder), timeout)
+    state = sync(folder, configured_uri(folder), timeout)
     if json:
         print_json(asdict(state))
     else:

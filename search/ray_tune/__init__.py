@@ -1,1 +1,1 @@
-"""Ray Tune: launches the runs of a controller on one machine or a cluster."""
+"""Ray Tune: executes the runs of a controller on one machine or a cluster."""

@@ -1,4 +1,4 @@
-"""Ray Tune's searcher and scheduler, as thin as they can be: both ask the conductor."""
+"""Ray Tune searcher, scheduler and reporter: thin adapters that delegate every decision to the run dispatcher."""
 
 from __future__ import annotations
 
@@ -13,77 +13,77 @@ from ray.tune.search import Searcher
 from trainables.worker.requests import FINAL
 
 if TYPE_CHECKING:
-    from search.ray_tune.dispatcher import Bridge
+    from search.ray_tune.dispatcher import RunDispatcher
 
 
 class JournalSearcher(Searcher):
-    """Hands out runs until the study is done. Ray may pickle it, but nothing is restored from that."""
+    """Searcher that suggests the controller's runs. Ray may pickle it, but nothing is restored from that."""
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, dispatcher: RunDispatcher) -> None:
         super().__init__(metric=None, mode=None)
-        self._bridge = bridge
+        self._dispatcher = dispatcher
         self._runs: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next run's job, None to be asked again later, or FINISHED."""
-        job = self._bridge.next_job()
-        if job is None:
-            return Searcher.FINISHED if self._bridge.done else None
-        self._runs[trial_id] = job["run"]
-        return job
+        """Return the next run's request, None if no run can start now, or FINISHED."""
+        request = self._dispatcher.next_request()
+        if request is None:
+            return Searcher.FINISHED if self._dispatcher.done else None
+        self._runs[trial_id] = request["run"]
+        return request
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Hear that a worker died and is not revived; all other ends the scheduler hears first."""
+        """Handle a worker that died and will not be restarted; the scheduler handles all other endings."""
         if error:
-            self._bridge.lost(self._runs[trial_id])
+            self._dispatcher.run_lost(self._runs[trial_id])
 
     def save(self, checkpoint_path: str) -> None:
-        """Do nothing: the journal is the truth."""
+        """Do nothing: the journal holds all state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Do nothing: the journal is the truth."""
+        """Do nothing: the journal holds all state."""
 
 
 class NoReporter(ProgressReporter):
-    """Says nothing: in a notebook Ray's own reporter would clear the cell."""
+    """Reporter that prints nothing: Ray's own reporter would clear a notebook's cell."""
 
     def should_report(self, trials: list[Trial], done: bool = False) -> bool:
-        """Return that there is nothing to say."""
+        """Return False."""
         return False
 
 
 class JournalScheduler(FIFOScheduler):
-    """Writes every result to the journal, and stops a run where the conductor says so."""
+    """Scheduler that passes every result to the dispatcher and stops runs on its decision."""
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, dispatcher: RunDispatcher) -> None:
         super().__init__()
-        self._bridge = bridge
+        self._dispatcher = dispatcher
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Hear some epochs."""
-        stop = self._bridge.result(trial.config["run"], result)
+        """Handle the metrics of one or more epochs."""
+        stop = self._dispatcher.handle_result(trial.config["run"], result)
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """Hear the last epochs and the final figures."""
+        """Handle the last epochs and the final metrics."""
         if FINAL in result:
-            self._bridge.result(trial.config["run"], result)
+            self._dispatcher.handle_result(trial.config["run"], result)
         else:
-            self._bridge.lost(trial.config["run"])
+            self._dispatcher.run_lost(trial.config["run"])
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Hear that the worker died, whether it will be revived or not."""
-        self._bridge.died(trial.config["run"], f"the worker process died: {_first_line(trial)}")
+        """Handle a worker that died, whether or not it will be restarted."""
+        self._dispatcher.worker_died(trial.config["run"], f"the worker process died: {_first_line(trial)}")
 
 
 def _first_line(trial: Trial) -> str:
-    """Return what Ray wrote about the last death: a line with its number, then the error."""
+    """Return the first line of the error that Ray wrote after the number of the last failure."""
     path = Path(trial.error_file or "")
     text = path.read_text(errors="replace") if path.is_file() else ""
     lines = [line for line in text.rpartition("Failure # ")[2].splitlines()[1:] if line.strip()]

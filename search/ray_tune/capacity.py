@@ -1,4 +1,4 @@
-"""The nodes of a Ray cluster: whether they can work in the study's folder, and how many runs they hold at once."""
+"""Capacity of a Ray cluster: how many runs its nodes hold, and whether they can access the study's folder."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from trainables.errors import InputError
 if TYPE_CHECKING:
     from search.study.resources import Resources
 
-LOOK_SECONDS = 5.0
+REFRESH_SECONDS = 5.0
 PROBE_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
 class Node:
-    """One node that is alive.
+    """A live node of the cluster.
 
     Args:
-        id: Ray's.
-        name: its host name and address, for people.
-        resources: what it has in all, by Ray's names.
+        id: Ray's node id.
+        name: host name and address, for messages.
+        resources: total resources by Ray's names.
     """
 
     id: str
@@ -35,7 +35,7 @@ class Node:
     resources: Mapping[str, float]
 
     def holds(self, resources: Resources) -> int:
-        """Return how many runs fit on the node at once."""
+        """Return how many concurrent runs fit on the node."""
         fit = int(self.resources.get("CPU", 0) // resources.cpus)
         if resources.gpus:
             fit = min(fit, int(self.resources.get("GPU", 0) / resources.gpus + 1e-9))
@@ -43,7 +43,7 @@ class Node:
 
 
 def nodes() -> list[Node]:
-    """Return the nodes that are alive."""
+    """Return the live nodes."""
     import ray
 
     return [
@@ -53,36 +53,36 @@ def nodes() -> list[Node]:
     ]
 
 
-class Slots:
-    """How many runs may be handed out at once; looked up again now and then, because nodes join and leave.
+class Capacity:
+    """The number of runs that may be active at once, refreshed periodically because nodes join and leave.
 
     Args:
-        resources: what one run takes.
-        cluster: whether a cluster can grow: there, `resources.concurrency` is asked for whether it fits now or not,
-            which is what makes an autoscaler start nodes.
+        resources: resources per run.
+        cluster: whether the cluster may grow. Then `resources.concurrency` runs are requested whether or not they
+            fit now, which makes an autoscaler start nodes.
 
     Raises:
-        InputError: not even one run fits, and nobody asked to wait for nodes.
+        InputError: If no run fits and `resources.concurrency` does not ask to wait for nodes.
     """
 
     def __init__(self, resources: Resources, cluster: bool) -> None:
         self._resources = resources
         self._cluster = cluster
-        self._looked = time.monotonic()
+        self._refreshed = time.monotonic()
         present = nodes()
         self._fit = sum(node.holds(resources) for node in present)
-        if self() < 1:
+        if self.runs() < 1:
             raise InputError(_nothing_fits(resources, present, cluster))
 
-    def __call__(self) -> int:
-        """Return the number."""
-        asked = self._resources.concurrency
-        if asked and self._cluster:
-            return asked
-        if time.monotonic() - self._looked > LOOK_SECONDS:
-            self._looked = time.monotonic()
+    def runs(self) -> int:
+        """Return the number of runs that may be active at once."""
+        requested = self._resources.concurrency
+        if requested and self._cluster:
+            return requested
+        if time.monotonic() - self._refreshed > REFRESH_SECONDS:
+            self._refreshed = time.monotonic()
             self._fit = sum(node.holds(self._resources) for node in nodes())
-        return min(self._fit, asked or self._fit)
+        return min(self._fit, requested or self._fit)
 
 
 def _nothing_fits(resources: Resources, present: list[Node], cluster: bool) -> str:
@@ -92,41 +92,44 @@ def _nothing_fits(resources: Resources, present: list[Node], cluster: bool) -> s
     )
     wait = ", or set `resources.concurrency` to wait for nodes that an autoscaler starts" if cluster else ""
     return (
-        f"a run takes {resources.cpus} CPUs and {resources.gpus:g} GPUs on one node, but {have}; lower "
-        f"`resources.cpus` or `resources.gpus` (of `assay train`: `--cpus`, `--gpus`){wait}"
+        f"a run needs {resources.cpus} CPUs and {resources.gpus:g} GPUs on one node, but {have}; lower "
+        f"`resources.cpus` or `resources.gpus` (with `assay train`: `--cpus`, `--gpus`){wait}"
     )
 
 
-def refuse_unusable(folder: Path, resources: Resources) -> None:
-    """Refuse a cluster of which a node cannot work in the study's folder, before anything starts.
+def check_nodes(folder: Path, resources: Resources) -> None:
+    """Check that every node can access the study's folder and runs this version of Assay.
 
     Args:
-        folder: the study's folder; it exists.
-        resources: what one run takes; nodes that hold no run are not asked.
+        folder: the study's folder, which exists.
+        resources: resources per run; nodes on which no run fits are not checked.
 
     Raises:
-        InputError: a node lacks the folder, may not write there, or cannot run this version of Assay.
+        InputError: If the folder is missing or read-only on a node, or the node runs another version of Assay.
     """
     token = uuid.uuid4().hex
     mark = folder / f".probe-{token}"
     mark.write_text(token)
     try:
-        faults = _ask([node for node in nodes() if node.holds(resources)], folder, token)
+        faults = _probe_all([node for node in nodes() if node.holds(resources)], folder, token)
     finally:
         mark.unlink(missing_ok=True)
     if faults:
         raise InputError("\n".join(faults))
 
 
-def _ask(present: list[Node], folder: Path, token: str) -> list[str]:
-    """Return what is wrong with nodes, a line each."""
+def _probe_all(present: list[Node], folder: Path, token: str) -> list[str]:
+    """Return one line per faulty node."""
     import ray
     from ray.exceptions import GetTimeoutError, RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     task: Any = ray.remote(num_cpus=0, max_retries=0)(probe)
-    here = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in present]
-    answers = [task.options(scheduling_strategy=place).remote(str(folder), token, version("assay")) for place in here]
+    strategies = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in present]
+    answers = [
+        task.options(scheduling_strategy=strategy).remote(str(folder), token, version("assay"))
+        for strategy in strategies
+    ]
     faults: list[str] = []
     for node, answer in zip(present, answers, strict=True):
         try:
@@ -141,22 +144,22 @@ def _ask(present: list[Node], folder: Path, token: str) -> list[str]:
 
 
 def probe(folder: str, token: str, assay: str) -> str:
-    """Return what keeps this node from working in the folder, or an empty text. Runs on every node.
+    """Return why this node cannot use the folder, or an empty string. Runs on every node.
 
     Args:
         folder: the study's folder.
-        token: what the driver has written there.
-        assay: the driver's version.
+        token: content of the file that the driver has written there.
+        assay: the driver's version of Assay.
     """
     if version("assay") != assay:
-        return f"has Assay {version('assay')}, but the study is started with {assay}; install the same on every node"
-    share = "checkpoints and logs are kept there: give `--output` a path that all nodes share"
+        return f"has Assay {version('assay')}, but the driver has {assay}; install the same version on every node"
+    remedy = "checkpoints and logs are stored there: give `--output` a path that all nodes share"
     try:
         if (Path(folder) / f".probe-{token}").read_text() != token:
-            return f"sees another {folder}; {share}"
+            return f"has a different {folder}; {remedy}"
         with tempfile.TemporaryFile(dir=folder):
             return ""
     except FileNotFoundError:
-        return f"does not see {folder}; {share}"
+        return f"has no {folder}; {remedy}"
     except OSError as error:
-        return f"cannot write to {folder} ({error}); {share}"
+        return f"cannot write to {folder} ({error}); {remedy}"

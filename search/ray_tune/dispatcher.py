@@ -1,4 +1,4 @@
-"""Between Ray's trials and the conductor's runs: runs become jobs, results become records."""
+"""Run dispatcher: turns the controller's runs into requests for Ray's workers, and their results into records."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where runs are done.
+class ExecutionContext:
+    """Where and how runs are executed.
 
     Args:
-        folder: the study's folder, reachable from every node.
-        resources: what one run takes.
-        address: a cluster's address, or None for this machine.
-        curves: a table to replay instead of training, or None.
-        debug: let Ray's and TensorFlow's own messages through.
-        deadline: when to stop, by `time.monotonic`, or None.
+        folder: the study's folder, accessible from every node.
+        resources: resources per run.
+        address: address of a cluster, or None for this machine.
+        curves: a table of learning curves to replay instead of training, or None.
+        debug: show the messages of Ray and TensorFlow.
+        deadline: `time.monotonic` after which no run starts, or None.
     """
 
     folder: Path
@@ -41,98 +41,98 @@ class Place:
     deadline: float | None = None
 
 
-class Bridge:
-    """Translates between Ray's trials and the conductor's runs.
+class RunDispatcher:
+    """Translates between Ray's trials and the runs of a run source.
 
-    Ray turns an exception in a callback into one of its own, so what keeps the study from going on is kept, and
-    raised when Ray asks for the next run.
+    Ray wraps exceptions in callbacks in its own, so an error that stops the study is stored and raised when Ray
+    requests the next run.
 
     Args:
-        conductor: hands out and hears.
-        place: where runs are done.
-        slots: returns how many runs may be handed out at once.
+        source: provides runs and receives results.
+        context: where and how runs are executed.
+        capacity: returns how many runs may be active at once.
     """
 
-    def __init__(self, conductor: RunSource, place: Place, slots: Callable[[], int]) -> None:
-        self._conductor = conductor
-        self._place = place
-        self._slots = slots
-        self._out: set[str] = set()
+    def __init__(self, source: RunSource, context: ExecutionContext, capacity: Callable[[], int]) -> None:
+        self._source = source
+        self._context = context
+        self._capacity = capacity
+        self._active: set[str] = set()
         self._deaths: dict[str, str] = {}
         self._stopped: StoppedError | None = None
 
-    def next_job(self) -> dict[str, Any] | None:
-        """Return the next run as a worker needs it, None where there is none now.
+    def next_request(self) -> dict[str, Any] | None:
+        """Return the worker's request for the next run, or None if no run can start now.
 
         Raises:
-            StoppedError: the study cannot go on now.
+            StoppedError: If the study cannot continue now.
         """
         interrupts.check()
         if self._stopped:
             raise self._stopped
-        if self._place.deadline is not None and time.monotonic() > self._place.deadline:
-            hours = self._place.resources.budget_hours or 0.0
+        if self._context.deadline is not None and time.monotonic() > self._context.deadline:
+            hours = self._context.resources.budget_hours or 0.0
             raise BudgetError(f"the budget of {hours:g} hours (`resources.budget_hours`) is used up")
-        if len(self._out) >= self._slots():
+        if len(self._active) >= self._capacity():
             return None
-        run = self._conductor.next_run()
+        run = self._source.next_run()
         if run is None:
             return None
-        self._out.add(run.name)
-        return self._job(run).payload()
+        self._active.add(run.name)
+        return self._request(run).payload()
 
     @property
     def done(self) -> bool:
         """Whether every run has ended."""
-        return self._conductor.done
+        return self._source.done
 
-    def result(self, name: str, result: dict[str, Any]) -> bool:
-        """Take in what a worker sent; return whether its run must stop."""
-        return self._unless_stopped(lambda: self._hear(name, result))
+    def handle_result(self, name: str, result: dict[str, Any]) -> bool:
+        """Record a worker's result; return whether its run must stop."""
+        return self._unless_stopped(lambda: self._record(name, result))
 
-    def died(self, name: str, reason: str) -> None:
-        """Take in that a run's worker died; Ray may revive it."""
+    def worker_died(self, name: str, reason: str) -> None:
+        """Remember why a run's worker died; Ray may restart it."""
         self._deaths[name] = reason
 
-    def lost(self, name: str) -> None:
-        """Take in that a run ended without a result: its worker died for good."""
+    def run_lost(self, name: str) -> None:
+        """Record as failed a run that ended without a result because its worker died for good."""
         reason = self._deaths.get(name, "the run ended without a result")
         self._unless_stopped(lambda: self._end(name, RunResult(records.FAILED, reason)))
 
-    def tidy(self) -> None:
-        """Remove the checkpoints that a driver left which was killed between the end of a run and their removal."""
-        if self._conductor.done:
-            shutil.rmtree(self._place.folder / records.CHECKPOINTS, ignore_errors=True)
+    def remove_checkpoints(self) -> None:
+        """Remove checkpoints left by a driver that was killed between the end of a run and their removal."""
+        if self._source.done:
+            shutil.rmtree(self._context.folder / records.CHECKPOINTS, ignore_errors=True)
 
-    def _unless_stopped(self, act: Callable[[], bool]) -> bool:
-        """Act; keep what keeps the journal from being written, and write nothing after it."""
+    def _unless_stopped(self, action: Callable[[], bool]) -> bool:
+        """Perform an action that writes to the journal; after one has failed, perform none and store the error."""
         interrupts.check()
         if self._stopped:
             return False
         try:
-            return act()
+            return action()
         except StoppedError as error:
             self._stopped = error
             return False
 
-    def _hear(self, name: str, result: dict[str, Any]) -> bool:
-        if name not in self._out:  # it ended, but its node went away before Ray knew, and Ray revived it
+    def _record(self, name: str, result: dict[str, Any]) -> bool:
+        if name not in self._active:  # it ended, but its node died before Ray knew, and Ray restarted it
             return True
-        stop = self._conductor.reported(name, result[EPOCHS]) if result.get(EPOCHS) else False
+        stop = self._source.reported(name, result[EPOCHS]) if result.get(EPOCHS) else False
         if FINAL in result or stop:
             self._end(name, result.get(FINAL, RunResult()))
         return stop
 
     def _end(self, name: str, final: RunResult) -> bool:
-        if name not in self._out:
+        if name not in self._active:
             return True
-        self._conductor.ended(name, final)
-        self._out.discard(name)
-        shutil.rmtree(self._place.folder / records.CHECKPOINTS / name, ignore_errors=True)
+        self._source.ended(name, final)
+        self._active.discard(name)
+        shutil.rmtree(self._context.folder / records.CHECKPOINTS / name, ignore_errors=True)
         return True
 
-    def _job(self, run: Run) -> RunRequest:
-        folder, resources = self._place.folder, self._place.resources
+    def _request(self, run: Run) -> RunRequest:
+        folder, resources = self._context.folder, self._context.resources
         return RunRequest(
             run=run.name,
             phase=run.phase,
@@ -141,15 +141,15 @@ class Bridge:
             index=run.index,
             seed_index=run.seed_index,
             config=run.config,
-            stops=self._conductor.rungs(run),
+            stops=self._source.rungs(run),
             test=run.phase != records.SEARCH,
             checkpoints=str(folder / records.CHECKPOINTS / run.name),
             log=str(folder / records.LOGS / f"{run.name}.log"),
             checkpoint_seconds=resources.checkpoint_seconds,
             epoch_seconds=60 * resources.epoch_minutes,
-            curves=str(self._place.curves or ""),
-            model=self._model(run),
+            curves=str(self._context.curves or ""),
+            model=self._model_path(run),
         )
 
-    def _model(self, run: Run) -> str:
-        return str(self._place.folder / "models" / f"{run.name}.keras") if run.phase == records.TRAIN else ""
+    def _model_path(self, run: Run) -> str:
+        return str(self._context.folder / "models" / f"{run.name}.keras") if run.phase == records.TRAIN else ""

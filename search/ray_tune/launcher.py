@@ -1,7 +1,7 @@
-"""Ray Tune runs what the conductor hands out: one experiment for all arms and both phases, workers reused.
+"""Launcher: connects to Ray and executes runs as one Ray Tune experiment for all arms and phases, reusing workers.
 
-Ray keeps no truth here. Its searcher and scheduler are thin: they ask the conductor and write to the journal; its own
-snapshots, checkpoints, loggers and progress tables are off.
+Ray holds no state of the study. Its searcher and scheduler delegate to the controller and the journal; Ray's own
+snapshots, checkpoints, loggers and progress tables are disabled.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from search.orchestration.protocol import RunSource
-from search.ray_tune.capacity import Slots, refuse_unusable
-from search.ray_tune.dispatcher import Bridge, Place
+from search.ray_tune.capacity import Capacity, check_nodes
+from search.ray_tune.dispatcher import ExecutionContext, RunDispatcher
 from trainables.backends.suppress_stderr import suppressed_stderr
 from trainables.errors import InputError
 
@@ -31,7 +31,7 @@ QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_DEDUP_LOGS": "0",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would package the project and refuse other folders
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would package the project and reject other folders
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -43,39 +43,39 @@ QUIET = {
 }
 LOCAL = {"address": "local", "include_dashboard": False}
 WORKER_RESTARTS = 2
-KNOCK_SECONDS = 10.0
+CONNECT_SECONDS = 10.0
 
 
 @contextmanager
-def ray_session(place: Place) -> Iterator[None]:
-    """Connect to Ray, or start it here, for the time of the block.
+def ray_session(context: ExecutionContext) -> Iterator[None]:
+    """Connect to a Ray cluster, or start Ray on this machine, for the duration of the block.
 
     Raises:
-        InputError: no cluster answers at the address.
+        InputError: If no cluster can be reached at the address.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    if not place.debug:
-        logging.getLogger("ray.widgets").setLevel(logging.CRITICAL)  # which speaks while it is imported
+    if not context.debug:
+        logging.getLogger("ray.widgets").setLevel(logging.CRITICAL)  # it logs during its import
     import ray
 
-    if not place.debug:
+    if not context.debug:
         for name in ("ray", "ray.tune", "ray.train", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-    if ray.is_initialized():  # a notebook's own Ray stays as it is
+    if ray.is_initialized():  # Ray started by a notebook is used as it is
         yield
         return
     try:
-        with _own_signals():
-            _start(place)
+        with _preserved_signal_handlers():
+            _start(context)
         yield
     finally:
         ray.shutdown()
 
 
 @contextmanager
-def _own_signals() -> Iterator[None]:
-    """Put back what signals do after the block: Ray makes a request to terminate end the process at once."""
+def _preserved_signal_handlers() -> Iterator[None]:
+    """Restore the signal handlers after the block: Ray's handler for SIGTERM ends the process immediately."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -87,86 +87,88 @@ def _own_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _start(place: Place) -> None:
+def _start(context: ExecutionContext) -> None:
     import ray
 
-    # Without "local" Ray joins whatever cluster `ray start` has left on this machine.
-    options: dict[str, Any] = {"address": place.address} if place.address else LOCAL
+    # Without "local" Ray joins any cluster that `ray start` has left running on this machine.
+    options: dict[str, Any] = {"address": context.address} if context.address else LOCAL
     try:
-        _knock(place.address or "")
-        # Ray's core repeats every second what the error says in the end.
-        with nullcontext() if place.debug or not place.address else suppressed_stderr():
+        _check_reachable(context.address or "")
+        # Ray's core repeats the final error message every second.
+        with nullcontext() if context.debug or not context.address else suppressed_stderr():
             ray.init(
                 **options,
-                log_to_driver=place.debug,
-                logging_level=logging.WARNING if place.debug else logging.CRITICAL,
+                log_to_driver=context.debug,
+                logging_level=logging.WARNING if context.debug else logging.CRITICAL,
             )
     except (OSError, RuntimeError, ValueError) as error:
-        if place.address:
+        if context.address:
             raise InputError(
-                f"no Ray cluster can be reached at `{place.address}`: {_short(error)}. Allowed are `auto` (the cluster "
-                "of this machine) and HOST:PORT (of its head); where it asks for a token, set "
+                f"no Ray cluster can be reached at `{context.address}`: {_short(error)}. Use `auto` (the cluster "
+                "on this machine) or HOST:PORT of the head node; if the cluster requires a token, set "
                 "RAY_AUTH_MODE=token"
             ) from error
         raise InputError(f"Ray cannot be started on this machine: {_short(error)}") from error
 
 
-def _knock(address: str) -> None:
-    """See that somebody answers at HOST:PORT: Ray itself goes on trying for minutes.
+def _check_reachable(address: str) -> None:
+    """Check that HOST:PORT accepts connections: Ray itself would retry for minutes.
 
     Raises:
-        OSError: nobody does.
+        OSError: If it does not.
     """
     host, _, port = address.rpartition(":")
     if host and port.isdigit() and "/" not in host:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
 
 
 def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:300].rstrip(".")
 
 
-def usable_slots(place: Place) -> Slots:
-    """Return how many runs the place can hold at once, inside a `ray_session`.
+def checked_capacity(context: ExecutionContext) -> Capacity:
+    """Return the capacity for runs after checking all nodes; call it within a `ray_session`.
 
     Raises:
-        InputError: not even one fits, or a node of the cluster cannot work in the study's folder.
+        InputError: If no run fits, or a node of the cluster cannot use the study's folder.
     """
-    slots = Slots(place.resources, cluster=bool(place.address))
-    if place.address:
-        refuse_unusable(place.folder, place.resources)
-    return slots
+    capacity = Capacity(context.resources, cluster=bool(context.address))
+    if context.address:
+        check_nodes(context.folder, context.resources)
+    return capacity
 
 
-def run_all(conductor: RunSource, place: Place, slots: Slots, arrays: dict[str, np.ndarray | tuple[str, ...]]) -> None:
-    """Do every run that the conductor hands out, inside a `ray_session`.
+def run_all(
+    source: RunSource, context: ExecutionContext, capacity: Capacity, arrays: dict[str, np.ndarray | tuple[str, ...]]
+) -> None:
+    """Execute every run of a run source; call it within a `ray_session`.
 
     Args:
-        conductor: hands out and hears.
-        place: where.
-        slots: how many at once.
-        arrays: the data set by name, with `class_names`; it goes to Ray's object store once per node.
+        source: provides runs and receives results.
+        context: where and how runs are executed.
+        capacity: how many runs may be active at once.
+        arrays: the data set by name, with `class_names`; Ray's object store sends it to each node once.
 
     Raises:
-        StoppedError: the budget is used up, or the journal cannot be written.
+        StoppedError: If the budget is used up or the journal cannot be written.
     """
     from ray import tune
 
     from search.ray_tune.callbacks import JournalScheduler, JournalSearcher, NoReporter
     from trainables.worker.trainable import TrainingTrainable
 
-    resources = {"cpu": place.resources.cpus, "gpu": place.resources.gpus}
+    resources = {"cpu": context.resources.cpus, "gpu": context.resources.gpus}
     trainable = tune.with_resources(
-        tune.with_parameters(TrainingTrainable, arrays=arrays, threads=place.resources.cpus), resources
+        tune.with_parameters(TrainingTrainable, arrays=arrays, threads=context.resources.cpus), resources
     )
-    bridge = Bridge(conductor, place, slots)
+    dispatcher = RunDispatcher(source, context, capacity.runs)
     with tempfile.TemporaryDirectory(prefix="assay-tune-") as scratch:
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
                 num_samples=-1,
-                search_alg=JournalSearcher(bridge),
-                scheduler=JournalScheduler(bridge),
+                search_alg=JournalSearcher(dispatcher),
+                scheduler=JournalScheduler(dispatcher),
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
@@ -179,4 +181,4 @@ def run_all(conductor: RunSource, place: Place, slots: Slots, arrays: dict[str, 
             ),
         )
         tuner.fit()
-    bridge.tidy()
+    dispatcher.remove_checkpoints()

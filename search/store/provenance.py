@@ -1,10 +1,9 @@
-"""The git commit of the folder that somebody works in."""
+"""Provenance: the git commit, package versions, machine and data that a study is run with."""
 
 from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 PACKAGES = ("assay", "ray", "tensorflow", "keras", "optuna", "numpy", "pandas", "mlflow", "scipy")
 
 _SECONDS = 10.0
+_NO_PROGRAMS = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}")
+"""Git configuration that stops a repository from running its own programs."""
 
 
 def working_commit(folder: Path) -> dict[str, Any] | None:
@@ -26,30 +27,26 @@ def working_commit(folder: Path) -> dict[str, Any] | None:
         folder: any folder.
 
     Returns:
-        `{commit, changed}`, or None if the folder is in no repository, has no commit yet, or git is not there.
+        `{commit, changed}`, or None if the folder is in no repository, has no commit yet, or git is missing or refuses
+        to read it.
     """
-    commit = _git(folder, "rev-parse", "HEAD")
-    if not commit:
-        return None
-    return {"commit": commit, "changed": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # otherwise the import fails where git is not installed
+    from git import GitError, Repo
 
-
-def _git(folder: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(
-            ["git", "--no-optional-locks", "-C", str(folder), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        with Repo(folder, search_parent_directories=True) as repo:
+            repo.git.set_persistent_git_options(no_optional_locks=True, c=_NO_PROGRAMS)
+            commit = repo.git.rev_parse("HEAD", verify=True, kill_after_timeout=_SECONDS)
+            changed = not repo.bare and repo.git.status(
+                porcelain=True, untracked_files="no", kill_after_timeout=_SECONDS
+            )
+    except (GitError, OSError, ValueError):
+        return None
+    return {"commit": commit, "changed": bool(changed)}
 
 
 def facts_of(data: Dataset | None, replayed: Path | None = None) -> Facts:
-    """Return what runs are done with: versions, machine, git commit and data, or the table that is replayed."""
+    """Return the versions, machine, git commit and data of a study, or the table that it replays."""
     return Facts(
         versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         machine={"system": platform.system(), "processor": platform.machine(), "cpus": os.cpu_count()},

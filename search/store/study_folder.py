@@ -1,4 +1,4 @@
-"""The folder of a new study or final training: refused where it is used, gone again where nothing could start."""
+"""Folder of a new study or final training: refused if it is in use, removed again if no run could start."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ RAY_COPIES = "working_dir_files"  # in the path of the copy that `ray job submit
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Journal]:
-    """Make the folder, give its journal, and take both away if bad input is found before a run has begun.
+    """Create the folder and its journal; remove both if invalid input is found before a run has started.
 
     Raises:
-        InputError: the folder is used (see `refuse_used`); or as the block raises it.
+        InputError: If the folder is in use (see `refuse_used`), or as raised by the block.
     """
     refuse_used(folder)
     was_there = folder.exists()
     journal = Journal.create(folder / records.JOURNAL_FILE)
-    begun = True
+    started = True
     try:
         with journal:
             try:
                 yield journal
             except InputError:
-                begun = bool(journal.arrivals() or journal.outcomes())
+                started = bool(journal.arrivals() or journal.outcomes())
                 raise
     finally:
-        if not begun:
+        if not started:
             _clear(folder, keep=was_there)
 
 
@@ -48,18 +48,18 @@ def _clear(folder: Path, keep: bool) -> None:
 
 
 def refuse_used(folder: Path) -> None:
-    """Refuse a folder that holds something.
+    """Refuse a folder that is not empty.
 
     Raises:
-        InputError: it does, or it would not last.
+        InputError: If it is not empty, or is a temporary copy made by Ray.
     """
     if RAY_COPIES in folder.absolute().parts:
         raise InputError(
-            f"{folder} lies in Ray's temporary copy of the working directory, which is deleted with the job; give "
+            f"{folder} is in Ray's temporary copy of the working directory, which is deleted with the job; give "
             "`--output` a path that all nodes share"
         )
     if (folder / records.JOURNAL_FILE).exists():
-        raise InputError(f"there is a study in {folder} already. Continue it with `assay resume {folder}`.")
-    lock = Path(records.JOURNAL_FILE).with_suffix(".lock").name  # all that a start on a full disk leaves
+        raise InputError(f"{folder} already contains a study. Continue it with `assay resume {folder}`.")
+    lock = Path(records.JOURNAL_FILE).with_suffix(".lock").name  # a start on a full disk leaves only this file
     if folder.exists() and (not folder.is_dir() or any(entry.name != lock for entry in folder.iterdir())):
-        raise InputError(f"{folder} exists and is not empty; choose another `--output`")
+        raise InputError(f"{folder} exists and is not empty; choose another folder with `--output`")

@@ -12,17 +12,15 @@ from trainables.errors import InputError
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-3 is a number and a key given twice is an error."""
+    """Safe YAML loader that reads 1e-3 as a number and refuses duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that stands twice in one mapping."""
+        """Construct a mapping, refusing duplicate keys."""
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for place, key in enumerate(keys):
             if key in keys[:place]:
                 line = node.value[place][0].start_mark.line + 1
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"`{key}` stands there a second time in line {line}"
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key `{key}` in line {line}")
         return super().construct_mapping(node, deep)
 
 
@@ -32,10 +30,10 @@ _Loader.add_implicit_resolver(
 
 
 def parse_value(text: str) -> Any:
-    """Return what a YAML text says.
+    """Return the value of a YAML text.
 
     Raises:
-        yaml.YAMLError: it is no YAML.
+        yaml.YAMLError: If it is not valid YAML.
     """
     loader = _Loader(text)
     try:
@@ -45,19 +43,19 @@ def parse_value(text: str) -> Any:
 
 
 def parse_mapping(text: str, source: str) -> dict[str, Any]:
-    """Return the mapping that a YAML text holds.
+    """Return the mapping in a YAML text.
 
     Args:
         text: the YAML.
         source: its name, for messages.
 
     Raises:
-        InputError: the text is no YAML, or no mapping.
+        InputError: If the text is not valid YAML or not a mapping.
     """
     try:
         document = parse_value(text)
     except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{source} is no valid YAML: {error}") from None
+        raise InputError(f"{source} is not valid YAML: {error}") from None
     if not isinstance(document, dict):
         raise InputError(f"{source} must be a mapping such as `data: {{source: digits}}`, but is {document!r:.80}")
     return document
@@ -67,7 +65,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """Return the mapping in a YAML file.
 
     Raises:
-        InputError: it is missing, cannot be read, or is no mapping.
+        InputError: If it cannot be read or is not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -77,30 +75,36 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def apply_override(document: dict[str, Any], override: str) -> None:
-    """Set one entry of a document.
+    """Set one value of a document.
 
     Args:
-        document: it is changed.
-        override: `a.b=value`, the value in YAML.
+        document: the document, which is modified.
+        override: `a.b=value`, with the value in YAML.
 
     Raises:
-        InputError: it is no such text, or goes through something that is no mapping.
+        InputError: If it has another form, or a parent of the key is not a mapping.
+
+    Examples:
+        >>> document = {"confirm": {"seeds": 10}}
+        >>> apply_override(document, "confirm.seeds=20")
+        >>> document
+        {'confirm': {'seeds': 20}}
     """
     key, equals, value = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise InputError(f"--set takes a.b=value, but got `{override}`")
+        raise InputError(f"--set must have the form a.b=value, but got `{override}`")
     place = document
     for part in parts[:-1]:
         place = place.setdefault(part, {})
         if not isinstance(place, dict):
-            raise InputError(f"--set {override}: `{part}` is no mapping, so `{parts[-1]}` cannot be set in it")
+            raise InputError(f"--set {override}: `{part}` is not a mapping, so `{parts[-1]}` cannot be set in it")
     try:
         place[parts[-1]] = parse_value(value)
     except yaml.YAMLError:
-        raise InputError(f"--set {override}: the value is no valid YAML") from None
+        raise InputError(f"--set {override}: the value is not valid YAML") from None
 
 
 def dump(document: dict[str, Any]) -> str:
-    """Return a mapping as YAML, in its own order."""
+    """Return a mapping as YAML, keeping its order."""
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)

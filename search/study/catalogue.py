@@ -1,4 +1,4 @@
-"""What a study file may use, as the registries know it."""
+"""Catalogue of the methods, models, augmentations, optimizers, data sources and presets that a study file may use."""
 
 from __future__ import annotations
 
@@ -22,19 +22,24 @@ HIDDEN = {"name", "source"}
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that has a name, what it is, and its settings with defaults and searched ranges."""
+    """An entry of the catalogue: its name, a summary, and its settings with defaults and search ranges."""
 
     name: str
     summary: str
     settings: str
 
     def document(self) -> dict[str, str]:
-        """Return the entry for JSON."""
+        """Return the entry as JSON."""
         return asdict(self)
 
 
 def listing(kind: str) -> list[Entry]:
-    """Return what there is of one of `KINDS`."""
+    """Return the entries of one of `KINDS`.
+
+    Examples:
+        >>> [entry.name for entry in listing("data")][:2]
+        ['cifar10', 'cifar100']
+    """
     if kind == "studies":
         return [Entry(name, parse_preset_summary(text), "") for name, text in presets().items()]
     if kind == "models":
@@ -46,7 +51,7 @@ def listing(kind: str) -> list[Entry]:
 
 
 def _model_entry(model: Model) -> Entry:
-    """Return a model with its settings; the smallest image is that of its defaults."""
+    """Return a model with its settings; the smallest image size is that of its defaults."""
     settings = [f"images from {model.smallest} px", *_settings(type(model))]
     return Entry(model.name, model.summary, "; ".join(settings))
 

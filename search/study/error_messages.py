@@ -1,4 +1,4 @@
-"""What pydantic refuses, said so that a user can mend it: where, what was wrong, the value, what is allowed."""
+"""Error messages for invalid study files: pydantic's errors with key, value, allowed values and remedy."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from trainables.registration.registry import unknown
 
 NONE: Mapping[str, Any] = MappingProxyType({})
 INTERNAL = re.compile(r"(constrained-|function-|tuple\[|list\[|literal\[|nullable\[)")
-"""Parts of pydantic's paths that are no keys: which one of several allowed kinds it tried."""
-PLAIN_WORDS = {
+"""Parts of pydantic's paths that are not keys but name a member of a union of types."""
+REPLACEMENTS = {
     r"a valid dictionary or instance of \w+": "a mapping",
     r"a valid path for <class '[\w.]+'>": "a path",
     r"a valid tuple": "a list",
@@ -24,13 +24,13 @@ PLAIN_WORDS = {
 def explain(
     error: ValidationError, model: type[BaseModel], source: str, kinds: Mapping[str, type[BaseModel] | None] = NONE
 ) -> str:
-    """Return one line for each thing that was refused.
+    """Return one line per error.
 
     Args:
-        error: what pydantic raised.
+        error: pydantic's error.
         model: the model that was validated.
-        source: the file's name.
-        kinds: by field, the model that its content asked for, where the field takes several.
+        source: name of the file.
+        kinds: by field, the model selected by its content, for fields that accept several models.
     """
     lines = dict.fromkeys(_line(detail, model, kinds) for detail in error.errors(include_url=False))
     return "\n".join(f"{source}: {line}" for line in lines)
@@ -39,7 +39,7 @@ def explain(
 def _line(detail: Any, model: type[BaseModel], kinds: Mapping[str, type[BaseModel] | None]) -> str:
     path = ".".join(str(part) for part in detail["loc"] if not INTERNAL.match(str(part)))
     message = str(detail["msg"]).removeprefix("Value error, ")
-    for pattern, words in PLAIN_WORDS.items():
+    for pattern, words in REPLACEMENTS.items():
         message = re.sub(pattern, words, message)
     if detail["type"] == "extra_forbidden":
         owner = _model_at(model, detail["loc"][:-1], kinds)
@@ -56,7 +56,7 @@ def _line(detail: Any, model: type[BaseModel], kinds: Mapping[str, type[BaseMode
 def _model_at(
     model: type[BaseModel], loc: Sequence[Any], kinds: Mapping[str, type[BaseModel] | None]
 ) -> type[BaseModel] | None:
-    """Return the model that validates what stands at a path, or None; `kinds` as in `explain`."""
+    """Return the model that validates the value at a path, or None; `kinds` as in `explain`."""
     chosen = kinds.get(str(loc[0])) if loc else None
     if chosen:
         model, loc = chosen, loc[1:]

@@ -1,4 +1,4 @@
-"""Factors and their levels: what a study compares, what it holds, and what it searches."""
+"""Factors and levels: what a study compares, what it varies between conditions, and what it searches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Level(Frozen):
     """A level of a factor.
 
     Args:
-        name: as it is shown: the value itself, or what `as` calls a bundle of values.
+        name: displayed name: the value itself, or the name that `as` gives to several values.
         values: the recipe factors that it sets, by plain name.
     """
 
@@ -28,13 +28,17 @@ class Level(Frozen):
 
 
 def parse_levels(place: str, grid: Any) -> Any:
-    """Return the levels of every factor that a study file lists.
+    """Return the levels of every factor in a study file.
 
-    A level is a value of the factor, `0.1`, or several values under a name: `{as: long, epochs: 200, warm_up: 0.05}`.
+    A level is a value of the factor, such as `0.1`, or several named values: `{as: long, epochs: 200, warm_up: 0.05}`.
 
     Args:
-        place: where they stand, for messages: `conditions` or `compare`.
-        grid: lists of levels by factor, as written; what is no mapping is left to the study's own check.
+        place: the section, for messages: `conditions` or `compare`.
+        grid: lists of levels by factor, as in the file; anything else is returned for the study's own validation.
+
+    Examples:
+        >>> parse_levels("conditions", {"train_fraction": [0.1, 0.5]})["train_fraction"][0].values
+        {'train_fraction': 0.1}
     """
     if not isinstance(grid, Mapping):
         return grid
@@ -43,15 +47,15 @@ def parse_levels(place: str, grid: Any) -> Any:
 
 def _levels(place: str, factor: str, written: Any) -> list[Level]:
     if not isinstance(written, list):
-        raise ValueError(f"{place}: a list of levels is expected, but got {written!r}")
+        raise ValueError(f"{place}: must be a list of levels, but got {written!r}")
     if not written:
         raise ValueError(f"{place}: the list of levels is empty")
-    made = [_level(place, factor, one) for one in written]
-    names = [level.name for level in made]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"{place}: {twice!r} stands there twice; take one out")
-    return made
+    levels = [_level(place, factor, item) for item in written]
+    names = [level.name for level in levels]
+    duplicate = next((name for name in names if names.count(name) > 1), None)
+    if duplicate is not None:
+        raise ValueError(f"{place}: {duplicate!r} is listed twice; remove one")
+    return levels
 
 
 def _level(place: str, factor: str, written: Any) -> Level:
@@ -62,7 +66,7 @@ def _level(place: str, factor: str, written: Any) -> Level:
         name = values.pop(NAME, None)
         if not isinstance(name, str) or not name.strip() or len(name) > 60:
             raise ValueError(
-                f"{place}: a level of several values needs a name of at most 60 characters, "
+                f"{place}: a level with several values needs a name of at most 60 characters, "
                 f"{{{NAME}: NAME, {', '.join(map(str, values)) or 'FACTOR: VALUE'}}}, but got {dict(written)}"
             )
         if not values:
@@ -72,31 +76,36 @@ def _level(place: str, factor: str, written: Any) -> Level:
         return Level(name=name, values=values)
     if not isinstance(written, bool | int | float | str):
         raise ValueError(
-            f"{place}: a level is a single value, or several under a name, {{{NAME}: NAME, FACTOR: VALUE}}; "
+            f"{place}: a level must be a single value or several named values, {{{NAME}: NAME, FACTOR: VALUE}}, "
             f"but got {written!r}"
         )
     check_factor(factor)
     return Level(name=written, values={factor: written})
 
 
-def written_level(factor: str, level: Level) -> Any:
-    """Return a level as a study file writes it."""
+def dump_level(factor: str, level: Level) -> Any:
+    """Return a level in the notation of a study file."""
     plain = level.values == {factor: level.name}
     return level.name if plain else {NAME: level.name, **level.values}
 
 
 def factors_of(grid: Mapping[str, Iterable[Level]]) -> set[str]:
-    """Return the recipe factors that some level of a grid sets."""
+    """Return the recipe factors set by any level of a grid."""
     return {factor for options in grid.values() for level in options for factor in level.values}
 
 
 def shown(values: Mapping[str, Any]) -> str:
-    """Return levels as text: `stem=cifar, optimizer=sgd`."""
+    """Return levels as text.
+
+    Examples:
+        >>> shown({"stem": "cifar", "optimizer": "sgd"})
+        'stem=cifar, optimizer=sgd'
+    """
     return ", ".join(f"{factor}={value}" for factor, value in values.items())
 
 
 def recipe_factors() -> list[str]:
-    """Return the plain names that recipes, conditions, compared factors and nuisance parameters may use."""
+    """Return the plain names that `recipe`, `conditions`, `compare` and `nuisance` may use."""
     from trainables.optimizers import OPTIMIZERS
 
     own = (set(RunConfig.model_fields) | model_fields()) - RESERVED
@@ -104,10 +113,10 @@ def recipe_factors() -> list[str]:
 
 
 def check_factor(factor: str) -> None:
-    """Refuse a name that is no recipe factor.
+    """Check that a name is a recipe factor.
 
     Raises:
-        ValueError: it is none; the message lists them.
+        ValueError: If it is not; the message lists the recipe factors.
     """
     known = recipe_factors()
     if factor in RESERVED or (factor not in known and "." not in factor):
@@ -115,24 +124,40 @@ def check_factor(factor: str) -> None:
 
 
 def of_one_model(name: str) -> tuple[str, str] | None:
-    """Return (model, factor) of `resnet20.learning_rate`, a factor that only runs with that model use; else None.
+    """Return (model, factor) of a factor for one model only, or None.
 
-    The model's own fields (`vgg11.dropout`) are not meant: the model takes those itself.
+    The model's own fields, such as `vgg11.dropout`, do not count: the model handles those itself.
+
+    Examples:
+        >>> of_one_model("resnet20.learning_rate")
+        ('resnet20', 'learning_rate')
     """
     model, _, factor = name.partition(".")
     own = model in MODELS and factor and factor not in MODELS.get(model).model_fields
     return (model, factor) if own and factor in recipe_factors() else None
 
 
-def searched(value: Any, key: str) -> Any:
-    """Return a `Range` for {low, high}, a `Choice` for a list, and any other value as it is."""
+def parse_range(value: Any, key: str) -> Any:
+    """Return a `Range` for {low, high}, a `Choice` for a list, and any other value unchanged.
+
+    Args:
+        value: the value in a study file.
+        key: its key, for messages.
+
+    Raises:
+        ValueError: If the range or list is invalid.
+
+    Examples:
+        >>> parse_range({"low": 0.001, "high": 1.0, "log": True}, "learning_rate").log
+        True
+    """
     if isinstance(value, list):
         if not value:
             raise ValueError(f"{key}: the list of values is empty")
         if not all(isinstance(item, bool | int | float | str) for item in value):
-            raise ValueError(f"{key}: a list holds single values, but got {value}")
+            raise ValueError(f"{key}: a list must contain single values, but got {value}")
         if len({*map(repr, value)}) < len(value):
-            raise ValueError(f"{key}: a value stands twice in {value}")
+            raise ValueError(f"{key}: the list contains a value twice: {value}")
         return Choice(tuple(value))
     if not isinstance(value, Mapping):
         return value
@@ -143,15 +168,15 @@ def searched(value: Any, key: str) -> Any:
         raise ValueError(f"{key}: log and integer must be true or false, but got {dict(value)}")
     extra = set(value) - {"low", "high", "log", "integer"}
     if extra or not {"low", "high"} <= set(value):
-        raise ValueError(f"{key}: a searched range is {{low: ..., high: ..., log: true}}, but got {dict(value)}")
+        raise ValueError(f"{key}: a search range must be {{low: ..., high: ..., log: true}}, but got {dict(value)}")
     made = Range(**value)
     if not made.low < made.high or (made.log and made.low <= 0):
-        raise ValueError(f"{key}: needs low < high, and low > 0 where log is true, but got {dict(value)}")
+        raise ValueError(f"{key}: low must be < high, and > 0 if log is true, but got {dict(value)}")
     return made
 
 
-def written(value: Any) -> Any:
-    """Return a declaration as a study file writes it."""
+def dump_range(value: Any) -> Any:
+    """Return a `Range` or `Choice` in the notation of a study file, and any other value unchanged."""
     if isinstance(value, Choice):
         return list(value.options)
     if isinstance(value, Range):

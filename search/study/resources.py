@@ -1,4 +1,4 @@
-"""What one run takes: as a study file says it, and as somebody changes it who resumes."""
+"""Resources per run: from the study file, and as changed by `assay resume --set`."""
 
 from __future__ import annotations
 
@@ -20,18 +20,23 @@ SECTION = "resources"
 
 
 def whole_or_shared(gpus: float) -> float:
-    """Refuse what Ray cannot give: more than one GPU, and a part of another."""
+    """Check that a number of GPUs is below 1 or whole, since Ray cannot allocate anything else."""
     if gpus > 1 and gpus != int(gpus):
-        raise ValueError(f"gpus: must be a part of one GPU (below 1) or a whole number, but got {gpus:g}")
+        raise ValueError(f"gpus: must be a fraction of one GPU (below 1) or a whole number, but got {gpus:g}")
     return gpus
 
 
 class Resources(Frozen):
-    """What one run takes, and how many run at once (by default as many as fit).
+    """Resources per run, and the number of concurrent runs (by default as many as fit).
 
     Args:
-        budget_hours: wall time of one start or resumption, after which it stops as if interrupted; `assay plan` holds
-            its estimate against it.
+        cpus: CPUs per run.
+        gpus: GPUs per run: a fraction of one, or a whole number.
+        concurrency: maximum number of concurrent runs.
+        checkpoint_seconds: minimum time between two checkpoints of a run.
+        epoch_minutes: time limit of an epoch, after which its run fails.
+        budget_hours: wall time of one start or resumption, after which it stops as if interrupted; `assay plan`
+            compares its estimate with it.
     """
 
     cpus: Annotated[int, Field(ge=1, le=10_000)] = 1
@@ -43,21 +48,25 @@ class Resources(Frozen):
 
 
 def changed(resources: Resources, sets: Sequence[str]) -> Resources:
-    """Return resources with changes.
+    """Return resources with overrides applied.
 
     Args:
-        resources: as they are.
-        sets: `resources.NAME=VALUE` each, the value in YAML.
+        resources: the current resources.
+        sets: overrides of the form `resources.NAME=VALUE`, with the value in YAML.
 
     Raises:
-        InputError: one names something else, or has a value that is not allowed.
+        InputError: If an override has another key or an invalid value.
+
+    Examples:
+        >>> changed(Resources(), ["resources.gpus=0.5"]).gpus
+        0.5
     """
     document: dict[str, Any] = {SECTION: resources.model_dump(mode="json")}
     for text in sets:
         if not text.strip().startswith(f"{SECTION}."):
             raise InputError(
-                f"--set {text}: here it takes `resources.NAME=VALUE` only, with one of "
-                f"{', '.join(Resources.model_fields)}; what a study asks for grows with `assay run STUDY --extend`"
+                f"--set {text}: must be `resources.NAME=VALUE`, with one of "
+                f"{', '.join(Resources.model_fields)}; to extend the study itself, use `assay run STUDY --extend`"
             )
         apply_override(document, text)
     try:
@@ -67,17 +76,17 @@ def changed(resources: Resources, sets: Sequence[str]) -> Resources:
 
 
 def recalled(journal: Journal, first: Resources) -> Resources:
-    """Return what runs take now; `first` is what they took in the beginning."""
+    """Return the resources last recorded in the journal, or `first`, those of the study file."""
     later = journal.decisions(ResourcesDecision)
     return Resources.model_validate(later[-1].decision.dump()) if later else first
 
 
 def change(journal: Journal, first: Resources, sets: Sequence[str]) -> None:
-    """Change what runs take from here on (see `changed`)."""
+    """Apply overrides to the resources of all later runs (see `changed`)."""
     decide(journal, first, changed(recalled(journal, first), sets))
 
 
 def decide(journal: Journal, first: Resources, now: Resources) -> None:
-    """Write down what runs take from here on, if that is something else than until now."""
+    """Record the resources of all later runs, if they have changed."""
     if now != recalled(journal, first):
         journal.decide(ResourcesDecision.parse(now.model_dump(mode="json")))

@@ -1,4 +1,4 @@
-"""The study file: what it may say, and what is refused before anything starts."""
+"""Schema of the study file: its keys, their validation, and the loading of files and presets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from search.store.yaml_files import apply_override, parse_mapping, read_mapping
 from search.study.error_messages import explain
-from search.study.factors import Level, Scalar, check_factor, factors_of, parse_levels, searched, written, written_level
+from search.study.factors import (
+    Level,
+    Scalar,
+    check_factor,
+    dump_level,
+    dump_range,
+    factors_of,
+    parse_levels,
+    parse_range,
+)
 from search.study.resources import Resources
 from search.tracking.uri import store_uri
 from spaces.distributions import AUTO
@@ -29,43 +38,48 @@ from trainables.registration.registry import unknown
 METHOD = "method"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,79}$")]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.+-]{0,39}$")]
-UNFAIR = {
+NOT_TUNABLE = {
     "augmentation", "classes", "deterministic", "epochs", "label_noise", "milestones", "model", "steps",
     "train_fraction", "validation_fraction",
 }  # fmt: skip
-UNFAIR_LEVELS = UNFAIR - {"augmentation", "milestones", "model"}
-"""What the arms of a condition share, so that they differ in what is compared and in nothing else."""
+NOT_COMPARABLE = NOT_TUNABLE - {"augmentation", "milestones", "model"}
+"""Factors in which the trials (`NOT_TUNABLE`) or arms (`NOT_COMPARABLE`) of a condition must agree."""
 
 
-SEARCHED = ("learning_rate", "weight_decay")
-"""What is searched where a study says nothing of `nuisance`, unless a value is given elsewhere."""
+DEFAULT_NUISANCE = ("learning_rate", "weight_decay")
+"""Nuisance parameters of a study without `nuisance`, except those that are set elsewhere."""
 
 
 class MethodEntry(Frozen):
-    """A method in a study: fields set to one value are fixed, a list or {low, high} is searched instead."""
+    """A method of a study. Settings with a single value are fixed; a list or {low, high} is searched."""
 
     name: str
     label: Label
     settings: dict[str, Any] = {}
 
     def fixed(self) -> dict[str, Any]:
-        """Return the fields that are set to one value."""
+        """Return the settings with a single value."""
         return {key: value for key, value in self.settings.items() if not isinstance(value, Range | Choice)}
 
     def plain(self) -> dict[str, Any]:
-        """Return the same by plain name: `mixup.alpha`."""
+        """Return the fixed settings by plain name, such as `mixup.alpha`."""
         return {METHODS.get(self.name).plain(key): value for key, value in self.fixed().items()}
 
 
 class Search(Frozen):
-    """How each arm is searched.
+    """Hyperparameter search within each arm.
 
     Args:
-        match: what the arms of a condition have in common: `epochs`; `steps` of the optimizer, whatever the batch
-            size; or `epochs`, with the cheaper method of each contrast confirmed again at the `compute` of the
-            costlier one.
-        replicates: whole searches of every arm, each with its own points and pool; a claim beyond "for the
-            configurations found here" needs three.
+        sampler: how trials are sampled; `none` searches nothing.
+        trials_per_arm: number of trials of each arm.
+        early_stopping: whether successive halving stops trials early.
+        reduction_factor: reduction factor of successive halving.
+        audit: number of trials per arm that always run to the end, to check early stopping.
+        match: what the arms of a condition have in common: `epochs`; optimizer `steps`, independent of the batch
+            size; or `epochs`, with the cheaper arm of each contrast also confirmed at the `compute` of the more
+            expensive one.
+        replicates: number of independent searches of every arm, each with its own points and pool; at least three are
+            needed for claims beyond the configurations found.
     """
 
     sampler: Literal["none", "sobol", "random", "tpe"] = "sobol"
@@ -78,12 +92,13 @@ class Search(Frozen):
 
 
 class Confirm(Frozen):
-    """How the winners are confirmed.
+    """Confirmation of the best configurations.
 
     Args:
-        points: pooled points at which every arm is confirmed.
-        seeds: paired seeds of every arm and point; by default the last look, or 10.
-        looks: numbers of seeds at which the family is judged; a condition in which all is decided gets no more.
+        points: number of pooled points at which every arm is confirmed.
+        seeds: number of paired seeds of every arm and point; by default the last look, or 10.
+        looks: numbers of seeds at which all contrasts are judged; a condition with only decided contrasts gets no more
+            seeds.
     """
 
     points: Annotated[int, Field(ge=1, le=100)] = 2
@@ -100,19 +115,21 @@ class Confirm(Frozen):
     @model_validator(mode="after")
     def _increasing(self) -> Confirm:
         if list(self.looks) != sorted(set(self.looks)):
-            raise ValueError(f"`looks` must increase, but got {list(self.looks)}")
+            raise ValueError(f"`looks` must be increasing, but got {list(self.looks)}")
         if self.looks and self.looks[-1] != self.seeds:
-            raise ValueError(f"the last of `looks`, {self.looks[-1]}, must be `seeds`, {self.seeds}; leave `seeds` out")
+            raise ValueError(
+                f"the last of `looks`, {self.looks[-1]}, must equal `seeds`, {self.seeds}; leave out `seeds`"
+            )
         return self
 
     @property
     def stages(self) -> tuple[int, ...]:
-        """The looks, the last of which is the number of seeds."""
+        """The numbers of seeds at which contrasts are judged; the last one is `seeds`."""
         return self.looks or (self.seeds,)
 
 
 class Tracking(Frozen):
-    """Where MLflow is: by default a store in the study's folder."""
+    """MLflow tracking store; by default a SQLite file in the study's folder."""
 
     uri: str | None = None
 
@@ -128,7 +145,13 @@ class Tracking(Frozen):
 
 
 class Study(Frozen):
-    """All that one study file asks for."""
+    """A validated study file.
+
+    Examples:
+        >>> study = Study(data={"source": "digits"}, methods=["baseline", "mixup"])
+        >>> study.confirm.seeds
+        10
+    """
 
     name: Name = "study"
     data: AnySource
@@ -139,7 +162,7 @@ class Study(Frozen):
     methods: Annotated[list[MethodEntry], Field(min_length=1)]
     reference: str | dict[str, Scalar] = "baseline"
     contrasts: list[tuple[str | dict[str, Scalar], str | dict[str, Scalar]]] = []
-    nuisance: Annotated[dict[str, Any], Field(default=SEARCHED, validate_default=True)]
+    nuisance: Annotated[dict[str, Any], Field(default=DEFAULT_NUISANCE, validate_default=True)]
     search: Search = Search()
     confirm: Confirm = Confirm()
     smallest_effect: Annotated[float, Field(gt=0, le=50, description="in points of accuracy")] = 0.5
@@ -182,50 +205,50 @@ class Study(Frozen):
     @field_validator("nuisance", mode="before")
     @classmethod
     def _nuisance(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is SEARCHED:
+        if value is DEFAULT_NUISANCE:
             levels = factors_of(info.data.get("conditions", {})) | factors_of(info.data.get("compare", {}))
             given = {factor.rpartition(".")[2] for factor in {*info.data.get("recipe", ()), *levels}}
-            value = [name for name in SEARCHED if name not in given]
+            value = [name for name in DEFAULT_NUISANCE if name not in given]
         if isinstance(value, list):
             value = {str(item): AUTO for item in value}
-        return {key: searched(item, key) for key, item in value.items()} if isinstance(value, Mapping) else value
+        return {key: parse_range(item, key) for key, item in value.items()} if isinstance(value, Mapping) else value
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
         labels = [entry.label for entry in self.methods]
         for label in labels:
             if labels.count(label) > 1:
-                raise ValueError(f"methods: two are called `{label}`; give one another name with `as: ...`")
+                raise ValueError(f"methods: two have the name `{label}`; rename one with `as: NAME`")
         _check_exclude(self.conditions, self.exclude)
         _check_places(self)
         if self.search.audit > self.search.trials_per_arm and self.search.sampler != "none":
             raise ValueError(
                 f"search.trials_per_arm is {self.search.trials_per_arm}, and {self.search.audit} trials of each arm "
-                "are audited (`search.audit`); raise trials_per_arm, or search nothing with `sampler: none`"
+                "are audited (`search.audit`); raise trials_per_arm, or disable the search with `sampler: none`"
             )
         return self
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """What all runs share: the recipe, and nuisance parameters that are set to one value."""
+        """Settings that all runs share: the recipe, and nuisance parameters with a single value."""
         return {**self.recipe, **{key: value for key, value in self.nuisance.items() if _is_fixed(value)}}
 
     @property
     def searched(self) -> dict[str, Any]:
-        """The nuisance parameters that are searched: a declaration each, or `auto`."""
+        """The searched nuisance parameters: a range, a choice, or `auto`."""
         return {key: value for key, value in self.nuisance.items() if not _is_fixed(value)}
 
     def document(self) -> dict[str, Any]:
-        """Return the study as a study file says it, complete: reading it back gives the same study."""
+        """Return the complete study in the notation of a study file; `validate` gives the same study again."""
         plain = self.model_dump(mode="json", exclude={"methods", "nuisance", "compare", "conditions"})
         for place in ("compare", "conditions"):
             grid: dict[str, list[Level]] = getattr(self, place)
-            plain[place] = {key: [written_level(key, level) for level in options] for key, options in grid.items()}
+            plain[place] = {key: [dump_level(key, level) for level in options] for key, options in grid.items()}
         plain["methods"] = [
-            {"name": entry.name, "as": entry.label, **{key: written(item) for key, item in entry.settings.items()}}
+            {"name": entry.name, "as": entry.label, **{key: dump_range(item) for key, item in entry.settings.items()}}
             for entry in self.methods
         ]
-        plain["nuisance"] = {key: written(item) for key, item in self.nuisance.items()}
+        plain["nuisance"] = {key: dump_range(item) for key, item in self.nuisance.items()}
         return plain
 
 
@@ -234,28 +257,30 @@ def _is_fixed(value: Any) -> bool:
 
 
 def _check_exclude(conditions: dict[str, list[Level]], exclude: list[dict[str, Scalar]]) -> None:
-    """Refuse an exclusion that excludes nothing."""
+    """Refuse exclusions that match no condition."""
     for pair in exclude:
         for factor, value in pair.items():
             if factor not in conditions:
                 if not conditions:
-                    raise ValueError(f"exclude: this study has no `conditions`, so there is no `{factor}` to leave out")
+                    raise ValueError(
+                        f"exclude: there is no `{factor}` to exclude, since this study has no `conditions`"
+                    )
                 raise ValueError("exclude: " + unknown("condition", factor, list(conditions)))
             names = [level.name for level in conditions[factor]]
             if value not in names:
-                raise ValueError(f"exclude: {factor} is never {value!r}; it is one of {names}")
+                raise ValueError(f"exclude: {factor} has no level {value!r}; choose from {names}")
 
 
 def _check_places(study: Study) -> None:
-    """Refuse a factor that does not exist, stands where it may not, or stands in two places."""
-    for factor in UNFAIR & set(study.nuisance):
+    """Refuse factors that do not exist, are not allowed in their section, or are set in two sections."""
+    for factor in NOT_TUNABLE & set(study.nuisance):
         raise ValueError(
-            f"nuisance.{factor}: trials that differ in it cannot be compared; make it a condition, or set it in "
+            f"nuisance.{factor}: trials with different values cannot be compared; make it a condition, or set it in "
             "`recipe`"
         )
-    for factor in UNFAIR_LEVELS & factors_of(study.compare):
+    for factor in NOT_COMPARABLE & factors_of(study.compare):
         raise ValueError(
-            f"compare: arms that differ in `{factor}` do not have data and length in common; make it a condition"
+            f"compare: arms with different `{factor}` differ in data or training length; make it a condition"
         )
     for factor in [*study.recipe, *study.nuisance]:
         check_factor(factor)
@@ -268,7 +293,7 @@ def _check_places(study: Study) -> None:
             places[where] = places.get(where, set()) | factors
     for (one, first), (other, second) in itertools.combinations(places.items(), 2):
         if first & second:
-            raise ValueError(f"`{min(first & second)}` stands in `{one}` and in `{other}`; leave it in one of them")
+            raise ValueError(f"`{min(first & second)}` is set in `{one}` and in `{other}`; remove one")
 
 
 def _method_entry(entry: Any) -> Any:
@@ -287,12 +312,17 @@ def _method_entry(entry: Any) -> Any:
     for field in fields:
         if field not in known:
             raise ValueError(unknown(f"field of {name}", field, known) if known else f"{name} has no fields")
-    settings = {key: searched(value, kind.plain(key)) for key, value in fields.items()}
+    settings = {key: parse_range(value, kind.plain(key)) for key, value in fields.items()}
     return {"name": name, "label": label or short_name(name), "settings": settings}
 
 
 def presets() -> dict[str, str]:
-    """Return the text of every packaged study, by name."""
+    """Return the text of every preset by name.
+
+    Examples:
+        >>> list(presets())[:3]
+        ['maxup_one_image', 'mixup_alpha', 'own_images']
+    """
     folder = resources.files("search.study") / "presets"
     return {
         Path(entry.name).stem: entry.read_text(encoding="utf-8")
@@ -302,19 +332,23 @@ def presets() -> dict[str, str]:
 
 
 def parse_preset_summary(text: str) -> str:
-    """Return the first line of a packaged study's header."""
+    """Return the first line of a preset's header."""
     return text.splitlines()[0].removeprefix("#").strip()
 
 
 def load_study(source: str, overrides: tuple[str, ...] = ()) -> Study:
-    """Read a study file, or a packaged study by its name.
+    """Load a study file or a preset.
 
     Args:
-        source: a path, or the name of a packaged study.
-        overrides: `a.b=value` each, the value in YAML.
+        source: path of a study file, or name of a preset.
+        overrides: overrides of the form `a.b=value`, with the value in YAML.
 
     Raises:
-        InputError: it cannot be read, or says something that is not allowed.
+        InputError: If the file cannot be read or is invalid.
+
+    Examples:
+        >>> load_study("quickstart", ("confirm.seeds=9",)).confirm.seeds
+        9
     """
     path = Path(source)
     if path.is_file():
@@ -322,7 +356,9 @@ def load_study(source: str, overrides: tuple[str, ...] = ()) -> Study:
     elif source in presets():
         document, folder = parse_mapping(presets()[source], source), Path.cwd()
     elif path.suffix in {".yaml", ".yml"} or "/" in source:
-        raise InputError(f"no study file at {source}")
+        raise InputError(
+            f"{source} does not exist. Give the path of a study file, or the name of a preset (`assay list studies`)."
+        )
     else:
         raise InputError(unknown("study", source, list(presets())) + " Or give the path of a study file.")
     for override in overrides:
@@ -331,15 +367,20 @@ def load_study(source: str, overrides: tuple[str, ...] = ()) -> Study:
 
 
 def validate(document: dict[str, Any], source: str, folder: Path) -> Study:
-    """Return the study that a mapping describes.
+    """Return the study described by a mapping.
 
     Args:
-        document: the study file's content.
-        source: its name, for messages.
-        folder: what relative data paths start from.
+        document: content of a study file.
+        source: name of the file, for messages.
+        folder: folder that relative data paths refer to.
 
     Raises:
-        InputError: something in it is not allowed; the message names path, value and what is.
+        InputError: If it is invalid; the message gives the key, the value and the allowed values.
+
+    Examples:
+        >>> study = validate({"data": "digits", "methods": ["baseline", "mixup"]}, "study.yaml", Path.cwd())
+        >>> list(study.searched)
+        ['learning_rate', 'weight_decay']
     """
     data = document.get("data")
     if isinstance(data, str):
@@ -348,7 +389,7 @@ def validate(document: dict[str, Any], source: str, folder: Path) -> Study:
         try:
             document = {**document, "data": with_absolute_paths(data, folder)}
         except (RuntimeError, ValueError) as error:
-            raise InputError(f"{source}: data: what it names is no path: {error}") from None
+            raise InputError(f"{source}: data: not a valid path: {error}") from None
     try:
         return Study.model_validate(document)
     except ValidationError as error:

@@ -1,1 +1,1 @@
-"""MLflow: every run, once, from the journal, by a process of its own."""
+"""MLflow tracking: a separate process delivers every run of the journal exactly once."""

@@ -1,4 +1,4 @@
-"""Files and texts beside runs in MLflow, without credentials."""
+"""Artifacts of MLflow runs: files and texts, logged without credentials."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.tracking.client import again
+from search.tracking.client import retry
 from search.tracking.history import write_history
 from search.tracking.uri import redact
 from trainables import records
@@ -20,18 +20,18 @@ _TEXT_FILES = {".html", ".md", ".csv", ".json", ".yaml", ".yml", ".txt", ".svg"}
 
 
 def log_text(client: MlflowClient, run_id: str, text: str, name: str) -> None:
-    """Keep a text as an artifact of a run."""
-    again(client.log_text, run_id, redact(text), name)
+    """Log a text as an artifact of a run."""
+    retry(client.log_text, run_id, redact(text), name)
 
 
 def log_file(client: MlflowClient, run_id: str, path: Path, name: str) -> None:
-    """Keep a file as an artifact of a run, if there is one.
+    """Log a file as an artifact of a run, if the file exists.
 
     Args:
-        client: of the tracking store.
+        client: client of the tracking store.
         run_id: MLflow's id of the run.
         path: the file.
-        name: the artifact's; it ends like the path.
+        name: name of the artifact, which ends with the file's name.
     """
     if not path.is_file():
         return
@@ -40,17 +40,17 @@ def log_file(client: MlflowClient, run_id: str, path: Path, name: str) -> None:
     if redact(text) != text:
         log_text(client, run_id, text, name)
     else:
-        again(client.log_artifact, run_id, str(path), None if folder == "." else folder)
+        retry(client.log_artifact, run_id, str(path), None if folder == "." else folder)
 
 
 def log_folder(client: MlflowClient, run_id: str, folder: Path, name: str) -> None:
-    """Keep the files of a folder as artifacts of a run, under a name."""
+    """Log the files of a folder as artifacts of a run, under a name."""
     for path in sorted(folder.rglob("*")):
         log_file(client, run_id, path, Path(name, path.relative_to(folder)).as_posix())
 
 
 def log_history(client: MlflowClient, run_id: str, run: str, reports: Sequence[ReportRow]) -> None:
-    """Keep the history of a run, of that name, as one file; nothing if it has none."""
+    """Log the history of the named run as one file, if it has one."""
     if not reports:
         return
     with tempfile.TemporaryDirectory(prefix="assay-history-") as folder:

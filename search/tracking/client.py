@@ -1,6 +1,6 @@
-"""A client of MLflow without global state, and calls that are repeated when the reason may pass.
+"""MLflow client without global state, and retries of calls after transient errors.
 
-`import mlflow` stands inside functions throughout this package: it costs seconds.
+`import mlflow` takes seconds, so this package imports it inside functions.
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from search.tracking.moved import relocate
-from search.tracking.uri import own_store, sqlite_path
+from search.tracking.uri import sqlite_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,37 +20,29 @@ ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # printing costs one more request per run
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a request to create a run that is repeated blindly creates two
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # printing it costs one more request per run
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # blindly repeating a request to create a run creates two
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-_PAUSES = (0.2, 0.8)  # seconds before a call is repeated
-_PASSING = {None, "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
+_PAUSES = (0.2, 0.8)  # seconds before each repetition
+_TRANSIENT = {None, "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
 P = ParamSpec("P")
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 
-def open_client(uri: str, folder: Path) -> MlflowClient:
-    """Return a client; a missing SQLite store is created, and one that has moved with its folder is mended.
-
-    Args:
-        uri: the tracking store.
-        folder: the study's folder.
-    """
+def open_client(uri: str) -> MlflowClient:
+    """Return a client of a tracking store; a missing SQLite store is created."""
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
     _create_sqlite(uri)
-    if uri == own_store(folder) and relocate(folder):
-        _log.info("the folder was moved; its MLflow store finds its artifacts again")
     return MlflowClient(uri)
 
 
 def _create_sqlite(uri: str) -> None:
-    """Create a missing SQLite store, under another name first: a schema cut short cannot be mended."""
+    """Create a missing SQLite store under a temporary name first: an incomplete schema cannot be repaired."""
     path = sqlite_path(uri)
     if path is None or path.exists():
         return
@@ -67,18 +57,18 @@ def _create_sqlite(uri: str) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def again(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Make a call that may be made twice, some times if need be."""
+def retry(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Make an idempotent call, and repeat it after transient errors."""
     for pause in _PAUSES:
         try:
             return call(*args, **kwargs)
         except Exception as error:
-            if error_code(error) not in _PASSING:
+            if error_code(error) not in _TRANSIENT:
                 raise
         time.sleep(pause)
     return call(*args, **kwargs)
 
 
 def error_code(error: BaseException | None) -> Any:
-    """Return MLflow's code of an error, or None."""
+    """Return MLflow's error code, or None."""
     return getattr(error, "error_code", None)

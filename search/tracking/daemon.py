@@ -1,7 +1,7 @@
-"""The process that delivers: `python -m search.tracking.process FOLDER`, started by `search.tracking.supervisor`.
+"""Delivery process: `python -m search.tracking.daemon FOLDER`, started by `search.tracking.supervisor`.
 
-Its standard input is the line to the driver. When that is closed, because the driver has finished or is gone, the
-process delivers what there is and ends within a bounded time.
+Its standard input is a pipe from the driver. When the pipe is closed, because the driver has finished or died, the
+process delivers the rest and ends within a bounded time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import fcntl
 import io
-import json
 import logging
 import os
 import re
@@ -19,111 +18,110 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, NoReturn
 
 from search.tracking.backlog import Backlog
 from search.tracking.client import ENVIRONMENT
-from search.tracking.supervisor import BUSY, DeliveryState
+from search.tracking.state import DeliveryState, delivered_runs, read_state, write_state
+from search.tracking.supervisor import BUSY
 from search.tracking.synchronizer import Synchronizer
 from search.tracking.uri import own_store, redact, store_uri, without_credentials
 from trainables import records
 from trainables.records import JournalReader
-from trainables.records.atomic import write_atomically
 
-GRACE = 60.0  # seconds to deliver the rest if the driver is gone without a word
+GRACE = 60.0  # seconds to deliver the rest if the driver died
 _NICENESS = 10
-_PAUSE = 3.0  # seconds between two rounds
-_LONGEST_WAIT = 30.0  # seconds between two attempts while MLflow is away
-_LONGEST_LAST_WAIT = 2.0  # the same when somebody waits for the end
+_PAUSE = 3.0  # seconds between rounds
+_LONGEST_WAIT = 30.0  # seconds between attempts while MLflow is unreachable
+_LONGEST_LAST_WAIT = 2.0  # the same while the driver waits for the end
 _log = logging.getLogger(__name__)
 
 
-class _Line:
-    """The line to the driver, seen from the process: whether it is closed, and how much time is left then."""
+class _DriverPipe:
+    """The pipe from the driver: whether it is closed, and how much time is left after that."""
 
     def __init__(self) -> None:
         self._deadline: float | None = None
 
     @property
     def closed(self) -> bool:
-        """Whether the driver has finished or is gone."""
+        """Whether the driver has finished or died."""
         return self._deadline is not None
 
     @property
     def time_left(self) -> bool:
-        """Whether there is time for more."""
+        """Whether there is time left to deliver more."""
         return self._deadline is None or time.monotonic() < self._deadline
 
     def wait(self, seconds: float) -> None:
-        """Wait, but no longer than until the line is closed or the time is over."""
+        """Wait, at most until the pipe is closed or the time is up."""
         if self._deadline is not None:
             time.sleep(max(0.0, min(seconds, self._deadline - time.monotonic())))
         elif select.select([0], [], [], seconds)[0]:
-            said = b"".join(iter(lambda: os.read(0, 1024), b"")).decode()
-            grace = float(said) if re.fullmatch(r"\d+(\.\d+)?\s*", said) else GRACE
+            message = b"".join(iter(lambda: os.read(0, 1024), b"")).decode()
+            grace = float(message) if re.fullmatch(r"\d+(\.\d+)?\s*", message) else GRACE
             self._deadline = time.monotonic() + grace
 
 
 class _RedactedLog(io.TextIOBase):
-    """A text stream into which no credentials get."""
+    """Text stream that removes credentials."""
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__()
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write a text."""
+        """Write a text without its credentials."""
         return self._stream.write(redact(text))
 
     def flush(self) -> None:
-        """Flush it."""
+        """Flush the underlying stream."""
         self._stream.flush()
 
 
 @contextmanager
-def _only_one(folder: Path, line: _Line) -> Iterator[bool]:
-    """Wait for the lock of a study's delivery; yields False if there was no time to get it."""
+def _delivery_lock(folder: Path, pipe: _DriverPipe) -> Iterator[bool]:
+    """Wait for the lock of a study's delivery; yield False if the time was up before it was free."""
     with (folder / records.DELIVERY_LOCK).open("w") as lock:
-        while line.time_left:
+        while pipe.time_left:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                line.wait(0.5)
+                pipe.wait(0.5)
             else:
                 yield True
                 return
         yield False
 
 
-def _deliver(folder: Path, uri: str, line: _Line, tell: Callable[[DeliveryState], None]) -> None:
+def _deliver(folder: Path, uri: str, pipe: _DriverPipe, save: Callable[[DeliveryState, dict[str, str]], None]) -> None:
     with JournalReader.open(folder) as journal:
         backlog = Backlog(journal)
         backlog.refresh(time.monotonic())
-        tell(DeliveryState(False, *backlog.size()))
-        synchronizer = Synchronizer(folder, uri, backlog, lambda: line.time_left)
+        save(DeliveryState(False, *backlog.size()), {})
+        synchronizer = Synchronizer(folder, uri, backlog, lambda: pipe.time_left)
         wait = 1.0
         try:
-            while line.time_left:
-                line.wait(0)
+            while pipe.time_left:
+                pipe.wait(0)
                 begin = time.monotonic()
-                answers = synchronizer.round(last=line.closed)
-                tell(DeliveryState(synchronizer.complete, *backlog.size(), synchronizer.error))
+                reachable = synchronizer.round(last=pipe.closed)
+                save(DeliveryState(synchronizer.complete, *backlog.size(), synchronizer.error), synchronizer.run_ids())
                 if synchronizer.finished:
                     break
-                if answers:
+                if reachable:
                     wait = 1.0
-                    line.wait(_pause(time.monotonic() - begin, line.closed))
+                    pipe.wait(_pause(time.monotonic() - begin, pipe.closed))
                 else:
-                    line.wait(wait)
-                    wait = min(1.5 * wait, _LONGEST_LAST_WAIT if line.closed else _LONGEST_WAIT)
+                    pipe.wait(wait)
+                    wait = min(1.5 * wait, _LONGEST_LAST_WAIT if pipe.closed else _LONGEST_WAIT)
         finally:
-            tell(DeliveryState(synchronizer.complete, *backlog.size(), synchronizer.error))
+            save(DeliveryState(synchronizer.complete, *backlog.size(), synchronizer.error), synchronizer.run_ids())
 
 
 def _pause(busy: float, last: bool) -> float:
-    """Return how long to wait after a round that took `busy` seconds, so that training has the machine."""
+    """Return how long to wait after a round that took `busy` seconds, so that training keeps the processor."""
     return 0.2 if last else min(max(_PAUSE, 2 * busy), _LONGEST_WAIT)
 
 
@@ -132,11 +130,11 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def main() -> None:
-    """Deliver the study in the folder that the command line names; MLFLOW_TRACKING_URI names the store.
+    """Deliver the study in the folder given on the command line to the store given by MLFLOW_TRACKING_URI.
 
-    The store is no option: every user of the machine can see a command line and the credentials in it.
+    The store is not an option, because other users of the machine can read command lines and any credentials in them.
     """
-    parser = argparse.ArgumentParser("python -m search.tracking.process", description="Deliver a study to MLflow.")
+    parser = argparse.ArgumentParser("python -m search.tracking.daemon", description="Deliver a study to MLflow.")
     parser.add_argument("folder", type=Path, help="the study's folder")
     folder = parser.parse_args().folder.absolute()
     signal.signal(signal.SIGTERM, _terminate)
@@ -148,17 +146,20 @@ def main() -> None:
     sys.stdout = sys.stderr = _RedactedLog(sys.stderr)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
 
-    def tell(state: DeliveryState) -> None:
-        where = {} if whole_uri == own_store(folder) else {"uri": redact(whole_uri)}
-        write_atomically(folder / records.DELIVERY_FILE, json.dumps({**asdict(state), **where, "pid": os.getpid()}))
+    stored_uri = None if whole_uri == own_store(folder) else redact(whole_uri)
 
-    line = _Line()
-    with _only_one(folder, line) as mine:
-        if mine:
-            _deliver(folder, uri, line, tell)
-            _log.info("the delivery ends")
+    def save(state: DeliveryState, run_ids: dict[str, str]) -> None:
+        if not run_ids and read_state(folder).get("uri") == stored_uri:  # not connected yet
+            run_ids = delivered_runs(folder)
+        write_state(folder, state, os.getpid(), stored_uri, run_ids)
+
+    pipe = _DriverPipe()
+    with _delivery_lock(folder, pipe) as locked:
+        if locked:
+            _deliver(folder, uri, pipe, save)
+            _log.info("delivery ends")
         else:
-            _log.warning("another delivery of this study is at work")
+            _log.warning("another process delivers this study")
             raise SystemExit(BUSY)
 
 

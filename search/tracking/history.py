@@ -1,7 +1,7 @@
-"""Runs and their histories as data frames: thousands of runs in seconds.
+"""Data frames of MLflow runs and their histories, fast enough for thousands of runs.
 
-MLflow answers one request for each metric of each run. So every child run that has ended keeps its history as one
-Parquet file too, a row for each epoch, and who reads many runs reads these.
+MLflow needs one request per metric and run. Every child run that has ended therefore also has its history as one
+Parquet artifact with one row per epoch, and these files are what is read here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from search.tracking.mapping import RUNNING
+from search.tracking.uri import relative_artifacts
 from trainables import records
 from trainables.records import ReportRow
 
@@ -30,11 +31,11 @@ CHILDREN = f"tags.`{records.TAG_RUN}` LIKE '%'"
 
 
 def write_history(path: Path, run: str, reports: Sequence[ReportRow]) -> None:
-    """Write a run's history: run, epoch, at (POSIX seconds), and a column for each metric.
+    """Write a run's history with the columns run, epoch, at (POSIX seconds), and one per metric.
 
     Args:
-        path: of the Parquet file.
-        run: the run's name.
+        path: the Parquet file.
+        run: name of the run.
         reports: its epochs, in order.
     """
     import pandas as pd
@@ -46,19 +47,19 @@ def write_history(path: Path, run: str, reports: Sequence[ReportRow]) -> None:
 
 
 def read_runs(uri: str, experiment: str, where: str = CHILDREN) -> pd.DataFrame:
-    """Read what MLflow lists of the runs of an experiment.
+    """Read the runs of an experiment as MLflow lists them.
 
     Args:
         uri: the tracking store.
-        experiment: its name: the study's.
-        where: a filter string of MLflow; by default all children.
+        experiment: name of the experiment, which is the study's name.
+        where: an MLflow filter string; by default all child runs.
 
     Returns:
-        A row for each run, indexed by MLflow's id: `run`, `status`, `artifact_uri`, and `params.NAME`,
-        `metrics.NAME` and `tags.NAME` as in `mlflow.search_runs`, MLflow's own tags left out.
+        One row per run, indexed by MLflow's run id, with the columns `run`, `status`, `artifact_uri`, `params.NAME`,
+        `metrics.NAME` and `tags.NAME` as in `mlflow.search_runs`, without MLflow's own tags.
 
     Raises:
-        LookupError: there is no such experiment.
+        LookupError: If the experiment does not exist.
     """
     import pandas as pd
     from mlflow import MlflowClient
@@ -90,24 +91,24 @@ def _row(run: MlflowRun) -> dict[str, Any]:
 
 
 def read_histories(uri: str, runs: pd.DataFrame, at_once: int = 500) -> Iterator[pd.DataFrame]:
-    """Read the histories of runs, some at a time, so that memory does not grow with their number.
+    """Read the histories of runs in batches, so that memory does not grow with the number of runs.
 
-    A run that is being trained, or whose history file is away, is read from MLflow point by point.
+    A run that is still training or has no history file is read from MLflow point by point.
 
     Args:
         uri: the tracking store.
-        runs: as `read_runs` returns them, or some of their rows.
-        at_once: how many runs one frame holds at most.
+        runs: all or some rows of a frame from `read_runs`.
+        at_once: maximum number of runs per frame.
 
     Yields:
-        Frames with a row for each epoch of each run: `run_id`, and the columns of `write_history`.
+        Frames with one row per epoch and run: `run_id` and the columns of `write_history`.
     """
     import pandas as pd
     from mlflow import MlflowClient
 
     client = MlflowClient(uri)
     with tempfile.TemporaryDirectory(prefix="assay-history-") as scratch, ThreadPoolExecutor(_READERS) as readers:
-        read = partial(_history, client, Path(scratch))
+        read = partial(_history, client, uri, Path(scratch))
         for first in range(0, len(runs), at_once):
             some = runs.iloc[first : first + at_once]
             columns = (some.index, some["run"], some["status"], some["artifact_uri"])
@@ -116,14 +117,16 @@ def read_histories(uri: str, runs: pd.DataFrame, at_once: int = 500) -> Iterator
                 yield pd.concat(frames, ignore_index=True)
 
 
-def _history(client: MlflowClient, scratch: Path, run_id: str, run: str, status: str, place: str) -> pd.DataFrame:
+def _history(
+    client: MlflowClient, uri: str, scratch: Path, run_id: str, run: str, status: str, artifact_uri: str
+) -> pd.DataFrame:
     import pyarrow.parquet as pq
     from mlflow.exceptions import MlflowException
 
     if status == RUNNING:
         return _points(client, run_id, run)
     try:
-        path = _fetched(client, scratch, run_id, place)
+        path = _history_file(client, uri, scratch, run_id, artifact_uri)
         frame: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
     except (OSError, MlflowException):
         return _points(client, run_id, run)
@@ -133,9 +136,12 @@ def _history(client: MlflowClient, scratch: Path, run_id: str, run: str, status:
     return frame
 
 
-def _fetched(client: MlflowClient, scratch: Path, run_id: str, place: str) -> Path:
-    """Return the path of a run's history file: where it is, if that is here, else where it was fetched to."""
-    parts = urlsplit(place)
+def _history_file(client: MlflowClient, uri: str, scratch: Path, run_id: str, artifact_uri: str) -> Path:
+    """Return the path of a run's history file: the file itself if it is local, otherwise a downloaded copy."""
+    local = relative_artifacts(artifact_uri, uri)
+    if local:
+        return local / records.HISTORY_ARTIFACT
+    parts = urlsplit(artifact_uri)
     if parts.scheme in {"", "file"}:
         return Path(url2pathname(parts.path), records.HISTORY_ARTIFACT)
     folder = scratch / run_id
@@ -144,7 +150,7 @@ def _fetched(client: MlflowClient, scratch: Path, run_id: str, place: str) -> Pa
 
 
 def _points(client: MlflowClient, run_id: str, run: str) -> pd.DataFrame:
-    """Return a run's history from MLflow's points, one request for each metric."""
+    """Return a run's history from MLflow's points, with one request per metric."""
     import pandas as pd
 
     rows: dict[int, dict[str, Any]] = {}

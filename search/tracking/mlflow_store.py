@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from search.tracking.backlog import TrackedRun
-from search.tracking.client import ENVIRONMENT, again, open_client
+from search.tracking.client import open_client, retry
 from search.tracking.mapping import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyCard, shorten
 from search.tracking.uri import artifact_location
 from trainables import records
@@ -60,7 +59,7 @@ class TrackingStore:
     def client(self) -> MlflowClient:
         """The client; the first use imports MLflow and creates a missing SQLite store."""
         if self._client is None:
-            self._client = open_client(self.uri, self.folder)
+            self._client = open_client(self.uri)
         return self._client
 
     @property
@@ -82,10 +81,10 @@ class TrackingStore:
     def _find_experiment(self) -> str:
         """Return the id of the experiment with the name of the study, or of a second one if a user has deleted it."""
         for name in (self.card.name, f"{self.card.name} {self.card.id[:8]}"):
-            experiment: Experiment | None = again(self.client.get_experiment_by_name, name)
+            experiment: Experiment | None = retry(self.client.get_experiment_by_name, name)
             if experiment is None:
                 place = artifact_location(self.uri, self.folder)
-                return again(self.client.create_experiment, name, artifact_location=place, tags=_KIND)
+                return retry(self.client.create_experiment, name, artifact_location=place, tags=_KIND)
             if experiment.lifecycle_stage == "active":
                 return str(experiment.experiment_id)
         raise LookupError(f"the experiment {self.card.name!r} was deleted in MLflow; restore it there")
@@ -105,7 +104,7 @@ class TrackingStore:
             known = kept.setdefault(entry.name, entry.known)
             if known is not entry.known and not entry.known.deleted:
                 _log.info("run %r was created twice; deleting %s", entry.name, entry.known.id)
-                again(self.client.delete_run, entry.known.id)
+                retry(self.client.delete_run, entry.known.id)
         parent = kept.pop(_PARENT, None)
         self._parent = None if parent is None or parent.deleted else parent
         self.listing = kept
@@ -115,7 +114,7 @@ class TrackingStore:
 
         token: str | None = None
         while True:
-            page = again(
+            page = retry(
                 self.client.search_runs,
                 [self.experiment],
                 condition,
@@ -166,7 +165,7 @@ class TrackingStore:
 
         short, long = shorten(parameters or {}, MAX_PARAMETER)
         short_tags, long_tags = shorten(tags or {}, MAX_TAG)
-        again(
+        retry(
             self.client.log_batch,
             run_id,
             metrics=[Metric(*point) for point in points],
@@ -178,12 +177,12 @@ class TrackingStore:
             (long_tags, records.LONG_TAGS_ARTIFACT),
         ):
             if values:
-                again(self.client.log_dict, run_id, values, name)
+                retry(self.client.log_dict, run_id, values, name)
 
     def reopen(self, known: TrackedRun) -> None:
         """Mark a run as running again."""
         self.log(known.id, tags={records.TAG_OUTCOME: records.RUNNING})
-        again(self.client.update_run, known.id, status=RUNNING)
+        retry(self.client.update_run, known.id, status=RUNNING)
         known.status, known.outcome = RUNNING, records.RUNNING
 
     def close(
@@ -207,7 +206,7 @@ class TrackingStore:
             parameters: as in `log`.
         """
         self.log(known.id, points, parameters, {records.TAG_OUTCOME: outcome})
-        again(self.client.set_terminated, known.id, status, at)
+        retry(self.client.set_terminated, known.id, status, at)
         known.status, known.outcome = status, outcome[:MAX_TAG]
 
 
@@ -226,26 +225,3 @@ def _rank(entry: _Entry, children: Counter[str], in_use: set[str]) -> tuple[bool
     """Return the sort key of an entry among its duplicates; the first one is kept."""
     known = entry.known
     return known.deleted, known.id not in in_use, known.status == RUNNING, -children[known.id], known.id
-
-
-def delivered_runs(uri: str, folder: Path, study_id: str) -> dict[str, str]:
-    """Return MLflow's ids of the delivered runs of a study, by name.
-
-    Args:
-        uri: the tracking store.
-        folder: the study folder.
-        study_id: id of the study.
-    """
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    client = open_client(uri, folder)
-    experiments = [experiment.experiment_id for experiment in again(client.search_experiments)]
-    found: dict[str, str] = {}
-    token: str | None = None
-    while True:
-        condition = f"tags.`{records.TAG_STUDY_ID}` = '{study_id}'"
-        page = again(client.search_runs, experiments, condition, max_results=_PAGE, page_token=token)
-        found |= {run.data.tags.get(records.TAG_RUN, ""): run.info.run_id for run in page}
-        token = page.token
-        if not token:
-            return {name: found[name] for name in sorted(found) if name}

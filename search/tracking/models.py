@@ -1,7 +1,7 @@
-"""The models of a final training in MLflow: logged with their signature, and the best one registered when asked.
+"""Models of a final training in MLflow: logged with their signatures; the best one is registered on request.
 
-MLflow's own `log_model` speaks to a global store and leaves twins when it is repeated. Here every step asks first
-what is there. Keras is loaded only when there is a model to log, and then without a GPU, which training needs.
+MLflow's own `log_model` uses a global store and creates duplicates when repeated. Here every step first checks what
+exists. Keras is imported only when there is a model to log, and without a GPU, which training needs.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ def log_model(
     tags: Mapping[str, str],
     points: Sequence[Point],
 ) -> str:
-    """Log a saved model as the output of a run, unless that is done already.
+    """Log a saved model as an output of a run, unless this has been done already.
 
     Args:
-        client: of the tracking store.
+        client: client of the tracking store.
         experiment: MLflow's id of the experiment.
         run_id: MLflow's id of the run that trained it.
-        path: the `.keras` file; the model takes uint8 images and gives probabilities.
-        parameters: of the run.
-        tags: of the model.
-        points: the run's final figures; they stand beside the model too.
+        path: the `.keras` file; the model maps uint8 images to probabilities.
+        parameters: the run's parameters.
+        tags: tags of the model.
+        points: the run's final metrics, which are logged for the model too.
 
     Returns:
-        MLflow's id of the model.
+        MLflow's id of the logged model.
     """
     from mlflow.entities import LoggedModelOutput, Metric
 
@@ -79,13 +79,13 @@ def log_model(
 
 
 def _clean(client: MlflowClient, experiment: str, run_id: str) -> LoggedModel | None:
-    """Return the run's model if it is there whole, and delete what an attempt that was cut short has left."""
+    """Return the run's model if it is complete, and delete what interrupted attempts have left."""
     found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
-    whole = [model for model in found if str(model.status) == READY]
+    complete = [model for model in found if str(model.status) == READY]
     for model in found:
-        if model not in whole[:1]:
+        if model not in complete[:1]:
             client.delete_logged_model(model.model_id)
-    return whole[0] if whole else None
+    return complete[0] if complete else None
 
 
 def _save(path: Path, folder: str, logged: LoggedModel) -> None:
@@ -127,11 +127,11 @@ def register_model(client: MlflowClient, name: str, model_id: str, run_id: str, 
     """Register a logged model under a name, once, and give it the alias `champion`.
 
     Args:
-        client: of the tracking store.
-        name: of the registered model; made if there is none.
+        client: client of the tracking store.
+        name: name of the registered model, created if missing.
         model_id: MLflow's id of the logged model.
         run_id: MLflow's id of the run that trained it.
-        tags: of the version.
+        tags: tags of the version.
 
     Returns:
         The number of the version.
@@ -152,7 +152,7 @@ def register_model(client: MlflowClient, name: str, model_id: str, run_id: str, 
         made = client.create_model_version(name, source, run_id=run_id, tags=dict(tags), model_id=model_id)
         _log.info("registered version %s of %s", made.version, name)
     number = str(made.version)
-    if records.TAG_OUTCOME not in made.tags:  # else somebody may have given the alias to another version since
+    if records.TAG_OUTCOME not in made.tags:  # otherwise a user may have moved the alias since
         client.set_registered_model_alias(name, records.CHAMPION, number)
         client.set_model_version_tag(name, number, records.TAG_OUTCOME, records.COMPLETED)
     return number

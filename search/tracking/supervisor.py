@@ -1,7 +1,7 @@
-"""Delivery of a study's journal to MLflow, in a process of its own: training never waits for it.
+"""Supervisor of the delivery process: starts, restarts and ends the process that sends a study's journal to MLflow.
 
-The process reads the journal, and repeats what MLflow does not acknowledge until it does. It may be killed at
-any time: the next one asks MLflow what is there and sends the rest. This is its driver's side.
+Training never waits for MLflow. The process reads the journal and repeats what MLflow has not acknowledged. It may be
+killed at any time: its successor asks MLflow what is already there and sends the rest.
 """
 
 from __future__ import annotations
@@ -11,45 +11,23 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
 from search.tracking.backlog import Backlog
-from search.tracking.uri import read_state, store_uri
+from search.tracking.state import DeliveryState, read_state
+from search.tracking.uri import store_uri
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import JournalReader
 
-_STARTS = 5  # that end in a quick death, before the driver gives the delivery up
+_STARTS = 5  # quick deaths in a row after which the process is not restarted
 _QUICK_DEATH = 60.0  # seconds
 BUSY = 3  # exit code: another process delivers this study
 
 
-@dataclass(frozen=True)
-class DeliveryState:
-    """What MLflow does not have yet.
-
-    Args:
-        complete: whether MLflow has all that the journal holds, the report included.
-        runs: of how many runs something is undelivered.
-        points: how many epochs are undelivered.
-        error: what stands in the way, or empty.
-    """
-
-    complete: bool
-    runs: int
-    points: int
-    error: str = ""
-
-    def __str__(self) -> str:
-        if self.complete:
-            return "MLflow has everything"
-        lacks = f"{self.points} epochs of {self.runs} runs" if self.runs else "the end or the files of the study"
-        return f"MLflow lacks {lacks}" + (f": {self.error}" if self.error else "")
-
-
 class Delivery:
-    """The delivery process of one study, as its driver sees it.
+    """Handle of one study's delivery process, used by the driver.
 
     Args:
         folder: the study's folder.
@@ -66,7 +44,7 @@ class Delivery:
         self.ensure()
 
     def ensure(self) -> None:
-        """Start the process again if it has died. Cheap: to be called now and then."""
+        """Restart the process if it has died. Cheap; meant to be called periodically."""
         died = self._process is None or self._process.poll() not in {None, 0, BUSY}
         if self._stopped or not died:
             return
@@ -76,9 +54,9 @@ class Delivery:
             return
         self._starts += 1
         self._started = time.monotonic()
-        _close_line(self._process)
+        _close_pipe(self._process)
         logs = self._folder / records.LOGS
-        # Without the process the study goes on, and `finish` tells what is missing.
+        # A study continues without the process; `finish` then reports what is missing.
         with suppress(OSError):
             logs.mkdir(exist_ok=True)
             with (logs / records.DELIVERY_LOG).open("ab") as log:
@@ -93,13 +71,13 @@ class Delivery:
                 )
 
     def finish(self, timeout: float) -> DeliveryState:
-        """Wait until all is delivered or the time is over, and end the process.
+        """Wait until everything is delivered or the timeout expires, then end the process.
 
         Args:
             timeout: seconds.
 
         Returns:
-            What is undelivered then; `sync` delivers it later.
+            What is still undelivered; `sync` delivers it later.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -107,7 +85,7 @@ class Delivery:
             rest = max(0.0, deadline - time.monotonic())
             if self._process is None:
                 break
-            _close_line(self._process, rest)
+            _close_pipe(self._process, rest)
             try:
                 code = self._process.wait(rest + 2)
             except subprocess.TimeoutExpired:
@@ -118,7 +96,7 @@ class Delivery:
         return self.state()
 
     def stop(self) -> None:
-        """End the process at once; what is undelivered stays so."""
+        """Terminate the process immediately."""
         self._stopped = True
         process = self._process
         if process is None:
@@ -129,10 +107,10 @@ class Delivery:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        _close_line(process)
+        _close_pipe(process)
 
     def state(self) -> DeliveryState:
-        """Return what the process last said is undelivered; everything, if it said nothing."""
+        """Return what the process last reported as undelivered, or everything if it reported nothing."""
         said = read_state(self._folder)
         if self._process and said.get("pid") == self._process.pid:
             return DeliveryState(**{field.name: said[field.name] for field in fields(DeliveryState)})
@@ -142,11 +120,11 @@ class Delivery:
         if self._process and self._process.returncode == BUSY:
             return DeliveryState(False, *backlog.size(), "another process is delivering this study")
         log = self._folder / records.LOGS / records.DELIVERY_LOG
-        return DeliveryState(False, *backlog.size(), f"the delivery did not get to work; see {log}")
+        return DeliveryState(False, *backlog.size(), f"the delivery process could not start; see {log}")
 
 
-def _close_line(process: subprocess.Popen[bytes] | None, timeout: float | None = None) -> None:
-    """Tell a process that nothing more will come, and how long somebody waits for it."""
+def _close_pipe(process: subprocess.Popen[bytes] | None, timeout: float | None = None) -> None:
+    """Tell the process that the study has ended, and how long the driver waits for it."""
     if process is None or process.stdin is None or process.stdin.closed:
         return
     with suppress(OSError):
@@ -161,20 +139,20 @@ def start_delivery(folder: Path, uri: str | None = None) -> Delivery:
 
     Args:
         folder: the study's folder; its journal exists.
-        uri: the tracking store that the study names; otherwise as `store_uri` says.
+        uri: the tracking store that the study names; by default as in `store_uri`.
 
     Raises:
-        InputError: there is no journal, or the store is one that MLflow no longer opens.
+        InputError: If there is no journal, or MLflow does not support the store.
     """
     folder = folder.absolute()
     store = store_uri(folder, uri)
     if not (folder / records.JOURNAL_FILE).is_file():
-        raise InputError(f"{folder} holds no study: {records.JOURNAL_FILE} is missing.")
+        raise InputError(f"{folder} is not a study folder: it has no {records.JOURNAL_FILE}")
     return Delivery(folder, store)
 
 
 def sync(folder: Path, uri: str | None = None, timeout: float = 600.0) -> DeliveryState:
-    """Deliver what is undelivered, and wait for it.
+    """Deliver everything that is undelivered, and wait for it.
 
     Args:
         folder: the study's folder.
@@ -182,10 +160,10 @@ def sync(folder: Path, uri: str | None = None, timeout: float = 600.0) -> Delive
         timeout: seconds.
 
     Returns:
-        What is undelivered after all.
+        What is still undelivered.
 
     Raises:
-        InputError: as in `start_delivery`.
+        InputError: As in `start_delivery`.
     """
     delivery = start_delivery(folder, uri)
     try:

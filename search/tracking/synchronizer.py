@@ -76,6 +76,11 @@ class Synchronizer:
         self._note(rejection)
         return delivered > 0 or rejection is None
 
+    def run_ids(self) -> dict[str, str]:
+        """Return MLflow's ids of the delivered runs by run name."""
+        listing = self._store.listing if self._store else {}
+        return {name: known.id for name, known in sorted(listing.items()) if not known.deleted}
+
     def _span(self) -> tuple[float, float]:
         """Return the start time of the study and the time of its last row, in POSIX seconds."""
         return self._backlog.journal.span() or (time.time(), time.time())

@@ -1,33 +1,40 @@
-"""Where MLflow is, and how no credentials get there beside the address itself."""
+"""Tracking URIs: which MLflow store a study uses, and the removal of credentials from everything else."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from search.tracking.state import read_state
 from trainables import records
 from trainables.errors import InputError
+from trainables.records import JournalReader
 
 HIDDEN = "***"
 SCHEMES = {"http", "https", "sqlite", "mysql", "postgresql", "mssql", "databricks", "databricks-uc", "uc"}
-"""Of MLflow's own stores; installed packages may bring others."""
+"""Schemes of MLflow's own stores; installed plug-ins may add others."""
+ARTIFACT_SCHEME = "assay"
+"""Scheme of artifact URIs relative to the SQLite file of the store (see `search.tracking.artifact_repository`)."""
 _SQLITE = "sqlite:///"
 _USER = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)[\w.~!$&'()*+,;=:%@-]+@")
 _SECRET = re.compile(
     r"(?P<before>[A-Za-z][\w+.-]*://[^\s\"'<>]*?[?&](?:password|passwd|pwd|token|access_token|secret)=)[^\s&\"'<>]+"
 )
 _SECRET_VARIABLE = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
-_SHORTEST_SECRET = 8  # shorter values stand in ordinary text
+_SHORTEST_SECRET = 8  # shorter values occur in ordinary text
 
 
 def redact(text: str) -> str:
-    """Return a text without users, passwords and tokens in URIs, and without secrets of the environment.
+    """Return a text without users, passwords and tokens in URIs, and without secrets from the environment.
 
-    A secret of the environment is the value of a variable such as MLFLOW_TRACKING_TOKEN or AWS_SECRET_ACCESS_KEY.
+    A secret from the environment is the value of a variable such as MLFLOW_TRACKING_TOKEN or AWS_SECRET_ACCESS_KEY.
+
+    Examples:
+        >>> redact("cannot reach http://me:secret@host:5000/x")
+        'cannot reach http://***@host:5000/x'
     """
     text = _SECRET.sub(rf"\g<before>{HIDDEN}", _USER.sub(rf"\g<scheme>{HIDDEN}@", text))
     for name, value in os.environ.items():
@@ -36,30 +43,42 @@ def redact(text: str) -> str:
     return text
 
 
+def configured_uri(folder: Path) -> str | None:
+    """Return the tracking store that the study file of a study names, or None.
+
+    Raises:
+        InputError: If the folder holds no study.
+    """
+    with JournalReader.open(folder) as journal:
+        study = journal.meta(records.META_STUDY) or {}
+    return study.get("tracking", {}).get("uri")
+
+
 def store_uri(folder: Path, uri: str | None = None) -> str:
-    """Return the URI of the tracking store of a study.
+    """Return the URI of a study's tracking store.
 
     Args:
         folder: the study's folder.
-        uri: a store named by the user; otherwise MLFLOW_TRACKING_URI, otherwise the one that the study was delivered
-            to before, otherwise a SQLite file in the folder.
+        uri: a store named by the user; by default MLFLOW_TRACKING_URI, then the store that the study was delivered
+            to before, then a SQLite file in the folder.
 
     Returns:
         The URI, with an absolute path if it is a SQLite file.
 
     Raises:
-        InputError: it is a folder: MLflow has retired its file store; or its credentials are not known here.
+        InputError: If it is a folder, since MLflow has retired its file store, or a store that MLflow does not
+            support, or if its credentials are unknown.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or _used_before(folder) or own_store(folder)
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or _previous_uri(folder) or own_store(folder)
     scheme, separator, path = uri.partition("://")
     if scheme.startswith("file") or (not separator and uri != "databricks"):
         raise InputError(
-            f"tracking.uri is {redact(uri)!r}, a folder, which MLflow no longer writes to. "
+            f"tracking.uri is {redact(uri)!r}, a folder, which MLflow no longer supports as a store. "
             "Name a server (http://host:5000) or a database (sqlite:///mlflow.db), or leave it out."
         )
-    if scheme.partition("+")[0] not in SCHEMES and scheme not in _of_plugins():
+    if scheme.partition("+")[0] not in SCHEMES and scheme not in _plugin_schemes():
         raise InputError(
-            f"tracking.uri is {redact(uri)!r}, and MLflow knows no store `{scheme}`. "
+            f"tracking.uri is {redact(uri)!r}, but MLflow has no store with the scheme `{scheme}`. "
             "Name a server (http://host:5000) or a database (sqlite:///mlflow.db), or leave it out."
         )
     if scheme == "sqlite" and path.startswith("/"):
@@ -67,7 +86,7 @@ def store_uri(folder: Path, uri: str | None = None) -> str:
     return uri
 
 
-def _of_plugins() -> set[str]:
+def _plugin_schemes() -> set[str]:
     return {entry.name for entry in entry_points(group="mlflow.tracking_store")}
 
 
@@ -76,50 +95,62 @@ def own_store(folder: Path) -> str:
     return f"{_SQLITE}{folder.absolute() / records.MLFLOW_FILE}"
 
 
-def _used_before(folder: Path) -> str | None:
+def _previous_uri(folder: Path) -> str | None:
     """Return the store outside the folder that the study was delivered to before, or None."""
-    used = read_state(folder).get("uri")
-    if used and HIDDEN in used:
+    uri = read_state(folder).get("uri")
+    if uri and HIDDEN in uri:
         raise InputError(
-            f"the study in {folder} was delivered to {used}, and its credentials are not kept. "
-            "Set MLFLOW_TRACKING_URI to the whole address."
+            f"the study in {folder} was delivered to {uri}, and its credentials are not stored. "
+            "Set MLFLOW_TRACKING_URI to the complete URI."
         )
-    return used
-
-
-def read_state(folder: Path) -> dict:
-    """Return what the delivery of a study last said, or nothing."""
-    try:
-        return json.loads((folder / records.DELIVERY_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    return uri
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """Return the file of a SQLite store, or None if the store is another one."""
+    """Return the file of a SQLite store, or None for any other store."""
     return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
 
 
 def artifact_location(uri: str, folder: Path) -> str | None:
-    """Return where artifacts of a store belong: beside a SQLite file, in the folder for another database.
+    """Return the artifact location of a new experiment.
 
     Args:
         uri: the tracking store.
         folder: the study's folder.
 
     Returns:
-        A `file:` URI, or None if a server keeps them.
+        For the store in the folder a URI relative to the folder, so that the folder can be moved; for another SQLite
+        file a `file:` URI beside it, for another database one in the folder; None if a server chooses the location.
     """
     if uri.startswith(("http://", "https://", "databricks")):
         return None
+    if uri == own_store(folder):
+        return f"{ARTIFACT_SCHEME}:/{records.ARTIFACTS}"
     file = sqlite_path(uri)
     return ((file.parent if file else folder.absolute()) / records.ARTIFACTS).as_uri()
+
+
+def relative_artifacts(artifact_uri: str, uri: str) -> Path | None:
+    """Return the folder that an artifact URI relative to a SQLite store refers to, or None for any other URI.
+
+    Args:
+        artifact_uri: such as `assay:/artifacts/RUN/artifacts`.
+        uri: the tracking store that contains it.
+
+    Examples:
+        >>> relative_artifacts("assay:/artifacts/1", "sqlite:////runs/s1/mlflow.db").as_posix()
+        '/runs/s1/artifacts/1'
+    """
+    parts, file = urlsplit(artifact_uri), sqlite_path(uri)
+    if parts.scheme != ARTIFACT_SCHEME or file is None:
+        return None
+    return file.parent / parts.path.lstrip("/")
 
 
 def without_credentials(uri: str) -> tuple[str, dict[str, str]]:
     """Split a server's URI into one without credentials and the environment variables that hold them instead.
 
-    MLflow repeats a server's address in its messages. A database's URI stays whole: its driver needs it.
+    MLflow repeats a server's URI in its messages. A database URI stays whole, since its driver needs the credentials.
     """
     parts = urlsplit(uri)
     if parts.scheme not in {"http", "https"} or parts.username is None:

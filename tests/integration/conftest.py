@@ -20,7 +20,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             patch.setenv(name, value)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         uri = f"sqlite:///{path}"
-        open_client(uri, path.parent)
+        open_client(uri)
         yield uri
 
 

@@ -172,7 +172,7 @@ def test_a_node_that_does_not_see_the_folder_is_named_before_anything_starts(
     )
     said, _ = driver.communicate(timeout=300)
     assert driver.returncode == 2, said
-    assert f"does not see {share / 'study'}; checkpoints and logs are kept there" in said
+    assert f"has no {share / 'study'}; checkpoints and logs are stored there" in said
     assert not (share / "study").exists()
 
 
@@ -217,6 +217,6 @@ def test_a_folder_that_is_another_or_of_another_version_is_named(tmp_path: Path)
     from importlib.metadata import version
 
     assert "install the same on every node" in probe(str(tmp_path), "token", "0")
-    assert "does not see" in probe(str(tmp_path), "token", version("assay"))
+    assert "has no " in probe(str(tmp_path), "token", version("assay"))
     (tmp_path / ".probe-token").write_text("other")
-    assert "sees another" in probe(str(tmp_path), "token", version("assay"))
+    assert "has a different" in probe(str(tmp_path), "token", version("assay"))

@@ -1,6 +1,6 @@
 """What goes wrong around a run, for real: killed drivers, damaged checkpoints, full disks, runs of every bad kind.
 
-The driver here is the whole of it but Ray: journal, conductor, bridge, the trainable and its checkpoints, in one
+The driver here is the whole of it but Ray: journal, conductor, dispatcher, the trainable and its checkpoints, in one
 process. Faults under Ray are in `test_faults_under_ray.py`, `test_replayed_study.py` and `test_cluster.py`.
 """
 
@@ -23,7 +23,7 @@ import pytest
 
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
-from search.ray_tune.dispatcher import Bridge, Place
+from search.ray_tune.dispatcher import ExecutionContext, RunDispatcher
 from search.store.journal import Journal, JournalReader
 from search.store.study_folder import refuse_used
 from tests.conftest import make_study
@@ -73,12 +73,14 @@ def drive(
     path = folder / records.JOURNAL_FILE
     with Journal.open(path) if path.exists() else Journal.create(path) as journal:
         conductor = StudyController(plan, journal)
-        bridge = Bridge(conductor, Place(folder, plan.study.resources, curves=curves, deadline=deadline), lambda: 1)
+        dispatcher = RunDispatcher(
+            conductor, ExecutionContext(folder, plan.study.resources, curves=curves, deadline=deadline), lambda: 1
+        )
         while not conductor.done:
-            job = bridge.next_job()
+            job = dispatcher.next_request()
             assert job
-            train(bridge, job, lambda: enough.set() if next(results) == life[0] else None)
-        bridge.tidy()
+            train(dispatcher, job, lambda: enough.set() if next(results) == life[0] else None)
+        dispatcher.remove_checkpoints()
 
 
 def kill(enough: threading.Event, delay: float) -> None:
@@ -87,7 +89,7 @@ def kill(enough: threading.Event, delay: float) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train(bridge: Bridge, job: dict[str, Any], heard: Callable[[], None] = lambda: None) -> None:
+def train(dispatcher: RunDispatcher, job: dict[str, Any], heard: Callable[[], None] = lambda: None) -> None:
     trial = FaultyTrainable.__new__(FaultyTrainable)
     trial.setup(job)
     try:
@@ -95,7 +97,7 @@ def train(bridge: Bridge, job: dict[str, Any], heard: Callable[[], None] = lambd
         while FINAL not in result:
             result = trial.step()
             heard()
-            if bridge.result(job["run"], result):
+            if dispatcher.handle_result(job["run"], result):
                 return
     finally:
         trial.cleanup()
@@ -195,9 +197,9 @@ def test_a_run_that_hangs_ends_its_worker_and_fails_when_it_comes_again(
 
 def first_job(folder: Path, curves: Path, journal: Journal) -> dict[str, Any]:
     plan = make_plan(make_study(**SMALL, resources={"checkpoint_seconds": 1e-9}))
-    job = Bridge(
-        StudyController(plan, journal), Place(folder, plan.study.resources, curves=curves), lambda: 1
-    ).next_job()
+    job = RunDispatcher(
+        StudyController(plan, journal), ExecutionContext(folder, plan.study.resources, curves=curves), lambda: 1
+    ).next_request()
     assert job
     return job
 
@@ -233,18 +235,20 @@ def test_a_run_that_ended_and_is_revived_changes_nothing(tmp_path: Path, write_c
     folder = tmp_path / "study"
     plan = make_plan(make_study(**SMALL))
     with Journal.create(folder / records.JOURNAL_FILE) as journal:
-        bridge = Bridge(
-            StudyController(plan, journal), Place(folder, plan.study.resources, curves=write_curves()), lambda: 1
+        dispatcher = RunDispatcher(
+            StudyController(plan, journal),
+            ExecutionContext(folder, plan.study.resources, curves=write_curves()),
+            lambda: 1,
         )
-        job = bridge.next_job()
+        job = dispatcher.next_request()
         assert job
-        train(bridge, job)
+        train(dispatcher, job)
         before = facts(folder), written(folder)
         trial = FaultyTrainable.__new__(FaultyTrainable)
         trial.setup(job)
-        assert bridge.result(job["run"], trial.step())
-        bridge.died(job["run"], "the worker process died")
-        bridge.lost(job["run"])
+        assert dispatcher.handle_result(job["run"], trial.step())
+        dispatcher.worker_died(job["run"], "the worker process died")
+        dispatcher.run_lost(job["run"])
         trial.cleanup()
         assert (facts(folder), written(folder)) == before
 

@@ -102,7 +102,7 @@ def test_there_is_no_validation_curve_with_all_images(recipe: Recipe, tmp_path: 
     assert "no validation curve" in " ".join(done.stderr.split())
     answer = json.loads(done.stdout)
     assert (answer["agrees"], answer["incomparable"]) == (None, "the validation images were used for training")
-    assert "MLflow lacks" not in done.stderr
+    assert "MLflow is missing" not in done.stderr
     metrics = json.loads(rows(tmp_path / "final", "reports", "metrics")[-1][0])
     assert records.TRAIN_ACCURACY in metrics
     assert not [name for name in metrics if name.startswith("validation")]

@@ -12,11 +12,11 @@ from mlflow import MlflowClient
 from search.store.journal import Outcome
 from search.tracking.backlog import Backlog
 from search.tracking.history import read_histories, read_runs
-from search.tracking.moved import relocate
-from search.tracking.supervisor import DeliveryState, sync
+from search.tracking.state import DeliveryState, delivered_runs
+from search.tracking.supervisor import sync
 from search.tracking.synchronizer import Synchronizer
 from search.tracking.ui import ui_command
-from search.tracking.uri import own_store
+from search.tracking.uri import own_store, relative_artifacts
 from tests.integration.mlflow_stores import Study
 from trainables import records
 from trainables.records import JournalReader
@@ -75,9 +75,14 @@ def check_moved(folder, name):
         courier.round(last=True)
         assert courier.complete
     assert not folder.exists()
-    assert not relocate(moved)
     runs = read_runs(own_store(moved), name)
-    assert all(place.startswith(moved.as_uri()) for place in runs["artifact_uri"])
+    assert delivered_runs(moved) == dict(zip(runs["run"], runs.index, strict=True))
+    for run_id, place in runs["artifact_uri"].items():
+        history = relative_artifacts(place, own_store(moved)) / records.HISTORY_ARTIFACT
+        assert history.is_relative_to(moved)
+        assert history.is_file()
+        found = MlflowClient(own_store(moved)).download_artifacts(run_id, records.HISTORY_ARTIFACT)
+        assert Path(found).read_bytes() == history.read_bytes()
     [frame] = read_histories(own_store(moved), runs)
     assert list(frame["epoch"]) == [1]
 

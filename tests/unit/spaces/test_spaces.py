@@ -1,4 +1,4 @@
-"""Spaces and the shared design."""
+"""Tests of distributions and the shared design."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ DISTRIBUTIONS: list[BaseDistribution] = [
 
 
 @given(u=st.floats(0, 1, exclude_max=True), dist=st.sampled_from(DISTRIBUTIONS))
-def test_every_number_becomes_an_allowed_value(u: float, dist: BaseDistribution) -> None:
+def test_from_unit_gives_values_of_the_distribution(u: float, dist: BaseDistribution) -> None:
     value = from_unit(dist, u)
     assert dist._contains(dist.to_internal_repr(value))
     assert 0 <= to_unit(dist, value) <= 1
 
 
 @given(u=st.floats(0.001, 0.999), dist=st.sampled_from(DISTRIBUTIONS[:2]))
-def test_to_unit_undoes_from_unit(u: float, dist: BaseDistribution) -> None:
+def test_to_unit_inverts_from_unit(u: float, dist: BaseDistribution) -> None:
     assert to_unit(dist, from_unit(dist, u)) == pytest.approx(u, abs=1e-9)
 
 
 @pytest.mark.parametrize("points", [sobol_points, random_points])
-def test_more_points_leave_the_first_ones_as_they_are(points: object) -> None:
+def test_more_points_do_not_change_the_first_ones(points: object) -> None:
     space = {"a": DISTRIBUTIONS[0], "b": DISTRIBUTIONS[1]}
     assert callable(points)
     assert points(space, 20, 3)[:7] == points(space, 7, 3)
@@ -50,20 +50,20 @@ def test_sobol_points_fill_the_space_evenly() -> None:
     assert all(i / 16 <= value < (i + 1) / 16 for i, value in enumerate(values))
 
 
-def test_distance_is_the_largest_gap_and_one_for_another_choice() -> None:
+def test_distance_is_the_maximum_over_dimensions_and_1_for_different_choices() -> None:
     space = {"a": FloatDistribution(0, 2), "b": CategoricalDistribution(("x", "y"))}
     assert distance(space, {"a": 0.0, "b": "x"}, {"a": 1.0, "b": "x"}) == pytest.approx(0.5)
     assert distance(space, {"a": 0.0, "b": "x"}, {"a": 0.0, "b": "y"}) == 1.0
 
 
-def test_a_method_brings_its_own_dimensions_unless_they_are_fixed() -> None:
+def test_a_method_has_its_declared_dimensions_unless_they_are_fixed() -> None:
     assert list(method_space("mixup", {})) == ["mixup.alpha"]
     assert method_space("mixup", {"alpha": 0.2}) == {}
     assert method_space("mixup", {"alpha": Range(0.5, 4)})["mixup.alpha"] == FloatDistribution(0.5, 4)
     assert method_space("baseline", {}) == {}
 
 
-def test_several_optimizers_make_one_dimension_each() -> None:
+def test_each_of_several_optimizers_has_its_own_dimension() -> None:
     space = nuisance_space({"optimizer": Choice(("sgd", "adamw")), "learning_rate": "auto"}, ["sgd", "adamw"])
     assert list(space) == ["optimizer", "sgd.learning_rate", "adamw.learning_rate"]
     with pytest.raises(InputError, match="needs a declared range"):
@@ -78,7 +78,7 @@ def test_trial_k_has_the_same_nuisance_point_in_every_arm(plan: Plan) -> None:
         assert all(point == shared[0] for point in shared)
 
 
-def test_tpe_shares_the_first_half_and_learns_in_the_second() -> None:
+def test_tpe_shares_the_first_half_and_adapts_in_the_second() -> None:
     plan = make_plan(make_study(search={"sampler": "tpe", "trials_per_arm": 8}))
     first, second = ArmSearch(plan, plan.arms[0]), ArmSearch(plan, plan.arms[1])
     same = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from search.export.selection import Export, select_best
 from search.plan.builder import make_plan
 from search.plan.record import study_record
 from search.store.journal import Journal, Outcome
-from search.tracking.lookup import mlflow_runs
+from search.tracking.state import DeliveryState, delivered_runs, write_state
 from tests.conftest import make_study
 from tests.runs import run_of
 from trainables import records
@@ -143,7 +142,7 @@ def test_recipes_are_read_back_unless_they_were_edited(study: Callable[..., Path
         with pytest.raises(InputError, match=message):
             read_recipe(tmp_path / "bad.yaml")
     (tmp_path / "bad.yaml").write_text((tmp_path / "recipe.yaml").read_text()[:700] + "\n  - [")
-    with pytest.raises(InputError, match="is no valid YAML"):
+    with pytest.raises(InputError, match="is not valid YAML"):
         read_recipe(tmp_path / "bad.yaml")
     del document["checksum"]
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(document))
@@ -154,16 +153,10 @@ def replace_epochs(config: Any, epochs: int) -> Any:
     return config.model_copy(update={"epochs": epochs})
 
 
-def test_mlflow_runs_are_read_from_the_store_in_the_folder(study: Callable[..., Path]) -> None:
+def test_mlflow_ids_come_from_the_state_of_the_delivery(study: Callable[..., Path]) -> None:
     folder = study({(SMALL, "mixup", 0): [0.9]})
-    assert mlflow_runs(folder, None) == ({}, "")
-    with sqlite3.connect(folder / records.MLFLOW_FILE) as db:
-        db.executescript("CREATE TABLE runs (run_uuid, lifecycle_stage); CREATE TABLE tags (key, value, run_uuid)")
-        db.executemany("INSERT INTO runs VALUES (?, ?)", [("1", "active"), ("2", "deleted"), ("3", "active")])
-        tags = [(records.TAG_STUDY_ID, "id", "1"), (records.TAG_RUN, "a", "1"), (records.TAG_STUDY_ID, "id", "2")]
-        tags += [(records.TAG_RUN, "b", "2"), (records.TAG_STUDY_ID, "other", "3"), (records.TAG_RUN, "c", "3")]
-        db.executemany("INSERT INTO tags VALUES (?, ?, ?)", tags)
-    db.close()
-    assert mlflow_runs(folder, None) == ({"a": "1"}, "")
-    found, trouble = mlflow_runs(folder, f"sqlite:///{folder / records.JOURNAL_FILE}")
-    assert (found, "names no MLflow runs" in trouble) == ({}, True)
+    assert delivered_runs(folder) == {}
+    write_state(folder, DeliveryState(True, 0, 0), 1, None, {"a": "1"})
+    assert delivered_runs(folder) == {"a": "1"}
+    (folder / records.DELIVERY_FILE).write_text("cut sho")
+    assert delivered_runs(folder) == {}

@@ -1,4 +1,4 @@
-"""What one run takes: changed when work is resumed, and remembered."""
+"""Tests of resources per run: overrides and their record in the journal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def announced(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_resources_are_changed_one_by_one() -> None:
+def test_overrides_change_single_resources() -> None:
     before = Resources(cpus=2, concurrency=3)
     after = changed(before, ["resources.gpus=0.5", "resources.concurrency=null", "resources.epoch_minutes=1e2"])
     assert after == Resources(cpus=2, gpus=0.5, epoch_minutes=100)
@@ -37,21 +37,21 @@ def test_resources_are_changed_one_by_one() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("confirm.seeds=20", "only, with one of cpus, gpus.* --extend"),
-        ("resources", "only, with one of cpus"),
-        ("resources.cpus", "takes a.b=value"),
+        ("confirm.seeds=20", "must be `resources.NAME=VALUE`, with one of cpus, gpus.* --extend"),
+        ("resources", "must be `resources.NAME=VALUE`, with one of cpus"),
+        ("resources.cpus", "must have the form a.b=value"),
         ("resources.cpu=2", "Did you mean `cpus`|cpu"),
         ("resources.cpus=0", "greater than or equal to 1|at least 1"),
-        ("resources.gpus=1.5", "a part of one GPU"),
-        ("resources.cpus=[", "no valid YAML"),
+        ("resources.gpus=1.5", "a fraction of one GPU"),
+        ("resources.cpus=[", "not valid YAML"),
     ],
 )
-def test_odd_changes_are_refused(text: str, message: str) -> None:
+def test_invalid_overrides_are_refused(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         changed(Resources(), [text])
 
 
-def test_the_last_change_is_what_counts_and_the_first_record_stays(tmp_path: Path) -> None:
+def test_the_last_record_counts_and_earlier_ones_stay(tmp_path: Path) -> None:
     first = Resources(cpus=2)
     with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
         assert recalled(journal, first) == first
@@ -64,7 +64,7 @@ def test_the_last_change_is_what_counts_and_the_first_record_stays(tmp_path: Pat
         assert [row.decision.gpus for row in journal.decisions(ResourcesDecision)] == [1, 0.5]
 
 
-def test_a_refused_change_changes_nothing(announced: Path) -> None:
+def test_a_refused_override_changes_nothing(announced: Path) -> None:
     with pytest.raises(InputError, match=r"resources\.NAME=VALUE"):
         resume_study(announced, Options(), ["search.trials_per_arm=99"])
     with JournalReader.open(announced / records.JOURNAL_FILE) as journal:

@@ -1,4 +1,4 @@
-"""The study file: what it may say, and how it says no."""
+"""Tests of the study file: valid files, overrides, and messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainables.errors import InputError
 from trainables.registration.fields import Choice, Range
 
 
-def test_a_resolved_study_reads_back_as_itself() -> None:
+def test_a_dumped_study_validates_as_the_same_study() -> None:
     study = make_study(
         nuisance={"learning_rate": {"low": 0.01, "high": 0.1, "log": True}, "batch_size": [16, 32]},
         methods=["baseline", {"name": "mixup", "as": "mixup_strong", "alpha": {"low": 0.5, "high": 2.0}}],
@@ -25,7 +25,7 @@ def test_a_resolved_study_reads_back_as_itself() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(presets()))
-def test_every_packaged_study_is_valid_and_says_what_it_costs(name: str) -> None:
+def test_every_preset_is_valid_and_states_its_cost(name: str) -> None:
     load_study(name)
     header = presets()[name].split("\nname:")[0]
     for word in ("command", "hardware", "budget", "expect"):
@@ -42,28 +42,28 @@ def test_every_packaged_study_is_valid_and_says_what_it_costs(name: str) -> None
             {"methods": ["baseline", {"name": "mixup", "alfa": 1}]},
             "unknown field of mixup `alfa`. Did you mean `alpha`?",
         ),
-        ({"methods": ["baseline", "mixup", "mixup"]}, "two are called `mixup`"),
+        ({"methods": ["baseline", "mixup", "mixup"]}, "two have the name `mixup`"),
         ({"data": {"source": "digitz"}}, "unknown data source `digitz`. Did you mean `digits`?"),
         ({"nuisance": {"learning_rat": "auto"}}, "unknown recipe factor `learning_rat`"),
-        ({"nuisance": {"learning_rate": {"low": 1, "high": 0.1}}}, "needs low < high"),
+        ({"nuisance": {"learning_rate": {"low": 1, "high": 0.1}}}, "low must be < high"),
         ({"nuisance": {"learning_rate": []}}, "the list of values is empty"),
-        ({"recipe": {"train_fraction": 0.5}}, "stands in `recipe` and in `conditions`"),
+        ({"recipe": {"train_fraction": 0.5}}, "is set in `recipe` and in `conditions`"),
         ({"recipe": {"seed": 1}}, "unknown recipe factor `seed`"),
         ({"exclude": [{"model": "vgg11"}]}, "unknown condition `model`"),
-        ({"search": {"trials_per_arm": 1}}, "raise trials_per_arm, or search nothing"),
-        ({"conditions": {"train_fraction": [0.5, 0.5]}}, "0.5 stands there twice"),
-        ({"exclude": [{"train_fraction": 0.7}]}, "train_fraction is never 0.7"),
-        ({"nuisance": {"epochs": [5, 10]}}, "trials that differ in it cannot be compared"),
-        ({"nuisance": {"validation_fraction": [0.1, 0.5]}}, "trials that differ in it cannot be compared"),
+        ({"search": {"trials_per_arm": 1}}, "raise trials_per_arm, or disable the search"),
+        ({"conditions": {"train_fraction": [0.5, 0.5]}}, "0.5 is listed twice"),
+        ({"exclude": [{"train_fraction": 0.7}]}, "train_fraction has no level 0.7; choose from ["),
+        ({"nuisance": {"epochs": [5, 10]}}, "trials with different values cannot be compared"),
+        ({"nuisance": {"validation_fraction": [0.1, 0.5]}}, "trials with different values cannot be compared"),
         ({"nuisance": {"learning_rate": {"low": "a", "high": 1}}}, "low and high must be numbers"),
-        ({"nuisance": {"learning_rate": [0.1, 0.1]}}, "a value stands twice"),
-        ({"nuisance": {"learning_rate": [[0.1]]}}, "a list holds single values"),
-        ({"data": {"source": "npz", "path": "~nosuchuser/x"}}, "is no path"),
+        ({"nuisance": {"learning_rate": [0.1, 0.1]}}, "the list contains a value twice"),
+        ({"nuisance": {"learning_rate": [[0.1]]}}, "a list must contain single values"),
+        ({"data": {"source": "npz", "path": "~nosuchuser/x"}}, "not a valid path"),
         ({"name": "../escape"}, "name: string should match pattern"),
         ({"conditions": {"train_fraction": []}}, "conditions.train_fraction"),
     ],
 )
-def test_what_is_refused_names_the_place_and_the_mend(changes: dict[str, object], message: str) -> None:
+def test_messages_give_the_key_and_the_remedy(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError) as refused:
         make_study(**changes)
     assert message in str(refused.value)
@@ -77,12 +77,12 @@ def test_overrides_change_single_entries() -> None:
 
 
 @pytest.mark.parametrize("override", ["confirm.seeds", "=3", "confirm.seeds.x=3", "confirm..seeds=3", "a=[1"])
-def test_odd_overrides_are_refused(override: str) -> None:
+def test_invalid_overrides_are_refused(override: str) -> None:
     with pytest.raises(InputError):
         load_study("quickstart", (override,))
 
 
-def test_relative_data_paths_start_at_the_study_file(tmp_path: Path) -> None:
+def test_relative_data_paths_refer_to_the_folder_of_the_study_file(tmp_path: Path) -> None:
     document = study_document(data={"source": "npz", "path": "images.npz"})
     assert validate(document, "study.yaml", tmp_path).data.model_dump(mode="json")["path"] == str(
         tmp_path / "images.npz"
@@ -95,7 +95,7 @@ def test_only_plain_yaml_mappings_are_read(text: str) -> None:
         parse_mapping(text, "study.yaml")
 
 
-def test_the_rate_and_the_decay_are_searched_unless_they_are_given() -> None:
+def test_learning_rate_and_weight_decay_are_searched_unless_they_are_set() -> None:
     plain = {"data": "digits", "recipe": {"model": "resnet8"}, "methods": ["baseline", "mixup"]}
     cases: list[tuple[dict[str, Any], set[str]]] = [
         ({}, {"learning_rate", "weight_decay"}),
@@ -123,16 +123,16 @@ def test_the_rate_and_the_decay_are_searched_unless_they_are_given() -> None:
         ({"data": {"source": "directory", "path": "x", "size": 0}}, "data.size: input should be a list, but got 0"),
         ({"data": None}, "data: input should be a mapping, but got None"),
         ({"exclude": [{"foo": 1}], "conditions": {}}, "this study has no `conditions`"),
-        ({"tracking": {"uri": "nonsense://x"}}, "MLflow knows no store `nonsense`"),
-        ({"tracking": {"uri": "some/folder"}}, "a folder, which MLflow no longer writes to"),
+        ({"tracking": {"uri": "nonsense://x"}}, "MLflow has no store with the scheme `nonsense`"),
+        ({"tracking": {"uri": "some/folder"}}, "a folder, which MLflow no longer supports as a store"),
     ],
 )
-def test_refusals_say_what_is_there(changes: dict[str, Any], message: str) -> None:
+def test_messages_give_the_allowed_values(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
         validate({**study_document(), **changes}, "study.yaml", Path.cwd())
     assert message in str(caught.value)
 
 
-def test_a_key_that_stands_twice_is_named_with_its_line() -> None:
-    with pytest.raises(InputError, match="`search` stands there a second time in line 3"):
+def test_a_duplicate_key_is_reported_with_its_line() -> None:
+    with pytest.raises(InputError, match="duplicate key `search` in line 3"):
         parse_mapping("search: none\ndata: digits\nsearch: tpe\n", "study.yaml")

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from search.store.journal import Outcome, Run
-from search.store.provenance import working_commit
 from search.tracking import mapping
 from search.tracking import uri as tracking_uris
 from search.tracking.mapping import Point, StudyCard
@@ -213,7 +212,7 @@ def test_a_relative_store_is_made_absolute(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "./mlruns", "/tmp/mlruns"])
 def test_a_folder_is_no_store(uri):
-    with pytest.raises(InputError, match="no longer writes"):
+    with pytest.raises(InputError, match="no longer supports as a store"):
         tracking_uris.store_uri(Path("/runs/one"), uri)
 
 
@@ -223,7 +222,7 @@ def test_a_study_goes_on_with_the_store_that_it_was_delivered_to(tmp_path):
     assert tracking_uris.store_uri(tmp_path) == "http://host:5000"
     assert tracking_uris.store_uri(tmp_path, "http://other") == "http://other"
     state.write_text(json.dumps({"uri": "http://***@host:5000"}))
-    with pytest.raises(InputError, match="credentials are not kept"):
+    with pytest.raises(InputError, match="credentials are not stored"):
         tracking_uris.store_uri(tmp_path)
     state.write_text("cut sho")
     assert tracking_uris.store_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
@@ -232,6 +231,7 @@ def test_a_study_goes_on_with_the_store_that_it_was_delivered_to(tmp_path):
 def test_artifacts_belong_beside_their_store(tmp_path):
     assert tracking_uris.artifact_location("http://host", tmp_path) is None
     assert tracking_uris.artifact_location("sqlite:////data/all.db", tmp_path) == "file:///data/artifacts"
+    assert tracking_uris.artifact_location(f"sqlite:///{tmp_path}/mlflow.db", tmp_path) == "assay:/artifacts"
     assert tracking_uris.artifact_location("mysql://me:pw@host/x", tmp_path) == f"file://{tmp_path}/artifacts"
 
 
@@ -262,28 +262,3 @@ def test_credentials_of_a_database_reach_its_pages_outside_the_command_line():
 def test_the_driver_does_not_load_mlflow():
     code = "import sys, search.tracking.supervisor, search.tracking.ui; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
-
-
-def git(folder, *arguments):
-    who = ["-c", "user.name=me", "-c", "user.email=me@host", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", folder, *who, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def test_the_commit_of_the_working_folder(tmp_path):
-    assert working_commit(tmp_path) is None
-    git(tmp_path, "init", "--quiet")
-    assert working_commit(tmp_path) is None
-    (tmp_path / "code.py").write_text("1")
-    git(tmp_path, "add", "code.py")
-    git(tmp_path, "commit", "--quiet", "--message", "one")
-    (tmp_path / "notes").write_text("not of the repository")
-    commit = git(tmp_path, "rev-parse", "HEAD")
-    assert working_commit(tmp_path) == {"commit": commit, "changed": False}
-    (tmp_path / "code.py").write_text("2")
-    assert working_commit(tmp_path) == {"commit": commit, "changed": True}
-
-
-def test_a_machine_without_git_has_no_commit(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert working_commit(tmp_path) is None

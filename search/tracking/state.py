@@ -1,0 +1,70 @@
+"""Delivery state: what the delivery process last wrote to `delivery.json` in the study's folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trainables import records
+from trainables.records.atomic import write_atomically
+
+_RUN_IDS = "run_ids"
+
+
+@dataclass(frozen=True)
+class DeliveryState:
+    """What MLflow does not have yet.
+
+    Args:
+        complete: whether MLflow has everything that the journal holds, including the report.
+        runs: number of runs with undelivered data.
+        points: number of undelivered epochs.
+        error: the last error, or empty.
+    """
+
+    complete: bool
+    runs: int
+    points: int
+    error: str = ""
+
+    def __str__(self) -> str:
+        if self.complete:
+            return "MLflow has everything"
+        missing = (
+            f"{self.points} epochs of {self.runs} runs" if self.runs else "the final status or the files of the study"
+        )
+        return f"MLflow is missing {missing}" + (f": {self.error}" if self.error else "")
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """Return what the delivery process of a study last wrote, or an empty mapping."""
+    try:
+        return json.loads((folder / records.DELIVERY_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def write_state(folder: Path, state: DeliveryState, pid: int, uri: str | None, run_ids: Mapping[str, str]) -> None:
+    """Write `delivery.json`.
+
+    Args:
+        folder: the study's folder.
+        state: what is undelivered.
+        pid: process id of the delivery process.
+        uri: the tracking store without credentials, or None for the store in the folder.
+        run_ids: MLflow's run ids by run name.
+    """
+    store = {} if uri is None else {"uri": uri}
+    document = {**asdict(state), **store, "pid": pid, _RUN_IDS: dict(run_ids)}
+    write_atomically(folder / records.DELIVERY_FILE, json.dumps(document))
+
+
+def delivered_runs(folder: Path) -> dict[str, str]:
+    """Return MLflow's ids of a study's delivered runs by run name.
+
+    They are read from `delivery.json`, which needs no MLflow.
+    """
+    return read_state(folder).get(_RUN_IDS, {})
