@@ -59,7 +59,7 @@ def test_a_studys_own_images_and_settings_can_be_drawn(tmp_path: Path) -> None:
     draw_sheet("augmentations", tmp_path / "a.png", "quickstart")
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size[0] > 500
-    with pytest.raises(InputError, match="not of `models`"):
+    with pytest.raises(InputError, match="there is no sheet of `models`"):
         draw_sheet("models", tmp_path / "b.png")
     with pytest.raises(InputError, match="there is no folder"):
         draw_sheet("methods", tmp_path / "none" / "b.png")

@@ -145,9 +145,9 @@ def test_a_model_can_have_a_range_of_its_own() -> None:
         ({"conditions": {"batch_size": [*range(1, 99)], "epochs": [*range(4, 99)]}}, "at most 10,000 are allowed"),
         ({"confirm": {"looks": [6, 4]}}, "must be increasing"),
         ({"confirm": {"looks": [4, 6], "seeds": 8}}, "leave out `seeds`"),
-        ({"confirm": {"seeds": True}}, "seeds: a number is expected, but got True"),
-        ({"confirm": {"seeds": "3"}}, "a number is expected"),
-        ({"search": {"early_stopping": 1}}, "true or false is expected"),
+        ({"confirm": {"seeds": True}}, "seeds: expected a number, but got True"),
+        ({"confirm": {"seeds": "3"}}, "seeds: expected a number"),
+        ({"search": {"early_stopping": 1}}, "expected true or false"),
         ({"conditions": {"epochs": [10**30]}}, "epochs must be a whole number"),
     ],
 )
