@@ -1,4 +1,4 @@
-"""A data set made of arrays that somebody else made: checked, and brought into shape."""
+"""Data sets from arrays: validation and conversion of arrays that a user provides."""
 
 from __future__ import annotations
 
@@ -12,48 +12,58 @@ if TYPE_CHECKING:
     import numpy as np
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
+"""Names of the required arrays."""
 EXTRA = ("class_names", "x_val", "y_val", "group_train", "group_val")
+"""Names of the optional arrays."""
 GREY, COLOUR = 3, 4
-"""Dimensions of an array of grey images and of one of images with channels."""
+"""Numbers of dimensions of an array of grey images, and of one of images with channels."""
 
 
 def dataset_of(arrays: Mapping[str, np.ndarray], where: str) -> Dataset:
-    """Return the data set of arrays by name.
+    """Return a data set from named arrays.
 
     Args:
-        arrays: `x_train`, `y_train`, `x_test`, `y_test`; optional are `x_val` and `y_val`, a validation part;
-            `group_train` and `group_val`, whole numbers, images of one group stay together; `class_names`. Images
-            are uint8, (n, height, width) or (n, height, width, channels); labels run from 0.
-        where: where they come from, for messages.
+        arrays: `x_train`, `y_train`, `x_test`, `y_test`; optionally a validation part `x_val` and `y_val`, integers
+            `group_train` and `group_val` of groups that a split does not divide, and `class_names`. Images are uint8,
+            (n, height, width) or (n, height, width, channels); labels are integers from 0.
+        where: where the arrays come from, for messages.
 
     Raises:
-        InputError: one is missing, or is not what it must be.
+        InputError: If an array is missing or has a wrong dtype, shape or value.
+
+    Examples:
+        >>> import numpy as np
+        >>> images, labels = np.zeros((4, 8, 8), "uint8"), np.array([0, 1, 0, 1])
+        >>> arrays = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
+        >>> data = dataset_of(arrays, "my arrays")
+        >>> data.images.shape, data.class_names
+        ((4, 8, 8, 1), ('0', '1'))
     """
     import numpy as np
 
     missing = [f"`{key}`" for key in KEYS if key not in arrays]
     if missing:
         raise InputError(
-            f"{where} lacks {', '.join(missing)}; it has: {', '.join(arrays)}. Needed are {', '.join(KEYS)}"
+            f"{where} lacks {', '.join(missing)}; it has: {', '.join(arrays)}. Required are {', '.join(KEYS)}"
         )
     images, test_images = (_images(arrays[key], key, where) for key in ("x_train", "x_test"))
-    _alike(images, "x_train", test_images, "x_test", where)
+    _require_same_shape(images, "x_train", test_images, "x_test", where)
     labels = _labels(arrays["y_train"], "y_train", len(images), where)
     test_labels = _labels(arrays["y_test"], "y_test", len(test_images), where)
     classes = int(labels.max()) + 1
     if classes < 2:
-        raise InputError(f"{where}: `y_train` has only the class 0; at least two are needed")
-    _known(test_labels, "y_test", classes, where)
+        raise InputError(f"{where}: `y_train` contains only class 0; at least two classes are required")
+    _require_known_labels(test_labels, "y_test", classes, where)
     names = _class_names(arrays.get("class_names"), classes, where)
     groups = _groups(arrays, "group_train", len(images), where)
     validation = None
     if "x_val" in arrays or "y_val" in arrays:
         if not {"x_val", "y_val"} <= set(arrays):
-            raise InputError(f"{where}: `x_val` and `y_val` belong together; give both or none")
+            raise InputError(f"{where}: `x_val` and `y_val` belong together; provide both or neither")
         held = _images(arrays["x_val"], "x_val", where)
-        _alike(images, "x_train", held, "x_val", where)
+        _require_same_shape(images, "x_train", held, "x_val", where)
         held_labels = _labels(arrays["y_val"], "y_val", len(held), where)
-        _known(held_labels, "y_val", classes, where)
+        _require_known_labels(held_labels, "y_val", classes, where)
         if groups is not None:
             held_groups = _groups(arrays, "group_val", len(held), where)
             groups = np.concatenate([groups, np.full(len(held), -1, "int32") if held_groups is None else held_groups])
@@ -63,7 +73,7 @@ def dataset_of(arrays: Mapping[str, np.ndarray], where: str) -> Dataset:
 
 
 def _images(array: np.ndarray, key: str, where: str) -> np.ndarray:
-    """Return uint8 (n, height, width, channels), or refuse."""
+    """Return images as uint8 (n, height, width, channels), or raise an `InputError`."""
     import numpy as np
 
     if array.dtype != np.uint8:
@@ -82,54 +92,51 @@ def _images(array: np.ndarray, key: str, where: str) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
-def _alike(images: np.ndarray, key: str, others: np.ndarray, other: str, where: str) -> None:
+def _require_same_shape(images: np.ndarray, key: str, others: np.ndarray, other: str, where: str) -> None:
     if images.shape[1:] != others.shape[1:]:
         raise InputError(
             f"{where}: images of `{key}` are {images.shape[1:]} and those of `{other}` "
-            f"{others.shape[1:]} (height, width, channels); they must be alike"
+            f"{others.shape[1:]} (height, width, channels); they must be equal"
         )
 
 
 def _labels(array: np.ndarray, key: str, images: int, where: str) -> np.ndarray:
-    """Return int32 (n,), or refuse."""
+    """Return labels as int32 (n,), or raise an `InputError`."""
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.shape != (images,):
-        raise InputError(
-            f"{where}: `{key}` must have one label for each of {images} images, but its shape is {array.shape}"
-        )
+        raise InputError(f"{where}: `{key}` must have one label per image ({images}), but its shape is {array.shape}")
     if array.dtype.kind not in "iu":
-        raise InputError(f"{where}: `{key}` must hold whole numbers (class indices), but is {array.dtype}")
+        raise InputError(f"{where}: `{key}` must contain integers (class indices), but is {array.dtype}")
     if int(array.min()) < 0 or int(array.max()) > len(array):
         raise InputError(
-            f"{where}: the labels of `{key}` must run from 0, one number per class, "
-            f"but they run from {int(array.min())} to {int(array.max())}"
+            f"{where}: the labels of `{key}` must be consecutive integers from 0, one per class, "
+            f"but range from {int(array.min())} to {int(array.max())}"
         )
     return array.astype("int32")
 
 
-def _known(labels: np.ndarray, key: str, classes: int, where: str) -> None:
+def _require_known_labels(labels: np.ndarray, key: str, classes: int, where: str) -> None:
     if int(labels.max()) >= classes:
         raise InputError(
-            f"{where}: `{key}` has the label {int(labels.max())}, but the labels of `y_train` end at {classes - 1}"
+            f"{where}: `{key}` contains the label {int(labels.max())}, but `y_train` ends at {classes - 1}"
         )
 
 
 def _groups(arrays: Mapping[str, np.ndarray], key: str, images: int, where: str) -> np.ndarray | None:
-    """Return int32 (n,), or None where there are none."""
+    """Return groups as int32 (n,), or None if there are none."""
     if key not in arrays:
         return None
     array = arrays[key]
     if array.shape != (images,) or array.dtype.kind not in "iu":
         raise InputError(
-            f"{where}: `{key}` must have one whole number for each of {images} images, but is {array.dtype} "
-            f"of shape {array.shape}"
+            f"{where}: `{key}` must have one integer per image ({images}), but is {array.dtype} of shape {array.shape}"
         )
     return array.astype("int32")
 
 
 def _class_names(array: np.ndarray | None, classes: int, where: str) -> tuple[str, ...]:
-    """Return one name per class: those of the archive, or the numbers."""
+    """Return one name per class: the given names, or the class indices."""
     if array is None:
         return tuple(str(label) for label in range(classes))
     if array.shape != (classes,):
@@ -138,5 +145,5 @@ def _class_names(array: np.ndarray | None, classes: int, where: str) -> tuple[st
         )
     names = tuple(str(name) for name in array.tolist())
     if len(set(names)) < classes:
-        raise InputError(f"{where}: `class_names` has the same name twice: {', '.join(names)}")
+        raise InputError(f"{where}: `class_names` contains a name twice: {', '.join(names)}")
     return names

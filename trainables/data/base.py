@@ -1,4 +1,4 @@
-"""What a data source is, and the arrays that it gives."""
+"""Data source and data set: the base class `Source`, its registry, and the arrays that a source returns."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 GROUP = "assay.data"
 """Entry point group of data sources in other packages."""
 REFERENCE = "module:function"
-"""The name under which sources given by reference are registered."""
+"""Registered name of sources that are given by reference."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images in memory. The test part is fixed by the data; training and validation are split by seed.
+    """Images in memory. The test part is fixed; the other images are split into training and validation by a seed.
 
     Args:
         images: uint8 (n, height, width, channels), for training and validation.
@@ -32,10 +32,19 @@ class Dataset:
         test_images: uint8 (t, height, width, channels).
         test_labels: int32 (t,).
         class_names: one name per class.
-        groups: int32 (n,), images of one group stay together; or None.
-        validation: bool (n,), the images of a validation part that the data brings along; or None.
-        test_groups: int32 (t,), numbered like `groups`; or None.
-        notes: what reading the data has shown, for people.
+        groups: int32 (n,), groups of images that are never split, or None.
+        validation: bool (n,), the images of a predefined validation part, or None.
+        test_groups: int32 (t,), numbered like `groups`, or None.
+        notes: messages from reading the data, for the user.
+
+    Examples:
+        >>> import numpy as np
+        >>> images, labels = np.zeros((4, 8, 8, 1), "uint8"), np.array([0, 1, 0, 1], "int32")
+        >>> data = Dataset(images, labels, images[:2], labels[:2], ("cat", "dog"))
+        >>> sorted(data.arrays())
+        ['images', 'labels', 'test_images', 'test_labels']
+        >>> len(data.fingerprint)
+        64
     """
 
     images: np.ndarray
@@ -50,7 +59,7 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the content, shapes included."""
+        """SHA-256 of the content and shapes of all arrays and the class names."""
         digest = hashlib.sha256()
         for array in self.arrays().values():
             digest.update(repr((array.shape, str(array.dtype))).encode())
@@ -59,7 +68,7 @@ class Dataset:
         return digest.hexdigest()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the arrays that training needs by name, as they travel through Ray's object store."""
+        """Return the arrays that training needs by name, as they are sent through Ray's object store."""
         arrays = {
             "images": self.images, "labels": self.labels,
             "test_images": self.test_images, "test_labels": self.test_labels,
@@ -69,31 +78,55 @@ class Dataset:
 
 
 class Source(Frozen):
-    """Where images come from. Subclasses add their name (`source`) and say how to load them.
+    """Base class of data sources. Subclasses define their name (`source`), their settings, and `load`.
 
-    `mirror_keeps_class` says whether a mirror image is of the same class (digits: no).
+    `mirror_keeps_class` tells whether a mirrored image belongs to the same class, which is not the case for digits.
+
+    Examples:
+        >>> import numpy as np
+        >>> from typing import Literal
+        >>> class Noise(Source):
+        ...     source: Literal["noise"] = "noise"
+        ...     size: int = 8
+        ...
+        ...     def load(self) -> Dataset:
+        ...         images = np.random.default_rng(0).integers(0, 256, (20, self.size, self.size, 1), "uint8")
+        ...         labels = np.arange(20, dtype="int32") % 2
+        ...         return Dataset(images[:10], labels[:10], images[10:], labels[10:], ("even", "odd"))
+        >>> Noise(size=4).load().images.shape
+        (10, 4, 4, 1)
+
+        `SOURCES.register("noise")(Noise)` makes it available as `data: noise`.
     """
 
     summary: ClassVar[str] = ""
     mirror_keeps_class: bool = True
 
     def load(self) -> Dataset:
-        """Return the images.
+        """Load the data set.
 
         Raises:
-            InputError: they are missing, damaged, or of a kind that is not supported.
+            InputError: If images are missing, damaged or not supported.
         """
-        raise TypeError(f"{type(self).__name__} does not say how to load")
+        raise TypeError(f"{type(self).__name__} does not define `load`")
 
 
 class SourceRegistry(Registry[type[Source]]):
-    """Knows every source, those of installed packages, and `module:function`."""
+    """The registered sources, those of installed packages, and references `module:function`.
+
+    Examples:
+        >>> import trainables.data
+        >>> SOURCES.get("digits")().mirror_keeps_class
+        False
+        >>> SOURCES.get("my_package.data:load").__name__
+        'Reference'
+    """
 
     def get(self, name: str) -> type[Source]:
-        """Return the source's class.
+        """Return the class of a source.
 
         Raises:
-            InputError: there is none of that name.
+            InputError: If there is no source of that name.
         """
         if name in self._entries:
             return self._entries[name]
@@ -117,8 +150,8 @@ def with_absolute_paths(settings: dict[str, Any], folder: Path) -> dict[str, Any
     """Return a source's settings with its paths made absolute.
 
     Args:
-        settings: as a study file writes them; what is wrong in them is left for validation.
-        folder: what relative paths start from.
+        settings: the source's settings as in a study file; errors in them are left to validation.
+        folder: the folder that relative paths are relative to.
     """
     kind = source_kind(settings)
     if kind is None:
@@ -133,12 +166,12 @@ def with_absolute_paths(settings: dict[str, Any], folder: Path) -> dict[str, Any
 
 
 def _is_path(annotation: Any) -> bool:
-    """Return whether a field may hold a path: `Path`, `Path | None`, or either with remarks."""
+    """Return whether a field may be a path: `Path`, `Path | None`, or either of them annotated."""
     return annotation is Path or any(_is_path(part) for part in get_args(annotation))
 
 
 def source_kind(settings: Any) -> type[Source] | None:
-    """Return the class of the source that settings name, or None where they name none."""
+    """Return the class of the source that settings name, or None if they name no known source."""
     name = settings.get("source") if isinstance(settings, dict) else settings
     if not isinstance(name, str):
         return None

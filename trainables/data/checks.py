@@ -1,4 +1,4 @@
-"""What in a data set deserves a look before a study is run on it: counts, duplicates, imbalance, small parts."""
+"""Data set checks before a study: counts, duplicates, class imbalance, small parts."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from trainables.data.selection import Selection
 
 IMBALANCE = 3.0
-"""From this ratio of the largest to the smallest class on, accuracy mostly tells of the large ones."""
+"""Ratio of the largest to the smallest class above which accuracy mostly reflects the large classes."""
 SMALL_VALIDATION, SMALL_CLASS = 500, 10
-"""Validation images, in all and per class, below which validation accuracy is coarse."""
+"""Numbers of validation images, in total and per class, below which validation accuracy is imprecise."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was found.
+    """Result of `inspect`.
 
     Args:
-        facts: name and value of what is worth knowing.
-        classes: of each class its name and the numbers of development and test images.
-        warnings: what deserves a look.
+        facts: names and values that describe the data.
+        classes: name, number of development images and number of test images of each class.
+        warnings: possible problems.
     """
 
     facts: tuple[tuple[str, str], ...]
@@ -35,11 +35,11 @@ class Report:
 
 
 def inspect(data: Dataset, selections: Mapping[str, Selection]) -> Report:
-    """Look at a data set, and at what each condition of a study uses of it.
+    """Describe a data set and the images that each condition of a study uses, and look for problems.
 
     Args:
         data: the data set.
-        selections: by condition.
+        selections: selected images by condition.
     """
     import numpy as np
 
@@ -53,12 +53,12 @@ def inspect(data: Dataset, selections: Mapping[str, Selection]) -> Report:
         ("fingerprint", data.fingerprint),
     ]
     if data.validation is not None:
-        facts.append(("validation", f"a part of its own: {int(data.validation.sum())} images"))
+        facts.append(("validation", f"predefined: {int(data.validation.sum())} images"))
     if data.groups is not None:
-        facts.append(("groups", f"{len(np.unique(data.groups))}, never on both sides of a split"))
+        facts.append(("groups", f"{len(np.unique(data.groups))}, never divided by a split"))
     for name, chosen in selections.items():
         wrong = int((chosen.labels != data.labels).sum())
-        noise = f", {wrong} of the first with a wrong label" if wrong else ""
+        noise = f", {wrong} training images with a wrong label" if wrong else ""
         parts = f"{len(chosen.train)} training, {len(chosen.validation)} validation, {len(chosen.test)} test{noise}"
         facts.append((name, parts))
     classes = zip(data.class_names, numbers[0].tolist(), numbers[1].tolist(), strict=True)
@@ -68,7 +68,7 @@ def inspect(data: Dataset, selections: Mapping[str, Selection]) -> Report:
 
 
 def _duplicates(data: Dataset) -> list[str]:
-    """Return lines about images that are the same, pixel by pixel."""
+    """Return warnings about images that are identical, pixel by pixel."""
     import numpy as np
 
     labels = np.concatenate([data.labels, data.test_labels])
@@ -85,14 +85,14 @@ def _duplicates(data: Dataset) -> list[str]:
     contradictory = sum(len({int(labels[place]) for place in places}) > 1 for places in copies)
     lines = []
     if across:
-        lines.append(f"{across} test image(s) are also among the training images: test accuracy is too good")
+        lines.append(f"{across} test image(s) are also among the training images: test accuracy is biased upwards")
     if within:
         lines.append(
-            f"{within} image(s) stand more than once in the development part and may be in training and validation "
-            "at once; give copies a common group, or remove them"
+            f"{within} image(s) occur more than once in the development part and may be in both training and "
+            "validation; give copies a common group, or remove them"
         )
     if contradictory:
-        lines.append(f"{contradictory} image(s) stand under several classes")
+        lines.append(f"{contradictory} image(s) occur in several classes")
     return lines
 
 
@@ -102,8 +102,8 @@ def _imbalance(data: Dataset, counts: np.ndarray) -> list[str]:
         return []
     large, small = (data.class_names[int(place)] for place in (counts.argmax(), counts.argmin()))
     return [
-        f"class `{large}` has {ratio:.1f} times as many images as `{small}` ({counts.max()} and {counts.min()}): look "
-        "at balanced accuracy and macro F1, too"
+        f"class `{large}` has {ratio:.1f} times as many images as `{small}` ({counts.max()} and {counts.min()}): also "
+        "consider balanced accuracy and macro F1"
     ]
 
 
@@ -111,7 +111,7 @@ def _shared_groups(data: Dataset) -> list[str]:
     if data.groups is None or data.test_groups is None:
         return []
     both = set(data.groups.tolist()) & set(data.test_groups.tolist())
-    return [f"{len(both)} group(s) have images in training and in the test that the data brings along"] if both else []
+    return [f"{len(both)} group(s) have images in both the training and the predefined test part"] if both else []
 
 
 def _small(name: str, chosen: Selection, data: Dataset) -> list[str]:

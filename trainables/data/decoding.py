@@ -1,4 +1,4 @@
-"""Image files to arrays: in parallel, once, into a memory-mapped cache keyed by content."""
+"""Decoding of image files: in parallel, once, into a memory-mapped cache keyed by content."""
 
 from __future__ import annotations
 
@@ -26,21 +26,23 @@ Resize = Literal["stretch", "pad", "crop"]
 Colour = Literal["auto", "grey", "colour"]
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"}
 CACHE_FOLDER = "ASSAY_CACHE"
-"""Environment variable: where decoded images are kept, by default `assay` in the user's cache folder."""
+"""Environment variable of the cache for decoded images, by default `assay` in the user's cache folder."""
 FORMAT = 1
+"""Version of the cache's format."""
 SHOWN = 10
+"""Maximum number of files that a message lists."""
 In = TypeVar("In")
 Out = TypeVar("Out")
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What images become.
+    """Target shape of decoded images.
 
     Args:
-        size: (height, width), or None: all images have one size already.
-        resize: how they get there: `stretch`, `pad` (whole, with black borders), `crop` (the middle, filled).
-        colour: `grey`, `colour`, or `auto`: colour if any image is coloured.
+        size: (height, width), or None if all images already have the same size.
+        resize: how images get that size: `stretch`, `pad` (with black borders), or `crop` (to the centre).
+        colour: `grey`, `colour`, or `auto`: colour if any image is in colour.
     """
 
     size: tuple[int, int] | None
@@ -53,9 +55,9 @@ class Decoded:
     """Decoded images.
 
     Args:
-        images: uint8 (n, height, width, channels), read-only, mapped from the cache.
-        kept: int64 (n,), which of the files they are.
-        bad: why each of the other files is none, by path.
+        images: uint8 (n, height, width, channels), read-only, memory-mapped from the cache.
+        kept: int64 (n,), indices of the files that were decoded.
+        bad: reasons why the other files could not be decoded, by path.
     """
 
     images: np.ndarray
@@ -72,7 +74,7 @@ class _Header:
 
 
 def cache_folder() -> Path:
-    """Return where decoded images are kept."""
+    """Return the folder of the cache for decoded images."""
     if CACHE_FOLDER in os.environ:
         return Path(os.environ[CACHE_FOLDER]).expanduser()
     if sys.platform == "win32" and "LOCALAPPDATA" in os.environ:
@@ -83,17 +85,17 @@ def cache_folder() -> Path:
 
 
 def decode(root: Path, files: Sequence[str], shape: Shape) -> Decoded:
-    """Return the images of files, from the cache if the same contents were decoded before.
+    """Return the images of files, from the cache if files with the same contents were decoded before.
 
-    Files that have the names, sizes and times of last change of an earlier call are taken to be the same.
+    Files whose names, sizes and modification times are those of an earlier call are assumed to be unchanged.
 
     Args:
-        root: what the file names are relative to.
-        files: names, each once.
-        shape: what they become.
+        root: the folder that file names are relative to.
+        files: distinct file names.
+        shape: target shape of the images.
 
     Raises:
-        InputError: sizes differ and none is asked for, or no file is an image.
+        InputError: If the images have different sizes and `shape` has none, or no file can be decoded.
     """
     stats = [(root / file).stat() for file in files]
     listing = [[file, stat.st_size, stat.st_mtime_ns] for file, stat in zip(files, stats, strict=True)]
@@ -104,7 +106,7 @@ def decode(root: Path, files: Sequence[str], shape: Shape) -> Decoded:
         key = _digest([FORMAT, [header.digest for header in headers], list(files), asdict(shape)])
         if not (cache_folder() / key / "images.npy").is_file():
             _write(cache_folder() / key, root, files, headers, shape)
-        _whole(seen, key)
+        _write_atomically(seen, key)
     return _read(cache_folder() / key)
 
 
@@ -112,8 +114,8 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:40]
 
 
-def _whole(path: Path, text: str) -> None:
-    """Write a small file, whole or not at all."""
+def _write_atomically(path: Path, text: str) -> None:
+    """Write a small file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
         file.write(text)
@@ -129,7 +131,7 @@ def _read(folder: Path) -> Decoded:
 
 
 def _write(folder: Path, root: Path, files: Sequence[str], headers: Sequence[_Header], shape: Shape) -> None:
-    """Decode everything into a new folder of the cache; it appears when it is complete."""
+    """Decode all files into a new folder of the cache, which appears once it is complete."""
     import numpy as np
 
     size = shape.size or _common_size(root, files, headers)
@@ -146,7 +148,7 @@ def _write(folder: Path, root: Path, files: Sequence[str], headers: Sequence[_He
                 return headers[place].fault
             try:
                 target[place] = _pixels(root / files[place], size, shape.resize, grey)
-            except Exception as error:  # what a damaged file raises is up to the decoder
+            except Exception as error:  # decoders raise various exceptions for damaged files
                 return _reason(error)
             return ""
 
@@ -166,7 +168,7 @@ def _write(folder: Path, root: Path, files: Sequence[str], headers: Sequence[_He
 
 
 def _compact(path: Path, images: np.ndarray, kept: list[int]) -> None:
-    """Write the file again with the good images only."""
+    """Rewrite the file with only the images that were decoded."""
     import numpy as np
 
     good = np.lib.format.open_memmap(
@@ -179,7 +181,7 @@ def _compact(path: Path, images: np.ndarray, kept: list[int]) -> None:
 
 
 def _header(path: Path) -> _Header:
-    """Return a file's digest, and size and colour of its image, or why there is none."""
+    """Return the digest of a file, and the size and colour of its image or the reason why it has none."""
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     from PIL import Image
@@ -196,7 +198,7 @@ def _header(path: Path) -> _Header:
 def _reason(error: Exception) -> str:
     from PIL import UnidentifiedImageError
 
-    return "no image" if isinstance(error, UnidentifiedImageError) else f"damaged: {error}"[:200]
+    return "not an image" if isinstance(error, UnidentifiedImageError) else f"damaged: {error}"[:200]
 
 
 def _common_size(root: Path, files: Sequence[str], headers: Sequence[_Header]) -> tuple[int, int]:
@@ -206,14 +208,14 @@ def _common_size(root: Path, files: Sequence[str], headers: Sequence[_Header]) -
     if len(sizes) > 1:
         common = ", ".join(f"{height} x {width} ({count})" for (height, width), count in sizes.most_common(3))
         raise InputError(
-            f"{root}: the images have {len(sizes)} sizes (height x width), most often {common}; set `size`, and "
-            "`resize` to stretch, pad or crop"
+            f"{root}: the images have {len(sizes)} different sizes (height x width), most often {common}; set `size`, "
+            "and `resize` to stretch, pad or crop"
         )
     return next(iter(sizes))
 
 
 def _pixels(path: Path, size: tuple[int, int], resize: Resize, grey: bool) -> np.ndarray:
-    """Return one image, uint8 (height, width, channels)."""
+    """Return an image as uint8 (height, width, channels)."""
     import numpy as np
     from PIL import Image, ImageOps
 
@@ -224,7 +226,7 @@ def _pixels(path: Path, size: tuple[int, int], resize: Resize, grey: bool) -> np
 
 
 def _eight_bits(image: Image) -> Image:
-    """Return an image whose 16-bit greys, if it has such, are brought down to eight."""
+    """Return an image with 16-bit grey values, if it has them, reduced to 8 bits."""
     import numpy as np
     from PIL import Image as Images
 
@@ -235,10 +237,10 @@ def _eight_bits(image: Image) -> Image:
 
 
 def resized(image: Image, size: tuple[int, int], resize: Resize) -> Image:
-    """Return an image of another size, made smaller with all pixels counting (bilinear with support).
+    """Return a resized image; bilinear with antialiasing.
 
     Args:
-        image: of Pillow.
+        image: a Pillow image.
         size: (height, width).
         resize: see `Shape`.
     """
@@ -256,7 +258,7 @@ def resized(image: Image, size: tuple[int, int], resize: Resize) -> Image:
 
 
 def _parallel(function: Callable[[In], Out], items: Iterable[In], title: str) -> list[Out]:
-    """Return what a function gives for every item, in order; a bar on stderr where that is a terminal."""
+    """Apply a function to all items in parallel, with a progress bar if stderr is a terminal; keep the order."""
     from rich.console import Console
     from rich.progress import track
 

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: real images that need no download."""
+"""Handwritten digits of scikit-learn: real images that need no download."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ from typing import ClassVar, Literal
 from trainables.data.base import SOURCES, Dataset, Source
 
 BRIGHTEST = 16
-"""Grey values of the original run from 0 to 16."""
+"""Largest grey value of the original images; the smallest is 0."""
 
 
 @SOURCES.register("digits")
 class Digits(Source):
-    """1 797 grey images of 8 x 8 pixels in ten classes; every third image of each class is for the test."""
+    """1 797 grey images of 8 x 8 pixels in ten classes; every third image of each class is in the test part.
+
+    Examples:
+        >>> data = Digits().load()
+        >>> data.images.shape, data.test_images.shape
+        ((1201, 8, 8, 1), (596, 8, 8, 1))
+    """
 
     summary: ClassVar[str] = "1 797 handwritten digits, 8 x 8, grey, part of scikit-learn"
     source: Literal["digits"] = "digits"
     mirror_keeps_class: bool = False
 
     def load(self) -> Dataset:
-        """Return the images (see `Source.load`)."""
+        """Load the images (see `Source.load`)."""
         import numpy as np
         from sklearn.datasets import load_digits
 

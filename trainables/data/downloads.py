@@ -1,4 +1,4 @@
-"""The data sets that Keras downloads: MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100."""
+"""Data sets that Keras downloads: MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ CIFAR100 = (
 
 
 class _Downloaded(Source):
-    """A data set of `keras.datasets`, from Keras's cache (`KERAS_HOME`, or .keras at home), else downloaded."""
+    """A data set of `keras.datasets`, from Keras's cache (`KERAS_HOME`, by default ~/.keras) or downloaded."""
 
     class_names: ClassVar[tuple[str, ...]]
 
     def load(self) -> Dataset:
-        """Return the images (see `Source.load`)."""
+        """Load the images (see `Source.load`)."""
         name = str(type(self).model_fields["source"].default)
         (images, labels), (test_images, test_labels) = _load(name)
         return Dataset(
@@ -51,10 +51,10 @@ def _load(name: str) -> Any:
     module = importlib.import_module(f"keras.datasets.{name}")
     try:
         return module.load_data()
-    except Exception as error:  # Keras raises a bare Exception where a download fails
+    except Exception as error:  # Keras raises a bare Exception if a download fails
         raise InputError(
-            f"data source `{name}` is neither in Keras's cache ({_cache()}) nor can it be downloaded: {error}. Bring "
-            "the file there from a machine that has it, or use the images with `source: npz` or `source: directory`"
+            f"data source `{name}` is not in Keras's cache ({_cache()}) and cannot be downloaded: {error}. Copy the "
+            "file there from another machine, or use the images with `source: npz` or `source: directory`"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""What sources of image files have in common: how images become one size, what happens to bad files, parts, groups."""
+"""Base class of image file sources: resizing, damaged files, parts and groups."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ Side = Annotated[int, Field(ge=1, le=4096)]
 
 @dataclass(frozen=True)
 class Entry:
-    """One file: its name relative to the root, its class, the part it is in, and its group (None without)."""
+    """An image file.
+
+    Args:
+        file: path relative to the source's root.
+        label: name of its class.
+        part: `train`, `validation` or `test`.
+        group: name of its group, or None.
+    """
 
     file: str
     label: str
@@ -31,39 +38,39 @@ class Entry:
 
 
 class FileSource(Source):
-    """Image files. Subclasses say which, and what class each is of.
+    """Base class of sources of image files. Subclasses define `entries`.
 
-    The images are decoded once, in parallel, into a cache (`ASSAY_CACHE`, by default in the user's cache folder)
-    that is keyed by the files' content. The cache may be removed at any time.
+    Images are decoded once, in parallel, into a cache (`ASSAY_CACHE`, by default in the user's cache folder) keyed by
+    the content of the files. The cache can be deleted at any time.
     """
 
     size: Annotated[
         Side | tuple[Side, Side] | None, Field(description="pixels: one side of a square, or [height, width]")
     ] = None
     resize: Annotated[Resize, Field(description="how images get that size")] = "stretch"
-    colour: Annotated[Colour, Field(description="auto: colour if any image is coloured")] = "auto"
-    bad_files: Annotated[Literal["refuse", "skip"], Field(description="damaged images, and files that are none")] = (
-        "refuse"
-    )
+    colour: Annotated[Colour, Field(description="auto: colour if any image is in colour")] = "auto"
+    bad_files: Annotated[
+        Literal["refuse", "skip"], Field(description="damaged images, and files that are not images")
+    ] = "refuse"
     test_fraction: Annotated[
-        float, Field(gt=0, lt=1, description="part of each class for the test, where the data has no test part")
+        float, Field(gt=0, lt=1, description="fraction of each class for the test, if the data has no test part")
     ] = 0.2
 
     def entries(self) -> tuple[Path, list[Entry], list[str]]:
-        """Return the root, every file, and the names of the classes in order.
+        """Return the root, all files, and the names of the classes in order.
 
         Raises:
-            InputError: there are none, or a label is unknown.
+            InputError: If there are no files, or a label is unknown.
         """
-        raise TypeError(f"{type(self).__name__} does not say which files there are")
+        raise TypeError(f"{type(self).__name__} does not define `entries`")
 
     def load(self) -> Dataset:
-        """Return the images (see `Source.load`)."""
+        """Load the images (see `Source.load`)."""
         root, entries, names = self.entries()
         size = (self.size, self.size) if isinstance(self.size, int) else self.size
         decoded = decode(root, [entry.file for entry in entries], Shape(size, self.resize, self.colour))
         if decoded.bad and self.bad_files == "refuse":
-            raise InputError(f"{root}: {_listed(decoded.bad)}. Remove what is no image, or set `bad_files: skip`")
+            raise InputError(f"{root}: {_listed(decoded.bad)}. Remove these files, or set `bad_files: skip`")
         return _dataset(root, [entries[i] for i in decoded.kept], names, decoded, self.test_fraction)
 
 
@@ -81,7 +88,7 @@ def _dataset(root: Path, entries: list[Entry], names: list[str], decoded: Decode
     development = ~test
     missing = [name for name, i in number.items() if not (labels[development] == i).any()]
     if missing:
-        raise InputError(f"{root}: no image for training of the class(es) {', '.join(missing[:SHOWN])}")
+        raise InputError(f"{root}: no training image of the class(es) {', '.join(missing[:SHOWN])}")
     held = parts[development] == VALIDATION
     return Dataset(
         decoded.images[development],
@@ -97,12 +104,14 @@ def _dataset(root: Path, entries: list[Entry], names: list[str], decoded: Decode
 
 
 def _group_numbers(entries: list[Entry]) -> np.ndarray | None:
-    """Return int32 (n,), or None where no file has a group."""
+    """Return group numbers, int32 (n,), or None if no file has a group."""
     import numpy as np
 
     if all(entry.group is None for entry in entries):
         return None
-    own = (entry.group if entry.group is not None else f"\0{entry.file}" for entry in entries)  # alone in its group
+    own = (
+        entry.group if entry.group is not None else f"\0{entry.file}" for entry in entries
+    )  # a file without a group is a group of its own
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(name, len(numbers)) for name in own], dtype="int32")
 

@@ -1,4 +1,4 @@
-"""Text files that list images and their classes."""
+"""Image lists: text files of image paths and classes."""
 
 from __future__ import annotations
 
@@ -11,44 +11,54 @@ from trainables.data.base import SOURCES
 from trainables.data.files import TEST, TRAIN, VALIDATION, Entry, FileSource
 from trainables.errors import InputError
 
-List = Annotated[Path, Field(description="a text file of path and label; relative to the study file")]
+List = Annotated[
+    Path, Field(description="a text file of paths and labels; a relative path is relative to the study file")
+]
 
 
 @SOURCES.register("lists")
 class Lists(FileSource):
-    """Images named in text files: `PATH LABEL` in each line, apart by a tab, a comma, or else the last space.
+    """Images listed in text files with a line `PATH LABEL` per image, separated by a tab, a comma, or the last space.
 
-    A third column, behind a tab or comma, is the group. Empty lines and lines that begin with # are passed
-    over. Paths are relative to `root`, by default the folder of the list. Labels are names or numbers.
+    A third column, after a tab or comma, is the group. Empty lines and lines that start with # are ignored. Paths are
+    relative to `root`, by default the folder of the list `train`. Labels are names or numbers.
+
+    Examples:
+        >>> for name in ("a.png", "b.png"):
+        ...     Path(name).touch()
+        >>> _ = Path("train.txt").write_text("a.png cat\\nb.png dog\\n")
+        >>> root, entries, names = Lists(train=Path("train.txt")).entries()
+        >>> [(entry.file, entry.label) for entry in entries]
+        [('a.png', 'cat'), ('b.png', 'dog')]
     """
 
-    summary: ClassVar[str] = "text files of path and label"
+    summary: ClassVar[str] = "text files of image paths and labels"
     source: Literal["lists"] = "lists"
     train: List
     validation: List | None = None
     test: List | None = None
-    root: Annotated[Path | None, Field(description="what paths in the lists are relative to")] = None
+    root: Annotated[Path | None, Field(description="the folder that paths in the lists are relative to")] = None
 
     def entries(self) -> tuple[Path, list[Entry], list[str]]:
-        """Return every file of the lists (see `FileSource.entries`)."""
+        """Return all files of the lists (see `FileSource.entries`)."""
         root = self.root or self.train.parent
         parts = {TRAIN: self.train, VALIDATION: self.validation, TEST: self.test}
         entries = [entry for part, path in parts.items() if path for entry in _read(path, part, root)]
         names = _in_order({entry.label for entry in entries if entry.part == TRAIN})
         if len(names) < 2:
-            raise InputError(f"{self.train} has {len(names)} class(es); at least two are needed")
+            raise InputError(f"{self.train} has {len(names)} class(es); at least two are required")
         seen: set[str] = set()
         for entry in entries:
             if entry.label not in names:
                 raise InputError(f"{entry.file}: class `{entry.label}` is not in {self.train}; it has {names}")
             if entry.file in seen:
-                raise InputError(f"{entry.file} stands twice in the lists; take one out")
+                raise InputError(f"{entry.file} is listed twice; remove one entry")
             seen.add(entry.file)
         return root, entries, names
 
 
 def _read(path: Path, part: str, root: Path) -> list[Entry]:
-    """Return what a list says; every file must exist."""
+    """Return the entries of a list, whose files must all exist."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -59,9 +69,9 @@ def _read(path: Path, part: str, root: Path) -> list[Entry]:
             continue
         cells = _cells(line)
         if not 2 <= len(cells) <= 3 or not all(cells):
-            raise InputError(f"{path}:{number}: needs a path and a label, and perhaps a group, but is {line!r}")
+            raise InputError(f"{path}:{number}: expected a path, a label and optionally a group, but got {line!r}")
         if not (root / cells[0]).is_file():
-            raise InputError(f"{path}:{number}: there is no file {root / cells[0]}; mend the list, or set `root`")
+            raise InputError(f"{path}:{number}: there is no file {root / cells[0]}; correct the list, or set `root`")
         entries.append(Entry(cells[0], cells[1], part, cells[2] if len(cells) == 3 else None))
     if not entries:
         raise InputError(f"{path} lists no images")
@@ -76,7 +86,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _in_order(labels: set[str]) -> list[str]:
-    """Return numbers in the order of numbers, anything else by name."""
+    """Return labels in numerical order if all are numbers, else in alphabetical order."""
     if all(label.isdecimal() for label in labels):
         return sorted(labels, key=int)
     return sorted(labels)

@@ -1,4 +1,4 @@
-"""A data set from a function of the user's: `source: module:function`."""
+"""User-defined data: the data set that a function returns, `source: module:function`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,22 @@ if TYPE_CHECKING:
 
 @SOURCES.register(REFERENCE)
 class Reference(Source):
-    """What a function returns: a `trainables.data.Dataset`, or a dictionary of arrays as `npz` has them.
+    """The result of a user's function: a `trainables.data.Dataset`, or a dictionary of arrays as in `npz`.
 
-    The function gets `options` as keyword arguments. Its module is looked for beside the study file, too.
+    The function is called with `options` as keyword arguments. Its module may be in the folder of the study file.
+
+    Examples:
+        >>> _ = Path("shapes.py").write_text(
+        ...     "import numpy as np\\n"
+        ...     "def load(size):\\n"
+        ...     "    x, y = np.zeros((4, size, size), 'uint8'), np.array([0, 1, 0, 1])\\n"
+        ...     "    return {'x_train': x, 'y_train': y, 'x_test': x, 'y_test': y}\\n"
+        ... )
+        >>> Reference(source="shapes:load", options={"size": 8}, path=Path.cwd()).load().images.shape
+        (4, 8, 8, 1)
     """
 
-    summary: ClassVar[str] = "what a function of yours returns: a Dataset, or arrays as in npz"
+    summary: ClassVar[str] = "the result of your own function: a Dataset, or arrays as in npz"
     source: Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")]
     options: Annotated[dict[str, Any], Field(description="keyword arguments of the function")] = {}
     path: Annotated[Path | None, Field(description="folder of the module; by default that of the study file")] = None

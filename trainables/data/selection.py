@@ -1,4 +1,4 @@
-"""Which images a run uses, and with which labels: its split, its classes, its wrong labels."""
+"""Image selection of a run: its split, its classes, and its label noise."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ class SelectionSettings(Protocol):
 
 @dataclass(frozen=True)
 class Selection:
-    """What a run uses of a data set.
+    """The images of a data set that a run uses.
 
     Args:
-        train: int64, the training images as positions in the development images.
-        validation: int64, the validation images likewise.
+        train: int64, positions of the training images in the development images.
+        validation: int64, positions of the validation images in the development images.
         test: int64, positions in the test images.
-        labels: int32 (n,), of all development images; some of those of `train` are wrong on purpose.
+        labels: int32 (n,), labels of all development images; with label noise, some of those of `train` are wrong.
         classes: number of classes.
-        measured: how many of the training images training figures are measured on, at most: as many as there are
-            for validation, or would be.
+        measured: maximum number of training images that training metrics are computed on: the number of images held out
+            for validation, also where these are trained on.
     """
 
     train: np.ndarray
@@ -70,25 +70,24 @@ class Selection:
 
 
 def select(arrays: Mapping[str, np.ndarray], config: SelectionSettings, class_count: int) -> Selection:
-    """Return what a run uses.
+    """Return the images that a run uses.
 
-    Of the classes it keeps the first `classes`, in training, validation and test alike. Wrong labels are in the
-    training part only. All of it depends on the data and on `split_seed`. With `full_data` the validation images
-    are training images, too.
+    The first `classes` classes are kept in all parts. Wrong labels are in the training part only. The result depends on
+    the data, the settings and `split_seed` only. With `full_data`, the validation images are training images, too.
 
     Args:
-        arrays: what `Dataset.arrays` returns.
-        config: the run.
+        arrays: the data, as returned by `Dataset.arrays`.
+        config: settings of the run.
         class_count: number of classes of the data.
 
     Raises:
-        InputError: there are not so many classes, or one has too few images.
+        InputError: If `classes` exceeds the number of classes, or a class has too few images.
     """
     import numpy as np
 
     classes = config.classes or class_count
     if classes > class_count:
-        raise InputError(f"`classes` is {classes}, but the data has {class_count}; lower it")
+        raise InputError(f"`classes` is {classes}, but the data has {class_count} classes; lower it")
     kept = np.flatnonzero(arrays["labels"] < classes)
     labels = arrays["labels"][kept]
     parts = split(
@@ -108,16 +107,16 @@ def select(arrays: Mapping[str, np.ndarray], config: SelectionSettings, class_co
 
 
 def mislabelled(labels: np.ndarray, train: np.ndarray, share: float, classes: int, split_seed: int) -> np.ndarray:
-    """Return the labels, int32 (n,), with a share of the training ones replaced by another class, evenly.
+    """Return labels, int32 (n,), with a fraction of the training labels replaced uniformly by another class.
 
-    The wrong labels of a smaller share are among those of a larger one, and say the same.
+    The wrong labels of a smaller fraction are a subset of those of a larger one.
 
     Args:
         labels: int32 (n,).
         train: positions of the training images.
-        share: in [0, 1).
+        share: fraction in [0, 1).
         classes: number of classes.
-        split_seed: decides which, and what they say.
+        split_seed: seed of the choice.
     """
     import numpy as np
 

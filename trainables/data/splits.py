@@ -1,4 +1,4 @@
-"""Which images are for training and which for validation."""
+"""Splits into training, validation and test images, stratified by class and with or without groups."""
 
 from __future__ import annotations
 
@@ -18,25 +18,30 @@ def split(
     groups: np.ndarray | None = None,
     validation: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split the development images by class.
+    """Split the development images, stratified by class.
 
-    The validation part depends on the seed and `validation_fraction` only. Of the rest, `train_fraction` is
-    for training; with the same seed the images of a smaller fraction are among those of a larger one.
+    The validation part depends on the seed and `validation_fraction` only. Of the rest, `train_fraction` is used for
+    training; with the same seed, the images of a smaller fraction are a subset of those of a larger one.
 
     Args:
         labels: int32 (n,), classes from 0.
-        split_seed: decides which images; at least 0.
-        validation_fraction: of each class, in (0, 1).
-        train_fraction: of what each class has left, in (0, 1].
-        groups: int32 (n,), images of one group are never on both sides; then the fractions hold as nearly as
-            whole groups allow.
-        validation: bool (n,), the validation part that the data brings along, in place of a drawn one.
+        split_seed: seed of the split, at least 0.
+        validation_fraction: fraction of each class, in (0, 1).
+        train_fraction: fraction of the remaining images of each class, in (0, 1].
+        groups: int32 (n,), groups that are not divided; the fractions are then met as closely as whole groups allow.
+        validation: bool (n,), a predefined validation part, which replaces the random one.
 
     Returns:
         indices of the training images and of the validation images, int64, ascending.
 
     Raises:
-        InputError: a class would have no training or no validation image.
+        InputError: If a class would have no training or no validation image.
+
+    Examples:
+        >>> import numpy as np
+        >>> train, validation = split(np.array([0, 1] * 10), 0, validation_fraction=0.2, train_fraction=0.5)
+        >>> len(train), len(validation)
+        (8, 4)
     """
     import numpy as np
 
@@ -56,7 +61,7 @@ def split(
         if len(parts[0]) == 0 or kept == 0:
             part, name = ("training", "train_fraction") if len(parts[0]) else ("validation", "validation_fraction")
             raise InputError(
-                f"class {label} has {len(members)} images and would have none for {part} with "
+                f"class {label} has {len(members)} images, which leaves none for {part} with "
                 f"validation_fraction={validation_fraction} and train_fraction={train_fraction}"
                 f"{'' if groups is None else ' and whole groups'}: raise `{name}`, or add images of this class"
             )
@@ -66,16 +71,17 @@ def split(
 
 
 def held_groups(labels: np.ndarray, groups: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Return bool (n,): whole groups that make up about a fraction of every class.
+    """Return the images of whole groups that make up about a fraction of each class, bool (n,).
 
-    In random order, a group is taken if that brings the classes nearer to their shares, small classes counting
-    like large ones; then, for a class of which nothing was taken, the first group that leaves some of every class.
+    Groups are considered in random order. A group is taken if that brings the fractions of the classes closer to the
+    target, where all classes have the same weight. Then, for each class without a taken image, the first group that
+    leaves images of every class is added.
 
     Args:
         labels: int32 (n,), classes from 0.
         groups: int32 (n,).
-        fraction: of each class.
-        rng: where the order comes from.
+        fraction: target fraction of each class.
+        rng: generator of the random order.
     """
     import numpy as np
 
@@ -102,10 +108,10 @@ def held_groups(labels: np.ndarray, groups: np.ndarray, fraction: float, rng: np
 
 
 def drawn_test_part(labels: np.ndarray, fraction: float, groups: np.ndarray | None) -> np.ndarray:
-    """Return bool (n,): the images that are for the test where the data does not say so; always the same ones.
+    """Return the test images of data without a test part, bool (n,); the choice is deterministic.
 
     Raises:
-        InputError: a class would have no image on one side.
+        InputError: If a class would have no image in one of the parts.
     """
     import numpy as np
 
@@ -116,5 +122,5 @@ def drawn_test_part(labels: np.ndarray, fraction: float, groups: np.ndarray | No
 
 
 def _round(value: float) -> int:
-    """Round to the nearest whole number, halves upwards."""
+    """Round to the nearest integer, halves up."""
     return int(value + 0.5)

@@ -112,7 +112,7 @@ def test_sixteen_bits_are_brought_to_eight_and_turned_photographs_upright(tmp_pa
 
 def test_images_of_several_sizes_need_a_size(tmp_path: Path) -> None:
     write(folder(tmp_path / "a") / "cat" / "9.png", 9, (12, 10))
-    with pytest.raises(InputError, match=r"2 sizes .* 6 x 5 \(10\), 12 x 10 \(1\); set `size`"):
+    with pytest.raises(InputError, match=r"2 different sizes .* 6 x 5 \(10\), 12 x 10 \(1\); set `size`"):
         load(tmp_path / "a")
     assert load(tmp_path / "a", size=8).images.shape[1:] == (8, 8, 3)
     assert load(tmp_path / "a", size=[4, 9]).images.shape[1:] == (4, 9, 3)
@@ -138,7 +138,7 @@ def test_bad_files_are_listed_and_refused_or_skipped(tmp_path: Path) -> None:
     (root / "cat" / ".DS_Store").write_bytes(b"hidden")
     with pytest.raises(InputError) as caught:
         load(root)
-    for part in ("2 file(s) cannot be read", "cat/notes.txt (no image)", "dog/1.png (damaged", "`bad_files: skip`"):
+    for part in ("2 file(s) cannot be read", "cat/notes.txt (not an image)", "dog/1.png (damaged", "`bad_files: skip`"):
         assert part in str(caught.value)
     data = load(root, bad_files="skip")
     assert len(data.images) + len(data.test_images) == 9
@@ -183,7 +183,7 @@ def test_a_cache_that_was_cut_off_is_not_used(tmp_path: Path, cache: Path, monke
         (lambda root: None, "there is no such folder"),
         (lambda root: root.mkdir(), "0 class folder"),
         (lambda root: folder(root, classes=("cat",)), "1 class folder"),
-        (lambda root: (folder(root), (root / "empty").mkdir()), "holds no files"),
+        (lambda root: (folder(root), (root / "empty").mkdir()), "contains no files"),
         (lambda root: (folder(root, ("train", "test")), write(root / "test" / "cow" / "1.png")), "class `cow`"),
         (lambda root: [(root / name).mkdir(parents=True) or (root / name / "x").write_text("x") for name in "ab"],
          "none of 2 files can be read as an image"),
@@ -242,9 +242,9 @@ def test_lists_with_numbers_groups_and_a_root(tmp_path: Path) -> None:
     ("train", "message"),
     [
         ("cat/0.png cat\n", "1 class"),
-        ("cat/0.png\n", "train.txt:1: needs a path and a label"),
+        ("cat/0.png\n", "train.txt:1: expected a path, a label and optionally a group"),
         ("cat/0.png cat\nnone.png dog\n", "train.txt:2: there is no file"),
-        ("cat/0.png cat\ncat/0.png dog\n", "stands twice"),
+        ("cat/0.png cat\ncat/0.png dog\n", "is listed twice"),
         ("", "lists no images"),
     ],
 )

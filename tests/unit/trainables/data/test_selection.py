@@ -57,7 +57,7 @@ def test_groups_of_one_image_keep_the_shares_of_classes() -> None:
 
 
 def test_a_class_that_is_one_group_is_refused() -> None:
-    with pytest.raises(InputError, match=r"class 3 has 10 images .* whole groups"):
+    with pytest.raises(InputError, match=r"class 3 has 10 images, .* whole groups"):
         split(LABELS, 0, 0.2, 1.0, np.where(LABELS == 3, 999, np.arange(100)).astype("int32"))
 
 
@@ -195,7 +195,7 @@ def test_without_network_a_download_is_refused_with_a_way_out(monkeypatch: pytes
         raise Exception("URL fetch failure on address")  # as Keras does
 
     monkeypatch.setattr(keras.datasets.mnist, "load_data", offline)
-    with pytest.raises(InputError, match=r"neither in Keras's cache .* URL fetch failure .* `source: npz`"):
+    with pytest.raises(InputError, match=r"not in Keras's cache .* URL fetch failure .* `source: npz`"):
         SOURCES.get("mnist")().load()
 
 
@@ -205,16 +205,16 @@ def warnings_of(data: Dataset, **changes: Any) -> str:
 
 def test_duplicates_across_parts_are_reported() -> None:
     data = dataset()
-    assert "test accuracy is too good" not in warnings_of(data)
+    assert "test accuracy is biased upwards" not in warnings_of(data)
     test = data.test_images.copy()
     test[:3] = data.images[5]
     assert "3 test image(s) are also among the training images" in warnings_of(replace(data, test_images=test))
-    assert "3 image(s) stand under several classes" not in warnings_of(replace(data, test_images=test))
+    assert "3 image(s) occur in several classes" not in warnings_of(replace(data, test_images=test))
     twice = data.images.copy()
     twice[50] = twice[0]
     found = warnings_of(replace(data, images=twice))
-    assert "1 image(s) stand more than once in the development part" in found
-    assert "1 image(s) stand under several classes" in found
+    assert "1 image(s) occur more than once in the development part" in found
+    assert "1 image(s) occur in several classes" in found
 
 
 def test_imbalance_above_three_and_small_validation_parts_are_reported() -> None:
@@ -228,14 +228,16 @@ def test_imbalance_above_three_and_small_validation_parts_are_reported() -> None
 
 def test_shared_groups_and_notes_are_reported() -> None:
     data = dataset(groups=np.arange(100, dtype="int32"), test_groups=np.arange(90, 130, dtype="int32"), notes=("hm",))
-    assert "10 group(s) have images in training and in the test" in warnings_of(data)
+    assert "10 group(s) have images in both the training and the predefined test part" in warnings_of(data)
     assert "hm" in warnings_of(data)
 
 
 def test_the_check_of_a_study_tells_what_each_condition_uses() -> None:
     report = check_report("quickstart", ("recipe.label_noise=0.1",))
     facts = dict(report.facts)
-    assert facts["train_fraction=0.1"].startswith("98 training, 239 validation, 596 test, 10 of the first with a wrong")
+    assert facts["train_fraction=0.1"].startswith(
+        "98 training, 239 validation, 596 test, 10 training images with a wrong"
+    )
     assert [name for name, _, _ in report.classes] == [str(digit) for digit in range(10)]
 
 

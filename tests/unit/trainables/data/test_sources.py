@@ -78,14 +78,14 @@ def test_npz_of_colour_images_with_names(tmp_path: Path) -> None:
         ({"x_train": np.zeros((12, 72), "uint8")}, "(12, 72)"),
         ({"x_train": np.zeros((0, 9, 8), "uint8")}, "`x_train` is empty"),
         ({"x_train": np.zeros((12, 9, 8, 4), "uint8")}, "must have 1 or 3 channels"),
-        ({"x_test": np.zeros((6, 8, 8), "uint8")}, "they must be alike"),
-        ({"y_train": np.zeros(11, int)}, "one label for each of 12 images, but its shape is (11,)"),
-        ({"y_train": np.arange(12) / 3}, "whole numbers"),
-        ({"y_train": np.arange(12) - 1}, "they run from -1 to 10"),
-        ({"y_train": np.zeros(12, int), "y_test": np.zeros(6, int)}, "at least two are needed"),
-        ({"y_test": np.full(6, 3)}, "`y_test` has the label 3"),
+        ({"x_test": np.zeros((6, 8, 8), "uint8")}, "they must be equal"),
+        ({"y_train": np.zeros(11, int)}, "one label per image (12), but its shape is (11,)"),
+        ({"y_train": np.arange(12) / 3}, "must contain integers"),
+        ({"y_train": np.arange(12) - 1}, "range from -1 to 10"),
+        ({"y_train": np.zeros(12, int), "y_test": np.zeros(6, int)}, "at least two classes are required"),
+        ({"y_test": np.full(6, 3)}, "`y_test` contains the label 3"),
         ({"class_names": np.array(["a", "b"])}, "must have 3 names"),
-        ({"class_names": np.array(["a", "b", "a"])}, "the same name twice: a, b, a"),
+        ({"class_names": np.array(["a", "b", "a"])}, "contains a name twice: a, b, a"),
         ({"class_names": np.array(["a", 1, None], dtype=object)}, "cannot be read"),
     ],
 )
@@ -106,7 +106,7 @@ def test_npz_refuses_damaged_files(tmp_path: Path, content: bytes) -> None:
 
 def test_npz_refuses_a_single_array_and_a_missing_file(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros(3))
-    with pytest.raises(InputError, match="holds a single array"):
+    with pytest.raises(InputError, match="contains a single array"):
         load(tmp_path / "a.npy")
     with pytest.raises(InputError, match="there is no such file"):
         load(tmp_path / "b.npz")
@@ -137,8 +137,8 @@ def test_split_depends_on_its_seed() -> None:
 @pytest.mark.parametrize(
     ("labels", "validation", "train", "message"),
     [
-        (LABELS, 0.04, 1.0, "class 3 has 10 images and would have none for validation"),
-        (LABELS, 0.2, 0.05, "class 3 has 10 images and would have none for training"),
+        (LABELS, 0.04, 1.0, "class 3 has 10 images, which leaves none for validation"),
+        (LABELS, 0.2, 0.05, "class 3 has 10 images, which leaves none for training"),
         (np.array([0, 0, 0, 2, 2, 2]), 0.4, 1.0, "class 1 has 0 images"),
     ],
 )
