@@ -1,4 +1,4 @@
-"""Reading YAML safely and writing files whole."""
+"""YAML files: safe reading, dumping and overrides."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def dump(document: dict[str, Any]) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file under a temporary name, then rename it: readers see all of it or none."""
+    """Write a file atomically: under a temporary name that is then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
