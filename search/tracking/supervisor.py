@@ -111,9 +111,9 @@ class Delivery:
 
     def state(self) -> DeliveryState:
         """Return what the process last reported as undelivered, or everything if it reported nothing."""
-        said = read_state(self._folder)
-        if self._process and said.get("pid") == self._process.pid:
-            return DeliveryState(**{field.name: said[field.name] for field in fields(DeliveryState)})
+        state = read_state(self._folder)
+        if self._process and state.get("pid") == self._process.pid:
+            return DeliveryState(**{field.name: state[field.name] for field in fields(DeliveryState)})
         with JournalReader.open(self._folder) as journal:
             backlog = Backlog(journal)
             backlog.refresh(time.monotonic())

@@ -1,4 +1,4 @@
-"""MLflow stores for the tests of the delivery."""
+"""Fixtures: MLflow stores for the tests of the delivery."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.integration.mlflow_stores import Server, Study, free_port
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One SQLite store for all tests, since a new schema costs seconds; every test has its own study."""
+    """One SQLite store for all tests, since creating a schema takes seconds; every test has its own study."""
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ENVIRONMENT.items():
@@ -26,7 +26,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def server(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that starts while other tests run: it takes longer than any of them."""
+    """A server that starts while other tests run, since that takes long."""
     backend = tmp_path_factory.mktemp("server") / "server.db"
     backend.write_bytes(Path(store.removeprefix("sqlite:///")).read_bytes())
     server = Server(backend, free_port())

@@ -1,4 +1,4 @@
-"""A real MLflow server, a study with a journal of its own, and a proxy that makes trouble between the two."""
+"""Test helpers: a real MLflow server, a study with a journal, and a proxy that injects faults between the two."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Server:
 
     @property
     def uri(self) -> str:
-        """The server's database, which can be read while the server is away."""
+        """The server's database, which can be read while the server is down."""
         return f"sqlite:///{self.backend}"
 
     @property
@@ -68,7 +68,7 @@ class Server:
 
 
 class Study:
-    """A study's folder with a journal, and what MLflow holds of it."""
+    """A study folder with a journal, and access to its data in MLflow."""
 
     def __init__(self, folder: Path, uri: str, **plan: Any) -> None:
         folder.mkdir(exist_ok=True, parents=True)
@@ -104,18 +104,18 @@ class Study:
         self.journal.decide(EndDecision(runs=len(self.journal.runs())))
 
     @contextmanager
-    def courier(self) -> Iterator[Synchronizer]:
+    def synchronizer(self) -> Iterator[Synchronizer]:
         with closing(JournalReader.open(self.folder)) as source:
             yield Synchronizer(self.folder, self.uri, Backlog(source), lambda: True)
 
     def deliver(self) -> Synchronizer:
-        """One last round of a courier who knows nothing yet."""
-        with self.courier() as courier:
-            courier.round(last=True)
-            return courier
+        """Run the last round of a new synchronizer."""
+        with self.synchronizer() as synchronizer:
+            synchronizer.round(last=True)
+            return synchronizer
 
     def runs(self) -> dict[str, Any]:
-        """The study's runs in MLflow by name; the parent is called by the study's name."""
+        """The study's runs in MLflow by name; the parent run has the study's name."""
         from mlflow import MlflowClient
 
         client = MlflowClient(self.uri)
@@ -124,7 +124,7 @@ class Study:
             return {}
         found = client.search_runs([experiment.experiment_id], max_results=1000)
         runs = {run.info.run_name: run for run in found}
-        assert len(runs) == len(found), "a run is there twice"
+        assert len(runs) == len(found), "a run exists twice"
         return runs
 
     def points(self) -> Counter[tuple[Any, ...]]:
@@ -156,7 +156,7 @@ class Study:
 def wait_until(condition: Callable[[], bool], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.1)
 
 
@@ -167,7 +167,7 @@ def free_port() -> int:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL a process that we started in a session of its own, and its children."""
+    """SIGKILL a process that was started in its own session, and its children."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -175,12 +175,12 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def proxied(port: int, trouble: Trouble) -> Iterator[int]:
-    """A proxy before a server; yields its port.
+    """Run a proxy for a server; yield its port.
 
     Args:
         port: the server's.
         trouble: given the number and path of a request, returns 0 to pass it on, an HTTP status to refuse it with,
-            or LOST to pass it on and keep the answer.
+            or LOST to pass it on and drop the answer.
     """
     count, lock = iter(range(10**6)), Lock()
 

@@ -1,4 +1,4 @@
-"""Delivery to real MLflow stores: what MLflow's client reads there is held against the journal."""
+"""Tests of the delivery to real MLflow stores: what MLflow's client reads equals the journal."""
 
 import math
 from collections import Counter
@@ -17,14 +17,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:D
 
 
 @pytest.mark.usefixtures("server")
-def test_every_run_is_there_once_with_all_it_says(study):
+def test_every_run_is_delivered_once_and_completely(study):
     study.train("one")
     study.train("two", Outcome(records.STOPPED, 2, "", {"selection": 0.25}))
     study.train("three", Outcome(records.DIVERGED, 1, "", {}))
     study.train("four", Outcome(records.FAILED, 0, "out of memory", {}))
     study.finish()
-    courier = study.deliver()
-    assert (courier.finished, courier.complete, courier.error) == (True, True, "")
+    synchronizer = study.deliver()
+    assert (synchronizer.finished, synchronizer.complete, synchronizer.error) == (True, True, "")
     runs = study.runs()
     parent = runs.pop(study.id)
     assert {name: (run.info.status, run.data.tags[records.TAG_OUTCOME]) for name, run in runs.items()} == {
@@ -58,7 +58,7 @@ def test_delivering_again_changes_nothing(study):
     assert study.points() == study.truth()
 
 
-def test_a_resumed_study_goes_on_under_its_own_ids(study):
+def test_a_resumed_study_keeps_its_ids(study):
     study.announce("one")
     study.report("one", 1, 2)
     study.deliver()
@@ -66,14 +66,14 @@ def test_a_resumed_study_goes_on_under_its_own_ids(study):
     assert first["one"].info.status == first[study.id].info.status == "KILLED"
     assert first["one"].data.tags[records.TAG_OUTCOME] == "interrupted at epoch 2"
     assert first[study.id].data.tags[records.TAG_OUTCOME] == "interrupted"
-    with study.courier() as courier:
-        courier.round(last=False)
+    with study.synchronizer() as synchronizer:
+        synchronizer.round(last=False)
         assert study.runs()[study.id].info.status == "RUNNING"
-        assert study.runs()["one"].info.status == "KILLED", "nothing new has come of it yet"
+        assert study.runs()["one"].info.status == "KILLED", "it has no new reports yet"
         study.report("one", 3, 3)
         study.journal.end("one", COMPLETED)
         study.finish()
-        courier.round(last=True)
+        synchronizer.round(last=True)
     second = study.runs()
     assert {name: run.info.run_id for name, run in second.items()} == {
         name: run.info.run_id for name, run in first.items()
@@ -82,18 +82,18 @@ def test_a_resumed_study_goes_on_under_its_own_ids(study):
     assert study.points() == study.truth()
 
 
-def test_a_living_run_is_running_and_its_reports_are_collected(study, monkeypatch):
+def test_an_active_run_is_running_and_its_reports_are_collected(study, monkeypatch):
     study.announce("one")
     study.report("one", 1, 1)
-    with study.courier() as courier:
-        courier.round(last=False)
+    with study.synchronizer() as synchronizer:
+        synchronizer.round(last=False)
         assert set(study.runs()) == {study.id}, "the first report is not old enough"
         monkeypatch.setattr("search.tracking.synchronizer.PATIENCE", 0.0)
-        courier.round(last=False)
+        synchronizer.round(last=False)
         assert study.runs()["one"].info.status == "RUNNING"
         assert study.runs()["one"].data.tags[records.TAG_OUTCOME] == "running"
         assert study.points() == study.truth()
-        assert not courier.finished
+        assert not synchronizer.finished
 
 
 def test_what_a_user_deletes_in_mlflow_stays_deleted(study):
@@ -115,7 +115,7 @@ def test_a_deleted_experiment_gets_a_successor(study):
     assert len(client.search_runs([experiment.experiment_id])) == 2
 
 
-def test_numbers_that_are_not_finite_arrive_once(study):
+def test_non_finite_values_are_delivered_once(study):
     study.announce("one")
     study.journal.report("one", [(1, {"train_loss": math.nan}), (2, {"train_loss": math.inf})])
     study.journal.end("one", Outcome(records.DIVERGED, 2, "", {}))
@@ -129,7 +129,7 @@ def test_numbers_that_are_not_finite_arrive_once(study):
     assert [step for step, _ in sorted(after)] == [1, 2]
 
 
-def test_a_study_that_was_extended_says_so_and_is_open_again(study):
+def test_an_extended_study_is_reopened_with_its_new_plan(study):
     study.train("one")
     study.finish()
     study.deliver()

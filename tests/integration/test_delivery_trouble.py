@@ -1,4 +1,4 @@
-"""Delivery when servers, answers, drivers and the delivery itself get lost: nothing is missing, nothing is doubled."""
+"""Tests of the delivery when servers, answers, drivers or the process fail: nothing is lost or duplicated."""
 
 import fcntl
 import json
@@ -24,7 +24,7 @@ from trainables import records
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 
-def test_a_creation_whose_answer_is_lost_leaves_no_twin(study, monkeypatch):
+def test_a_creation_whose_answer_is_lost_leaves_no_duplicate(study, monkeypatch):
     study.train("one")
     study.train("two")
     create = TrackingStore._create
@@ -37,17 +37,17 @@ def test_a_creation_whose_answer_is_lost_leaves_no_twin(study, monkeypatch):
         return known
 
     monkeypatch.setattr(TrackingStore, "_create", lose)
-    with study.courier() as courier:
+    with study.synchronizer() as synchronizer:
         rounds = 0
-        while not courier.finished and rounds < 10:
-            courier.round(last=True)
+        while not synchronizer.finished and rounds < 10:
+            synchronizer.round(last=True)
             rounds += 1
-    assert courier.complete
+    assert synchronizer.complete
     assert set(study.runs()) == {study.id, "one", "two"}
     assert study.points() == study.truth()
 
 
-def test_twins_of_a_creation_that_arrived_late_are_removed(study):
+def test_duplicates_of_a_late_creation_are_removed(study):
     study.train("one")
     study.deliver()
     client = MlflowClient(study.uri)
@@ -72,13 +72,13 @@ def test_a_run_that_mlflow_refuses_does_not_hold_up_the_others(study, monkeypatc
         log(self, run_id, points, parameters, tags)
 
     monkeypatch.setattr(TrackingStore, "log", refuse)
-    with study.courier() as courier:
+    with study.synchronizer() as synchronizer:
         for _ in range(5):
-            assert not courier.finished
-            courier.round(last=True)
-        assert courier.finished
-        assert not courier.complete
-        assert "INVALID_PARAMETER_VALUE" in courier.error
+            assert not synchronizer.finished
+            synchronizer.round(last=True)
+        assert synchronizer.finished
+        assert not synchronizer.complete
+        assert "INVALID_PARAMETER_VALUE" in synchronizer.error
     status = {name: run.info.status for name, run in study.runs().items() if name != "bad"}
     assert status == dict.fromkeys([study.id, "good 0", "good 1", "good 2"], "FINISHED")
     assert study.runs()["bad"].info.status == "KILLED", "no run is left running"
@@ -88,7 +88,7 @@ def test_a_run_that_mlflow_refuses_does_not_hold_up_the_others(study, monkeypatc
     assert study.points() == study.truth()
 
 
-def test_a_study_without_a_server_ends_in_time_and_says_what_is_missing(study):
+def test_a_study_without_a_server_ends_in_time_and_reports_what_is_missing(study):
     study.train("one")
     study.announce("two")
     study.report("two", 1, 2)
@@ -99,7 +99,7 @@ def test_a_study_without_a_server_ends_in_time_and_says_what_is_missing(study):
     assert (state.complete, state.runs, state.points) == (False, 2, 5)
 
 
-def test_two_deliveries_of_one_study_never_work_at_once(study):
+def test_two_processes_never_deliver_one_study_at_once(study):
     study.train("one")
     with (study.folder / records.DELIVERY_LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -132,7 +132,7 @@ def test_the_delivery_outlives_a_killed_driver_and_then_ends(study):
 
 
 class Trouble:
-    """What befalls requests: errors, lost answers, and when armed the death of the server during a batch."""
+    """Faults of requests: errors, lost answers, and, when armed, the death of the server during a batch."""
 
     def __init__(self, server):
         self.server = server
@@ -150,8 +150,8 @@ class Trouble:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_nothing_is_lost_or_doubled_whatever_dies(tmp_path, server):
-    """The server is away at first, answers with errors, is killed three times; so is the delivery, in the middle."""
+def test_nothing_is_lost_or_duplicated_whatever_dies(tmp_path, server):
+    """The server is down at first, returns errors and is killed three times; the delivery process is killed once."""
     trouble = Trouble(server)
     server.kill()
     with proxied(server.port, trouble) as port:

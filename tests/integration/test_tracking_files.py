@@ -1,4 +1,4 @@
-"""What stands beside runs in MLflow: histories, long values, reports, recipes, models; and no credentials."""
+"""Tests of artifacts in MLflow: histories, long values, reports and recipes, all without credentials."""
 
 import json
 import shlex
@@ -24,7 +24,7 @@ from trainables.records import JournalReader
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 
-def test_long_values_are_kept_whole_as_artifacts(study):
+def test_long_values_are_stored_completely_as_artifacts(study):
     long = "x" * 7000
     study.train("one", Outcome(records.FAILED, 1, long, {}), note=long)
     assert study.deliver().complete
@@ -38,7 +38,7 @@ def test_long_values_are_kept_whole_as_artifacts(study):
         assert json.loads(Path(client.download_artifacts(run.info.run_id, name)).read_text()) == expected
 
 
-def test_the_folder_is_the_store_holds_no_credentials_and_can_be_moved(tmp_path, monkeypatch):
+def test_the_store_in_the_folder_has_no_credentials_and_can_be_moved(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     study = Study(tmp_path / "my study", "")
     secret = "http://me:geheim@host:5000"
@@ -68,12 +68,12 @@ def test_the_folder_is_the_store_holds_no_credentials_and_can_be_moved(tmp_path,
 
 
 def check_moved(folder, name):
-    """Move a study's folder: its store finds the artifacts there, and nothing is written where it was."""
+    """Move a study folder: its store finds the artifacts in the new place, and nothing is written to the old one."""
     moved = folder.rename(folder.with_name("after it"))
     with closing(JournalReader.open(moved)) as source:
-        courier = Synchronizer(moved, own_store(moved), Backlog(source), lambda: True)
-        courier.round(last=True)
-        assert courier.complete
+        synchronizer = Synchronizer(moved, own_store(moved), Backlog(source), lambda: True)
+        synchronizer.round(last=True)
+        assert synchronizer.complete
     assert not folder.exists()
     runs = read_runs(own_store(moved), name)
     assert delivered_runs(moved) == dict(zip(runs["run"], runs.index, strict=True))
@@ -96,9 +96,9 @@ def test_histories_are_read_back_as_frames(study):
     study.deliver()
     study.announce("living")
     study.report("living", 1, 4)
-    with study.courier() as courier, pytest.MonkeyPatch.context() as patch:
+    with study.synchronizer() as synchronizer, pytest.MonkeyPatch.context() as patch:
         patch.setattr("search.tracking.synchronizer.PATIENCE", 0.0)
-        courier.round(last=False)
+        synchronizer.round(last=False)
     runs = read_runs(study.uri, study.id)
     assert dict(zip(runs["run"], runs["status"], strict=True))["living"] == "RUNNING"
     assert set(runs["params.learning_rate"]) == {"0.1"}
@@ -113,12 +113,12 @@ def test_histories_are_read_back_as_frames(study):
     assert list(read_runs(study.uri, study.id, "attributes.status = 'FAILED'").index) == []
 
 
-def test_an_experiment_that_is_not_there_cannot_be_read(store):
+def test_a_missing_experiment_cannot_be_read(store):
     with pytest.raises(LookupError, match="no experiment 'nothing'"):
         read_runs(store, "nothing")
 
 
-def test_the_recipe_and_the_report_stand_beside_the_study(study):
+def test_the_recipe_and_the_report_are_artifacts_of_the_study(study):
     study.train("one")
     study.finish()
     (study.folder / records.RECIPE_FILE).write_text("assay_recipe: 1\n")
@@ -129,3 +129,14 @@ def test_the_recipe_and_the_report_stand_beside_the_study(study):
     names = {file.path for file in client.list_artifacts(parent)}
     assert names == {"study.yaml", "recipe.yaml", "facts.json", "journal.json", "report"}
     assert [file.path for file in client.list_artifacts(parent, "report")] == ["report/index.html"]
+
+
+def test_relative_artifacts_need_the_store_that_refers_to_them(tmp_path):
+    from mlflow import MlflowException
+
+    from search.tracking.artifact_repository import RelativeArtifactRepository
+
+    here = RelativeArtifactRepository("assay:/artifacts/1", f"sqlite:///{tmp_path}/mlflow.db")
+    assert here.artifact_dir == str(tmp_path / "artifacts" / "1")
+    with pytest.raises(MlflowException, match=r"the tracking URI is http://\*\*\*@host"):
+        RelativeArtifactRepository("assay:/artifacts/1", "http://me:geheim@host")

@@ -1,4 +1,4 @@
-"""The models of a final training in a real MLflow store: logged with signature, and the best one registered, once."""
+"""Tests of models of a final training in a real MLflow store: logged with signature, the best one registered once."""
 
 import numpy as np
 import pytest
@@ -59,9 +59,9 @@ def test_the_models_of_a_final_training(training, monkeypatch):
             raise error
 
     monkeypatch.setattr(models, "_save", cut_short)
-    courier = study.deliver()
-    assert not courier.complete
-    assert "the server is away" in courier.error
+    synchronizer = study.deliver()
+    assert not synchronizer.complete
+    assert "the server is away" in synchronizer.error
     for _ in range(2):
         assert study.deliver().complete
     client, runs = MlflowClient(study.uri), study.runs()
@@ -86,7 +86,7 @@ def test_the_models_of_a_final_training(training, monkeypatch):
     np.testing.assert_allclose(opened.predict(images).sum(axis=1), 1, rtol=1e-6)
 
 
-def test_a_champion_that_somebody_chose_stays(training):
+def test_an_alias_moved_by_a_user_stays(training):
     study, name = training
     assert study.deliver().complete
     client = MlflowClient(study.uri)
@@ -103,8 +103,8 @@ def test_a_server_registers_the_champion_too(training, server):
     study, name = training
     study.uri = server.address
     wait_until(server.answers, 300)
-    courier = study.deliver()
-    assert courier.complete, courier.error
+    synchronizer = study.deliver()
+    assert synchronizer.complete, synchronizer.error
     client, runs = MlflowClient(study.uri), study.runs()
     champion = client.get_model_version_by_alias(name, records.CHAMPION)
     best = runs["train_mixup_0.2_s001"].info

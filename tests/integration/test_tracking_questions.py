@@ -1,4 +1,4 @@
-"""The ten questions of the tracking README, asked of a real store."""
+"""Tests of the ten questions of the tracking README on a real store."""
 
 import re
 from pathlib import Path
@@ -65,8 +65,8 @@ def test_the_questions_of_the_readme(tmp_path, store, monkeypatch):
         finals = {"selection": selection, "test_accuracy": test}
         if end:
             study.journal.end(name, Outcome(end, 1, "", {key: x for key, x in finals.items() if x is not None}))
-    with study.courier() as courier:
-        courier.round(last=False)
+    with study.synchronizer() as synchronizer:
+        synchronizer.round(last=False)
     study.journal.close()
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name("questions").experiment_id

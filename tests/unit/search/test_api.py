@@ -1,4 +1,4 @@
-"""The answer in a notebook: tables, words, and a small page that names cannot break out of."""
+"""Tests of the Python interface: data frames, text, and escaped HTML in a notebook."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def answer(tmp_path: Path, write_curves: Callable[..., Path]) -> search.Result:
     return search.report(tmp_path)
 
 
-def test_tables_have_the_columns_of_the_reports_files(answer: search.Result) -> None:
+def test_data_frames_have_the_columns_of_the_reports_files(answer: search.Result) -> None:
     for name, table in (("verdicts", answer.verdicts), ("runs", answer.runs)):
         assert list(pd.read_csv(answer.folder / records.REPORT / f"{name}.csv")) == list(table)
     assert len(answer.verdicts) == len(answer.rows) == 1
     assert answer.verdicts["tuned_low"][0] < answer.verdicts["tuned_effect"][0] < answer.verdicts["tuned_high"][0]
 
 
-def test_the_answer_shows_itself_in_words(answer: search.Result) -> None:
+def test_a_result_prints_its_verdicts(answer: search.Result) -> None:
     line, where = repr(answer).splitlines()
     row = answer.rows[0]
     assert line.startswith(f"mixup against baseline, all: {row.verdict}; {row.effect} points, 95 % interval")
     assert where == f"report: {answer.report}"
 
 
-def test_the_answer_shows_itself_as_a_table_in_a_notebook(answer: search.Result) -> None:
+def test_a_result_is_a_table_in_a_notebook(answer: search.Result) -> None:
     row = replace(answer.rows[0], condition="<b>bold</b>")
     page = replace(answer, rows=(row,))._repr_html_()
     assert row.interval in page
@@ -48,5 +48,5 @@ def test_the_answer_shows_itself_as_a_table_in_a_notebook(answer: search.Result)
     assert "recipe" not in page
 
 
-def test_rays_reporter_would_clear_the_cell_of_a_notebook() -> None:
+def test_the_reporter_prints_nothing() -> None:
     assert NoReporter().should_report([]) is False

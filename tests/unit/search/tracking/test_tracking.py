@@ -1,3 +1,5 @@
+"""Tests of the mapping to MLflow, tracking URIs and the state of the delivery."""
+
 import json
 import math
 import shlex
@@ -71,7 +73,7 @@ def test_parameters_keep_their_plain_names():
     }
 
 
-def test_the_study_run_says_what_the_plan_fixes():
+def test_the_study_run_has_tags_of_the_plan():
     facts = Facts(
         versions={"keras": "3.15"}, machine={"cpus": 2}, data=DataFacts(fingerprint="abc"), git={"commit": "f00"}
     )
@@ -99,7 +101,7 @@ def test_the_study_run_says_what_the_plan_fixes():
     }
 
 
-def test_a_run_says_where_it_stands_in_the_study():
+def test_a_run_has_tags_of_its_place_in_the_study():
     assert StudyCard.from_plan("id-1", PLAN, Facts()).run_tags(RUN, "parent-1") == {
         "mlflow.parentRunId": "parent-1",
         "assay.study": "digits",
@@ -116,7 +118,7 @@ def test_a_run_says_where_it_stands_in_the_study():
     }
 
 
-def test_a_run_of_a_factorial_names_its_levels_and_whose_compute_it_has():
+def test_a_run_of_a_factorial_has_tags_of_levels_and_compute():
     arm = PLAN.arms[0].model_copy(update={"levels": {"batch_size": 64}, "compute_of": "maxup"})
     plan = PLAN.model_copy(update={"arms": (arm,)})
     tags = StudyCard.from_plan("id-1", plan, Facts()).run_tags(RUN, "parent-1")
@@ -138,12 +140,12 @@ def test_a_run_of_a_factorial_names_its_levels_and_whose_compute_it_has():
         ),
     ],
 )
-def test_outcomes_read_as_words(outcome, text, status):
+def test_outcomes_as_text(outcome, text, status):
     assert mapping.outcome_text(outcome) == text
     assert mapping.status(outcome) == status
 
 
-def test_epochs_become_points_at_their_own_time():
+def test_epochs_become_points_with_their_timestamps():
     reports = [
         ReportRow(1, "r", 1, {"train_loss": 2.0, "seconds": 1}, 100.25),
         ReportRow(2, "r", 2, {"train_loss": math.inf}, 101.5),
@@ -155,7 +157,7 @@ def test_epochs_become_points_at_their_own_time():
     ]
 
 
-def test_final_figures_that_are_missing_are_left_out():
+def test_missing_final_metrics_are_left_out():
     outcome = Outcome("completed", 12, "", {"selection": 0.5, "test_accuracy": None, "audit": True})
     assert mapping.final_points(outcome, 2.0) == [Point("selection", 0.5, 2000, 12)]
 
@@ -169,7 +171,7 @@ def test_a_run_started_before_its_first_epoch():
     assert mapping.started(90.0, [], 110.0) == 110_000
 
 
-def test_long_values_are_cut_and_kept():
+def test_long_values_are_truncated_and_returned():
     short, long = mapping.shorten({"a": "x" * 10, "b": "y" * 3}, 4)
     assert short == {"a": "xxxx", "b": "yyy"}
     assert long == {"a": "x" * 10}
@@ -186,11 +188,11 @@ def test_long_values_are_cut_and_kept():
         ('"://"+e+"@"+t', '"://"+e+"@"+t'),
     ],
 )
-def test_credentials_are_taken_out(text, clean):
+def test_credentials_are_removed(text, clean):
     assert tracking_uris.redact(text) == clean
 
 
-def test_credentials_reach_mlflow_outside_the_address():
+def test_credentials_of_a_server_are_passed_by_environment_variables():
     uri, variables = tracking_uris.without_credentials("https://me:pa%40ss@host:5000/x")
     assert uri == "https://host:5000/x"
     assert variables == {"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "pa@ss"}
@@ -198,7 +200,7 @@ def test_credentials_reach_mlflow_outside_the_address():
     assert tracking_uris.without_credentials("mysql://me:pw@db/x") == ("mysql://me:pw@db/x", {})
 
 
-def test_the_store_is_in_the_folder_unless_somebody_says_otherwise(monkeypatch):
+def test_the_store_is_in_the_folder_by_default(monkeypatch):
     assert tracking_uris.store_uri(Path("/runs/one")) == "sqlite:////runs/one/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
     assert tracking_uris.store_uri(Path("/runs/one")) == "http://host:5000"
@@ -211,12 +213,12 @@ def test_a_relative_store_is_made_absolute(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "./mlruns", "/tmp/mlruns"])
-def test_a_folder_is_no_store(uri):
+def test_a_folder_is_not_a_store(uri):
     with pytest.raises(InputError, match="no longer supports as a store"):
         tracking_uris.store_uri(Path("/runs/one"), uri)
 
 
-def test_a_study_goes_on_with_the_store_that_it_was_delivered_to(tmp_path):
+def test_a_study_keeps_the_store_that_it_was_delivered_to(tmp_path):
     state = tmp_path / records.DELIVERY_FILE
     state.write_text(json.dumps({"uri": "http://host:5000"}))
     assert tracking_uris.store_uri(tmp_path) == "http://host:5000"
@@ -228,21 +230,21 @@ def test_a_study_goes_on_with_the_store_that_it_was_delivered_to(tmp_path):
     assert tracking_uris.store_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
 
 
-def test_artifacts_belong_beside_their_store(tmp_path):
+def test_artifacts_are_beside_their_store(tmp_path):
     assert tracking_uris.artifact_location("http://host", tmp_path) is None
     assert tracking_uris.artifact_location("sqlite:////data/all.db", tmp_path) == "file:///data/artifacts"
     assert tracking_uris.artifact_location(f"sqlite:///{tmp_path}/mlflow.db", tmp_path) == "assay:/artifacts"
     assert tracking_uris.artifact_location("mysql://me:pw@host/x", tmp_path) == f"file://{tmp_path}/artifacts"
 
 
-def test_secrets_of_the_environment_are_taken_out(monkeypatch):
+def test_secrets_of_the_environment_are_removed(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "eyJhbGciOi")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUt")
     monkeypatch.setenv("TOKENIZERS", "true")
     assert tracking_uris.redact("tell eyJhbGciOi, wJalrXUt it is true") == "tell ***, *** it is true"
 
 
-def test_the_command_for_the_pages_survives_a_shell():
+def test_the_ui_command_is_quoted_for_a_shell():
     words = shlex.split(ui_command(Path("/my runs/one"), port=5001))
     assert words[:2] == ["mlflow", "ui"]
     assert words[words.index("--backend-store-uri") + 1] == "sqlite:////my runs/one/mlflow.db"
@@ -251,7 +253,7 @@ def test_the_command_for_the_pages_survives_a_shell():
     assert ui_command(Path("/x"), "http://me:pw@host:5000") == "http://***@host:5000"
 
 
-def test_credentials_of_a_database_reach_its_pages_outside_the_command_line():
+def test_credentials_of_a_database_are_not_on_the_command_line():
     store = "postgresql://me:geheim@host/mlflow"
     arguments, variables = ui_arguments(store, 5001)
     assert "geheim" not in " ".join(arguments)
@@ -262,3 +264,10 @@ def test_credentials_of_a_database_reach_its_pages_outside_the_command_line():
 def test_the_driver_does_not_load_mlflow():
     code = "import sys, search.tracking.supervisor, search.tracking.ui; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
+
+
+def test_relative_artifacts_follow_their_store():
+    artifacts = "assay:/artifacts/1/artifacts"
+    assert tracking_uris.relative_artifacts(artifacts, "sqlite:////a b/mlflow.db") == Path("/a b/artifacts/1/artifacts")
+    assert tracking_uris.relative_artifacts("file:///a/artifacts", "sqlite:////a/mlflow.db") is None
+    assert tracking_uris.relative_artifacts(artifacts, "http://host") is None
