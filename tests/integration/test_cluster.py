@@ -216,7 +216,7 @@ def test_slots_are_counted_node_by_node() -> None:
 def test_a_folder_that_is_another_or_of_another_version_is_named(tmp_path: Path) -> None:
     from importlib.metadata import version
 
-    assert "install the same on every node" in probe(str(tmp_path), "token", "0")
+    assert "install the same version on every node" in probe(str(tmp_path), "token", "0")
     assert "has no " in probe(str(tmp_path), "token", version("assay"))
     (tmp_path / ".probe-token").write_text("other")
     assert "has a different" in probe(str(tmp_path), "token", version("assay"))
