@@ -73,9 +73,7 @@ class Directory(FileSource):
             parts = {folder: TEST if part == VALIDATION else part for folder, part in parts.items()}
         names = sorted({folder.name for part, kind in parts.items() if kind == TRAIN for folder in _folders(part)})
         if len(names) < 2:
-            raise InputError(
-                f"{self.path} has {len(names)} class folder(s); at least two are required, one per class"
-            )
+            raise InputError(f"{self.path} has {len(names)} class folder(s); at least two are required, one per class")
         entries = [entry for folder, part in parts.items() for entry in self._in_part(folder, part, names)]
         return self.path, entries, names
 
