@@ -1,4 +1,4 @@
-"""Network architectures: one module per family, one registration per variant."""
+"""Networks: one module per family, one registration per variant."""
 
 from trainables.models import applications, classic, custom, googlenet, resnet, resnet_large, vgg
 from trainables.models.base import MODELS, Architecture, Model

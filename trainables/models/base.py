@@ -1,4 +1,4 @@
-"""What a network is: settings that a study may vary, and how they become a Keras model."""
+"""Network settings: the base classes `Model` and `Architecture`, and the registry of networks."""
 
 from __future__ import annotations
 
@@ -17,22 +17,30 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Tensor = Any
 Shape = tuple[int, int, int]
-Dropout = Annotated[float, Field(ge=0, lt=1, description="share of features left out in training"), Range(0.0, 0.5)]
-Width = Annotated[float, Field(ge=1 / 16, le=16, description="what the published widths are multiplied by")]
+Dropout = Annotated[
+    float, Field(ge=0, lt=1, description="fraction of features that are dropped in training"), Range(0.0, 0.5)
+]
+Width = Annotated[float, Field(ge=1 / 16, le=16, description="factor on the published widths")]
 Stem = Annotated[
     Literal["cifar", "imagenet"],
     Field(description="`cifar`: 3x3, stride 1, no pool; `imagenet`: a large stride and a pool, for large images"),
 ]
 Preprocessing = Literal["standard", "unit", "signed", "network"]
 REFERENCE = "module:function"
-"""The registered name of what stands for every builder of a user's own."""
+"""Registered name of the class that represents all user-defined builders."""
 
 
 class Models(Registry[T]):
-    """The registered networks; a name with a colon is a user's own builder."""
+    """The registered networks; a name with a colon is a reference to a user's builder."""
 
     def get(self, name: str) -> T:
-        """Return the class of a network (see `Registry.get`)."""
+        """Return the class of a network (see `Registry.get`).
+
+        Examples:
+            >>> import trainables.models
+            >>> MODELS.get("resnet20").__name__, MODELS.get("my_package.networks:build").__name__
+            ('ResNetV1', 'BuilderModel')
+        """
         return super().get(REFERENCE if ":" in name else name)
 
 
@@ -40,21 +48,21 @@ MODELS: Models[type[Model]] = Models("model")
 
 
 class Model(Frozen):
-    """A network's settings. Every field is a recipe factor of that name.
+    """Base class of the settings of a network. Each field is a recipe factor of that name.
 
-    L2 regularisation is no field here: it is the optimizer's `weight_decay`, which with `sgd` is part of the
-    gradient, as the gradient of an L2 penalty is.
+    L2 regularisation is not a field of a network but the optimizer's `weight_decay`, which in `sgd` is part of the
+    gradient, like the gradient of an L2 penalty.
 
-    `preprocessing` says what the network gets for the pixel values 0 to 255: `standard` subtracts mean and
-    divides by standard deviation of each channel over the development images; `unit` gives 0 to 1; `signed`
-    gives -1 to 1; `network` what the published weights were trained on, where there are any.
+    `preprocessing` determines how pixel values from 0 to 255 are scaled: `standard` subtracts the mean and divides by
+    the standard deviation of each channel over the development images; `unit` scales to [0, 1]; `signed` scales to
+    [-1, 1]; `network` is the preprocessing of the published weights, if there are any.
     """
 
     paper: ClassVar[str] = ""
     own_means: ClassVar[tuple[float, ...]] = ()
-    """What `preprocessing: network` subtracts from red, green and blue."""
+    """Means that `preprocessing: network` subtracts from red, green and blue."""
     name: str
-    preprocessing: Annotated[Preprocessing, Field(description="what becomes of pixel values")] = "standard"
+    preprocessing: Annotated[Preprocessing, Field(description="how pixel values are scaled")] = "standard"
 
     def __hash__(self) -> int:
         return hash((type(self), *vars(self).values()))
@@ -64,14 +72,14 @@ class Model(Frozen):
         if self.name not in MODELS and ":" not in self.name:
             MODELS.get(self.name)
         if MODELS.get(self.name) is not type(self):
-            raise ValueError(f"`{self.name}` is not among the networks of {type(self).__name__}")
+            raise ValueError(f"`{self.name}` is not a network of {type(self).__name__}")
         if self.preprocessing == "network" and not self.own_means:
             raise ValueError(f"model `{self.name}` has no preprocessing of its own; use standard, unit or signed")
         return self
 
     @property
     def summary(self) -> str:
-        """What it is, in a few words."""
+        """A description of a few words."""
         return ""
 
     @property
@@ -81,24 +89,24 @@ class Model(Frozen):
 
     @property
     def dropout_rate(self) -> float | None:
-        """The rate of all dropout layers, which may differ between runs of one network; None if it is built in."""
+        """Rate of all dropout layers, which may differ between runs of a network; None if each layer has its own."""
         return None
 
     def check(self, image_shape: Shape, classes: int) -> None:
-        """Refuse images that do not fit, and whatever else can be known before a run starts.
+        """Refuse images that do not fit the network, and other problems that can be found before a run starts.
 
         Args:
             image_shape: (height, width, channels).
             classes: number of classes.
 
         Raises:
-            InputError: height or width is below `smallest`, or the channels do not fit the preprocessing.
+            InputError: If height or width is less than `smallest`, or the channels do not fit the preprocessing.
         """
         height, width, channels = image_shape
         if min(height, width) < self.smallest:
             raise InputError(
                 f"model `{self.name}` needs images of at least {self.smallest} x {self.smallest} pixels, but they "
-                f"are {height} x {width}; choose a model for smaller images or enlarge them"
+                f"are {height} x {width}; choose a model for smaller images or enlarge the images"
             )
         if self.preprocessing == "network" and channels != len(self.own_means):
             raise InputError(
@@ -107,14 +115,21 @@ class Model(Frozen):
             )
 
     def scale(self, mean: np.ndarray, deviation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return what is subtracted from pixel values and what they are then divided by.
+        """Return the values that are subtracted from the pixels of each channel, and those they are then divided by.
 
         Args:
-            mean: float32 (channels,), of the development images.
-            deviation: float32 (channels,), of the same.
+            mean: float32 (channels,), mean of the development images.
+            deviation: float32 (channels,), standard deviation of the development images.
 
         Returns:
-            two float32 (channels,).
+            two arrays, float32 (channels,).
+
+        Examples:
+            >>> import numpy as np
+            >>> import trainables.models
+            >>> signed = MODELS.get("lenet")(name="lenet", preprocessing="signed")
+            >>> signed.scale(np.float32([80]), np.float32([60]))
+            (array([127.5], dtype=float32), array([127.5], dtype=float32))
         """
         import numpy as np
 
@@ -126,40 +141,50 @@ class Model(Frozen):
         return np.full_like(mean, middle), np.full_like(deviation, half)
 
     def structure(self) -> Model:
-        """Return the settings that the network is built from: those that differ share no compiled step."""
+        """Return the settings that determine the network; runs with equal structures share compiled steps."""
         return self.model_copy(update={"preprocessing": "standard"})
 
     def build(self, image_shape: Shape, classes: int) -> keras.Model:
-        """Return a new Keras model that takes float32 images (see `scale`) and gives logits.
+        """Return a new Keras model that maps float32 images, scaled as by `scale`, to logits.
 
-        It is made of layers that come with Keras, so that the saved model opens without Assay.
+        It consists of built-in Keras layers, so that the saved model loads without Assay.
 
         Args:
             image_shape: (height, width, channels).
             classes: number of classes.
 
         Raises:
-            InputError: the images do not fit.
+            InputError: If the images do not fit the network.
         """
-        raise TypeError(f"{type(self).__name__} does not say how to build")
+        raise TypeError(f"{type(self).__name__} does not define `build`")
 
     def keeps(self, layer: str) -> bool:
-        """Return whether a layer keeps the weights that `build` gave it; else they are drawn from the run's seed."""
+        """Return whether a layer keeps the weights from `build`; otherwise they are drawn from the run's seed."""
         return False
 
 
 class Architecture(Model):
-    """A network that Assay brings: subclasses say what stands between image and logits."""
+    """Base class of the networks that Assay contains; subclasses define `logits`.
+
+    Examples:
+        >>> class Linear(Architecture):
+        ...     def logits(self, image, classes):
+        ...         from keras import layers
+        ...
+        ...         return layers.Dense(classes)(layers.Flatten()(image))
+
+        `MODELS.register("linear")(Linear)` makes it available as `model: linear`.
+    """
 
     dropout: Dropout = 0.0
 
     @property
     def dropout_rate(self) -> float | None:
-        """See `Model.dropout_rate`."""
+        """Rate of all dropout layers (see `Model.dropout_rate`)."""
         return self.dropout
 
     def structure(self) -> Model:
-        """Return the settings that the network is built from; of the dropout only whether there is any."""
+        """Return the settings that determine the network; the dropout rate only matters in being zero or not."""
         return self.model_copy(update={"preprocessing": "standard", "dropout": 0.5 if self.dropout else 0.0})
 
     def build(self, image_shape: Shape, classes: int) -> keras.Model:
@@ -171,5 +196,5 @@ class Architecture(Model):
         return keras.Model(image, self.logits(image, classes), name=self.name)
 
     def logits(self, image: Tensor, classes: int) -> Tensor:
-        """Return the logits, (n, classes), of a symbolic image (n, height, width, channels)."""
-        raise TypeError(f"{type(self).__name__} does not say how to build")
+        """Return logits, (n, classes), for symbolic images, (n, height, width, channels)."""
+        raise TypeError(f"{type(self).__name__} does not define `logits`")

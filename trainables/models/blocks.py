@@ -1,6 +1,6 @@
-"""What the families have in common: convolution with or without batch norm, pools, and the last layers.
+"""Building blocks of the networks: convolution with or without batch norm, pooling, and classification layers.
 
-Keras is imported where a network is built, not before.
+Keras is imported only when a network is built.
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ Tensor = Any
 
 
 def scaled(width: int, factor: float) -> int:
-    """Return a number of channels times the factor, at least 1."""
+    """Return a number of channels multiplied by a factor, rounded, at least 1.
+
+    Examples:
+        >>> scaled(16, 0.25), scaled(16, 0.01)
+        (4, 1)
+    """
     return max(1, round(width * factor))
 
 
 def convolve(x: Tensor, width: int, size: int, name: str, *, stride: int = 1, bias: bool = False) -> Tensor:
-    """Return a `size` x `size` convolution, He-normal, padded alike on all sides also where it has a stride."""
+    """Apply a `size` x `size` convolution, He-normal, with equal padding on all sides also with a stride."""
     from keras import layers
 
     if stride > 1 and size > 1:
@@ -33,62 +38,62 @@ def convolve(x: Tensor, width: int, size: int, name: str, *, stride: int = 1, bi
 
 
 def normalise(x: Tensor, name: str, *, scale: bool = True) -> Tensor:
-    """Return batch norm as the CIFAR recipes have it: momentum 0.9, epsilon 1e-5."""
+    """Apply batch norm with the momentum 0.9 and epsilon 1e-5 of the CIFAR recipes."""
     from keras import layers
 
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, scale=scale, name=f"{name}_norm")(x)
 
 
 def relu(x: Tensor, name: str) -> Tensor:
-    """Return the positive part."""
+    """Apply ReLU."""
     from keras import layers
 
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def convolve_relu(x: Tensor, width: int, size: int, name: str, *, stride: int = 1, norm: bool = True) -> Tensor:
-    """Return convolution, batch norm if `norm` (else a bias), and ReLU."""
+    """Apply a convolution, batch norm if `norm` (otherwise a bias), and ReLU."""
     x = convolve(x, width, size, name, stride=stride, bias=not norm)
     return relu(normalise(x, name) if norm else x, name)
 
 
 def pool(x: Tensor, size: int, stride: int, name: str) -> Tensor:
-    """Return the largest of each window; maps round up."""
+    """Apply max pooling; output sizes are rounded up."""
     from keras import layers
 
     return layers.MaxPooling2D(size, strides=stride, padding="same", name=f"{name}_pool")(x)
 
 
 def average(x: Tensor) -> Tensor:
-    """Return the mean of each channel, (n, channels)."""
+    """Apply global average pooling; return (n, channels)."""
     from keras import layers
 
     return layers.GlobalAveragePooling2D(name="pool")(x)
 
 
 def dense_relu(x: Tensor, width: int, name: str) -> Tensor:
-    """Return a dense layer with ReLU, He-normal."""
+    """Apply a dense layer with ReLU, He-normal."""
     from keras import layers
 
     return layers.Dense(width, activation="relu", kernel_initializer="he_normal", name=name)(x)
 
 
 def drop(x: Tensor, rate: float, name: str = "dropout") -> Tensor:
-    """Return dropout, or the input where the rate is zero."""
+    """Apply dropout, or return the input if the rate is zero."""
     from keras import layers
 
     return layers.Dropout(rate, name=name)(x) if rate else x
 
 
 def flatten(x: Tensor) -> Tensor:
-    """Return (n, height x width x channels)."""
+    """Flatten to (n, height x width x channels)."""
     from keras import layers
 
     return layers.Flatten(name="flatten")(x)
 
 
 def classify(x: Tensor, classes: int, rate: float = 0.0) -> Tensor:
-    """Return the logits of features (n, channels), after dropout."""
+    """Apply dropout and a dense layer to features (n, channels); return logits (n, classes)."""
     from keras import layers
 
     return layers.Dense(classes, kernel_initializer="he_normal", name="logits")(drop(x, rate))

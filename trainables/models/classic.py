@@ -1,4 +1,4 @@
-"""Small networks and early ones: LeNet-5, AlexNet, and two convolutions with a global average."""
+"""Small and early networks: LeNet-5, AlexNet, and two convolutions with a global average."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Tensor = Any
 
 @MODELS.register("lenet")
 class LeNet(Architecture):
-    """LeNet-5 (LeCun et al. 1998): tanh, average pools, all maps connected, logits instead of distances.
+    """LeNet-5 (LeCun et al. 1998) with tanh, average pooling, fully connected maps, and logits instead of distances.
 
-    The first convolution keeps the size, as if 28x28 images were padded to 32x32.
+    The first convolution keeps the image size, as if 28x28 images were padded to 32x32.
     """
 
     paper: ClassVar[str] = "doi 10.1109/5.726791"
@@ -22,7 +22,7 @@ class LeNet(Architecture):
 
     @property
     def summary(self) -> str:
-        """What it is, in a few words."""
+        """A description of a few words."""
         return "LeNet-5: two 5x5 convolutions, three dense layers, tanh"
 
     @property
@@ -47,7 +47,7 @@ class LeNet(Architecture):
 
 @MODELS.register("alexnet")
 class AlexNet(Architecture):
-    """AlexNet in one column (arXiv 1404.5997), without local response norm; dropout 0.5 before each large dense layer.
+    """Single-column AlexNet (arXiv 1404.5997) without local response norm; dropout 0.5 before each large dense layer.
 
     `stem: cifar` replaces the first convolution, 11x11 with stride 4, by 3x3 with stride 1.
     """
@@ -60,8 +60,8 @@ class AlexNet(Architecture):
 
     @property
     def summary(self) -> str:
-        """What it is, in a few words."""
-        return "AlexNet in one column, with `stem: imagenet` or `stem: cifar`"
+        """A description of a few words."""
+        return "single-column AlexNet, with `stem: imagenet` or `stem: cifar`"
 
     @property
     def smallest(self) -> int:
@@ -86,7 +86,7 @@ class AlexNet(Architecture):
 
 
 def _pool(x: Tensor, name: str) -> Tensor:
-    """Return the largest of overlapping windows; maps round down."""
+    """Apply max pooling with overlapping windows; output sizes are rounded down."""
     from keras import layers
 
     return layers.MaxPooling2D(3, strides=2, name=f"{name}_pool")(x)
@@ -94,8 +94,9 @@ def _pool(x: Tensor, name: str) -> Tensor:
 
 @MODELS.register("small_cnn")
 class SmallCnn(Architecture):
-    """Convolutions 16 and 32 of 5x5 with max pools, dropout 0.2, global average, dense 128; 18 762 weights for ten
-    classes of grey images. Weights are Glorot-uniform, as Keras draws them by default.
+    """Two 5x5 convolutions of widths 16 and 32 with max pooling, dropout 0.2, global average pooling, and dense 128.
+
+    It has 18 762 weights for ten classes of grey images. Weights are Glorot-uniform, Keras's default.
     """
 
     dropout: Dropout = 0.2
@@ -103,7 +104,7 @@ class SmallCnn(Architecture):
 
     @property
     def summary(self) -> str:
-        """What it is, in a few words."""
+        """A description of a few words."""
         return "two 5x5 convolutions, global average, dense 128"
 
     @property

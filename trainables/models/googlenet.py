@@ -1,4 +1,4 @@
-"""GoogLeNet (Szegedy et al., arXiv 1409.4842), without its auxiliary classifiers and local response norm."""
+"""GoogLeNet (Szegedy et al., arXiv 1409.4842) without auxiliary classifiers and local response norm."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ LAYERS = (
     ("5a", (256, 160, 320, 32, 128, 128)),
     ("5b", (384, 192, 384, 48, 128, 128)),
 )
-"""The paper's table 1: widths of 1x1; 3x3 reduce, 3x3; 5x5 reduce, 5x5; pool projection."""
+"""Table 1 of the paper: widths of 1x1; 3x3 reduce, 3x3; 5x5 reduce, 5x5; pool projection."""
 SMALLEST = {"imagenet": 32, "stride1": 16, "cifar": 8}
+"""Smallest height and width of an image by stem, in pixels."""
 
 
 @MODELS.register("googlenet")
 class GoogLeNet(Architecture):
     """Nine inception modules; no batch norm by default, and dropout 0.4, as published.
 
-    `stem: imagenet` is the published one, 7x7 with stride 2; `stride1` is the same with stride 1, a step for
-    smaller images; `cifar` is three 3x3 convolutions of stride 1 without a pool. Weights are He-normal.
+    `stem: imagenet` is the published stem, 7x7 with stride 2; `stride1` is the same with stride 1, for smaller images;
+    `cifar` is three 3x3 convolutions with stride 1 and no pooling. Weights are He-normal.
     """
 
     paper: ClassVar[str] = "arXiv 1409.4842"
@@ -42,12 +43,12 @@ class GoogLeNet(Architecture):
     batch_norm: bool = False
     stem: Annotated[
         Literal["imagenet", "stride1", "cifar"],
-        Field(description="`imagenet` as published; `stride1` its first stride 1; `cifar` 3x3 without pools"),
+        Field(description="`imagenet` as published; `stride1` with first stride 1; `cifar` 3x3 without pooling"),
     ] = "imagenet"
 
     @property
     def summary(self) -> str:
-        """What it is, in a few words."""
+        """A description of a few words."""
         return "GoogLeNet without auxiliary classifiers, with `stem: imagenet`, `stride1` or `cifar`"
 
     @property
@@ -79,7 +80,7 @@ class GoogLeNet(Architecture):
         return pool(x, 3, 2, "stem3")
 
     def _inception(self, x: Tensor, widths: Any, name: str) -> Tensor:
-        """Return four branches side by side."""
+        """Apply an inception module: four parallel branches."""
         from keras import layers
 
         one, three_reduce, three, five_reduce, five, project = widths

@@ -10,21 +10,21 @@ from trainables.models.blocks import average, classify, convolve, normalise, rel
 Tensor = Any
 WIDTHS = (16, 32, 64)
 BLOCKS = {8: 1, 20: 3, 32: 5, 44: 7, 56: 9, 110: 18}
-"""Blocks per stage of each depth: 6n + 2 layers."""
+"""Blocks per stage, n, by depth, 6n + 2."""
 
 
 class CifarResNet(Architecture):
     """Three stages of blocks of two 3x3 convolutions.
 
-    Shortcuts are identities; where the width doubles they take every second pixel and pad with zero channels
-    (option A of the paper), so they have no weights.
+    Shortcuts are identities. Where the width doubles, they take every second pixel and pad with zero channels (option A
+    of the paper), so they have no weights.
     """
 
     width: Width = 1.0
 
     @property
     def depth(self) -> int:
-        """Layers with weights."""
+        """Number of layers with weights."""
         return int(self.name.removeprefix("resnet").removesuffix("_v2"))
 
     @property
@@ -33,7 +33,12 @@ class CifarResNet(Architecture):
         return 8
 
     def stages(self) -> list[tuple[int, int, str]]:
-        """Return width, stride and name of every block."""
+        """Return width, stride and name of each block.
+
+        Examples:
+            >>> ResNetV1(name="resnet8").stages()
+            [(16, 1, 'stage1_block1'), (32, 2, 'stage2_block1'), (64, 2, 'stage3_block1')]
+        """
         return [
             (scaled(width, self.width), 2 if stage > 1 and block == 1 else 1, f"stage{stage}_block{block}")
             for stage, width in enumerate(WIDTHS, start=1)
@@ -42,13 +47,13 @@ class CifarResNet(Architecture):
 
 
 class ResNetV1(CifarResNet):
-    """Convolution, batch norm, ReLU; ReLU once more after each sum."""
+    """Residual network with convolution, batch norm and ReLU, and a ReLU after each sum."""
 
     paper: ClassVar[str] = "arXiv 1512.03385"
 
     @property
     def summary(self) -> str:
-        """What it is, in a few words."""
+        """A description of a few words."""
         return f"ResNet-{self.depth} for small images"
 
     def logits(self, image: Tensor, classes: int) -> Tensor:
@@ -66,13 +71,13 @@ class ResNetV1(CifarResNet):
 
 
 class ResNetV2(CifarResNet):
-    """Batch norm and ReLU before each convolution, so that nothing stands in the way of the sums."""
+    """Pre-activation residual network: batch norm and ReLU precede each convolution, and sums are not transformed."""
 
     paper: ClassVar[str] = "arXiv 1603.05027"
 
     @property
     def summary(self) -> str:
-        """What it is, in a few words."""
+        """A description of a few words."""
         return f"ResNet-{self.depth} for small images, batch norm and ReLU before the convolutions"
 
     def logits(self, image: Tensor, classes: int) -> Tensor:
@@ -90,7 +95,7 @@ class ResNetV2(CifarResNet):
 
 
 def shortcut(x: Tensor, width: int, stride: int, name: str) -> Tensor:
-    """Return every `stride`-th pixel, with zero channels on both sides up to `width`; itself where nothing changes."""
+    """Return every `stride`-th pixel, padded on both sides with zero channels up to `width`."""
     from keras import layers
 
     if stride > 1:

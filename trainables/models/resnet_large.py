@@ -10,16 +10,16 @@ from trainables.models.blocks import average, classify, convolve, convolve_relu,
 Tensor = Any
 WIDTHS = (64, 128, 256, 512)
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
-"""Blocks per stage of each depth."""
+"""Blocks per stage by depth."""
 EXPANSION = 4
-"""How much wider a bottleneck block ends, from 50 layers on."""
+"""Ratio of the output width to the inner width of a bottleneck block, used from 50 layers."""
 
 
 class ResNet(Architecture):
     """Four stages of blocks; shortcuts are 1x1 convolutions where the shape changes (option B of the paper).
 
-    `stem: imagenet` is 7x7 with stride 2 and a pool, which leaves 1x1 maps of 32x32 images; `stem: cifar` is 3x3
-    with stride 1 and no pool. A bottleneck block has its stride in the 3x3 convolution.
+    `stem: imagenet` is 7x7 with stride 2 and max pooling, which reduces 32x32 images to 1x1 maps; `stem: cifar` is 3x3
+    with stride 1 and no pooling. The stride of a bottleneck block is in the 3x3 convolution.
     """
 
     paper: ClassVar[str] = "arXiv 1512.03385"
@@ -28,12 +28,12 @@ class ResNet(Architecture):
 
     @property
     def depth(self) -> int:
-        """Layers with weights."""
+        """Number of layers with weights."""
         return int(self.name.removeprefix("resnet"))
 
     @property
     def summary(self) -> str:
-        """What it is, in a few words."""
+        """A description of a few words."""
         return f"ResNet-{self.depth}, with `stem: imagenet` or `stem: cifar`"
 
     @property
@@ -57,14 +57,14 @@ class ResNet(Architecture):
 
 
 def _basic(x: Tensor, width: int, stride: int, name: str) -> Tensor:
-    """Return two 3x3 convolutions plus the shortcut."""
+    """Apply a basic block: two 3x3 convolutions plus the shortcut."""
     y = convolve_relu(x, width, 3, f"{name}_a", stride=stride)
     y = normalise(convolve(y, width, 3, f"{name}_b"), f"{name}_b")
     return _sum(x, y, stride, name)
 
 
 def _bottleneck(x: Tensor, width: int, stride: int, name: str) -> Tensor:
-    """Return a 1x1, a 3x3 and a widening 1x1 convolution plus the shortcut."""
+    """Apply a bottleneck block: a 1x1, a 3x3 and a widening 1x1 convolution plus the shortcut."""
     y = convolve_relu(x, width, 1, f"{name}_a")
     y = convolve_relu(y, width, 3, f"{name}_b", stride=stride)
     y = normalise(convolve(y, EXPANSION * width, 1, f"{name}_c"), f"{name}_c")

@@ -1,4 +1,4 @@
-"""VGG (Simonyan and Zisserman, arXiv 1409.1556): for small images, as published, and with ReLU before batch norm."""
+"""VGG networks (Simonyan and Zisserman, arXiv 1409.1556): for small images, as published, and with ReLU before norm."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ STAGES = {
     16: ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)),
     19: ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4),
 }
-"""Widths of the 3x3 convolutions of each stage; a max pool ends each stage."""
+"""Widths of the 3x3 convolutions of each stage by depth; each stage ends with max pooling."""
 
 
 class Vgg(Architecture):
-    """Five stages of 3x3 convolutions; pools round up, and are left out where the map is down to one pixel."""
+    """Base class: five stages of 3x3 convolutions. Pooling rounds sizes up and is omitted for maps of one pixel."""
 
     paper: ClassVar[str] = "arXiv 1409.1556"
     width: Width = 1.0
@@ -38,7 +38,7 @@ class Vgg(Architecture):
 
     @property
     def depth(self) -> int:
-        """Layers with weights, with the three dense ones of the published network."""
+        """Number of layers with weights, including the three dense layers of the published network."""
         return int(self.name.removeprefix("vgg").split("_", maxsplit=1)[0])
 
     @property
@@ -47,7 +47,7 @@ class Vgg(Architecture):
         return 8
 
     def features(self, x: Tensor) -> Tensor:
-        """Return the maps after the last pool."""
+        """Return the feature maps after the last pooling layer."""
         for stage, widths in enumerate(STAGES[self.depth], start=1):
             for number, width in enumerate(widths, start=1):
                 x = self.convolution(x, scaled(width, self.width), f"stage{stage}_{number}")
@@ -56,16 +56,16 @@ class Vgg(Architecture):
         return x
 
     def convolution(self, x: Tensor, width: int, name: str) -> Tensor:
-        """Return one convolution with what follows it."""
+        """Apply a convolution with its norm and activation."""
         return convolve_relu(x, width, 3, name, norm=self.batch_norm)
 
 
 class SmallVgg(Vgg):
-    """For small images: batch norm, global average, one dense layer."""
+    """VGG for small images: batch norm, global average pooling, one dense layer."""
 
     @property
     def summary(self) -> str:
-        """What it is, in a few words."""
+        """A description of a few words."""
         return f"VGG-{self.depth} for small images: batch norm, one dense layer"
 
     def logits(self, image: Tensor, classes: int) -> Tensor:
@@ -74,15 +74,15 @@ class SmallVgg(Vgg):
 
 
 class PublishedVgg(Vgg):
-    """As published: no batch norm, two dense layers of 4096 with dropout 0.5 after each."""
+    """VGG as published: no batch norm, two dense layers of 4096, each followed by dropout 0.5."""
 
     batch_norm: bool = False
     dropout: Dropout = 0.5
 
     @property
     def summary(self) -> str:
-        """What it is, in a few words."""
-        return f"VGG-{self.depth} as published: no batch norm, dense 4096 twice, dropout 0.5"
+        """A description of a few words."""
+        return f"VGG-{self.depth} as published: no batch norm, two dense layers of 4096, dropout 0.5"
 
     def logits(self, image: Tensor, classes: int) -> Tensor:
         """Return the logits (see `Architecture.logits`)."""
@@ -92,15 +92,15 @@ class PublishedVgg(Vgg):
 
 
 class ReluNormVgg(Vgg):
-    """VGG-13's convolutions, each with ReLU first and batch norm (without scale) after it; dense 512 and 256."""
+    """The convolutions of VGG-13, each followed by ReLU and then batch norm without scale; dense 512 and 256."""
 
     @property
     def summary(self) -> str:
-        """What it is, in a few words."""
+        """A description of a few words."""
         return f"VGG-{self.depth} with batch norm after the ReLU, dense 512 and 256"
 
     def convolution(self, x: Tensor, width: int, name: str) -> Tensor:
-        """Return one convolution, ReLU, and batch norm without scale."""
+        """Apply a convolution, ReLU, and batch norm without scale."""
         x = relu(convolve(x, width, 3, name, bias=True), name)
         return normalise(x, name, scale=False) if self.batch_norm else x
 

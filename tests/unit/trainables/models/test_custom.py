@@ -223,7 +223,7 @@ def test_pretrained_weights_that_do_not_fit_or_cannot_be_had_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     model = settings("keras_vgg16", pretrained="imagenet")
-    with pytest.raises(InputError, match="3 channels, but these have 1"):
+    with pytest.raises(InputError, match="3 channels, but these images have 1"):
         model.check((32, 32, 1), 10)
     with pytest.raises(InputError, match="`preprocessing: network` is for 3 channels"):
         settings("keras_vgg16", preprocessing="network").check((32, 32, 1), 10)
@@ -232,12 +232,12 @@ def test_pretrained_weights_that_do_not_fit_or_cannot_be_had_are_refused(
         raise Exception("URL fetch failure on https://weights: None -- no network")
 
     monkeypatch.setattr(keras.applications, "VGG16", offline)
-    with pytest.raises(InputError, match=r"ImageNet weights cannot be had \(URL fetch failure.*pretrained: none"):
+    with pytest.raises(InputError, match=r"ImageNet weights cannot be loaded \(URL fetch failure.*pretrained: none"):
         model.check((32, 32, 3), 10)
     (tmp_path / "broken.weights.h5").write_bytes(b"no weights")
     monkeypatch.undo()
     monkeypatch.setattr(applications, "WEIGHTS", str(tmp_path / "broken.weights.h5"))
-    with pytest.raises(InputError, match="ImageNet weights cannot be had"):
+    with pytest.raises(InputError, match="ImageNet weights cannot be loaded"):
         model.check((32, 32, 3), 10)
 
 
