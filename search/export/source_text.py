@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import symtable
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 Import = ast.Import | ast.ImportFrom
@@ -54,13 +55,40 @@ def bound_names(statement: ast.AST) -> set[str]:
 
 def global_names(text: str) -> set[str]:
     """Return the names that a text uses outside of annotations and does not bind itself."""
+    symbols = [symbol for table in _scopes(text) for symbol in table.get_symbols()]
+    return {each.get_name() for each in symbols if each.is_global() and each.is_referenced()} - bound_names(
+        ast.parse(text)
+    )
 
-    def used(table: symtable.SymbolTable) -> Iterator[str]:
-        yield from (each.get_name() for each in table.get_symbols() if each.is_global() and each.is_referenced())
-        for child in table.get_children():
-            yield from used(child)
 
-    return set(used(symtable.symtable(FUTURE + text, "source", "exec"))) - bound_names(ast.parse(text))
+def _scopes(text: str) -> list[symtable.SymbolTable]:
+    """Return the symbols of the text and of every scope inside it; annotations do not count."""
+    scopes = [symtable.symtable(FUTURE + text, "source", "exec")]
+    for scope in scopes:
+        scopes += scope.get_children()
+    return scopes
+
+
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """Return a text with other names for some of its global names.
+
+    Raises:
+        ValueError: If one of the names is also a local name, or stands in a formatted string where it has no position.
+    """
+    if not names:
+        return text
+    local = {each.get_name() for scope in _scopes(text)[1:] for each in scope.get_symbols() if each.is_local()}
+    lines = [line.encode() for line in text.split("\n")]
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name) and node.id in names]
+    for node in sorted(nodes, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+        line, end = lines[node.lineno - 1], node.col_offset + len(node.id.encode())
+        if line[node.col_offset : end] != node.id.encode() or node.id in local:
+            raise ValueError(f"uses `{node.id}`, a name that another part of the script has, too; rename it")
+        lines[node.lineno - 1] = line[: node.col_offset] + names[node.id].encode() + line[end:]
+    made = b"\n".join(lines).decode()
+    for name, new in names.items():
+        made = re.sub(rf"^((?:async )?def|class) {name}\b", rf"\1 {new}", made, flags=re.MULTILINE)
+    return made
 
 
 def annotation_names(text: str) -> set[str]:
