@@ -1,113 +1,118 @@
-"""A recipe as one Keras file: readable code that trains the same thing and needs nothing of Assay."""
+"""Keras script: a recipe as one readable program that trains the same run without Assay.
+
+The network is Keras's own JSON. Data loading, split, draws, augmentation, mixing and update rule are Assay's own
+functions, copied (see `search.export.source_code`); `templates/script.py.j2` is the training loop around them.
+"""
 
 from __future__ import annotations
 
-import json
+import ast
+import builtins
 import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import packages_distributions
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment
-
 from reports.jinja import environment
 from search.export.recipe import promise_text
-from trainables.augmentation import Augmentation
-from trainables.augmentation.crop import padding
+from search.export.source_code import Key, NotCopiableError, SourceCopier
+from search.export.source_text import Import, annotation_names, bound_names
 from trainables.config import RunConfig
 from trainables.errors import InputError
-from trainables.methods import Method
-from trainables.methods.base import off_from
-from trainables.methods.combination import Combination
-from trainables.methods.mixing import Fading, Partnered
 from trainables.models.applications import NETWORKS, Application
-from trainables.optimizers import Optimizer
 from trainables.records.atomic import write_atomically
 
 if TYPE_CHECKING:
+    import keras
+
     from search.export.recipe import Recipe
 
 TEMPLATES = Path(__file__).parent / "templates"
-DOWNLOADED = ("mnist", "fashion_mnist", "cifar10", "cifar100")
-FILES = ("directory", "lists")
-WITH_PATH = ("npz", *FILES)
-NEEDS = {"digits": ", and scikit-learn for the images", **dict.fromkeys(FILES, ", and pillow for the images")}
-RESAMPLING = {"affine_flip", "photometric", "one_of"}
-MIXING = {"mixup", "sample_pairing", "cutmix", "noise"}
-COPIES = {"maxup", "maxup_mean", "batch_max"}
+COPIED = (
+    ("data.selection", "select"), ("engine.resident", "channel_statistics"), ("randomness", "derive_seed"),
+    ("engine.network", "_random_variables"), ("engine.batches", "draw_batches"), ("schedules", "part"),
+    ("schedules", "learning_rates"), ("engine.step", "cross_entropy"), ("engine.step", "reduced"),
+    ("engine.step", "worst_copies"), ("engine.saved_model", "save_model"),
+)  # fmt: skip
+"""Functions that the training loop calls."""
+IMPORTED = (
+    ("", "argparse", "argparse"), ("", "os", "os"), ("pathlib", "Path", "Path"), ("typing", "Any", "Any"),
+    ("", "keras", "keras"), ("", "numpy", "np"), ("", "tensorflow", "tf"), ("keras", "ops", "ops"),
+)  # fmt: skip
+"""What it imports: the module, if there is one; the name; and the name that it gets."""
+PARTS = ("SOURCE", "MODEL", "AUGMENTATION", "METHOD", "OPTIMIZER", "NETWORK")
 Constant = tuple[str, str, str]
 
 
 def write_script(recipe: Recipe, path: Path) -> None:
-    """Write the script, whole or not at all.
+    """Write the script of a recipe, whole or not at all.
 
     Raises:
-        InputError: something of the recipe cannot be written as a script.
+        InputError: If something of the recipe cannot be written as a script.
     """
     write_atomically(path, script(recipe, path.name))
 
 
 def script(recipe: Recipe, file: str) -> str:
-    """Return the script.
+    """Return the script of a recipe.
 
     Args:
         recipe: what it trains.
         file: its name.
 
     Raises:
-        InputError: something of the recipe cannot be written as a script.
+        InputError: If something of the recipe cannot be written as a script.
     """
     config = recipe.train
     if len(recipe.image_shape) != 3 or not recipe.class_names:
         raise InputError("the recipe does not know its images (its study was replayed), so there is no script of it")
-    source = _source(recipe)
-    mixing, copies = _parts(config.method)
-    on = _on(config)
-    shape = (recipe.image_shape[0], recipe.image_shape[1], recipe.image_shape[2])
-    classes = config.classes or len(recipe.class_names)
+    network = _network(recipe)
     templates = environment(TEMPLATES, autoescape=False, last_newline=False)
-    templates.filters["safe"] = lambda text: re.sub(r'["\\\s]+', " ", str(text))
+    templates.filters.update({"comment": _comment, "python": repr})
+    constants = _constants(recipe)
+    written = (TEMPLATES / "script.py.j2").read_text(encoding="utf-8")
+    own = [*re.findall(r"^(?:def|class) (\w+)", written, re.MULTILINE), *PARTS]
+    grey = recipe.image_shape[2] == 1
+    decode = templates.get_template("decode.py.j2").render(size=tuple(recipe.image_shape[:2]), grey=grey)
+    parts = (config.data, config.method.drawing, config.optimizer, config.model, *config.augmentation.steps)
+    copier = SourceCopier(
+        packages=[type(part).__module__.partition(".")[0] for part in parts],
+        reserved=[*own, *(name for name, _, _ in constants)],
+        replaced={Key("trainables.data.decoding", "decode"): decode},
+    )
+    sections = _sections(config, copier)
+    code = "\n\n\n".join(text for _, text in sections)
+    known = {*bound_names(ast.parse(code)), *copier.imports, *dir(builtins)}
+    imports = sorted(copier.imports.values(), key=lambda line: (line.startswith("from"), line))
+    early = [line for line in imports if _package(line) in sys.stdlib_module_names]
     text = templates.get_template("script.py.j2").render(
         title=f"Train {config.model.name} on {_data_name(config)} with {recipe.origin.method}",
         assay=recipe.origin.versions.get("assay", ""),
         study=recipe.origin.study,
         condition=recipe.origin.condition,
-        method_name=recipe.origin.method,
+        method=recipe.origin.method,
         promise=promise_text(recipe.promise).removeprefix("test accuracy "),
         file=file,
-        needs=NEEDS.get(source, ""),
-        source=source,
-        dataset=config.data.model_dump()["source"],
-        files=config.data,
-        held="validation" in recipe.brings,
-        few_classes=classes < len(recipe.class_names),
-        has_path=source in WITH_PATH,
-        channels=shape[2],
-        split_key=_split_key(),
-        constants=_constants(recipe, classes),
-        label_noise=config.label_noise,
-        label_smoothing=config.label_smoothing,
-        preprocessing=config.model.preprocessing,
-        own_means=list(config.model.own_means),
-        network=_network(templates, config, shape, classes),
-        steps=_steps(config, shape),
-        resamples=bool(RESAMPLING & set(config.augmentation.name.split("+"))),
-        mixing=mixing.model_dump()["name"] if mixing else "",
-        mixed_by=mixing,
-        partner=mixing.partner if isinstance(mixing, Partnered) else "",
-        copies=copies,
-        objective=config.method.objective.kind,
-        on=on,
-        on_too="" if (not mixing and copies == 1) or on == "True" else ", on",
-        look=", augment" if config.fine_tune and config.fine_tune_off == "all" and config.augmentation.steps else "",
-        plain=not mixing and copies == 1,
-        schedule=config.schedule,
-        warm_up=config.warm_up,
-        total_steps=config.steps,
-        optimizer=config.optimizer,
-        mixed=config.precision == "mixed",
-        full_data=config.full_data,
+        needs=_needs(imports, code),
+        early=early,
+        late=[line for line in imports if line not in early],
+        unknown=sorted(annotation_names(code) - known),
+        constants=constants,
+        sections=sections,
+        pretrained=NETWORKS[config.model.name] if _is_pretrained(config) else "",
+        folder=_folder_field(config),
+        summary=_summary(network),
+        network=[repr(line) for line in re.split(r'(?=\{"module": "keras\.layers")', network.to_json()) if line],
     )
-    return re.sub(r"\n+(?=def |class |if __name__)", "\n\n\n", text).rstrip() + "\n"
+    return re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n"
+
+
+def _comment(value: Any) -> str:
+    """Return a value as text that ends neither a comment nor a docstring."""
+    return re.sub(r'["\\\s\x00-\x1f\x7f]+', " ", str(value))
 
 
 def _data_name(config: RunConfig) -> str:
@@ -115,153 +120,136 @@ def _data_name(config: RunConfig) -> str:
     return Path(settings["path"]).name if settings.get("path") else str(settings["source"])
 
 
-def _refuse(what: str, hint: str) -> InputError:
-    return InputError(f"{what} cannot be written as a script: {hint}. Train the recipe with `assay train` instead.")
+def _refuse(what: str, why: str) -> InputError:
+    return InputError(f"{what} cannot be written as a script: {why}. Train the recipe with `assay train` instead.")
 
 
-def _own(thing: object) -> bool:
-    """Return whether something comes with Assay."""
-    return type(thing).__module__.startswith("trainables.")
-
-
-def _source(recipe: Recipe) -> str:
-    """Return the template of the data source."""
-    name = recipe.train.data.model_dump()["source"]
-    if "groups" in recipe.brings:
-        raise _refuse("data with groups of its own", "the script draws its split by class only")
-    if name in DOWNLOADED:
-        return "keras"
-    if name not in {*WITH_PATH, "digits"}:
-        known = ", ".join(WITH_PATH)
-        raise _refuse(f"data source `{name}`", f"it can load {known}, digits and the data sets of Keras")
-    return str(name)
-
-
-def _parts(method: Method) -> tuple[Method | None, int]:
-    """Return the method that mixes, and the number of copies.
+def _sections(config: RunConfig, copier: SourceCopier) -> list[tuple[str, str]]:
+    """Copy all parts of a run; return titles with code, which ends with the object of the part.
 
     Raises:
-        InputError: a part of it is a plug-in.
+        InputError: If the source of a part cannot be copied.
     """
-    parts: list[Method] = [method.copied, method.mixing] if isinstance(method, Combination) else [method]
-    names = [part.model_dump()["name"] for part in parts]
-    for part, name in zip(parts, names, strict=True):
-        if name not in {*MIXING, *COPIES, "baseline"} or not _own(part):
-            raise _refuse(f"method `{name}`", "it does not come with Assay")
-    return next((part for part, name in zip(parts, names, strict=True) if name in MIXING), None), method.copies
+    for module, name, alias in IMPORTED:
+        copier.add_import(module, name, alias)
+    for module, name in COPIED:
+        copier.copy(f"trainables.{module}", name)
+    sections = [("Split, draws, schedule and loss", copier.take())]
+    method, drawn = config.method, ("draw", "apply")
+    values = {"copies": method.copies, "guests": method.guests, "objective": method.objective}
+    for constant, title, part, named, members, changed in (
+        ("SOURCE", "data source", config.data, config.data.model_dump()["source"], ("load",), {}),
+        ("MODEL", "model", config.model, config.model.name, ("scale", "keeps", "name"), {}),
+        ("AUGMENTATION", "augmentation", config.augmentation, config.augmentation.name, drawn, {}),
+        ("METHOD", "method", method.drawing, method.model_dump()["name"], drawn, values),
+        ("OPTIMIZER", "optimizer", config.optimizer, config.optimizer.model_dump()["name"], ("slots", "update"), {}),
+    ):
+        try:
+            made = copier.instance(part, members, **changed)
+        except NotCopiableError as error:
+            raise _refuse(f"{title} `{named}`", str(error)) from None
+        sections.append((f"{title.capitalize()}: {_comment(named)}", f"{copier.take()}\n\n\n{constant} = {made}"))
+    return sections
 
 
-def _network(templates: Environment, config: RunConfig, shape: tuple[int, int, int], classes: int) -> str:
-    """Return the function that builds the network; a pretrained one is fetched from Keras when the script runs."""
-    model = config.model
-    if isinstance(model, Application):
-        template = templates.get_template("network_application.py.j2")
-        pretrained = model.pretrained != "none"
-        return template.render(
-            **model.model_dump(exclude={"pretrained"}), application=NETWORKS[model.name], pretrained=pretrained
-        )
+def _package(statement: str) -> str:
+    """Return the top-level package of an import statement."""
+    return re.split(r"[ .]", statement)[1]
+
+
+def _needs(imports: Sequence[str], code: str) -> list[str]:
+    """Return the distributions that a script needs, by what it imports."""
+    inner = [ast.unparse(node) for node in ast.walk(ast.parse(code)) if isinstance(node, Import)]
+    packages = {_package(line) for line in [*imports, *inner]} - sys.stdlib_module_names
+    known = packages_distributions()
+    return sorted({known.get(package, [package])[0].lower() for package in packages})
+
+
+def _folder_field(config: RunConfig) -> str:
+    """Return the data source's field for the place of its images: the last one that may hold a path; or nothing."""
+    fields = type(config.data).model_fields
+    return next((name for name in reversed(fields) if "Path" in str(fields[name].annotation)), "")
+
+
+def _is_pretrained(config: RunConfig) -> bool:
+    return isinstance(config.model, Application) and config.model.pretrained != "none"
+
+
+def _network(recipe: Recipe) -> keras.Model:
+    """Return the network as it is written; pretrained weights are fetched from Keras when the script runs.
+
+    Raises:
+        InputError: If it has a layer that Keras cannot make from JSON.
+    """
     from trainables.backends.selection import backend
-    from trainables.models.written import network_code
 
     backend.configure(deterministic=False)
-    return network_code(model.build(shape, classes)).rstrip()
+    import keras
+
+    from trainables.models.custom import layers_of
+
+    config = recipe.train
+    model = config.model.model_copy(update={"pretrained": "none"} if _is_pretrained(config) else {})
+    height, width, channels = recipe.image_shape
+    network = model.build((height, width, channels), config.classes or len(recipe.class_names))
+    if config.precision == "mixed":
+        network = keras.models.clone_model(network, clone_function=_mixed)
+    for layer in layers_of(network):
+        if not type(layer).__module__.startswith("keras."):
+            raise _refuse(f"model `{model.name}`", f"layer `{layer.name}` does not come with Keras")
+        if model.keeps(layer.name):
+            raise _refuse(f"model `{model.name}`", f"layer `{layer.name}` starts from weights of its own")
+    try:
+        keras.models.model_from_json(network.to_json())
+    except Exception as error:  # what Keras raises depends on the layer
+        raise _refuse(
+            f"model `{model.name}`", f"Keras cannot make it from JSON ({str(error).splitlines()[0]})"
+        ) from None
+    return network
 
 
-def _steps(config: RunConfig, shape: tuple[int, int, int]) -> list[dict[str, Any]]:
-    """Return the augmentations in order, with the padding in pixels."""
-    return [_step(step, shape) for step in config.augmentation.steps]
+def _mixed(layer: Any) -> Any:
+    """Return a copy of a layer that computes in bfloat16."""
+    own = {"dtype": "mixed_bfloat16"} if hasattr(layer, "dtype_policy") else {}
+    return type(layer).from_config({**layer.get_config(), **own})
 
 
-def _step(step: Augmentation, shape: tuple[int, int, int]) -> dict[str, Any]:
-    settings = step.model_dump()
-    if not _own(step) or not (TEMPLATES / f"augment_{settings['name']}.py.j2").is_file():
-        raise _refuse(f"augmentation `{settings['name']}`", "it does not come with Assay")
-    if "padding" in settings:
-        settings |= {
-            name: padding(size, settings["padding"]) for name, size in zip(("down", "right"), shape[:2], strict=True)
-        }
-    return settings
+def _summary(network: keras.Model) -> str:
+    lines: list[str] = []
+    network.summary(line_length=100, print_fn=lambda text, **_: lines.extend(text.splitlines()))
+    return "\n".join(f"# {line}".rstrip() for line in lines)
 
 
-def _on(config: RunConfig) -> str:
-    """Return when the method is on, as code."""
-    method, epochs = config.method, config.epochs
-    parts: list[Method] = [method.copied, method.mixing] if isinstance(method, Combination) else [method]
-    conditions: list[str] = []
-    cycle = method.cycle(epochs)
-    if cycle:
-        conditions.append(f"{cycle.start} <= epoch < {cycle.end}")
-        conditions.append(f"(epoch - {cycle.start}) % {cycle.length} < {cycle.length - cycle.off}")
-    conditions += [
-        f"epoch < {off_from(part.off_last, epochs)}" for part in parts if isinstance(part, Fading) and part.off_last
-    ]
-    if config.fine_tune:
-        conditions.append("epoch < FINE_TUNE_FROM")
-    return " and ".join(conditions) or "True"
-
-
-def _split_key() -> list[int]:
-    """Return the key of the stream that draws a test part where the data has none (see `drawn_test_part`)."""
-    import zlib
-
-    return [0, zlib.crc32(b"split"), 0, 0]
-
-
-def _constants(recipe: Recipe, classes: int) -> list[Constant]:
+def _constants(recipe: Recipe) -> list[Constant]:
     """Return name, value as code and remark of every constant."""
     config = recipe.train
-    mixing, copies = _parts(config.method)
-    optimizer = config.optimizer
-    if not _own(optimizer):
-        raise _refuse(f"optimizer `{optimizer.model_dump()['name']}`", "it does not come with Assay")
-    given = mixing.model_dump() if mixing else {}
+    classes = config.classes or len(recipe.class_names)
+    schedule = {"schedule": config.schedule, "milestones": config.milestone_fractions}
+    schedule |= {"factor": config.decay_factor, "warm_up": config.warm_up}
+    given = "unused: the data has a validation part of its own" if "validation" in recipe.brings else "of each class"
     found: list[tuple[str, Any, str]] = [
         ("CLASSES", classes, ", ".join(recipe.class_names[:10]) if classes <= 10 else ""),
-        ("VALIDATION_FRACTION", None if "validation" in recipe.brings else config.validation_fraction, "of each class"),
+        ("IMAGE_SHAPE", tuple(recipe.image_shape), "height, width, channels"),
+        ("VALIDATION_FRACTION", config.validation_fraction, given),
         ("TRAIN_FRACTION", config.train_fraction, "of what validation leaves"),
-        ("LABEL_NOISE", config.label_noise or None, "share of wrong labels"),
+        ("FULL_DATA", config.full_data, "whether the validation images are trained on, too"),
+        ("LABEL_NOISE", config.label_noise, "share of training images with a wrong label"),
         ("EPOCHS", config.epochs, ""),
-        ("STEPS", config.steps, "in all, shared by the epochs"),
+        ("STEPS", config.steps, "in all, shared by the epochs; None: each epoch is one pass over the images"),
         ("BATCH_SIZE", config.batch_size, ""),
-        ("LABEL_SMOOTHING", config.label_smoothing or None, ""),
-        ("COPIES", copies if copies > 1 else None, "of each image in a step"),
-        ("TEMPERATURE", config.method.objective.temperature if config.method.objective.kind == "softmax" else None, ""),
-        ("ALPHA", given.get("alpha"), "of the beta distribution"),
-        ("SIGMA", given.get("sigma"), "in standard deviations of the channel"),
-        ("LEARNING_RATE", optimizer.learning_rate, ""),
-        ("MILESTONES", _milestones(config), "parts of the length at which the rate falls"),
-        ("DECAY_FACTOR", config.decay_factor if config.schedule == "milestones" else None, ""),
-        ("WARM_UP", config.warm_up or None, "part of the length"),
-        ("FINE_TUNE_FROM", off_from(config.fine_tune, config.epochs) if config.fine_tune else None, "epoch, from 0"),
-        *_of_optimizer(optimizer),
+        ("LABEL_SMOOTHING", config.label_smoothing, ""),
+        ("METHOD_EPOCHS", _phases(config, config.method_on), "from, to (not included): when the method is on"),
+        ("AUGMENTATION_EPOCHS", _phases(config, config.augmentation_on), "when images are augmented"),
+        ("LEARNING_RATE", config.optimizer.learning_rate, ""),
+        ("SCHEDULE", schedule, "parts of the length"),
+        ("RATES", config.optimizer.rates(), "what the optimizer's rule gets beside the learning rate"),
+        ("DECAY_ALL", config.optimizer.decay_all, "whether biases and batch norm decay, too"),
     ]
-    written = [(name, repr(value), remark) for name, value, remark in found if value is not None]
-    return [*_of_data(recipe), *written]
+    return [(name, repr(value), remark) for name, value, remark in found]
 
 
-def _of_data(recipe: Recipe) -> list[Constant]:
-    """Return where the images are, and how large they become."""
-    source, data = _source(recipe), recipe.train.data.model_dump(mode="json")
-    found: list[Constant] = []
-    if source in WITH_PATH:
-        path = data["path"] if "path" in data else data["root"] or str(Path(data["train"]).parent)
-        found.append(("DATA", _path(path), ""))
-    if source == "lists":
-        parts = ", ".join(f'"{part}": {_path(data[part])}' for part in ("train", "validation", "test") if data[part])
-        found.append(("LISTS", f"{{{parts}}}", ""))
-    if source in FILES:
-        found.append(("SIZE", repr((recipe.image_shape[1], recipe.image_shape[0])), "width and height"))
-    return found
-
-
-def _path(path: str) -> str:
-    return f"Path({json.dumps(path)})"
-
-
-def _milestones(config: RunConfig) -> tuple[float, ...] | None:
-    return config.milestone_fractions if config.schedule == "milestones" else None
-
-
-def _of_optimizer(optimizer: Optimizer) -> list[tuple[str, Any, str]]:
-    rates = {name: value for name, value in optimizer.rates().items() if name != "weight_decay" or value}
-    return [(name.upper(), value, "") for name, value in rates.items()]
+def _phases(config: RunConfig, on: Callable[[int], bool]) -> list[tuple[int, int]]:
+    """Return the epochs in which something is on: the first of each phase, and the first behind it."""
+    states = [False, *map(on, range(config.epochs)), False]
+    changes = [epoch for epoch, (before, after) in enumerate(pairwise(states)) if before != after]
+    return list(zip(changes[::2], changes[1::2], strict=True))

@@ -82,10 +82,10 @@ def _folded(word: Tensor, bits: int) -> Tensor:
     """Return the word with its upper bits mixed into its lower ones."""
     from keras import ops
 
-    return ops.bitwise_xor(word, _shifted(word, bits))
+    return ops.bitwise_xor(word, _shifted_word(word, bits))
 
 
-def _shifted(word: Tensor, bits: int) -> Tensor:
+def _shifted_word(word: Tensor, bits: int) -> Tensor:
     """Shift int32 to the right and fill up with zeros."""
     from keras import ops
 

@@ -30,6 +30,47 @@ def padding(size: int, setting: int | str = EIGHTH) -> int:
     return min(setting, size) if isinstance(setting, int) else max(1, size // 8)
 
 
+def draw_shifts(rng: np.random.Generator, n: int, image_shape: tuple[int, int, int], setting: int | str) -> Draws:
+    """Return by how many pixels each of `n` images moves, int32 (n,) `down` and `right`.
+
+    Args:
+        rng: generator of the shifts.
+        n: number of images.
+        image_shape: (height, width, channels).
+        setting: the padding (see `padding`), which is the largest shift.
+    """
+    down, right = (padding(size, setting) for size in image_shape[:2])
+    return {
+        "down": rng.integers(-down, down, n, dtype="int32", endpoint=True),
+        "right": rng.integers(-right, right, n, dtype="int32", endpoint=True),
+    }
+
+
+def shifted(images: Tensor, draws: dict[str, Tensor]) -> Tensor:
+    """Return the images shifted, and mirrored where `draws` has a `mirror` (see `Augmentation.apply`).
+
+    Args:
+        images: (batch, height, width, channels).
+        draws: `down` and `right` int32 (batch,), and possibly `mirror` int32 (batch,), 1 for a mirror image.
+    """
+    from keras import ops
+
+    height, width, channels = images.shape[1:]
+    down, right = (draws[name][:, None, None] for name in ("down", "right"))
+    across: Tensor = np.arange(width, dtype="int32")
+    if "mirror" in draws:
+        across = ops.where(draws["mirror"][:, None, None] == 1, width - 1 - across, across)
+    rows = down + np.arange(height, dtype="int32")[:, None]
+    columns = right + across
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    shape: Tensor = ops.shape(images)
+    first: Tensor = ops.reshape(ops.arange(shape[0], dtype="int32"), (-1, 1, 1))
+    pixels: Tensor = ops.reshape(images, (-1, channels))
+    with_black = ops.concatenate([pixels, ops.zeros_like(pixels[:1])], axis=0)
+    source = ops.where(inside, (first * height + rows) * width + columns, shape[0] * (height * width))
+    return ops.take(with_black, source, axis=0)
+
+
 @AUGMENTATIONS.register("crop")
 class Crop(Augmentation):
     """Pad with black and crop to the old size at random."""
@@ -41,31 +82,9 @@ class Crop(Augmentation):
 
     def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> Draws:
         """Draw by how many pixels each image moves (see `Augmentation.draw`)."""
-        down, right = (padding(size, self.padding) for size in image_shape[:2])
-        return {
-            "down": rng.integers(-down, down, n, dtype="int32", endpoint=True),
-            "right": rng.integers(-right, right, n, dtype="int32", endpoint=True),
-        }
+        return draw_shifts(rng, n, image_shape, self.padding)
 
-    @staticmethod
-    def apply(images: Tensor, draws: dict[str, Tensor]) -> Tensor:
-        """Gather every pixel from where it was (see `Augmentation.apply`)."""
-        from keras import ops
-
-        height, width, channels = images.shape[1:]
-        down, right = (draws[name][:, None, None] for name in ("down", "right"))
-        across: Tensor = np.arange(width, dtype="int32")
-        if "mirror" in draws:
-            across = ops.where(draws["mirror"][:, None, None] == 1, width - 1 - across, across)
-        rows = down + np.arange(height, dtype="int32")[:, None]
-        columns = right + across
-        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        shape: Tensor = ops.shape(images)
-        first: Tensor = ops.reshape(ops.arange(shape[0], dtype="int32"), (-1, 1, 1))
-        pixels: Tensor = ops.reshape(images, (-1, channels))
-        with_black = ops.concatenate([pixels, ops.zeros_like(pixels[:1])], axis=0)
-        source = ops.where(inside, (first * height + rows) * width + columns, shape[0] * (height * width))
-        return ops.take(with_black, source, axis=0)
+    apply = staticmethod(shifted)
 
 
 @AUGMENTATIONS.register("crop_flip")
@@ -85,7 +104,7 @@ class CropFlip(Augmentation):
 
     def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> Draws:
         """Draw the shifts that `crop` draws, and who is mirrored (see `Augmentation.draw`)."""
-        moves = Crop.model_validate({"padding": self.padding}).draw(rng, n, image_shape)
-        return {**moves, "mirror": (rng.random(n) < self.flip).astype("int32")}
+        shifts = draw_shifts(rng, n, image_shape, self.padding)
+        return {**shifts, "mirror": (rng.random(n) < self.flip).astype("int32")}
 
-    apply = staticmethod(Crop.apply)
+    apply = staticmethod(shifted)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError, model_serializer, model_validator
@@ -107,6 +108,21 @@ class Policy(Frozen):
             draws |= {_prefix(place) + key: value for key, value in made.items()}
         return draws
 
+    def apply(self, images: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        """Return the augmented images (see `Augmentation.apply`)."""
+        return apply_in_order(self.steps, images, draws)
+
+
+def apply_in_order(
+    steps: Sequence[Augmentation | type[Augmentation]], images: Tensor, draws: dict[str, Tensor]
+) -> Tensor:
+    """Return images after the augmentations, each with its own part of what `Policy.draw` returned."""
+    for place, step in enumerate(steps):
+        prefix = _prefix(place)
+        own = {key.removeprefix(prefix): value for key, value in draws.items() if _place(key) == place}
+        images = step.apply(images, own)
+    return images
+
 
 def policy_apply(name: str) -> Callable[[Tensor, dict[str, Tensor]], Tensor]:
     """Return what a policy of that name does on the device (see `Augmentation.apply`).
@@ -117,16 +133,7 @@ def policy_apply(name: str) -> Callable[[Tensor, dict[str, Tensor]], Tensor]:
     Raises:
         InputError: it names an augmentation that does not exist.
     """
-    kinds = [AUGMENTATIONS.get(part) for part in name.split(JOINT)]
-
-    def apply(images: Tensor, draws: dict[str, Tensor]) -> Tensor:
-        for place, kind in enumerate(kinds):
-            prefix = _prefix(place)
-            own = {key.removeprefix(prefix): value for key, value in draws.items() if _place(key) == place}
-            images = kind.apply(images, own)
-        return images
-
-    return apply
+    return partial(apply_in_order, [AUGMENTATIONS.get(part) for part in name.split(JOINT)])
 
 
 def policy_compiles(name: str) -> bool:

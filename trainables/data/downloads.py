@@ -37,10 +37,14 @@ class _Downloaded(Source):
 
     class_names: ClassVar[tuple[str, ...]]
 
+    @property
+    def module(self) -> str:
+        """The module's name in `keras.datasets`."""
+        return str(type(self).model_fields["source"].default)
+
     def load(self) -> Dataset:
-        """Load the images (see `Source.load`)."""
-        name = str(type(self).model_fields["source"].default)
-        (images, labels), (test_images, test_labels) = _load(name)
+        """Return the images (see `Source.load`)."""
+        (images, labels), (test_images, test_labels) = _load(self.module)
         return Dataset(
             _with_channels(images), _flat(labels), _with_channels(test_images), _flat(test_labels), self.class_names
         )

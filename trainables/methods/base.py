@@ -98,6 +98,11 @@ class Method(Frozen):
         return 0
 
     @property
+    def drawing(self) -> Method:
+        """The method whose `draw` and `apply` run: this one, or the mixing part of a combination."""
+        return self
+
+    @property
     def objective(self) -> Objective:
         """How the losses become one."""
         return Objective()

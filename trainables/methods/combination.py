@@ -54,6 +54,11 @@ class Combination(Method):
         return getattr(self, self.parts[1])
 
     @property
+    def drawing(self) -> Method:
+        """The method that mixes (see `Method.drawing`)."""
+        return self.mixing
+
+    @property
     def copies(self) -> int:
         """As many as the method with copies has."""
         return self.copied.copies

@@ -9,7 +9,7 @@ import pytest
 from search.export.keras_script import write_script
 from search.export.overwrite import check_overwrite
 from search.export.recipe import read_recipe, write_recipe
-from tests.unit.search.export.test_keras_script import recipe
+from tests.scripts import recipe
 from trainables import records
 from trainables.errors import InputError
 
