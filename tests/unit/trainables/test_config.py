@@ -1,4 +1,4 @@
-"""The configuration of a run: what it accepts, refuses, and how it is written down."""
+"""Run configuration: accepted and refused settings, and conversion to flat parameters and JSON."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_defaults_are_the_baseline_and_sgd() -> None:
     assert (config.parameters()["method"], config.parameters()["optimizer"]) == ("baseline", "sgd")
 
 
-def test_fields_of_other_choices_are_left_out() -> None:
+def test_fields_of_other_choices_are_ignored() -> None:
     plain = {"data": "digits", "method": "mixup", "mixup.alpha": 0.5, "maxup.m": 8}
     plain |= {"optimizer": "adamw", "momentum": 0.8, "sgd.learning_rate": 0.3, "adamw.learning_rate": 0.002}
     parameters = RunConfig.from_plain(plain).parameters()
@@ -36,7 +36,7 @@ def test_fields_of_other_choices_are_left_out() -> None:
     assert not {"maxup.m", "momentum", "nesterov"} & set(parameters)
 
 
-def test_milestones_move_with_the_length_and_belong_to_one_schedule() -> None:
+def test_milestones_scale_with_the_length_and_apply_to_one_schedule_only() -> None:
     plain = {"data": "digits", "epochs": 165, "milestones": [82.5, 123.75], "milestones_of": 165}
     assert RunConfig.from_plain(plain).milestone_fractions == (0.5, 0.75)
     assert RunConfig.from_plain({**plain, "epochs": 10}).milestone_fractions == (0.5, 0.75)

@@ -15,14 +15,14 @@ from trainables.contact_sheet import COLUMNS, augmentation_rows, method_rows, sa
 from trainables.errors import InputError
 
 
-def test_sample_images_are_ten_different_colour_pictures() -> None:
+def test_sample_images_are_ten_different_colour_images() -> None:
     images = sample_images()
     assert (images.shape, images.dtype) == ((COLUMNS, 64, 64, 3), np.uint8)
     assert len({image.tobytes() for image in images}) == COLUMNS
     assert np.array_equal(images, sample_images())
 
 
-def test_a_row_shows_one_image_in_many_ways_and_others() -> None:
+def test_a_row_shows_one_image_repeatedly_and_then_others() -> None:
     images = sample_images(side=16)
     rows = augmentation_rows(images, {"crop": make_policy("crop"), "no": make_policy("none")})
     assert np.array_equal(rows["no"], rows["(as they are)"])
@@ -30,7 +30,7 @@ def test_a_row_shows_one_image_in_many_ways_and_others() -> None:
     assert len({image.tobytes() for image in rows["crop"]}) == COLUMNS
 
 
-def test_methods_are_shown_while_they_are_on() -> None:
+def test_methods_are_shown_in_an_epoch_in_which_they_are_on() -> None:
     images, labels = sample_images(side=16), np.arange(COLUMNS, dtype="int32")
     plain = {"data": "digits", "augmentation": "none", "epochs": 40}
     methods = ("baseline", "sample_pairing", "cutmix", "maxup+mixup")
@@ -44,7 +44,7 @@ def test_methods_are_shown_while_they_are_on() -> None:
     assert not np.allclose(rows["maxup+mixup"][0], rows["maxup+mixup"][1], atol=1)
 
 
-def test_the_sheet_is_a_picture_with_a_row_for_each(tmp_path: Path) -> None:
+def test_a_sheet_has_one_row_per_label(tmp_path: Path) -> None:
     grey = np.full((4, 8, 8, 1), 200, dtype="uint8")
     write_sheet(tmp_path / "a.png", {"one": grey, "a name that is long+and is broken into lines": grey / 2})
     with Image.open(tmp_path / "a.png") as opened:
@@ -55,7 +55,7 @@ def test_the_sheet_is_a_picture_with_a_row_for_each(tmp_path: Path) -> None:
         write_sheet(tmp_path / "none" / "a.png", {"one": grey})
 
 
-def test_a_studys_own_images_and_settings_can_be_drawn(tmp_path: Path) -> None:
+def test_a_sheet_can_show_the_images_and_settings_of_a_study(tmp_path: Path) -> None:
     draw_sheet("augmentations", tmp_path / "a.png", "quickstart")
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size[0] > 500

@@ -1,4 +1,4 @@
-"""What loads what: declarations stay light, and TensorFlow stands in one file."""
+"""Imports: declarations load nothing heavy, and only one file imports TensorFlow."""
 
 import ast
 import subprocess
@@ -36,6 +36,6 @@ def test_one_file_imports_tensorflow() -> None:
     assert files == ["tensorflow.py"]
 
 
-def test_declarations_may_be_given_without_search_or_reports() -> None:
+def test_declarations_need_neither_search_nor_reports() -> None:
     for path in PACKAGE.rglob("*.py"):
         assert imported(path) & {"search", "reports", "spaces"} == set(), path

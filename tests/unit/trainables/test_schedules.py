@@ -1,4 +1,4 @@
-"""What changes with the epoch."""
+"""Schedules: learning rates, milestones, steps, and the cycle of SamplePairing."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def test_the_rate_falls_at_each_milestone() -> None:
     assert rates(8, milestones=[0.25, 0.9], factor=0.5) == pytest.approx([1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.25])
 
 
-def test_no_milestones_and_a_constant_rate_are_the_same() -> None:
+def test_no_milestones_equal_a_constant_rate() -> None:
     assert rates(4) == rates(4, schedule="constant", milestones=[0.5]) == [1, 1, 1, 1]
     assert learning_rates(0.1, first=0, last=3, total=3).dtype == np.float32
 
@@ -32,19 +32,19 @@ def test_a_cosine_falls_from_the_full_rate_to_near_zero() -> None:
     assert rates(4, schedule="cosine") == pytest.approx([1, 0.5 + 0.5**1.5, 0.5, 0.5 - 0.5**1.5])
 
 
-def test_warm_up_rises_in_equal_steps_and_leaves_milestones_where_they_are() -> None:
+def test_warm_up_is_linear_and_does_not_move_milestones() -> None:
     assert rates(8, milestones=[0.75], warm_up=0.5) == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 0.1, 0.1])
     assert rates(6, schedule="cosine", warm_up=1 / 3) == pytest.approx([0.5, 1, *rates(4, schedule="cosine")])
 
 
 @pytest.mark.parametrize("schedule", ["milestones", "cosine", "constant"])
-def test_the_rates_of_a_part_are_a_part_of_the_rates(schedule: Schedule) -> None:
+def test_the_rates_of_a_range_of_steps_are_a_slice_of_all_rates(schedule: Schedule) -> None:
     fields: dict[str, Any] = {"schedule": schedule, "milestones": [0.3, 0.8], "warm_up": 0.2, "total": 17}
     whole = learning_rates(0.4, first=0, last=17, **fields)
     assert np.array_equal(learning_rates(0.4, first=5, last=11, **fields), whole[5:11])
 
 
-def test_milestones_in_any_unit_move_with_the_length() -> None:
+def test_milestones_in_any_unit_scale_with_the_length() -> None:
     assert fractions([80, 120], 160) == [0.5, 0.75]
     assert fractions([32_000, 48_000], 64_000) == [0.5, 0.75]
 
@@ -67,13 +67,13 @@ def test_sample_pairing_follows_its_published_cycle() -> None:
     assert on == [epoch for epoch in range(10, 90) if epoch % 10 < 8]
 
 
-def test_sample_pairing_ends_with_an_off_phase_as_long_as_runs_are_judged_on() -> None:
+def test_sample_pairing_is_off_for_at_least_the_selection_epochs() -> None:
     for epochs in range(1, 300):
         last = range(max(0, epochs - selection_epochs(epochs)), epochs)
         assert not any(pairing(start=0, end=1).active(epoch, epochs) for epoch in last)
 
 
-def test_searched_ends_leave_the_off_blocks_where_they_are() -> None:
+def test_the_searched_end_does_not_move_the_off_blocks() -> None:
     ends = [pairing(end=end, on_epochs=4, off_epochs=1) for end in (0.6, 0.75, 0.9)]
     blocks = {(method.cycle(60).start, method.cycle(60).length) for method in ends}
     assert len(blocks) == 1
@@ -90,7 +90,7 @@ def test_searched_ends_leave_the_off_blocks_where_they_are() -> None:
         ({"start": 0.0, "end": 0.2, "on_epochs": 4, "off_epochs": 1}, 100, r"on for 16 of 100 epochs"),
     ],
 )
-def test_sample_pairing_refuses_what_hardly_differs(fields: dict, epochs: int, message: str) -> None:
+def test_sample_pairing_refuses_settings_close_to_plain_training(fields: dict, epochs: int, message: str) -> None:
     with pytest.raises(InputError, match=message):
         pairing(**fields).check(epochs, "crop")
 

@@ -1,1 +1,1 @@
-"""backends."""
+"""Tests of `trainables.backends`."""

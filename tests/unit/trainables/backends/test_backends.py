@@ -1,4 +1,4 @@
-"""Replaced layers against Keras's own, in values and gradients; and what XLA is asked for."""
+"""TensorFlow backend: replaced layers against Keras's own, in values and gradients, and the XLA option."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def gradient(model: keras.Model, images: np.ndarray, weights: np.ndarray) -> tup
 
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize(("window", "stride"), [(2, 2), (3, 2), (1, 2), (3, 1), ((2, 3), (3, 1))])
-def test_max_pooling_for_xla_is_kerases(window: Any, stride: Any, padding: str) -> None:
+def test_max_pooling_for_xla_equals_keras(window: Any, stride: Any, padding: str) -> None:
     model = keras.Sequential([keras.Input((7, 9, 2)), layers.MaxPooling2D(window, stride, padding=padding)])
     rng = np.random.default_rng(0)
     images = rng.integers(-3, 4, (3, 7, 9, 2)).astype("float32")  # with ties
@@ -37,7 +37,7 @@ def test_max_pooling_for_xla_is_kerases(window: Any, stride: Any, padding: str) 
     assert np.allclose(slopes, expected_slopes, atol=1e-6)
 
 
-def test_batch_norm_as_one_operation_is_kerases() -> None:
+def test_fused_batch_norm_equals_keras() -> None:
     model = keras.Sequential([keras.Input((5, 4, 3)), layers.BatchNormalization()])
     fast = tensorflow_backend.accelerated(model, "float32", False)
     fast.set_weights(model.get_weights())

@@ -1,1 +1,1 @@
-"""data."""
+"""Tests of `trainables.data`."""

@@ -1,4 +1,4 @@
-"""Image files: folders, lists, decoding, the cache, bad files."""
+"""Image files: folders, lists, decoding, cache, damaged files."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def load(path: Path, source: str = "directory", **settings: Any) -> Dataset:
     return SOURCES.get(source).model_validate({"source": source, key: str(path), **settings}).load()
 
 
-def test_class_folders_become_a_stratified_test_part_that_never_changes(tmp_path: Path) -> None:
+def test_class_folders_get_a_stratified_and_deterministic_test_part(tmp_path: Path) -> None:
     data = load(folder(tmp_path / "a", n=10))
     assert data.class_names == ("cat", "dog")
     assert data.images.shape == (16, 6, 5, 3)
@@ -58,7 +58,7 @@ def test_class_folders_become_a_stratified_test_part_that_never_changes(tmp_path
     assert load(tmp_path / "a").fingerprint == data.fingerprint
 
 
-def test_pixels_and_labels_belong_together(tmp_path: Path) -> None:
+def test_pixels_match_their_labels(tmp_path: Path) -> None:
     data = load(folder(tmp_path / "a", ("train", "test")))
     for c in range(2):
         for i in range(5):
@@ -69,7 +69,7 @@ def test_pixels_and_labels_belong_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "Validation"])
-def test_a_given_validation_part_is_honoured(tmp_path: Path, name: str) -> None:
+def test_a_validation_folder_is_the_validation_part(tmp_path: Path, name: str) -> None:
     data = load(folder(tmp_path / "a", ("train", name, "test"), n=3))
     assert data.validation is not None
     assert (len(data.images), int(data.validation.sum()), len(data.test_images)) == (12, 6, 6)
@@ -82,7 +82,7 @@ def test_a_given_validation_part_is_honoured(tmp_path: Path, name: str) -> None:
         load(tmp_path / "a", validation_is="test")
 
 
-def test_grey_images_stay_grey_unless_one_is_coloured(tmp_path: Path) -> None:
+def test_grey_images_stay_grey_unless_one_is_in_colour(tmp_path: Path) -> None:
     for name in ("a", "b"):
         for i in range(5):
             write(tmp_path / "grey" / name / f"{i}.png", i, mode="L")
@@ -93,7 +93,7 @@ def test_grey_images_stay_grey_unless_one_is_coloured(tmp_path: Path) -> None:
     assert load(tmp_path / "grey", colour="grey").images.shape[3] == 1
 
 
-def test_sixteen_bits_are_brought_to_eight_and_turned_photographs_upright(tmp_path: Path) -> None:
+def test_16_bit_images_are_reduced_to_8_bits_and_exif_rotations_are_applied(tmp_path: Path) -> None:
     deep = np.arange(0, 60_000, 2_000, dtype="uint16").reshape(6, 5)
     for name in ("a", "b"):
         for i in range(5):
@@ -110,7 +110,7 @@ def test_sixteen_bits_are_brought_to_eight_and_turned_photographs_upright(tmp_pa
     assert load(turned).images.shape[1:] == (6, 5, 3)
 
 
-def test_images_of_several_sizes_need_a_size(tmp_path: Path) -> None:
+def test_images_of_different_sizes_need_a_size(tmp_path: Path) -> None:
     write(folder(tmp_path / "a") / "cat" / "9.png", 9, (12, 10))
     with pytest.raises(InputError, match=r"2 different sizes .* 6 x 5 \(10\), 12 x 10 \(1\); set `size`"):
         load(tmp_path / "a")
@@ -130,7 +130,7 @@ def test_stretch_pad_and_crop() -> None:
     assert (np.asarray(resized(Image.fromarray(halves), (10, 10), "crop")) == 200).all()
 
 
-def test_bad_files_are_listed_and_refused_or_skipped(tmp_path: Path) -> None:
+def test_damaged_files_are_listed_and_refused_or_skipped(tmp_path: Path) -> None:
     root = folder(tmp_path / "a")
     (root / "cat" / "notes.txt").write_text("no image")
     whole = (root / "dog" / "1.png").read_bytes()
@@ -147,7 +147,7 @@ def test_bad_files_are_listed_and_refused_or_skipped(tmp_path: Path) -> None:
     assert any(np.array_equal(image, expected) for image in np.concatenate([data.images, data.test_images]))
 
 
-def test_a_second_time_nothing_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_files_are_not_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = folder(tmp_path / "a")
     before = load(root).fingerprint
     decoded: list[Path] = []
@@ -163,7 +163,7 @@ def test_a_second_time_nothing_is_decoded(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(decoded) == 10
 
 
-def test_a_cache_that_was_cut_off_is_not_used(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_cache_is_not_used(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = folder(tmp_path / "a")
 
     def interrupted(*_: Any) -> np.ndarray:
@@ -189,7 +189,7 @@ def test_a_cache_that_was_cut_off_is_not_used(tmp_path: Path, cache: Path, monke
          "none of 2 files can be read as an image"),
     ],
 )  # fmt: skip
-def test_folders_that_cannot_be_used_are_refused(tmp_path: Path, make: Callable[[Path], Any], message: str) -> None:
+def test_unusable_folders_are_refused(tmp_path: Path, make: Callable[[Path], Any], message: str) -> None:
     make(tmp_path / "a")
     with pytest.raises(InputError, match=message):
         load(tmp_path / "a", bad_files="skip")
@@ -214,7 +214,7 @@ def lists(root: Path, **texts: str) -> dict[str, str]:
     return {name: str(root / f"{name}.txt") for name in texts}
 
 
-def test_lists_of_path_and_label(tmp_path: Path) -> None:
+def test_lists_of_paths_and_labels(tmp_path: Path) -> None:
     train = "# files\n" + "".join(f"{name}/{i}.png {name}\n" for name in ("dog", "cat") for i in range(3)) + "\n"
     test = "cat/3.png\tcat\ndog/3.png, dog\n"
     paths = lists(tmp_path / "a", train=train, test=test, validation="cat/4.png cat\ndog/4.png dog\n")
@@ -248,7 +248,7 @@ def test_lists_with_numbers_groups_and_a_root(tmp_path: Path) -> None:
         ("", "lists no images"),
     ],
 )
-def test_lists_that_cannot_be_used_are_refused(tmp_path: Path, train: str, message: str) -> None:
+def test_unusable_lists_are_refused(tmp_path: Path, train: str, message: str) -> None:
     paths = lists(tmp_path / "a", train=train)
     with pytest.raises(InputError, match=message):
         load(Path(paths["train"]), "lists")
@@ -283,7 +283,7 @@ def test_all_paths_of_a_source_are_made_absolute(tmp_path: Path) -> None:
     assert with_absolute_paths({"source": "npz", "path": "x.npz"}, tmp_path)["path"] == str(tmp_path / "x.npz")
 
 
-def test_a_text_that_is_called_an_archive_is_refused_without_talk_of_pickles(tmp_path: Path) -> None:
+def test_a_text_file_named_npz_is_refused_without_mention_of_pickles(tmp_path: Path) -> None:
     (tmp_path / "own.npz").write_text("hello")
     with pytest.raises(InputError, match="as a NumPy archive of plain arrays"):
         load(tmp_path / "own.npz", "npz")

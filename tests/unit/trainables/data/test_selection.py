@@ -1,4 +1,4 @@
-"""Splits with groups and given parts, kept classes, wrong labels, sources of the user's, downloads, checks."""
+"""Splits with groups and predefined parts, kept classes, label noise, user-defined data, downloads, checks."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_groups_never_cross_a_split(seed: int, sizes: int) -> None:
         assert abs((LABELS[validation] == label).sum() - 0.3 * count) <= 4 + 2 * sizes
 
 
-def test_groups_of_one_image_keep_the_shares_of_classes() -> None:
+def test_groups_of_one_image_keep_the_class_fractions() -> None:
     _, validation = split(LABELS, 0, 0.2, 1.0, np.arange(100, dtype="int32"))
     assert np.bincount(LABELS[validation]).tolist() == [8, 4, 6, 2]
 
@@ -61,7 +61,7 @@ def test_a_class_that_is_one_group_is_refused() -> None:
         split(LABELS, 0, 0.2, 1.0, np.where(LABELS == 3, 999, np.arange(100)).astype("int32"))
 
 
-def test_a_given_validation_part_is_the_validation_part() -> None:
+def test_a_predefined_validation_part_is_used() -> None:
     held = np.arange(100) % 5 == 0
     for seed in (0, 1):
         train, validation = split(LABELS, seed, 0.4, 0.5, None, held)
@@ -69,7 +69,7 @@ def test_a_given_validation_part_is_the_validation_part() -> None:
         assert np.bincount(LABELS[train]).tolist() == [16, 8, 12, 4]
 
 
-def test_by_default_everything_is_used_as_it_is() -> None:
+def test_by_default_all_images_and_labels_are_used_unchanged() -> None:
     chosen = selected()
     assert chosen.classes == 4
     assert chosen.labels is LABELS
@@ -77,7 +77,7 @@ def test_by_default_everything_is_used_as_it_is() -> None:
     assert len(chosen.train) + len(chosen.validation) == 100
 
 
-def test_kept_classes_hold_in_training_validation_and_test() -> None:
+def test_classes_are_kept_in_training_validation_and_test_alike() -> None:
     chosen, all_classes = selected(classes=2), selected()
     for part, labels in ((chosen.train, LABELS), (chosen.validation, LABELS), (chosen.test, dataset().test_labels)):
         assert set(labels[part]) == {0, 1}
@@ -87,7 +87,7 @@ def test_kept_classes_hold_in_training_validation_and_test() -> None:
         selected(classes=5)
 
 
-def test_wrong_labels_are_in_the_training_part_only_and_nested() -> None:
+def test_wrong_labels_are_nested_and_in_the_training_part_only() -> None:
     clean, few, many = (selected(label_noise=share) for share in (0, 0.2, 0.4))
     assert np.array_equal(clean.train, many.train)
     wrong_few, wrong_many = (np.flatnonzero(each.labels != LABELS) for each in (few, many))
@@ -99,7 +99,7 @@ def test_wrong_labels_are_in_the_training_part_only_and_nested() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(share=st.floats(0, 0.99), classes=st.integers(2, 4), seed=st.integers(0, 2**31))
-def test_wrong_labels_are_other_classes_of_those_kept(share: float, classes: int, seed: int) -> None:
+def test_wrong_labels_are_other_kept_classes(share: float, classes: int, seed: int) -> None:
     train = np.flatnonzero(np.isin(LABELS, range(classes)))
     made = mislabelled(LABELS, train, share, classes, seed)
     assert (made != LABELS).sum() == int(share * len(train) + 0.5)
@@ -114,7 +114,7 @@ def test_wrong_labels_are_spread_over_all_other_classes() -> None:
     assert np.bincount(made)[1:] == pytest.approx(np.full(3, 2700), rel=0.06)
 
 
-def test_the_conditions_stand_in_a_study_file() -> None:
+def test_classes_and_label_noise_are_conditions_of_a_study() -> None:
     study = make_study(conditions={"classes": [2, 4], "label_noise": [0, 0.2]})
     assert [level.name for level in study.conditions["classes"]] == [2, 4]
     for wrong in ({"classes": 1}, {"label_noise": 1.0}):
@@ -122,7 +122,7 @@ def test_the_conditions_stand_in_a_study_file() -> None:
             RunConfig.from_plain({"data": "digits", **wrong})
 
 
-def test_fingerprint_tells_groups_and_validation_apart() -> None:
+def test_the_fingerprint_depends_on_groups_and_validation() -> None:
     kinds = [dataset(), dataset(groups=np.arange(100, dtype="int32")), dataset(validation=np.arange(100) < 20)]
     assert len({each.fingerprint for each in kinds}) == 3
     assert dataset(notes=("x",)).fingerprint == dataset().fingerprint
@@ -141,7 +141,7 @@ def test_npz_with_validation_and_groups(tmp_path: Path) -> None:
         SOURCES.get("npz").model_validate({"source": "npz", "path": tmp_path / "b.npz"}).load()
 
 
-def test_a_function_beside_the_study_file_is_a_source(tmp_path: Path) -> None:
+def test_a_function_in_the_folder_of_the_study_file_is_a_source(tmp_path: Path) -> None:
     (tmp_path / "own_shapes.py").write_text(
         textwrap.dedent("""
         import numpy as np
@@ -166,7 +166,7 @@ def test_a_function_beside_the_study_file_is_a_source(tmp_path: Path) -> None:
         RunConfig.from_plain({"data": {**settings_, "source": "own_shapes:fewer"}}).data.load()
 
 
-def test_every_path_of_a_source_is_relative_to_the_study_file(tmp_path: Path) -> None:
+def test_all_paths_of_a_source_are_relative_to_the_study_file(tmp_path: Path) -> None:
     made = with_absolute_paths({"source": "lists", "train": "a.txt", "root": "pictures"}, tmp_path)
     assert made["train"] == str((tmp_path / "a.txt").resolve())
     assert made["root"] == str((tmp_path / "pictures").resolve())
@@ -188,7 +188,7 @@ def test_downloaded_sets_have_their_shapes_and_names(name: str, monkeypatch: pyt
     assert source.mirror_keeps_class == (name != "mnist")
 
 
-def test_without_network_a_download_is_refused_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_is_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     import keras
 
     def offline() -> None:
@@ -203,7 +203,7 @@ def warnings_of(data: Dataset, **changes: Any) -> str:
     return "\n".join(inspect(data, {"all": selected(data, **changes)}).warnings)
 
 
-def test_duplicates_across_parts_are_reported() -> None:
+def test_duplicates_are_reported() -> None:
     data = dataset()
     assert "test accuracy is biased upwards" not in warnings_of(data)
     test = data.test_images.copy()
@@ -217,7 +217,7 @@ def test_duplicates_across_parts_are_reported() -> None:
     assert "1 image(s) occur in several classes" in found
 
 
-def test_imbalance_above_three_and_small_validation_parts_are_reported() -> None:
+def test_imbalance_and_small_validation_parts_are_reported() -> None:
     assert "class `a` has 4.0 times as many images as `d` (40 and 10)" in warnings_of(dataset())
     even = dataset(labels=(np.arange(100) % 4).astype("int32"))
     assert "times as many" not in warnings_of(even)
@@ -232,7 +232,7 @@ def test_shared_groups_and_notes_are_reported() -> None:
     assert "hm" in warnings_of(data)
 
 
-def test_the_check_of_a_study_tells_what_each_condition_uses() -> None:
+def test_the_data_check_of_a_study_describes_each_condition() -> None:
     report = check_report("quickstart", ("recipe.label_noise=0.1",))
     facts = dict(report.facts)
     assert facts["train_fraction=0.1"].startswith(

@@ -27,7 +27,7 @@ def archive(path: Path, **changes: np.ndarray | None) -> Path:
     return path
 
 
-def test_digits_are_all_there() -> None:
+def test_digits_are_complete() -> None:
     dataset = SOURCES.get("digits")().load()
     assert dataset.images.shape[1:] == (8, 8, 1)
     assert len(dataset.images) + len(dataset.test_images) == 1797
@@ -39,7 +39,7 @@ def test_digits_are_all_there() -> None:
     assert not SOURCES.get("digits")().mirror_keeps_class
 
 
-def test_digits_are_the_same_every_time() -> None:
+def test_digits_are_deterministic() -> None:
     first, second = SOURCES.get("digits")().load(), SOURCES.get("digits")().load()
     assert first.fingerprint == second.fingerprint
     changed = first.images.copy()
@@ -89,7 +89,7 @@ def test_npz_of_colour_images_with_names(tmp_path: Path) -> None:
         ({"class_names": np.array(["a", 1, None], dtype=object)}, "cannot be read"),
     ],
 )
-def test_npz_refuses(tmp_path: Path, changes: dict, message: str) -> None:
+def test_npz_refuses_bad_arrays(tmp_path: Path, changes: dict, message: str) -> None:
     with pytest.raises(InputError) as caught:
         load(archive(tmp_path / "a.npz", **changes))
     assert message in str(caught.value)
@@ -121,7 +121,7 @@ def test_split_is_stratified_and_disjoint() -> None:
     assert sorted(np.r_[train, validation]) == list(range(100))
 
 
-def test_smaller_train_fractions_are_nested_and_leave_validation_alone() -> None:
+def test_smaller_train_fractions_are_nested_and_do_not_change_validation() -> None:
     small, validation = split(LABELS, 5, 0.2, 0.25)
     large, same = split(LABELS, 5, 0.2, 0.5)
     assert np.bincount(LABELS[small]).tolist() == [8, 4, 6, 2]

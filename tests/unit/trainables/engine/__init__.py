@@ -1,1 +1,1 @@
-"""engine."""
+"""Tests of `trainables.engine`."""

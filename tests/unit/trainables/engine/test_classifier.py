@@ -1,4 +1,4 @@
-"""A training run: replayed bit for bit, resumed, shared compilation, and failures that end it properly."""
+"""Classifier: reproducible and resumed runs, shared compilation, and failures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def start(digits: dict[str, np.ndarray], method: str = "baseline", **changes: An
 
 
 def measured(run: Classifier, epochs: int) -> list[dict[str, float]]:
-    """Train and return what every epoch reports, except times."""
+    """Train and return the metrics of each epoch, without times."""
     rows = [run.train_epoch() for _ in range(epochs)]
     return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
 
@@ -65,7 +65,7 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def test_every_epoch_reports_every_metric(digits: dict[str, np.ndarray]) -> None:
+def test_every_epoch_reports_all_metrics(digits: dict[str, np.ndarray]) -> None:
     run = start(digits)
     metrics = run.train_epoch()
     assert set(metrics) == set(records.EPOCH_METRICS)
@@ -107,7 +107,7 @@ def test_every_optimizer_resumes(digits: dict[str, np.ndarray], tmp_path: Path, 
     assert measured(resumed, 1) == measured(whole, 1)
 
 
-def test_the_same_seed_gives_the_same_run_whatever_ran_before(digits: dict[str, np.ndarray]) -> None:
+def test_the_same_seed_gives_the_same_run_independently_of_earlier_runs(digits: dict[str, np.ndarray]) -> None:
     first = measured(start(digits, model="resnet8"), 2)
     other = measured(start(digits, model="resnet8", seed=4), 2)
     assert measured(start(digits, model="resnet8"), 2) == first
@@ -115,14 +115,14 @@ def test_the_same_seed_gives_the_same_run_whatever_ran_before(digits: dict[str, 
 
 
 @pytest.mark.parametrize("method", ["maxup", "maxup_mean"])
-def test_one_copy_is_the_baseline_bit_for_bit(digits: dict[str, np.ndarray], tmp_path: Path, method: str) -> None:
+def test_one_copy_equals_the_baseline_bit_for_bit(digits: dict[str, np.ndarray], tmp_path: Path, method: str) -> None:
     runs = [start(digits, model="resnet8"), start(digits, method, model="resnet8", **{f"{method}.m": 1})]
     baseline, single = (measured(run, 2) for run in runs)
     assert single == baseline
     assert same(*(saved(run, tmp_path / str(i)) for i, run in enumerate(runs)))
 
 
-def test_sample_pairing_is_the_baseline_while_it_is_off(digits: dict[str, np.ndarray]) -> None:
+def test_sample_pairing_equals_the_baseline_while_it_is_off(digits: dict[str, np.ndarray]) -> None:
     pairing = start(digits, "sample_pairing", model="resnet8", epochs=20)
     assert not any(pairing.config.method.active(epoch, 20) for epoch in range(5))
     assert measured(pairing, 3) == measured(start(digits, model="resnet8", epochs=20), 3)
@@ -152,12 +152,12 @@ def test_runs_that_differ_in_numbers_share_one_trace(
     assert epoch_function.cache_info().misses == misses
 
 
-def test_compiled_functions_do_not_pile_up() -> None:
+def test_the_number_of_compiled_functions_is_bounded() -> None:
     assert epoch_function.cache_info().maxsize == 16
 
 
 def drawn_for(run: Classifier, epoch: int) -> dict[int, tuple]:
-    """Return what is drawn for each image, by its index."""
+    """Return the draws of each image, by its index."""
     batches = run._batches(epoch)
     index = batches["index"][:, 0].ravel()
     columns = [batches["augmentation"][name][:, 0].ravel() for name in sorted(batches["augmentation"])]
@@ -172,16 +172,16 @@ def test_an_examples_augmentation_does_not_depend_on_the_batch_size(digits: dict
 
 
 @pytest.mark.parametrize("method", list(METHODS))
-def test_a_method_never_shifts_what_the_baseline_draws(digits: dict[str, np.ndarray], method: str) -> None:
+def test_a_method_does_not_change_the_draws_of_the_baseline(digits: dict[str, np.ndarray], method: str) -> None:
     assert drawn_for(start(digits, method), 2) == drawn_for(start(digits), 2)
 
 
-def test_copies_are_augmented_each_in_its_own_way(digits: dict[str, np.ndarray]) -> None:
+def test_copies_are_augmented_independently(digits: dict[str, np.ndarray]) -> None:
     down = start(digits, "maxup")._batches(0)["augmentation"]["down"]
     assert all(not np.array_equal(down[:, 0], down[:, copy]) for copy in range(1, 4))
 
 
-def test_an_incomplete_batch_is_dropped_and_a_large_batch_is_all_images(digits: dict[str, np.ndarray]) -> None:
+def test_an_incomplete_batch_is_dropped_and_a_large_batch_holds_all_images(digits: dict[str, np.ndarray]) -> None:
     run = start(digits, batch_size=50)
     n = len(run._train)
     assert n % 50 > 0
@@ -191,7 +191,7 @@ def test_an_incomplete_batch_is_dropped_and_a_large_batch_is_all_images(digits: 
     assert sorted(whole.ravel()) == sorted(run._train)
 
 
-def test_train_metrics_are_of_as_many_images_as_validation_has(digits: dict[str, np.ndarray]) -> None:
+def test_training_metrics_use_as_many_images_as_validation(digits: dict[str, np.ndarray]) -> None:
     run = start(digits, train_fraction=1.0)
     assert len(run._measured) == len(run._validation)
     assert set(run._measured) <= set(run._train)
@@ -199,7 +199,7 @@ def test_train_metrics_are_of_as_many_images_as_validation_has(digits: dict[str,
     assert not set(run._train) & set(run._validation)
 
 
-def test_plain_epochs_count_the_methods_cost(digits: dict[str, np.ndarray]) -> None:
+def test_plain_epochs_include_the_cost_of_the_method(digits: dict[str, np.ndarray]) -> None:
     def costs(method: str, **fields: Any) -> list[float]:
         return [row[records.PLAIN_EPOCHS] for row in measured(start(digits, method, **fields), 2)]
 
@@ -209,7 +209,7 @@ def test_plain_epochs_count_the_methods_cost(digits: dict[str, np.ndarray]) -> N
     assert costs("maxup_mean", **{"maxup_mean.m": 6}) == [6, 12]
 
 
-def test_the_test_set_is_read_image_by_image(digits: dict[str, np.ndarray]) -> None:
+def test_the_test_result_has_one_entry_per_image(digits: dict[str, np.ndarray]) -> None:
     run = start(digits, model="resnet8")
     measured(run, 3)
     result = run.test()
@@ -222,7 +222,7 @@ def test_the_test_set_is_read_image_by_image(digits: dict[str, np.ndarray]) -> N
     assert result.loss[result.correct].max() <= np.log(10) + 1e-3
 
 
-def test_a_run_that_diverges_says_so_and_counts_as_chance(digits: dict[str, np.ndarray]) -> None:
+def test_a_diverged_run_raises_and_its_test_accuracy_is_that_of_guessing(digits: dict[str, np.ndarray]) -> None:
     run = start(digits, model="resnet8", learning_rate=1e30, epochs=4)
     with pytest.raises(DivergedError, match="not finite in epoch") as caught:
         measured(run, 4)
@@ -282,7 +282,7 @@ def test_images_too_small_for_the_model_are_refused(digits: dict[str, np.ndarray
         start(small, model="resnet8")
 
 
-def test_steps_that_make_whole_passes_are_the_same_run_as_epochs(digits: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_steps_that_make_whole_passes_equal_epochs(digits: dict[str, np.ndarray], tmp_path: Path) -> None:
     passes = start(digits, "mixup", epochs=4)
     each = passes._steps
     steps = start(digits, "mixup", epochs=4, steps=4 * each)
@@ -290,7 +290,7 @@ def test_steps_that_make_whole_passes_are_the_same_run_as_epochs(digits: dict[st
     assert same(saved(steps, tmp_path / "a"), saved(passes, tmp_path / "b"))
 
 
-def test_steps_cut_passes_into_even_parts_and_leave_the_draws_alone(digits: dict[str, np.ndarray]) -> None:
+def test_steps_divide_passes_evenly_and_do_not_change_the_draws(digits: dict[str, np.ndarray]) -> None:
     passes, steps = start(digits, "mixup", epochs=8), start(digits, "mixup", epochs=5, steps=33)
     whole, parts = ([run._batches(epoch) for epoch in range(run.config.epochs)] for run in (passes, steps))
     assert [len(batch["learning_rate"]) for batch in parts] == [6, 7, 6, 7, 7]
@@ -306,18 +306,18 @@ def test_steps_cut_passes_into_even_parts_and_leave_the_draws_alone(digits: dict
 
 
 def nested(parts: list[Any]) -> dict[str, np.ndarray]:
-    """Return what is in nests of arrays, joined, by name."""
+    """Return nested arrays of several epochs, concatenated, by name."""
     if not isinstance(parts[0], dict):
         return {"": np.concatenate(parts)}
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def test_decay_touches_all_weights_only_if_asked(digits: dict[str, np.ndarray]) -> None:
+def test_weight_decay_applies_to_all_weights_only_with_decay_all(digits: dict[str, np.ndarray]) -> None:
     spared, all_of_them = (start(digits, decay_all=on)._constants["decayed"] for on in (False, True))
     assert 0 < spared.sum() < all_of_them.sum() == len(all_of_them)
 
 
-def test_a_loss_far_above_chance_is_flagged(digits: dict[str, np.ndarray]) -> None:
+def test_a_loss_far_above_chance_is_a_warning(digits: dict[str, np.ndarray]) -> None:
     run = start(digits)
     run._check_loss(2 * np.log(10) - 0.1)
     assert run.warning == ""
@@ -327,7 +327,7 @@ def test_a_loss_far_above_chance_is_flagged(digits: dict[str, np.ndarray]) -> No
     assert run.warning == ""
 
 
-def test_an_augmentation_that_xla_cannot_compile_stays_outside_of_it(
+def test_an_augmentation_that_xla_cannot_compile_is_not_compiled(
     digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import tensorflow as tf
@@ -347,7 +347,7 @@ def test_an_augmentation_that_xla_cannot_compile_stays_outside_of_it(
 
 
 @pytest.mark.parametrize("changes", [{"precision": "mixed"}, {"compile": "xla"}])
-def test_options_of_speed_train_to_nearly_the_same_figures(digits: dict[str, np.ndarray], changes: dict) -> None:
+def test_speed_options_train_to_nearly_the_same_metrics(digits: dict[str, np.ndarray], changes: dict) -> None:
     fields = {"model": "tests.networks:convolutional", "epochs": 4, "train_fraction": 0.5}
     plain = measured(start(digits, "maxup", **fields), 2)[-1]
     other = measured(start(digits, "maxup", **fields, **changes), 2)[-1]
@@ -355,11 +355,11 @@ def test_options_of_speed_train_to_nearly_the_same_figures(digits: dict[str, np.
     assert other[records.TRAIN_LOSS] == pytest.approx(plain[records.TRAIN_LOSS], rel=0.15)
 
 
-def test_crops_are_the_same_compiled_or_not(digits: dict[str, np.ndarray]) -> None:
+def test_compiled_crops_equal_uncompiled_ones(digits: dict[str, np.ndarray]) -> None:
     assert measured(start(digits), 2) == measured(start(digits, compile="off"), 2)
 
 
-def test_dropout_draws_from_the_seed_of_the_run() -> None:
+def test_dropout_depends_on_the_seed_of_the_run() -> None:
     settings = MODELS.get("small_cnn")(name="small_cnn", dropout=0.5)
     first, second = (Network(settings, (16, 16, 1), 3) for _ in range(2))
     states = [network.initial(seed)[1] for network, seed in ((first, 7), (second, 7), (second, 8))]

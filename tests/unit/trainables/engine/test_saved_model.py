@@ -1,4 +1,4 @@
-"""A saved model opens without Assay and gives what the run measured."""
+"""Saved models: they load without Assay and give the predictions of the run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ np.savez("read.npz", bytes=model(images), floats=model(images.astype("float32"))
         pytest.param("jax", marks=pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed")),
     ],
 )
-def test_a_saved_model_opens_without_assay_and_agrees_with_the_run(tmp_path: Path, backend: str) -> None:
+def test_a_saved_model_loads_without_assay_and_agrees_with_the_run(tmp_path: Path, backend: str) -> None:
     dataset = SOURCES.get("digits")().load()
     plain = {"data": "digits", "model": "resnet8", "augmentation": "crop", "epochs": 4, "batch_size": 32}
     run = Classifier(RunConfig.from_plain({**plain, "train_fraction": 0.3}), dataset.arrays(), 10)

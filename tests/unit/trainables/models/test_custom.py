@@ -1,4 +1,4 @@
-"""Networks from elsewhere: keras.applications with weights, a user's own builder, and how settings are addressed."""
+"""Networks of keras.applications with weights, user-defined networks, and names of settings."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def functional(image_shape: tuple[int, int, int], classes: int) -> keras.Model:
 
 
 def unusual(image_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Return a network with kernels for each channel, and a recurrent layer."""
+    """Return a network with depthwise kernels and a recurrent layer."""
     steps = (layers.DepthwiseConv2D(3), layers.SeparableConv2D(4, 3), layers.Reshape((4, -1)), layers.GRU(8))
     return sequential(*steps, layers.Dense(classes), shape=image_shape)
 
@@ -169,13 +169,13 @@ def test_a_builder_that_cannot_be_trained_is_refused_before_the_run(own: str, fu
         ("own_networks:", "package.module:name"),
     ],
 )
-def test_references_that_lead_nowhere_are_refused_before_the_run(own: str, reference: str, message: str) -> None:
+def test_bad_references_are_refused_before_the_run(own: str, reference: str, message: str) -> None:
     plan = make_plan(make_study(recipe={"model": reference, "augmentation": "crop", "epochs": 12}))
     with pytest.raises(InputError, match=message):
         check_data(plan)
 
 
-def test_entry_points_are_named_models(own: str, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_entry_points_are_registered_as_models(own: str, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     points = {name: EntryPoint(name=name, value=f"{own}:good", group=custom.GROUP) for name in ("theirs", "resnet20")}
     monkeypatch.setattr(custom, "installed", lambda group: points if group == custom.GROUP else {})
     monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
@@ -190,7 +190,7 @@ def test_entry_points_are_named_models(own: str, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def weights_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> keras.Model:
-    """Stand in for the published weights, and return the network that they are of."""
+    """Replace the published weights by random ones, and return their network."""
     published = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
@@ -199,7 +199,7 @@ def weights_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> keras.Model
     return published
 
 
-def test_pretrained_weights_are_kept_whatever_the_seed_and_take_rgb(weights_file: keras.Model) -> None:
+def test_pretrained_weights_do_not_depend_on_the_seed_and_expect_rgb(weights_file: keras.Model) -> None:
     model = settings("keras_vgg16", pretrained="imagenet", preprocessing="network")
     model.check((32, 32, 3), 10)
     network = Network(model, (32, 32, 3), 10)
@@ -213,13 +213,13 @@ def test_pretrained_weights_are_kept_whatever_the_seed_and_take_rgb(weights_file
     assert not np.array_equal(head, network.assign(*network.initial(4)).get_layer("logits").kernel.numpy())
 
 
-def test_pretrained_weights_with_another_preprocessing_are_warned_of(weights_file: keras.Model, caplog: Any) -> None:
+def test_pretrained_weights_with_another_preprocessing_give_a_warning(weights_file: keras.Model, caplog: Any) -> None:
     with caplog.at_level(logging.WARNING):
         settings("keras_vgg16", pretrained="imagenet", preprocessing="unit").check((32, 32, 3), 10)
     assert "`preprocessing: unit`; they were trained with `preprocessing: network`" in caplog.text
 
 
-def test_pretrained_weights_that_do_not_fit_or_cannot_be_had_are_refused(
+def test_pretrained_weights_that_do_not_fit_or_cannot_be_loaded_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     model = settings("keras_vgg16", pretrained="imagenet")
@@ -241,7 +241,7 @@ def test_pretrained_weights_that_do_not_fit_or_cannot_be_had_are_refused(
         model.check((32, 32, 3), 10)
 
 
-def test_settings_are_addressed_by_plain_and_by_dotted_names() -> None:
+def test_settings_have_plain_and_dotted_names() -> None:
     plain = {"data": "digits", "model": "resnet18", "stem": "cifar", "dropout": 0.2, "googlenet.dropout": 0.6}
     config = RunConfig.from_plain(plain)
     assert config.model == settings("resnet18", stem="cifar", dropout=0.2)
@@ -276,7 +276,7 @@ def test_bad_settings_are_refused(wrong: dict[str, Any], message: str) -> None:
         RunConfig.from_plain({"data": "digits", **wrong})
 
 
-def test_settings_are_conditions_and_nuisances_of_a_study() -> None:
+def test_settings_are_conditions_and_nuisance_parameters_of_a_study() -> None:
     study = make_study(
         recipe={"model": "resnet18", "augmentation": "crop", "epochs": 12, "preprocessing": "unit"},
         conditions={"stem": ["cifar", "imagenet"], "width": [0.25, 0.5]},
@@ -291,7 +291,7 @@ def test_settings_are_conditions_and_nuisances_of_a_study() -> None:
         check_data(plan)
 
 
-def test_a_nuisance_that_only_some_models_have_is_a_dimension_of_each() -> None:
+def test_a_nuisance_parameter_of_some_models_is_a_dimension_of_each_of_them() -> None:
     recipe = {"augmentation": "crop", "epochs": 12}
     conditions = {"model": ["resnet8", "own:builder"]}
     plan = make_plan(make_study(recipe=recipe, conditions=conditions, nuisance={"dropout": "auto"}))

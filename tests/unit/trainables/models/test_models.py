@@ -1,4 +1,4 @@
-"""Architectures: sizes, shapes, what they are made of, and how their settings are written."""
+"""Networks: numbers of weights, shapes, layers, and settings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def count(name: str, shape: tuple[int, int, int], classes: int, **fields: Any) -
 
 
 def vgg_convolutions(name: str, each: int) -> int:
-    """Return the weights of the convolutions; `each` numbers stand beside every output channel."""
+    """Return the number of weights of convolutions, with `each` further weights per output channel."""
     total, channels = 0, 3
     for width, repeats in VGGS[name]:
         for _ in range(repeats):
@@ -58,7 +58,7 @@ def vgg_convolutions(name: str, each: int) -> int:
     [("resnet20", 0.27), ("resnet32", 0.46), ("resnet44", 0.66), ("resnet56", 0.85), SLOW_110],
 )
 def test_cifar_resnets_have_as_many_weights_as_published(name: str, millions: float) -> None:
-    """The paper's table 6 (arXiv 1512.03385), in millions."""
+    """Compare with table 6 of the paper (arXiv 1512.03385), in millions."""
     assert count(name, (32, 32, 3), 10) / 1e6 == pytest.approx(millions, abs=0.01 if millions < 1 else 0.05)
 
 
@@ -96,7 +96,7 @@ def test_vgg_with_relu_before_batch_norm_layer_by_layer() -> None:
 
 
 def test_published_vgg_at_an_eighth_of_the_width() -> None:
-    """The published count is that of the slow test below; here every width is an eighth."""
+    """The slow test below checks the published count; here all widths are divided by eight."""
     total, channels = 0, 3
     for width, repeats in VGGS["vgg16"]:
         for _ in range(repeats):
@@ -134,7 +134,7 @@ def test_imagenet_networks_have_as_many_weights_as_published(name: str, weights:
     assert count(name, (224, 224, 3), 1000) == weights
 
 
-def test_another_stem_changes_the_stem_only() -> None:
+def test_the_stem_setting_changes_the_stem_only() -> None:
     shape = (32, 32, 3)
     resnet = [count("resnet18", shape, 10, stem=stem, width=0.125) for stem in ("imagenet", "cifar")]
     assert resnet[0] - resnet[1] == 3 * 8 * (49 - 9)
@@ -146,7 +146,7 @@ def test_another_stem_changes_the_stem_only() -> None:
     assert alex[1] - alex[0] == flat - 3 * 8 * (121 - 9)
 
 
-def test_imagenet_stem_leaves_one_pixel_of_32_and_cifar_stem_four() -> None:
+def test_the_imagenet_stem_reduces_32_pixels_to_1_and_the_cifar_stem_to_4() -> None:
     sizes = {}
     for stem in ("imagenet", "cifar"):
         model = settings("resnet18", stem=stem, width=0.125).build((32, 32, 3), 10)
@@ -190,7 +190,7 @@ def test_lenet_and_the_small_network_layer_by_layer() -> None:
 
 @pytest.mark.parametrize("name", FAST)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_smallest_image_and_odd_ones_give_logits(name: str, channels: int) -> None:
+def test_the_smallest_image_and_odd_sizes_give_logits(name: str, channels: int) -> None:
     model = settings(name, **({"stem": "cifar"} if "stem" in MODELS.get(name).model_fields else {}))
     if "width" in type(model).model_fields:
         model = model.model_copy(update={"width": 0.125})
@@ -217,7 +217,7 @@ def test_the_smallest_image_depends_on_the_stem(stem: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAST)
-def test_all_layers_come_with_keras(name: str) -> None:
+def test_all_layers_are_built_into_keras(name: str) -> None:
     fields = {"width": 0.125, **({"stem": "cifar"} if "stem" in MODELS.get(name).model_fields else {})}
     for layer in settings(name, **fields).build((16, 16, 1), 10).layers:
         assert type(layer).__module__.startswith("keras.")
@@ -249,7 +249,7 @@ def test_initial_weights_depend_on_the_seed_only(network: Network) -> None:
     assert all(np.array_equal(one, two) for one, two in zip(moving, same, strict=True))
 
 
-def test_initial_weights_are_he_normal_and_no_two_layers_are_alike(network: Network) -> None:
+def test_initial_weights_are_he_normal_and_differ_between_layers(network: Network) -> None:
     model = network.assign(*network.initial(0))
     kernel = model.get_layer("stage3_block1_b_conv").kernel.numpy()
     assert kernel.std() == pytest.approx((2 / (9 * 64)) ** 0.5, rel=0.05)
@@ -258,7 +258,7 @@ def test_initial_weights_are_he_normal_and_no_two_layers_are_alike(network: Netw
     assert model.get_layer("stem_norm").gamma.numpy().tolist() == [1.0] * 16
 
 
-def test_initial_kernels_are_what_keras_draws_from_the_same_seed(network: Network) -> None:
+def test_initial_kernels_equal_those_that_keras_draws_from_the_same_seed(network: Network) -> None:
     model = network.assign(*network.initial(6))
     expected = keras.initializers.HeNormal(seed=derive_seed(6, "init", 0))((3, 3, 1, 16))
     assert np.array_equal(model.get_layer("stem_conv").kernel.numpy(), ops.convert_to_numpy(expected))
@@ -275,7 +275,7 @@ def test_only_kernels_decay(network: Network) -> None:
 
 @pytest.mark.parametrize("name", ["resnet8", "resnet8_v2", "vgg13_relu_norm"])
 @pytest.mark.parametrize("training", [False, True])
-def test_the_fast_copy_computes_what_keras_does(name: str, training: bool) -> None:
+def test_the_accelerated_copy_equals_keras(name: str, training: bool) -> None:
     network = Network(settings(name, width=0.25), (8, 8, 1), 10)
     weights, moving = network.initial(1)
     x = np.random.default_rng(0).normal(size=(32, 8, 8, 1)).astype("float32")
@@ -288,7 +288,7 @@ def test_the_fast_copy_computes_what_keras_does(name: str, training: bool) -> No
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.75])
-def test_dropout_with_a_variable_rate_is_keras_dropout(rate: float) -> None:
+def test_dropout_with_a_variable_rate_equals_keras_dropout(rate: float) -> None:
     network = Network(settings("small_cnn"), (16, 16, 1), 10)
     weights, moving = network.initial(1, rate)
     x = np.random.default_rng(0).normal(size=(8, 16, 16, 1)).astype("float32")
@@ -313,7 +313,7 @@ def test_models_that_differ_in_dropout_or_preprocessing_share_a_structure() -> N
 @pytest.mark.parametrize(
     ("preprocessing", "black", "white"), [("standard", -2.0, 3.1), ("unit", 0.0, 1.0), ("signed", -1.0, 1.0)]
 )
-def test_preprocessing_says_what_pixels_become(preprocessing: str, black: float, white: float) -> None:
+def test_preprocessing_scales_pixels(preprocessing: str, black: float, white: float) -> None:
     means, deviations = np.full(3, 100, "float32"), np.full(3, 50, "float32")
     mean, deviation = settings("lenet", preprocessing=preprocessing).scale(means, deviations)
     assert (0 - mean) / deviation == pytest.approx([black] * 3)
@@ -328,7 +328,7 @@ def images(size: int, channels: int) -> dict[str, np.ndarray]:
 
 
 def train_one_epoch(name: str, **fields: Any) -> None:
-    """Train one epoch on a handful of images; a step has 8 of them."""
+    """Train one epoch on a few images, with 8 per step."""
     model = settings(name, **fields)
     plain = {"data": "digits", "model": model.model_dump(), "augmentation": "none", "batch_size": 8, "epochs": 2}
     run = Classifier(RunConfig.from_plain({**plain, "learning_rate": 1e-4}), images(model.smallest, 3), 2)
