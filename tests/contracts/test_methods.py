@@ -1,4 +1,4 @@
-"""What every method keeps to. A plug-in passes if a subclass of `MethodContract` supplies its method."""
+"""Contract of training methods. To test a plug-in, subclass `MethodContract` and supply the fixture `method`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def digits() -> dict[str, np.ndarray]:
 
 
 class MethodContract:
-    """The contract; subclasses supply the fixture `method`."""
+    """Contract of a method; subclasses supply the fixture `method`."""
 
     @pytest.fixture
     def method(self) -> Method:
@@ -46,7 +46,7 @@ class MethodContract:
         return method.draw(np.random.default_rng(seed), N, BATCH, active)
 
     def applied(self, method: Method, active: bool) -> tuple[np.ndarray, ...]:
-        """Return the images and labels of two copies' batches, and what the method makes of their pools."""
+        """Return images and labels of the batches of two copies, before and after the method."""
         rng = np.random.default_rng(1)
         rows = BATCH * (1 + method.guests) if active else BATCH
         images = rng.normal(size=(2, rows, 4, 5, 1)).astype("float32")
@@ -56,17 +56,17 @@ class MethodContract:
         result = method.apply(images, labels, draws)
         return images[:, :BATCH], labels[:, :BATCH], *(ops.convert_to_numpy(each) for each in result)
 
-    def test_it_is_known_by_its_name(self, method: Method) -> None:
+    def test_it_is_registered_under_its_name(self, method: Method) -> None:
         kind = METHODS.get(method.model_dump()["name"])
         assert kind is type(method)
         assert kind.summary
 
-    def test_it_is_a_value_that_can_be_written_down(self, method: Method) -> None:
+    def test_it_is_a_frozen_value_that_can_be_serialized(self, method: Method) -> None:
         assert type(method).model_validate(json.loads(method.model_dump_json())) == method
         with pytest.raises(ValidationError, match="frozen"):
             method.name = "other"
 
-    def test_a_run_holds_it_by_plain_names(self, method: Method) -> None:
+    def test_a_run_config_round_trips_it_by_qualified_names(self, method: Method) -> None:
         name = method.model_dump()["name"]
         config = RunConfig.from_plain({"data": "digits", "method": name, **method.parameters()})
         assert config.method == method
@@ -93,7 +93,7 @@ class MethodContract:
     def test_its_default_passes_its_own_check(self, method: Method) -> None:
         method.check(EPOCHS, augmented=True)
 
-    def test_its_cost_and_copies_make_sense(self, method: Method) -> None:
+    def test_its_cost_and_copies_are_valid(self, method: Method) -> None:
         assert method.copies >= 1
         assert method.guests >= 0
         assert method.cost >= 1
@@ -109,11 +109,11 @@ class MethodContract:
             assert value.dtype in (np.float32, np.int32)
             assert np.array_equal(value, second[name])
 
-    def test_draws_keep_shape_and_kind_when_it_is_off(self, method: Method) -> None:
+    def test_draws_keep_shape_and_dtype_when_it_is_off(self, method: Method) -> None:
         on, off = self.drawn(method, active=True), self.drawn(method, active=False)
         assert {k: (v.shape, v.dtype) for k, v in on.items()} == {k: (v.shape, v.dtype) for k, v in off.items()}
 
-    def test_switched_off_it_leaves_everything_alone(self, method: Method) -> None:
+    def test_when_off_it_leaves_everything_unchanged(self, method: Method) -> None:
         images, labels, new_images, new_labels = self.applied(method, active=False)
         assert np.array_equal(images, new_images)
         assert np.array_equal(labels, new_labels)
@@ -165,7 +165,7 @@ class TestSoftMaxup(MethodContract):
 
 
 class Fainter(Mixing):
-    """A user's own method: less contrast."""
+    """Method of a user: less contrast."""
 
     summary: ClassVar[str] = "images with less contrast"
     name: str = "fainter"
@@ -183,19 +183,19 @@ class Fainter(Mixing):
 OWN = f"{__name__}:Fainter"
 
 
-class TestAUsersOwnMethod(MethodContract):
+class TestUserDefinedMethod(MethodContract):
     @pytest.fixture
     def method(self) -> Method:
         return METHODS.get(OWN)()
 
 
-class TestCopiesOfAUsersOwnMethod(MethodContract):
+class TestCopiesOfUserDefinedMethod(MethodContract):
     @pytest.fixture
     def method(self) -> Method:
         return METHODS.get(f"maxup+{OWN}")()
 
 
-def test_a_users_own_method_stands_in_a_study_with_short_names() -> None:
+def test_a_user_defined_method_has_short_names_in_a_study() -> None:
     study = make_study(
         methods=["baseline", {"name": OWN, "least": 0.4}, {"name": f"maxup+{OWN}", "Fainter.least": 0.3}]
     )
@@ -204,7 +204,7 @@ def test_a_users_own_method_stands_in_a_study_with_short_names() -> None:
     assert METHODS.get(f"maxup+{OWN}").searched({"Fainter.least": 0.3}).keys() == {"maxup.m"}
 
 
-def test_an_installed_method_is_known_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installed_method_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("faint_for_tests", OWN, "assay.methods")
     monkeypatch.setattr("trainables.methods.registry.installed", lambda group: {"faint_for_tests": point})
     monkeypatch.setattr(plugins, "installed", lambda group: {"faint_for_tests": point})
@@ -218,13 +218,16 @@ def test_an_installed_method_is_known_by_its_entry_point(monkeypatch: pytest.Mon
         ("no_such_module_here:Method", "`no_such_module_here` cannot be imported"),
         (f"{__name__}:Missing", "has no `Missing`"),
         (f"{__name__}:N", "a method is a class that inherits from"),
-        ("maxup+maxup_mean", "is no combination of methods; it takes one of batch_max, maxup, maxup_mean, a plus, and"),
-        ("mixup+maxup", "is no combination of methods"),
-        ("maxup+mixup+cutmix", "is no combination of methods"),
+        (
+            "maxup+maxup_mean",
+            "is not a combination of methods: a combination is one of batch_max, maxup, maxup_mean, a",
+        ),
+        ("mixup+maxup", "is not a combination of methods"),
+        ("maxup+mixup+cutmix", "is not a combination of methods"),
         ("maxup+mixip", "unknown method `mixip`. Did you mean `mixup`?"),
     ],
 )
-def test_names_that_mean_no_method_are_refused(name: str, message: str) -> None:
+def test_names_of_no_method_are_refused(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message.replace("?", r"\?")):
         METHODS.get(name)
     assert name not in METHODS
@@ -289,7 +292,7 @@ def test_one_copy_is_the_method_without_copies_bit_for_bit(digits: dict[str, np.
 def test_an_off_phase_is_plain_training_bit_for_bit_and_traces_nothing(
     digits: dict[str, np.ndarray], tmp_path: Any, monkeypatch: pytest.MonkeyPatch, method: str, fields: dict[str, Any]
 ) -> None:
-    """Two runs part while the method is on; from the same weights they agree again while it is off."""
+    """Two runs differ while the method is on; from the same weights they agree while it is off."""
     runs = [start(digits, name, fine_tune=0.6, **extra) for name, extra in ((method, fields), ("baseline", {}))]
     on, plain = (measured(run, 2) for run in runs)
     assert on != plain
@@ -324,7 +327,7 @@ def test_a_method_on_for_hardly_any_epoch_is_refused_with_its_fine_tuning(digits
         start(digits, "mixup", epochs=10, fine_tune=0.9).config.check_method()
 
 
-def test_a_diagnostic_makes_no_claims() -> None:
+def test_a_diagnostic_is_in_no_contrast() -> None:
     from search.plan.builder import make_plan
 
     plan = make_plan(make_study(methods=["baseline", "mixup", "batch_max"]))
@@ -337,7 +340,7 @@ def test_a_diagnostic_makes_no_claims() -> None:
         make_plan(make_study(methods=["baseline", "batch_max"]))
 
 
-def test_a_study_says_fine_tuning_and_combinations_by_plain_names() -> None:
+def test_a_study_sets_fine_tuning_and_combinations_by_qualified_names() -> None:
     from search.plan.builder import make_plan
 
     study = make_study(

@@ -1,4 +1,4 @@
-"""Laws that hold for any draw: of mixing, pasting, noise, pairing, and of the maximum over copies."""
+"""Properties of methods for arbitrary draws: mixing, pasting, noise, pairing, and the maximum over copies."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def draws(seed: int, weight: np.ndarray, label_weight: np.ndarray) -> dict[str, 
 
 
 def applied(method: Method, seed: int, side: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
-    """Return a pool, what the method makes of it, and its draws."""
+    """Return a pool, the result of the method, and its draws."""
     images, labels = pool(seed, method.guests, side)
     parts = [method.draw(np.random.default_rng(seed + copy), BATCH, BATCH, active=True) for copy in range(COPIES)]
     drawn = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
@@ -97,7 +97,7 @@ def test_partners_are_a_permutation_of_each_batch(seed: int, batches: int, size:
 
 @quick
 @given(seeds, st.sampled_from(["mixup", "sample_pairing", "cutmix"]), st.integers(1, 4))
-def test_partners_from_the_data_set_are_each_examples_own_guests(seed: int, name: str, batches: int) -> None:
+def test_partners_from_the_data_set_are_the_guests_of_each_example(seed: int, name: str, batches: int) -> None:
     method = made(name, partner="dataset")
     partner = method.draw(np.random.default_rng(seed), batches * BATCH, BATCH, active=True)["partner"]
     assert method.guests == partner.shape[1] == 1
@@ -128,7 +128,7 @@ def test_mixups_weights_are_those_of_the_beta_and_dirichlet_distributions() -> N
 
 @quick
 @given(seeds, st.sampled_from(["example", "batch"]), st.sampled_from(["batch", "dataset"]), st.integers(2, 9))
-def test_cutmix_labels_weigh_the_true_pixels(seed: int, share: str, partner: str, side: int) -> None:
+def test_cutmix_labels_are_weighted_by_pixels(seed: int, share: str, partner: str, side: int) -> None:
     method = made("cutmix", share=share, partner=partner)
     images, labels, mixed, mixed_labels, drawn = applied(method, seed, side)
     for copy in range(COPIES):
@@ -165,7 +165,7 @@ def test_noise_is_gaussian_and_depends_on_the_key_alone() -> None:
 
 @quick
 @given(seeds, st.floats(0.01, 5))
-def test_noise_scales_with_sigma_and_leaves_labels(seed: int, sigma: float) -> None:
+def test_noise_scales_with_sigma_and_leaves_labels_unchanged(seed: int, sigma: float) -> None:
     images, labels, mixed, mixed_labels, _ = applied(made("noise", sigma=sigma), seed)
     _, _, unit, _, _ = applied(made("noise", sigma=1.0), seed)
     assert np.array_equal(labels, mixed_labels)
@@ -175,7 +175,7 @@ def test_noise_scales_with_sigma_and_leaves_labels(seed: int, sigma: float) -> N
 
 @quick
 @given(seeds, st.integers(1, 5))
-def test_the_maximum_does_not_care_for_the_order_of_copies(seed: int, copies: int) -> None:
+def test_the_maximum_is_invariant_to_the_order_of_copies(seed: int, copies: int) -> None:
     rng = np.random.default_rng(seed)
     losses = rng.normal(size=(copies, BATCH)).astype("float32")
     order = rng.permutation(copies)
@@ -223,7 +223,7 @@ def test_cross_entropy_is_that_of_the_definition(seed: int, smoothing: float) ->
 
 @quick
 @given(st.floats(0.001, 0.99), st.integers(4, 400))
-def test_a_final_phase_is_as_long_as_asked_and_as_a_run_is_judged_on(fraction: float, epochs: int) -> None:
+def test_a_final_phase_has_the_requested_length_and_at_least_the_judged_epochs(fraction: float, epochs: int) -> None:
     off = epochs - off_from(fraction, epochs)
     assert off >= min(epochs, max(3, round(fraction * epochs) - 1))
     assert off_from(0, epochs) == epochs
@@ -231,7 +231,7 @@ def test_a_final_phase_is_as_long_as_asked_and_as_a_run_is_judged_on(fraction: f
 
 @quick
 @given(st.integers(20, 500), st.floats(0, 0.3), st.floats(0.6, 1), st.integers(1, 4), st.integers(1, 3))
-def test_fractions_and_epochs_say_the_same_schedule(epochs: int, start: float, end: float, on: int, off: int) -> None:
+def test_fractions_and_epochs_give_the_same_schedule(epochs: int, start: float, end: float, on: int, off: int) -> None:
     fractions = made("sample_pairing", start=start, end=end, on_epochs=on, off_epochs=off)
     first, last = round(start * epochs), round(end * epochs)
     if first == 0 or last <= 1:
@@ -247,14 +247,22 @@ def test_fractions_and_epochs_say_the_same_schedule(epochs: int, start: float, e
     [
         ("mixup", {"off_last": 0.9}, 20, True, "on for 2 of 20 epochs, and at least a quarter"),
         ("cutmix", {"off_last": 0.8}, 20, True, "lower `off_last` or train longer"),
-        ("maxup", {}, 20, False, r"the same; choose `crop` or `crop_flip`, or give each copy a noise"),
+        (
+            "maxup",
+            {},
+            20,
+            False,
+            r"copies of an image are identical. Choose `crop` or `crop_flip`, or add noise",
+        ),
         ("maxup", {"m": 1}, 20, True, "at least two copies to differ from the baseline, but m=1"),
         ("maxup+noise", {"maxup.m": 1}, 20, False, "but m=1"),
         ("maxup+mixup", {"mixup.off_last": 0.9}, 20, True, "lower `off_last`"),
         ("sample_pairing", {"start": 18, "end": 0.95}, 40, True, "on for 16 of 40|fewer than two blocks"),
     ],
 )
-def test_what_cannot_differ_is_refused(name: str, fields: dict, epochs: int, augmented: bool, message: str) -> None:
+def test_settings_that_cannot_differ_are_refused(
+    name: str, fields: dict, epochs: int, augmented: bool, message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         made(name, **fields).check(epochs, augmented)
 
@@ -272,6 +280,6 @@ def test_copies_that_are_mixed_or_noisy_need_no_base_augmentation() -> None:
         ({"on_epochs": 2.5}, "a fraction of the length, or a whole number of epochs above 1, but got 2.5"),
     ],
 )
-def test_schedules_that_make_no_sense_are_refused(fields: dict, message: str) -> None:
+def test_invalid_schedules_are_refused(fields: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         made("sample_pairing", **fields)

@@ -1,4 +1,4 @@
-"""Whole epochs of every method against NumPy, written from the papers, on a network without hidden layers."""
+"""Epochs of every method against NumPy implementations of the papers, on a network without hidden layers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def pools_of(batches: dict, step: int, digits: dict[str, np.ndarray]) -> tuple[n
 
 
 def mixed(x: np.ndarray, y: np.ndarray, draws: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """mixup, SamplePairing, CutMix and noise by their formulas, example by example, for one copy's pool."""
+    """Apply mixup, SamplePairing, CutMix or noise by their formulas, example by example, to the pool of one copy."""
     if not draws:
         return x, y
     n = len(next(iter(draws.values())))
@@ -83,7 +83,7 @@ def mixed(x: np.ndarray, y: np.ndarray, draws: dict[str, np.ndarray]) -> tuple[n
 
 
 def murmur(value: int) -> int:
-    """MurmurHash3's finaliser, in Python's own integers."""
+    """Return the MurmurHash3 finalizer of a Python integer."""
     value ^= value >> 16
     value = value * 0x85EBCA6B % 2**32
     value ^= value >> 13
@@ -92,7 +92,7 @@ def murmur(value: int) -> int:
 
 
 def noise(key: int, count: int) -> np.ndarray:
-    """Box and Muller's transform of hashed counters."""
+    """Return the Box-Muller transform of hashed counters."""
     own = murmur(key % 2**32)
     uniform = [((murmur(murmur(i) ^ own) >> 9) + 0.5) / 2**23 for i in range(2 * count)]
     return np.sqrt(-2 * np.log(uniform[::2])) * np.cos(2 * np.pi * np.array(uniform[1::2]))
@@ -104,7 +104,7 @@ def softmax(logits: np.ndarray, axis: int = -1) -> np.ndarray:
 
 
 def shares(kind: str, temperature: float, losses: np.ndarray) -> np.ndarray:
-    """Return how much each loss (copies, batch) counts in the objective's gradient."""
+    """Return the weight of each loss (copies, batch) in the gradient of the objective."""
     copies, n = losses.shape
     if kind == "max":
         return (np.arange(copies)[:, None] == losses.argmax(axis=0)) / n
@@ -116,7 +116,7 @@ def shares(kind: str, temperature: float, losses: np.ndarray) -> np.ndarray:
 
 
 def oracle(run: Classifier, digits: dict[str, np.ndarray], epochs: int) -> np.ndarray:
-    """Train in NumPy, all copies backward, and return the weights."""
+    """Train in NumPy, with gradients of all copies, and return the weights."""
     start, _ = run._network.initial(run.config.seed)
     kernel, bias = start[:-CLASSES].reshape(-1, CLASSES).astype(float), start[-CLASSES:].astype(float)
     kernel_velocity, bias_velocity = np.zeros_like(kernel), np.zeros_like(bias)
@@ -182,7 +182,7 @@ def test_two_epochs_equal_those_of_numpy(digits: dict[str, np.ndarray], method: 
 def test_the_worst_copies_alone_give_the_gradient_of_the_plain_maximum(
     digits: dict[str, np.ndarray], method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Candidates without a gradient, then the worst ones; against the maximum with all copies backward."""
+    """A forward pass and training on the worst copies equals the maximum with gradients of all copies."""
     monkeypatch.setitem(objectives.REDUCTIONS, "plain_max", plain_max)
     run = start(digits, method, **{"maxup.m": 4})
     plain = epoch_function(run._network, "crop", run.config.method.apply, "plain_max", run.config.optimizer.structure())
@@ -196,8 +196,8 @@ def test_the_worst_copies_alone_give_the_gradient_of_the_plain_maximum(
     assert not np.allclose(one["weights"], run._state["weights"], atol=1e-3)
 
 
-def test_the_candidate_pass_leaves_batch_norm_alone(digits: dict[str, np.ndarray]) -> None:
-    """One step of MaxUp moves the averages by the trained copies only, and normalises candidates together."""
+def test_the_candidate_pass_does_not_update_batch_norm(digits: dict[str, np.ndarray]) -> None:
+    """One step of MaxUp updates the averages with the trained copies only and normalises candidates together."""
     run = start(digits, "maxup", model=NORMALISING, batch_size=10_000)
     weights, (mean, variance) = run._network.initial(run.config.seed)
     x, y = pools_of(run._batches(0), 0, digits)
@@ -215,7 +215,7 @@ def test_the_candidate_pass_leaves_batch_norm_alone(digits: dict[str, np.ndarray
 
 
 def test_the_losses_of_the_reductions_are_ordered(digits: dict[str, np.ndarray]) -> None:
-    """At the same weights: mean copy, worst copy, worst of the batch."""
+    """At equal weights: mean over copies, worst copy, largest loss of the batch."""
     means = []
     for method in ("maxup_mean", "maxup", "batch_max"):
         run = start(digits, method, learning_rate=1e-12)

@@ -1,4 +1,11 @@
-"""Base augmentations: one module per kind, one registration per augmentation."""
+"""Base augmentations: one module per kind, one registration per augmentation.
+
+>>> from trainables.augmentation import AUGMENTATIONS, make_policy
+>>> AUGMENTATIONS.get("crop_flip")().mirrors
+True
+>>> make_policy(["crop_flip", {"name": "cutout", "size": 0.25}]).name
+'crop_flip+cutout'
+"""
 
 from trainables.augmentation import affine, colour, crop, cutout, one_of, photometric
 from trainables.augmentation.base import AUGMENTATIONS, Augmentation

@@ -1,4 +1,4 @@
-"""Rotation, shifts, shear, zoom and mirror as one resampling."""
+"""Affine augmentation: rotation, shift, shear, zoom and mirror in one resampling."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 @AUGMENTATIONS.register("affine_flip")
 class AffineFlip(Augmentation):
-    """Each image is sheared, zoomed, shifted and rotated about its centre, and some are mirrored.
+    """Shear, zoom, shift and rotate each image about its centre, and mirror some of them.
 
-    The order is that of Keras's former image generator (zoom, shear, shift, rotation, then the mirror), and so
-    are the ranges' meaning and the border, which is continued. Bilinear, once.
+    Order, ranges and border are those of Keras's former `ImageDataGenerator`: zoom, shear, shift, rotation, then the
+    mirror, with border pixels repeated. One bilinear resampling.
     """
 
     summary: ClassVar[str] = "rotation, shifts, shear, zoom and mirror images in one resampling"
-    still: ClassVar = {"rotation": 0.0, "shift": 0.0, "shear": 0.0, "zoom": 0.0, "flip": 0.0}
+    identity_settings: ClassVar = {"rotation": 0.0, "shift": 0.0, "shear": 0.0, "zoom": 0.0, "flip": 0.0}
     name: Literal["affine_flip"] = "affine_flip"
     rotation: Annotated[
-        float, Field(ge=0, le=180, description="largest angle in degrees, either way"), Range(0, 45)
+        float, Field(ge=0, le=180, description="largest angle in degrees, in both directions"), Range(0, 45)
     ] = 30.0
     shift: Annotated[
-        float, Field(ge=0, le=1, description="largest shift as a part of height and of width"), Range(0, 0.3)
+        float, Field(ge=0, le=1, description="largest shift, as a fraction of height and width"), Range(0, 0.3)
     ] = 0.2
     shear: Annotated[float, Field(ge=0, lt=90, description="largest shear in degrees"), Range(0, 20)] = 0.2
     zoom: Annotated[
@@ -45,7 +45,7 @@ class AffineFlip(Augmentation):
         return self.flip > 0
 
     def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> Draws:
-        """Draw each image's map, `affine` float32 (n, 6) (see `Augmentation.draw` and `resample`)."""
+        """Draw the affine map of each image, `affine` float32 (n, 6) (see `Augmentation.draw` and `resample`)."""
         angle = self.rotation * rng.uniform(-1, 1, n)
         shift = self.shift * rng.uniform(-1, 1, (n, 2)) * image_shape[:2]
         shear = self.shear * rng.uniform(-1, 1, n)

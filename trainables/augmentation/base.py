@@ -1,4 +1,4 @@
-"""What a base augmentation is: settings, small draws on the host, pixels on the device."""
+"""Base class of augmentations: settings, small random draws on the host, and pixel operations on the device."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ AUGMENTATIONS: Registry[type[Augmentation]] = Registry("augmentation")
 
 
 class Augmentation(Frozen):
-    """A way to change images that every method shares. Subclasses add their name and settings.
+    """Base class of augmentations, which all methods share. Subclasses add a name and settings.
 
-    `draw` makes small random arrays on the host, for a whole epoch; `apply` is a pure function of tensors that
-    runs on the device. It is static, so it cannot look at the settings: what depends on them travels in the
-    draws. That is why runs that differ in settings share one compiled step.
+    `draw` draws small random arrays on the host for a whole epoch; `apply` is a pure function of tensors that runs
+    on the device. It is static and cannot read the settings: whatever depends on them is passed in the draws. So
+    runs with different settings share one compiled step.
     """
 
     summary: ClassVar[str] = ""
-    still: ClassVar[Mapping[str, Any]] = {}
-    """The settings with which images stay as they are."""
+    identity_settings: ClassVar[Mapping[str, Any]] = {}
+    """Settings with which images remain unchanged."""
     compiles: ClassVar[bool] = True
-    """Whether XLA can compile `apply`, which makes it several times as fast."""
+    """Whether XLA can compile `apply`, which makes it several times faster."""
 
     @property
     def mirrors(self) -> bool:
-        """Whether it may mirror images, which not every data set allows."""
+        """Whether it may mirror images, which some data sets do not allow."""
         return False
 
     @property
     def varies(self) -> bool:
-        """Whether it changes anything at all."""
-        return any(getattr(self, name) != value for name, value in self.still.items())
+        """Whether the settings differ from `identity_settings`."""
+        return any(getattr(self, name) != value for name, value in self.identity_settings.items())
 
     def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> Draws:
-        """Draw what `n` images need.
+        """Draw the random numbers for `n` images.
 
         Args:
-            rng: the run's `augment` stream for this epoch and copy.
-            n: images.
+            rng: the `augment` stream of the run for this epoch and copy.
+            n: number of images.
             image_shape: (height, width, channels).
 
         Returns:
-            small float32 or int32 arrays of first dimension n, the same names and shapes for all settings.
+            Small float32 or int32 arrays of first dimension n, with the same names and shapes for all settings.
         """
         return {}
 
@@ -60,7 +60,7 @@ class Augmentation(Frozen):
 
         Args:
             images: uint8, or float32 in [0, 255], (batch, height, width, channels).
-            draws: what `draw` returned, sliced to these images.
+            draws: the result of `draw`, for these images.
 
         Returns:
             uint8 or float32 in [0, 255], of the same shape.
@@ -72,5 +72,5 @@ class Augmentation(Frozen):
 class Unchanged(Augmentation):
     """No augmentation."""
 
-    summary: ClassVar[str] = "images as they are"
+    summary: ClassVar[str] = "images unchanged"
     name: Literal["none"] = "none"

@@ -1,4 +1,4 @@
-"""What the colour augmentations share: smoothed images, colour matrices, noise from small seeds."""
+"""Functions of the colour augmentations: smoothing, colour matrices, and noise from small seeds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from trainables.augmentation.base import Tensor
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype="float32")
-"""What red, green and blue add to brightness (ITU-R BT.601)."""
+"""Weights of red, green and blue in luma (ITU-R BT.601)."""
 YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
-"""From red, green and blue to brightness and two axes of colour (NTSC)."""
+"""Matrix from RGB to YIQ (NTSC)."""
 SMOOTH_CENTRE, SMOOTH_SUM = 5, 13
 """Pillow's smoothing kernel: ones around a five."""
 NORMALS = 2**16
@@ -21,7 +21,7 @@ GOLDEN, FIRST, SECOND = (np.uint32(word).view("int32") for word in (0x9E3779B9, 
 
 
 def smooth(images: Tensor) -> Tensor:
-    """Return the images, float32, smoothed over 3 x 3 pixels; beyond the border it goes on."""
+    """Return the images, float32, smoothed over 3 x 3 pixels, with border pixels repeated."""
     from keras import ops
 
     tall: Tensor = ops.concatenate([images[:, :1], images, images[:, -1:]], axis=1)
@@ -32,13 +32,13 @@ def smooth(images: Tensor) -> Tensor:
 
 
 def saturating(factor: np.ndarray) -> np.ndarray:
-    """Return float64 (n, 3, 3), to be multiplied from the left, of factors (n,); 0 is grey, 1 changes nothing."""
+    """Return saturation matrices, float64 (n, 3, 3), of factors (n,): 0 is grey, 1 the identity; apply on the left."""
     to_grey = np.tile(LUMA.astype("float64"), (3, 1))
     return to_grey + factor[:, None, None] * (np.eye(3) - to_grey)
 
 
 def hue_turning(part: np.ndarray) -> np.ndarray:
-    """Return float64 (n, 3, 3), to be multiplied from the left: colours turned by a part (n,) of the circle."""
+    """Return hue matrices, float64 (n, 3, 3), of turns (n,) as fractions of a full turn; apply on the left."""
     angle = 2 * np.pi * part
     turn = np.zeros((len(part), 3, 3))
     turn[:, 0, 0] = 1
@@ -50,10 +50,10 @@ def hue_turning(part: np.ndarray) -> np.ndarray:
 
 
 def noise(seeds: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
-    """Return standard normal noise, float32 (n, height, width, channels), that depends on each image's seed only.
+    """Return standard normal noise, float32 (n, height, width, channels), that depends on the seed of each image only.
 
-    Each pixel's number is mixed with the seed (a 32-bit finaliser: multiplications between shifts) into a number
-    of 16 bits, which picks one of as many quantiles.
+    Pixel index and seed are hashed (a 32-bit finalizer: multiplications between shifts) to 16 bits, which select one
+    of 2^16 quantiles of the normal distribution.
 
     Args:
         seeds: int32 (n,).
@@ -72,21 +72,21 @@ def noise(seeds: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _quantiles() -> np.ndarray:
-    """Return float32 (65536,): the normal distribution's quantiles in the middle of as many equal parts."""
+    """Return float32 (65536,): normal quantiles at the midpoints of as many equal intervals."""
     from scipy.special import ndtri
 
     return ndtri((np.arange(NORMALS) + 0.5) / NORMALS).astype("float32")
 
 
 def _folded(word: Tensor, bits: int) -> Tensor:
-    """Return the word with its upper bits mixed into its lower ones."""
+    """Return the words with their upper bits mixed into the lower ones."""
     from keras import ops
 
     return ops.bitwise_xor(word, _shifted_word(word, bits))
 
 
 def _shifted_word(word: Tensor, bits: int) -> Tensor:
-    """Shift int32 to the right and fill up with zeros."""
+    """Shift int32 numbers right, filling with zeros."""
     from keras import ops
 
     return ops.bitwise_and(ops.right_shift(word, np.int32(bits)), np.int32((1 << (32 - bits)) - 1))

@@ -1,4 +1,4 @@
-"""Random crops of the zero-padded image, with or without a mirror."""
+"""Random crops of the zero-padded image, with or without mirroring."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def padding(size: int, setting: int | str = EIGHTH) -> int:
-    """Return by how many pixels an image of `size` pixels is padded on each side.
+    """Return the padding on each side of an image of `size` pixels.
 
     Args:
         size: height or width.
-        setting: pixels, at most `size` of which count, or `eighth` (4 at 32, at least 1).
+        setting: number of pixels, limited to `size`, or `eighth` (4 at 32, at least 1).
     """
     return min(setting, size) if isinstance(setting, int) else max(1, size // 8)
 
 
 def draw_shifts(rng: np.random.Generator, n: int, image_shape: tuple[int, int, int], setting: int | str) -> Draws:
-    """Return by how many pixels each of `n` images moves, int32 (n,) `down` and `right`.
+    """Draw the shift of each of `n` images in pixels: `down` and `right`, int32 (n,).
 
     Args:
         rng: generator of the shifts.
         n: number of images.
         image_shape: (height, width, channels).
-        setting: the padding (see `padding`), which is the largest shift.
+        setting: the largest shift (see `padding`).
     """
     down, right = (padding(size, setting) for size in image_shape[:2])
     return {
@@ -47,7 +47,7 @@ def draw_shifts(rng: np.random.Generator, n: int, image_shape: tuple[int, int, i
 
 
 def shifted(images: Tensor, draws: dict[str, Tensor]) -> Tensor:
-    """Return the images shifted, and mirrored where `draws` has a `mirror` (see `Augmentation.apply`).
+    """Return the shifted images, and mirror them if `draws` has a `mirror` (see `Augmentation.apply`).
 
     Args:
         images: (batch, height, width, channels).
@@ -73,15 +73,15 @@ def shifted(images: Tensor, draws: dict[str, Tensor]) -> Tensor:
 
 @AUGMENTATIONS.register("crop")
 class Crop(Augmentation):
-    """Pad with black and crop to the old size at random."""
+    """Pad with black and crop to the original size at random."""
 
     summary: ClassVar[str] = "shifts by up to an eighth of the image, black borders"
-    still: ClassVar = {"padding": 0}
+    identity_settings: ClassVar = {"padding": 0}
     name: Literal["crop"] = "crop"
     padding: Padding = "eighth"
 
     def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> Draws:
-        """Draw by how many pixels each image moves (see `Augmentation.draw`)."""
+        """Draw the shift of each image (see `Augmentation.draw`)."""
         return draw_shifts(rng, n, image_shape, self.padding)
 
     apply = staticmethod(shifted)
@@ -89,10 +89,10 @@ class Crop(Augmentation):
 
 @AUGMENTATIONS.register("crop_flip")
 class CropFlip(Augmentation):
-    """Pad with black, crop to the old size at random, and mirror some of the images."""
+    """Pad with black, crop to the original size at random, and mirror some of the images."""
 
     summary: ClassVar[str] = "shifts by up to an eighth, and mirror images"
-    still: ClassVar = {"padding": 0, "flip": 0.0}
+    identity_settings: ClassVar = {"padding": 0, "flip": 0.0}
     name: Literal["crop_flip"] = "crop_flip"
     padding: Padding = "eighth"
     flip: Annotated[Share, Field(description="share of images that are mirrored")] = 0.5
@@ -103,7 +103,7 @@ class CropFlip(Augmentation):
         return self.flip > 0
 
     def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> Draws:
-        """Draw the shifts that `crop` draws, and who is mirrored (see `Augmentation.draw`)."""
+        """Draw the shifts as in `crop`, and which images are mirrored (see `Augmentation.draw`)."""
         shifts = draw_shifts(rng, n, image_shape, self.padding)
         return {**shifts, "mirror": (rng.random(n) < self.flip).astype("int32")}
 

@@ -1,4 +1,4 @@
-"""Cutout: a square of each image is covered."""
+"""Cutout: cover a square of each image."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 @AUGMENTATIONS.register("cutout")
 class Cutout(Augmentation):
-    """Cutout (DeVries and Taylor 2017, arXiv 1708.04552): cover a square whose centre is any pixel.
+    """Cutout (DeVries and Taylor 2017, arXiv 1708.04552): cover a square centred at a random pixel.
 
-    The square may reach over the border, as in the paper. It covers with a grey of `fill`; 127 is about what
-    normalisation turns into the paper's zero.
+    The square may extend beyond the border, as in the paper. Its grey value is `fill`; 127 is close to the zero of
+    the paper after normalisation.
     """
 
     summary: ClassVar[str] = "a grey square somewhere over the image"
-    still: ClassVar = {"size": 0.0}
+    identity_settings: ClassVar = {"size": 0.0}
     name: Literal["cutout"] = "cutout"
     size: Annotated[
         float,
-        Field(ge=0, le=1, description="side of the square, as a part of the shorter side of the image"),
+        Field(ge=0, le=1, description="side of the square, as a fraction of the shorter side of the image"),
         Range(0.1, 0.6),
     ] = 0.5
     fill: Annotated[float, Field(ge=0, le=255, description="grey value from 0 to 255")] = 127.0
 
     def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> Draws:
-        """Draw the squares: `top`, `bottom`, `left`, `right`, ends not included (see `Augmentation.draw`)."""
+        """Draw the squares: `top`, `bottom`, `left` and `right`, end excluded (see `Augmentation.draw`)."""
         height, width, _ = image_shape
         side = round(self.size * min(height, width))
         top, left = (rng.integers(0, size, n, dtype="int32") - side // 2 for size in (height, width))

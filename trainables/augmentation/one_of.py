@@ -1,4 +1,4 @@
-"""A mirror, one of crop and rotation, and one of contrast, saturation, hue and brightness."""
+"""Random choice: mirror; crop or rotation; and contrast, saturation, hue or brightness."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ Spread = Annotated[float, Field(ge=0, le=1, description="factors from 1 - this t
 
 @AUGMENTATIONS.register("one_of")
 class OneOf(Augmentation):
-    """Some images are mirrored; each is cropped or turned; and one thing about its colours is changed.
+    """Mirror some images; crop or rotate each; and change its contrast, saturation, hue or brightness.
 
-    The crop is one of the image padded by its own border. Contrast is changed about the mean of each channel,
-    saturation about grey, hue by turning the colours in the YIQ space, brightness by adding a part of 255.
+    The image is padded with its border pixels before the crop. Contrast is scaled about the mean of each channel,
+    saturation about grey; hue is rotated in YIQ space; brightness adds a fraction of 255.
     """
 
     summary: ClassVar[str] = "mirror; crop or rotation; contrast, saturation, hue or brightness"
-    still: ClassVar = {
+    identity_settings: ClassVar = {
         "flip": 0.0, "padding": 0, "rotation": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0, "brightness": 0.0,
     }  # fmt: skip
     name: Literal["one_of"] = "one_of"
     flip: Annotated[Share, Field(description="share of images that are mirrored")] = 0.5
     padding: Padding = "eighth"
     rotation: Annotated[
-        float, Field(ge=0, le=180, description="largest angle in degrees, either way"), Range(0, 45)
+        float, Field(ge=0, le=180, description="largest angle in degrees, in both directions"), Range(0, 45)
     ] = 15.0
     contrast: Spread = 0.2
     saturation: Spread = 0.2
     hue: Annotated[
-        float, Field(ge=0, le=0.5, description="largest turn, a part of the circle of colours"), Range(0, 0.2)
+        float, Field(ge=0, le=0.5, description="largest hue rotation, as a fraction of a full turn"), Range(0, 0.2)
     ] = 0.05
     brightness: Annotated[
-        float, Field(ge=0, le=1, description="largest change, a part of 255, either way"), Range(0, 0.5)
+        float, Field(ge=0, le=1, description="largest change, as a fraction of 255, in both directions"), Range(0, 0.5)
     ] = 0.2
 
     @property
@@ -52,10 +52,10 @@ class OneOf(Augmentation):
         return self.flip > 0
 
     def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> Draws:
-        """Draw each image's map and its one change of colour (see `Augmentation.draw`).
+        """Draw the affine map and the colour change of each image (see `Augmentation.draw`).
 
-        `contrast` float32 (n,) is a factor; `tint` float32 (n, 9), by rows, the matrix with which a pixel (red,
-        green, blue) is multiplied from the right; `bright` float32 (n,) is what is added.
+        `contrast` float32 (n,) is a factor; `tint` float32 (n, 9) is the matrix, by rows, that multiplies an RGB pixel
+        from the right; `bright` float32 (n,) is added.
         """
         mirror = np.where(rng.random(n) < self.flip, -1.0, 1.0)
         turned = rng.random(n) < 0.5

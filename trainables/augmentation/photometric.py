@@ -1,4 +1,4 @@
-"""Crop, mirrors, rotation; then brightness, contrast, colour, sharpness in random order, and noise."""
+"""Photometric augmentation: crop, mirrors and rotation, then colour changes in random order, and noise."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ BRIGHTNESS, CONTRAST, COLOUR, SHARPNESS = range(4)
 CHANGES = 4
 
 Spread = Annotated[
-    float, Field(ge=0, le=1, description="factors from 1 - this to 1 + this; 1 changes nothing"), Range(0, 0.8)
+    float, Field(ge=0, le=1, description="factors from 1 - this to 1 + this; 1 is the identity"), Range(0, 0.8)
 ]
 
 
 @AUGMENTATIONS.register("photometric")
 class Photometric(Augmentation):
-    """A centre crop, mirrors and a rotation as one resampling, then four changes in random order, and noise.
+    """Centre crop, mirrors and rotation in one resampling, then four changes in random order, and noise.
 
-    A factor moves an image away from black (brightness), from its mean grey (contrast), from its grey version
-    (colour), or from its smoothed version (sharpness), as in Pillow's `ImageEnhance`. After each change values
-    are cut to 0..255, which is why the order counts. Noise comes before them all or after them all.
+    Each change scales the difference of the image from black (brightness), from its mean grey (contrast), from its
+    grey version (colour) or from its smoothed version (sharpness), as in Pillow's `ImageEnhance`. Values are clipped
+    to 0..255 after each change, so the order matters. Noise is added before or after all changes.
     """
 
     summary: ClassVar[str] = "centre crop, mirrors, rotation; brightness, contrast, colour, sharpness, noise"
-    still: ClassVar = {
+    identity_settings: ClassVar = {
         "brightness": 0.0, "contrast": 0.0, "colour": 0.0, "sharpness": 0.0, "noise": 0.0,
         "zoom": 1.0, "rotation": 0.0, "flip": 0.0, "vertical_flip": 0.0,
     }  # fmt: skip
@@ -43,14 +43,14 @@ class Photometric(Augmentation):
     contrast: Spread = 0.5
     colour: Spread = 0.5
     sharpness: Spread = 0.5
-    noise: Annotated[float, Field(ge=0, le=255, description="largest deviation, in grey values"), Range(0, 20)] = 5.0
+    noise: Annotated[float, Field(ge=0, le=255, description="largest standard deviation, in greys"), Range(0, 20)] = 5.0
     noise_share: Annotated[Share, Field(description="share of images that get noise")] = 0.5
-    zoom: Annotated[float, Field(ge=1, le=10, description="the centre enlarged by 1 to this"), Range(1, 2)] = 1.5
+    zoom: Annotated[float, Field(ge=1, le=10, description="largest magnification of the centre"), Range(1, 2)] = 1.5
     rotation: Annotated[
-        float, Field(ge=0, le=180, description="largest angle in degrees, either way"), Range(0, 180)
+        float, Field(ge=0, le=180, description="largest angle in degrees, in both directions"), Range(0, 180)
     ] = 180.0
     flip: Annotated[Share, Field(description="share of images that are mirrored left to right")] = 0.5
-    vertical_flip: Annotated[Share, Field(description="share of images that are turned upside down")] = 0.5
+    vertical_flip: Annotated[Share, Field(description="share of images that are mirrored top to bottom")] = 0.5
 
     @property
     def mirrors(self) -> bool:
@@ -58,10 +58,10 @@ class Photometric(Augmentation):
         return self.flip > 0 or self.vertical_flip > 0
 
     def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> Draws:
-        """Draw each image's map, the order of its changes and how strong they are (see `Augmentation.draw`).
+        """Draw the affine map of each image and the order and strength of its changes (see `Augmentation.draw`).
 
-        `change` int32 (n, 4) is which one comes when; `amount` float32 (n, 4) is its factor less 1; `noise`
-        float32 (n, 2) the deviation of the noise before and after them, `seed` int32 (n,) the noise's.
+        `change` int32 (n, 4) is the order of the changes; `amount` float32 (n, 4) their factors minus 1; `noise`
+        float32 (n, 2) the standard deviation of the noise before and after them; `seed` int32 (n,) its seed.
         """
         larger = rng.uniform(1, self.zoom, n)
         mirrors = [np.where(rng.random(n) < share, -1.0, 1.0) for share in (self.vertical_flip, self.flip)]
@@ -81,10 +81,10 @@ class Photometric(Augmentation):
 
     @staticmethod
     def apply(images: Tensor, draws: dict[str, Tensor]) -> Tensor:
-        """Resample, then change (see `Augmentation.apply`).
+        """Resample, then apply the changes (see `Augmentation.apply`).
 
-        Each image is sharpened once, and what comes before and what after that in its own order is applied
-        before and after it for all: smoothing is the dear part.
+        Smoothing is the expensive part, so each image is sharpened once, and its other changes are applied before or
+        after that step, as its own order requires.
         """
         from keras import ops
 
@@ -104,7 +104,7 @@ class Photometric(Augmentation):
 
 
 def sharpened(images: Tensor, strength: Tensor) -> Tensor:
-    """Return the images moved away from their smoothed versions by a factor of 1 + strength, float32 (n,)."""
+    """Return images whose difference from their smoothed version is scaled by 1 + strength, float32 (n,)."""
     from keras import ops
 
     amount: Tensor = ops.reshape(strength, (-1, 1, 1, 1))
@@ -112,14 +112,14 @@ def sharpened(images: Tensor, strength: Tensor) -> Tensor:
 
 
 def _recoloured(images: Tensor, changes: Tensor, amounts: Tensor) -> Tensor:
-    """Return the images after changes of brightness, contrast or colour, one after the other, each cut to 0..255.
+    """Return the images after changes of brightness, contrast or colour in order, clipped to 0..255 after each.
 
-    They are a loop because XLA, were they in a row, would work out an image anew for each change that follows it.
+    The changes are a loop, because XLA would otherwise recompute an image for every change that follows it.
 
     Args:
         images: float32 (n, height, width, channels).
-        changes: int32 (n, turns), which change comes when.
-        amounts: float32 (n, turns), its factor less 1; 0 where there is none.
+        changes: int32 (n, turns), the change of each turn.
+        amounts: float32 (n, turns), its factor minus 1; 0 for no change.
     """
     from keras import ops
 

@@ -1,4 +1,4 @@
-"""What a run does with its images: augmentations in order."""
+"""Augmentation policy of a run: augmentations in the order in which they are applied."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JOINT = "+"
 
 
 def _step(value: Any) -> Any:
-    """Turn a name, or {name: ..., setting: value}, into a registered augmentation."""
+    """Return the registered augmentation of a name, or of {name: ..., setting: value}."""
     if isinstance(value, Augmentation):
         return value
     settings = {"name": value} if isinstance(value, str) else value
@@ -37,8 +37,8 @@ def _step(value: Any) -> Any:
 class Policy(Frozen):
     """Augmentations in the order in which they are applied.
 
-    Written as a name (`crop_flip`), several names (`crop_flip+cutout`), one with settings
-    (`{name: affine_flip, rotation: 30}`), or a list of these.
+    In a study file, a policy is a name (`crop_flip`), several names (`crop_flip+cutout`), an augmentation with
+    settings (`{name: affine_flip, rotation: 30}`), or a list of these.
     """
 
     steps: tuple[Annotated[SerializeAsAny[Augmentation], BeforeValidator(_step)], ...] = ()
@@ -59,7 +59,7 @@ class Policy(Frozen):
         names = [_name(step) for step in self.steps]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise ValueError(f"`{twice[0]}` stands twice; an augmentation may stand once")
+            raise ValueError(f"`{twice[0]}` is given twice; an augmentation may occur only once")
         return self
 
     @model_serializer
@@ -73,16 +73,16 @@ class Policy(Frozen):
 
     @property
     def mirrors(self) -> bool:
-        """Whether it may mirror images."""
+        """Whether an augmentation may mirror images."""
         return any(step.mirrors for step in self.steps)
 
     @property
     def varies(self) -> bool:
-        """Whether two passes over an image can differ."""
+        """Whether an augmentation may change images."""
         return any(step.varies for step in self.steps)
 
     def settings(self) -> dict[str, Any]:
-        """Return every setting by its plain name, `affine_flip.rotation`."""
+        """Return every setting by its qualified name, such as `affine_flip.rotation`."""
         return {
             f"{_name(step)}.{key}": value
             for step in self.steps
@@ -91,14 +91,14 @@ class Policy(Frozen):
         }
 
     def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
-        """Draw what `n` images need (see `Augmentation.draw`).
+        """Draw the random numbers for `n` images (see `Augmentation.draw`).
 
-        Each augmentation has a stream of its own, so another one behind it does not shift its draws. Names of
-        the first one's arrays are its own, those of the others begin with their place.
+        Each augmentation has its own stream, so that adding another one behind it does not change its draws. The
+        names of the arrays are prefixed with the position of their augmentation, except for the first one.
 
         Args:
-            rng: the run's `augment` stream for this epoch and copy, unused so far.
-            n: images.
+            rng: the `augment` stream of the run for this epoch and copy, not used before.
+            n: number of images.
             image_shape: (height, width, channels).
         """
         streams = [rng, *rng.spawn(max(0, len(self.steps) - 1))]
@@ -116,7 +116,7 @@ class Policy(Frozen):
 def apply_in_order(
     steps: Sequence[Augmentation | type[Augmentation]], images: Tensor, draws: dict[str, Tensor]
 ) -> Tensor:
-    """Return images after the augmentations, each with its own part of what `Policy.draw` returned."""
+    """Return the images after all augmentations, each with its own part of the result of `Policy.draw`."""
     for place, step in enumerate(steps):
         prefix = _prefix(place)
         own = {key.removeprefix(prefix): value for key, value in draws.items() if _place(key) == place}
@@ -125,27 +125,30 @@ def apply_in_order(
 
 
 def policy_apply(name: str) -> Callable[[Tensor, dict[str, Tensor]], Tensor]:
-    """Return what a policy of that name does on the device (see `Augmentation.apply`).
+    """Return the device function of the policies of a name (see `Augmentation.apply`).
 
     Args:
-        name: as `Policy.name` gives it.
+        name: `Policy.name`.
 
     Raises:
-        InputError: it names an augmentation that does not exist.
+        InputError: If it contains an unknown augmentation.
     """
     return partial(apply_in_order, [AUGMENTATIONS.get(part) for part in name.split(JOINT)])
 
 
 def policy_compiles(name: str) -> bool:
-    """Return whether XLA can compile what a policy of that name does (see `policy_apply`)."""
+    """Return whether XLA can compile the device function of a name (see `policy_apply`)."""
     return all(AUGMENTATIONS.get(part).compiles for part in name.split(JOINT))
 
 
 def make_policy(value: Any) -> Policy:
-    """Return the policy that a study file writes so.
+    """Return the policy of a value in a study file.
+
+    >>> make_policy("crop+cutout").varies
+    True
 
     Raises:
-        InputError: it is none.
+        InputError: If the value is not a policy.
     """
     try:
         return Policy.model_validate(value)

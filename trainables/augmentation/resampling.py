@@ -1,4 +1,4 @@
-"""One affine resampling per image: bilinear, in gathers, so that it compiles anywhere."""
+"""Affine resampling of images: bilinear, implemented with gathers, so that XLA can compile it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def rotation(degrees: np.ndarray) -> np.ndarray:
-    """Return float64 (n, 2, 2) of angles (n,): where, from the centre, the pixel at (down, right) comes from."""
+    """Return float64 (n, 2, 2) of angles (n,): maps of output to input positions (down, right) about the centre."""
     angle = np.deg2rad(degrees)
     return _matrices(np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle))
 
@@ -23,7 +23,7 @@ def shearing(degrees: np.ndarray) -> np.ndarray:
 
 
 def scaling(down: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return float64 (n, 2, 2); a scale below 1 enlarges, below 0 mirrors (see `rotation`)."""
+    """Return float64 (n, 2, 2); scales below 1 magnify, negative ones mirror (see `rotation`)."""
     return _matrices(down, np.zeros_like(down), np.zeros_like(right), right)
 
 
@@ -32,16 +32,16 @@ def _matrices(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.
 
 
 def affine(matrix: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Return float32 (n, 6), as `resample` takes it, of matrices (n, 2, 2) and shifts (n, 2) in pixels."""
+    """Return float32 (n, 6), the argument of `resample`, of matrices (n, 2, 2) and shifts (n, 2) in pixels."""
     return np.concatenate([matrix.reshape(-1, 4), shift], axis=1).astype("float32")
 
 
 def resample(images: Tensor, affine: Tensor) -> Tensor:
-    """Return float32 images, each of whose pixels is read where the affine map says.
+    """Return the images, float32, resampled by an affine map each.
 
-    The pixel at p (down, right) from the centre is read at `matrix p + shift` from the centre, between four
-    neighbours bilinearly, and beyond the border from the border. The neighbours lie side by side in one array,
-    so that one gather fetches all four.
+    The value at p (down, right) from the centre is the bilinear interpolation of the input at `matrix p + shift` from
+    the centre; beyond the border, border pixels are repeated. The four neighbours are stored side by side in one
+    array, so that one gather fetches all of them.
 
     Args:
         images: uint8 or float32, (batch, height, width, channels).
@@ -74,7 +74,7 @@ def resample(images: Tensor, affine: Tensor) -> Tensor:
 
 
 def _between(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Return the pixel before a position, int32, and how far behind it the position is, float32 in [0, 1)."""
+    """Return the integer part of positions, int32, and their fractional part, float32 in [0, 1), within the image."""
     from keras import ops
 
     inside: Tensor = ops.clip(position, 0.0, float(size - 1))

@@ -1,4 +1,4 @@
-"""What a method is: fields with their ranges, a cost, a schedule, draw and apply."""
+"""Base class of training methods: fields with search ranges, cost, schedule, `draw` and `apply`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 Kind = Literal["mean", "max", "softmax", "batch_max"]
 
 LEAST_ON = 0.25
-"""Smallest fraction of the epochs with a method on."""
+"""Smallest fraction of the epochs in which a method has to be on."""
 
 
 class Cycle(NamedTuple):
-    """An on/off cycle: `length` epochs from epoch `start` (from 0) to `end`, the last `off` of each without.
+    """On/off cycle: blocks of `length` epochs from epoch `start` (from 0), whose last `off` epochs are off.
 
-    `end` is not included; from there on the method is off. The ends of the off blocks are at
-    start + length, start + 2 length, ... epochs.
+    From epoch `end` on, the method is off. The off blocks end at start + length, start + 2 length, ... epochs.
     """
 
     start: int
@@ -44,11 +43,11 @@ class Cycle(NamedTuple):
 
 
 def off_from(fraction: float, epochs: int) -> int:
-    """Return the epoch (from 0) at which a final phase without something begins.
+    """Return the epoch (from 0) at which a final off phase begins.
 
     Args:
-        fraction: of the training length; with 0 there is no such phase, else it is at least as long as a run is
-            judged on.
+        fraction: length of the phase as a fraction of the training; 0 for no such phase. Otherwise the phase has at
+            least the epochs that a run is judged on (see `selection_epochs`).
         epochs: length of the training.
     """
     if fraction == 0:
@@ -57,12 +56,12 @@ def off_from(fraction: float, epochs: int) -> int:
 
 
 class Objective(NamedTuple):
-    """How the losses of all examples and copies become one.
+    """Reduction of the losses of all examples and copies to one loss.
 
-    kind: `mean` over all; `max`, the worst copy of each example, found in a pass of its own, is trained on;
-        `softmax`, all copies, weighted by the softmax of loss / temperature over an example's copies;
-        `batch_max`, the largest loss of the whole batch.
-    temperature: of `softmax`, in nats.
+    kind: `mean` of all losses; `max`: mean over examples of the largest loss among an example's copies, which an
+        extra forward pass finds; `softmax`: all copies, weighted by the softmax of loss / temperature over an
+        example's copies; `batch_max`: the largest loss in the batch.
+    temperature: temperature of `softmax`, in nats.
     """
 
     kind: Kind = "mean"
@@ -70,22 +69,22 @@ class Objective(NamedTuple):
 
 
 class Method(Frozen):
-    """How training examples and their loss are made. Subclasses override what differs from plain training.
+    """Base class of training methods. Subclasses override what differs from plain training.
 
-    A step is: take, repeat `copies` times, base augmentation, `apply`, network, loss per example and copy, and
-    the `objective` that makes them one. `draw` makes small random arrays on the host, for a whole epoch; `apply`
-    is a pure function of tensors that runs on the device. It is static, so it cannot look at the fields: what
-    depends on them travels in the draws. That is why runs that differ in fields share one compiled step, and
-    methods with the same `apply` and the same kind of objective do, too.
+    A step gathers a batch, repeats it `copies` times, augments, calls `apply`, computes the loss of every example
+    and copy, and reduces the losses with `objective`. `draw` draws small random arrays on the host for a whole
+    epoch; `apply` is a pure function of tensors that runs on the device. It is static and cannot read the fields:
+    whatever depends on them is passed in the draws. So runs with different fields share one compiled step, and so
+    do methods with the same `apply` and kind of objective.
 
-    In an epoch in which a method is off, nothing of it is paid for: there is one copy, no guest, and the draws
-    leave every image alone.
+    In an epoch in which a method is off, it costs nothing: there is one copy, there are no guests, and the draws
+    leave every image unchanged.
     """
 
     summary: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     claims: ClassVar[bool] = True
-    """Whether a study may claim that it helps or hurts; False for diagnostics."""
+    """Whether contrasts of a study may include the method; False for diagnostics."""
 
     @property
     def copies(self) -> int:
@@ -94,7 +93,7 @@ class Method(Frozen):
 
     @property
     def guests(self) -> int:
-        """Number of images from the whole training set, with an augmentation of their own, for each copy."""
+        """Number of independently augmented images from the whole training set that each copy mixes with."""
         return 0
 
     @property
@@ -104,16 +103,16 @@ class Method(Frozen):
 
     @property
     def objective(self) -> Objective:
-        """How the losses become one."""
+        """Reduction of the losses."""
         return Objective()
 
     @property
     def cost(self) -> float:
-        """Nominal cost of an epoch with the method on, in plain epochs (forward 1, backward 2)."""
+        """Nominal cost of an epoch with the method on, in plain epochs (forward pass 1, backward pass 2)."""
         return 1.0
 
     def cycle(self, epochs: int) -> Cycle | None:
-        """Return the on/off cycle over a training of `epochs` epochs, or None."""
+        """Return the on/off cycle of a training of `epochs` epochs, or None if there is none."""
         return None
 
     def active(self, epoch: int, epochs: int) -> bool:
@@ -122,17 +121,17 @@ class Method(Frozen):
         return cycle is None or cycle.on(epoch)
 
     def mean_cost(self, epochs: int, end: int) -> float:
-        """Return the mean nominal cost of an epoch; one with the method off costs one plain epoch.
+        """Return the mean nominal cost of an epoch; an epoch with the method off costs 1.
 
         Args:
             epochs: length of the training.
-            end: from this epoch on (from 0) the method is off in any case.
+            end: epoch (from 0) from which the method is off in any case.
         """
         on = sum(self.active(epoch, epochs) for epoch in range(min(end, epochs)))
         return 1.0 + (self.cost - 1.0) * on / epochs
 
     def rescaled(self, before: int, after: int) -> Self:
-        """Return the method for a training of `after` epochs in place of `before`; fractions stay as they are."""
+        """Return the method with its epoch counts scaled from a training of `before` epochs to one of `after`."""
         return self
 
     def check(self, epochs: int, augmented: bool) -> None:
@@ -143,69 +142,69 @@ class Method(Frozen):
             augmented: whether there is a base augmentation.
 
         Raises:
-            InputError: it cannot differ.
+            InputError: If it cannot differ.
         """
 
     def draw(self, rng: np.random.Generator, n: int, batch: int, active: bool) -> Draws:
-        """Draw what one copy of each example needs in one epoch, in the order in which the examples come.
+        """Draw the random numbers of one copy of each example for one epoch, in the order of the examples.
 
         Args:
-            rng: the run's `method` stream for this epoch and copy.
+            rng: the `method` stream of the run for this epoch and copy.
             n: examples in the epoch, a multiple of `batch`.
             batch: images per batch.
-            active: whether the method is on; if not, the draws leave every image alone.
+            active: whether the method is on; otherwise the draws leave every image unchanged.
 
         Returns:
-            arrays of first dimension n. Indices of partners are positions in the example's pool: 0 to batch - 1
-            is its own batch, and its guests stand at batch + position, 2 batch + position, ...
+            Arrays of first dimension n. Partners are given as positions in the pool of the example: 0 to batch - 1
+            are its own batch, and its guests have the positions batch + i, 2 batch + i, ... for the i-th example.
         """
         return {}
 
     @staticmethod
     def apply(images: Tensor, labels: Tensor, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the images and labels that are trained on: of each pool the batch alone, which comes first.
+        """Return the images and labels of the batch, which comes first in each pool, as the network gets them.
 
         Args:
-            images: float32, (copies, pool, height, width, channels), normalised, after base augmentation. The
-                pool is the batch, and after it the guests.
-            labels: float32, (copies, pool, classes), one-hot or smoothed.
-            draws: what `draw` returned, (copies, batch, ...).
+            images: float32 (copies, pool, height, width, channels), augmented and normalised. A pool is the batch
+                followed by its guests.
+            labels: float32 (copies, pool, classes), one-hot or smoothed.
+            draws: the result of `draw`, each (copies, batch, ...).
         """
         return images, labels
 
     @classmethod
     def fields(cls) -> dict[str, FieldInfo]:
-        """Return the fields by the names under which a study's method entry sets them."""
+        """Return the fields by the names that a study file uses for them."""
         return {name: field for name, field in cls.model_fields.items() if name != "name"}
 
     @classmethod
     def plain(cls, field: str) -> str:
-        """Return a field's name outside the method's own entry: `mixup.alpha`."""
+        """Return the qualified name of a field, such as `mixup.alpha`."""
         return f"{short_name(cls.model_fields['name'].default)}.{field}"
 
     @classmethod
     def searched(cls, settings: Mapping[str, Any]) -> dict[str, Range | Choice]:
-        """Return what is searched: the declared fields but those set to one value, and those set to more.
+        """Return the search space: declared ranges of fields that are not set, and ranges that the study sets.
 
         Args:
-            settings: fields that a study sets; a `Range` or `Choice` among them replaces the declared one.
+            settings: fields that the study sets; a `Range` or `Choice` among them replaces the declared one.
         """
         marks = {name: mark for name, mark in declared(cls).items() if name not in settings}
         return marks | {name: mark for name, mark in settings.items() if isinstance(mark, Range | Choice)}
 
     def parameters(self) -> dict[str, Any]:
-        """Return every field by its plain name."""
+        """Return the value of every field by its qualified name."""
         return {self.plain(name): value for name, value in self.model_dump(mode="json", exclude={"name"}).items()}
 
 
 class Mixing(Method):
-    """A method that changes images and labels of a step; it combines with the copies of another.
+    """Base class of methods that transform the images and labels of a step; combines with `Copies`.
 
     Subclasses override `draw`, and `apply` as a static method.
     """
 
     copies_differ: ClassVar[bool] = True
-    """Whether copies with draws of their own differ, also where there is no base augmentation."""
+    """Whether copies differ by their draws alone, without base augmentation."""
 
 
 Count = Annotated[
@@ -216,18 +215,18 @@ Count = Annotated[
 
 
 class Copies(Method):
-    """A method that trains on m copies of each image; it combines with one that mixes them."""
+    """Base class of methods that train on m augmented copies of each image; combines with `Mixing`."""
 
     m: Count = 4
 
     @property
     def copies(self) -> int:
-        """As many as `m` says."""
+        """Number of copies (see `Method.copies`)."""
         return self.m
 
     @property
     def cost(self) -> float:
-        """Forward and backward on m copies (see `Method.cost`)."""
+        """Cost of forward and backward passes over m copies (see `Method.cost`)."""
         return float(self.m)
 
     def check(self, epochs: int, augmented: bool) -> None:
@@ -235,16 +234,15 @@ class Copies(Method):
         if not augmented:
             raise InputError(
                 f"{self.name_of()} needs a base augmentation: with `augmentation: none` all copies of an image are "
-                "the same; choose `crop` or `crop_flip`, or give each copy a noise of its own: "
-                f"`{self.name_of()}+noise`"
+                f"identical. Choose `crop` or `crop_flip`, or add noise to each copy with `{self.name_of()}+noise`."
             )
         self.check_count()
 
     def check_count(self) -> None:
-        """Refuse too few copies.
+        """Refuse a single copy.
 
         Raises:
-            InputError: there is one copy only.
+            InputError: If `m` is below 2.
         """
         if self.m < 2:
             raise InputError(
@@ -254,10 +252,10 @@ class Copies(Method):
 
     @classmethod
     def name_of(cls) -> str:
-        """Return the name for messages."""
+        """Return the name of the method for messages."""
         return short_name(cls.model_fields["name"].default)
 
 
 def short_name(name: str) -> str:
-    """Return a method's name without the modules of plug-ins: `maxup+Tiles` for `maxup+package.module:Tiles`."""
+    """Return the name of a method without plug-in modules: `maxup+Tiles` for `maxup+package.module:Tiles`."""
     return "+".join(part.rpartition(":")[2] for part in name.split("+"))

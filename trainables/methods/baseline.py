@@ -1,4 +1,4 @@
-"""Plain training with base augmentation only: the reference of every comparison."""
+"""Baseline: plain training with base augmentation only, the reference of comparisons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies that are mixed: any method with copies, over any method that mixes."""
+"""Combinations `copies+mixing`: any method with copies over any mixing method."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Combination(Method):
-    """MaxUp over mixed copies: every copy of an example has partners and weights of its own.
+    """Copies of each image, each mixed with partners and weights of its own.
 
-    It has both methods' fields, under their plain names (`maxup.m`, `mixup.alpha`), and is on when the mixing
-    method is. Copy j of an example mixes with copies j of others. Copy 0 is what the mixing method alone makes.
+    The fields of both methods keep their qualified names (`maxup.m`, `mixup.alpha`). Copy j of an example is mixed
+    with copy j of other examples; copy 0 is what the mixing method alone gives.
     """
 
     parts: ClassVar[tuple[str, str]]
-    """The two fields that hold the methods."""
+    """Names of the two fields that hold the methods."""
 
     @model_validator(mode="before")
     @classmethod
@@ -50,36 +50,36 @@ class Combination(Method):
 
     @property
     def mixing(self) -> Mixing:
-        """The method that mixes them."""
+        """The mixing method."""
         return getattr(self, self.parts[1])
 
     @property
     def drawing(self) -> Method:
-        """The method that mixes (see `Method.drawing`)."""
+        """The mixing method (see `Method.drawing`)."""
         return self.mixing
 
     @property
     def copies(self) -> int:
-        """As many as the method with copies has."""
+        """Number of copies (see `Method.copies`)."""
         return self.copied.copies
 
     @property
     def guests(self) -> int:
-        """As many for each copy as the mixing method has."""
+        """Guests of the mixing method (see `Method.guests`)."""
         return self.mixing.guests
 
     @property
     def objective(self) -> Objective:
-        """That of the method with copies."""
+        """Objective of the method with copies."""
         return self.copied.objective
 
     @property
     def cost(self) -> float:
-        """The product of both costs: each copy is mixed (see `Method.cost`)."""
+        """Product of both costs, since each copy is mixed (see `Method.cost`)."""
         return self.copied.cost * self.mixing.cost
 
     def cycle(self, epochs: int) -> Cycle | None:
-        """Return the mixing method's cycle (see `Method.cycle`)."""
+        """Return the cycle of the mixing method (see `Method.cycle`)."""
         return self.mixing.cycle(epochs)
 
     def active(self, epoch: int, epochs: int) -> bool:
@@ -87,11 +87,11 @@ class Combination(Method):
         return self.copied.active(epoch, epochs) and self.mixing.active(epoch, epochs)
 
     def rescaled(self, before: int, after: int) -> Self:
-        """Return both for another length (see `Method.rescaled`)."""
+        """Rescale both methods (see `Method.rescaled`)."""
         return self.model_copy(update={part: getattr(self, part).rescaled(before, after) for part in self.parts})
 
     def check(self, epochs: int, augmented: bool) -> None:
-        """Refuse what either refuses; mixing makes copies differ, too (see `Method.check`)."""
+        """Refuse what either method refuses; mixing may make copies differ (see `Method.check`)."""
         self.mixing.check(epochs, augmented)
         if augmented or not self.mixing.copies_differ:
             self.copied.check(epochs, augmented)
@@ -99,28 +99,28 @@ class Combination(Method):
             self.copied.check_count()
 
     def draw(self, rng: np.random.Generator, n: int, batch: int, active: bool) -> Draws:
-        """Draw what the mixing method needs (see `Method.draw`)."""
+        """Draw the random numbers of the mixing method (see `Method.draw`)."""
         return self.mixing.draw(rng, n, batch, active)
 
     @classmethod
     def kinds(cls) -> dict[str, type[Method]]:
-        """Return the classes of both parts by field."""
+        """Return the class of each part by the name of its field."""
         kinds = {part: cls.model_fields[part].annotation for part in cls.parts}
         return {part: kind for part, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, Method)}
 
     @classmethod
     def fields(cls) -> dict[str, FieldInfo]:
-        """Return the fields of both by plain name (see `Method.fields`)."""
+        """Return the fields of both methods by qualified name (see `Method.fields`)."""
         return {f"{part}.{name}": field for part, kind in cls.kinds().items() for name, field in kind.fields().items()}
 
     @classmethod
     def plain(cls, field: str) -> str:
-        """Return the name as it is: it says which part it belongs to (see `Method.plain`)."""
+        """Return the name unchanged, since it is qualified already (see `Method.plain`)."""
         return field
 
     @classmethod
     def searched(cls, settings: Mapping[str, Any]) -> dict[str, Range | Choice]:
-        """Return what is searched of both (see `Method.searched`)."""
+        """Return the search space of both methods (see `Method.searched`)."""
         marks: dict[str, Range | Choice] = {}
         for part, kind in cls.kinds().items():
             own = {name.partition(".")[2]: item for name, item in settings.items() if name.startswith(f"{part}.")}
@@ -128,7 +128,7 @@ class Combination(Method):
         return marks
 
     def parameters(self) -> dict[str, Any]:
-        """Return every field of both by its plain name."""
+        """Return the value of every field of both methods by its qualified name."""
         return {**self.copied.parameters(), **self.mixing.parameters()}
 
 
@@ -138,7 +138,7 @@ def combination(name: str, copies: type[Copies], mixing: type[Mixing]) -> type[C
     Args:
         name: `copies+mixing`.
         copies: the method with copies.
-        mixing: the method that mixes them.
+        mixing: the mixing method.
     """
     parts = tuple(short_name(name).split("+"))
 

@@ -1,4 +1,4 @@
-"""CutMix: paste a box of another image, and weigh the labels by the area."""
+"""CutMix: paste a box of another image and weight the labels by area."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from trainables.methods.mixing import Fading, chosen
+from trainables.methods.mixing import OffPhaseMixing, chosen
 from trainables.methods.registry import METHODS
 from trainables.registration.fields import Range
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def paste(images: Tensor, labels: Tensor, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Return each image with a box of its partner, and labels weighted by the pixels of each.
+    """Return each image with a box of its partner pasted in, and the labels weighted by the number of pixels.
 
     Args:
         images: float32, (copies, pool, height, width, channels).
         labels: float32, (copies, pool, classes).
         draws: `partner` int32 (copies, batch, 1), positions in the pool; `box` float32 (copies, batch, 3): the
-            box's side and its centre down and across, as fractions of the image. Side 0 leaves it as it is.
+            side of the box, and its centre (down, across), as fractions of the image. Side 0 leaves it unchanged.
     """
     from keras import ops
 
@@ -39,9 +39,9 @@ def paste(images: Tensor, labels: Tensor, draws: dict[str, Tensor]) -> tuple[Ten
 
 
 def _span(side: Tensor, centre: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Return which of `size` pixels are in the box, bool (copies, batch, size), and how many, int32.
+    """Return which of `size` pixels lie in the box, bool (copies, batch, size), and their number, int32.
 
-    As in the authors' code: whole pixels, half of the length to each side of the centre, clipped at the border.
+    As in the authors' code: whole pixels, half of the length on each side of the centre, clipped at the border.
     """
     from keras import ops
 
@@ -54,11 +54,11 @@ def _span(side: Tensor, centre: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 @METHODS.register("cutmix")
-class Cutmix(Fading):
+class Cutmix(OffPhaseMixing):
     """CutMix (Yun et al. 2019): a box with the share 1 - lam of the area comes from a partner.
 
-    lam ~ Beta(alpha, alpha); the box has the image's shape and a uniform centre, and is clipped at the border. The
-    partner's label weighs as much as its pixels in the mixture, not 1 - lam.
+    lam ~ Beta(alpha, alpha). The box has the aspect ratio of the image and a uniform centre, and is clipped at the
+    border. The weight of the partner's label is the share of its pixels in the mixture, not 1 - lam.
     """
 
     summary: ClassVar[str] = "a box of another image pasted in, labels by area"
@@ -66,7 +66,7 @@ class Cutmix(Fading):
     name: Literal["cutmix"] = "cutmix"
     alpha: Annotated[
         float,
-        Field(ge=0.05, le=32, description="Beta(alpha, alpha) of the area that stays; 1 in the paper"),
+        Field(ge=0.05, le=32, description="parameter of Beta(alpha, alpha), the area that is kept; 1 in the paper"),
         Range(0.2, 2.0, log=True),
     ] = 1.0
     share: Annotated[Literal["example", "batch"], Field(description="one box per example, or one per batch")] = (

@@ -1,4 +1,4 @@
-"""MaxUp: train on the worst of several augmented copies; its control, the mean; and the maximum over a batch."""
+"""MaxUp: the worst of several augmented copies; its control, their mean; and a diagnostic, the batch maximum."""
 
 from __future__ import annotations
 
@@ -16,37 +16,38 @@ from trainables.registration.fields import Choice, Range
 class Maxup(Copies):
     """MaxUp (Gong et al. 2020): the mean over examples of the maximum over m copies of the loss.
 
-    All copies go forward in training mode, updating nothing; then the worst copy of each is trained on. With
-    `reduction: softmax` all copies are trained on, and those of an example are weighted by the softmax of
-    loss / temperature: the gradient of the smooth maximum T log mean exp(loss / T). A small temperature comes
-    close to the maximum, a large one to `maxup_mean`.
+    A forward pass over all copies in training mode, without updates, finds the worst copy of each example, which
+    is then trained on. With `reduction: softmax` all copies are trained on, weighted by the softmax of
+    loss / temperature over the copies of an example: the gradient of the smooth maximum T log mean exp(loss / T).
+    It approaches the maximum at small temperatures and `maxup_mean` at large ones.
     """
 
     summary: ClassVar[str] = "the worst of m augmented copies of each image"
     paper: ClassVar[str] = "arXiv 2002.09024"
     name: Literal["maxup"] = "maxup"
     reduction: Annotated[
-        Literal["max", "softmax"], Field(description="the worst copy alone, or all by a softmax of their losses")
+        Literal["max", "softmax"],
+        Field(description="train on the worst copy only, or on all, weighted by a softmax of their losses"),
     ] = "max"
     temperature: Annotated[
         float,
-        Field(gt=0, le=1000, description="of the softmax, in nats; searched where the reduction may be `softmax`"),
+        Field(gt=0, le=1000, description="temperature of the softmax, in nats; searched if it has an effect"),
         Range(0.05, 5.0, log=True),
     ] = 1.0
 
     @property
     def objective(self) -> Objective:
-        """Only the worst copy counts, or all by their losses."""
+        """Maximum over copies, or softmax (see `Objective`)."""
         return Objective(self.reduction, self.temperature)
 
     @property
     def cost(self) -> float:
-        """m forward passes, then forward and backward on one copy; on all with softmax (see `Method.cost`)."""
+        """m forward passes, then forward and backward on one copy, or on all with softmax (see `Method.cost`)."""
         return (self.m + 3) / 3 if self.m > 1 and self.reduction == "max" else float(self.m)
 
     @classmethod
     def searched(cls, settings: Mapping[str, Any]) -> dict[str, Range | Choice]:
-        """Return what is searched: the temperature only where it may matter (see `Method.searched`)."""
+        """Return the search space, with the temperature only if it has an effect (see `Method.searched`)."""
         marks = super().searched(settings)
         reduction = settings.get("reduction", cls.model_fields["reduction"].default)
         options = reduction.options if isinstance(reduction, Choice) else (reduction,)
@@ -57,7 +58,7 @@ class Maxup(Copies):
 
 @METHODS.register("maxup_mean")
 class MaxupMean(Copies):
-    """The control of MaxUp: the same copies, and the mean of their losses in place of the maximum."""
+    """Control of MaxUp: the same copies, with the mean of their losses instead of the maximum."""
 
     summary: ClassVar[str] = "the mean over the copies that maxup takes the worst of: its control"
     name: Literal["maxup_mean"] = "maxup_mean"
@@ -65,10 +66,10 @@ class MaxupMean(Copies):
 
 @METHODS.register("batch_max")
 class BatchMax(Copies):
-    """A diagnostic: the largest loss of the whole batch and all copies alone is trained on.
+    """Diagnostic: trains on the largest loss among all images and copies of a batch.
 
-    This is what becomes of MaxUp where the maximum is taken over a batch. With one image in a batch it *is*
-    MaxUp; with many it is not, and makes no claims.
+    This is the result of taking MaxUp's maximum over the batch instead of over the copies of each example. For a
+    batch of one image it is MaxUp; for more it is not, and it takes part in no contrasts.
     """
 
     summary: ClassVar[str] = "diagnostic, not in contrasts: only the largest loss of a whole batch"
@@ -77,5 +78,5 @@ class BatchMax(Copies):
 
     @property
     def objective(self) -> Objective:
-        """One copy of one image counts."""
+        """Largest loss in the batch (see `Objective`)."""
         return Objective("batch_max")

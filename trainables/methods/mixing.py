@@ -1,4 +1,4 @@
-"""What the mixing methods share: partners from the batch or the whole training set, and a weighted sum with them."""
+"""Base classes and functions of mixing methods: partners of each example, and weighted sums with them."""
 
 from __future__ import annotations
 
@@ -15,26 +15,30 @@ if TYPE_CHECKING:
 
 OffLast = Annotated[
     float,
-    Field(ge=0, lt=1, description="off for this last part of the epochs; if above 0, for as long as a run is judged"),
+    Field(
+        ge=0,
+        lt=1,
+        description="final fraction of the epochs with the method off; at least the epochs judged",
+    ),
 ]
 
 
 class Partnered(Mixing):
-    """A mixing method with partners, which may be off at the end."""
+    """Base class of mixing methods in which each image has partners."""
 
     partner: Annotated[
         Literal["batch", "dataset"],
-        Field(description="partners are a permutation of the batch, or drawn from the whole training set"),
+        Field(description="partners: a permutation of the batch, or drawn from the whole training set"),
     ] = "batch"
 
     @property
     def others(self) -> int:
-        """Partners of each image."""
+        """Number of partners of each image."""
         return 1
 
     @property
     def guests(self) -> int:
-        """All partners, if they come from the whole training set."""
+        """All partners if they come from the whole training set, otherwise none (see `Method.guests`)."""
         return self.others if self.partner == "dataset" else 0
 
     def partners(self, rng: np.random.Generator, n: int, batch: int, active: bool) -> np.ndarray:
@@ -44,8 +48,8 @@ class Partnered(Mixing):
             rng, n, batch, active: as in `Method.draw`.
 
         Returns:
-            int32 (n, others), positions in the pool. From the batch: permutations of it, so that each example is
-            the first partner of one other. Where the method is off: the example itself.
+            int32 (n, others), positions in the pool. From the batch: permutations of it, so that each example is the
+            first partner of exactly one example. With the method off: the example itself.
         """
         if not active:
             own = np.arange(n, dtype="int32") % batch
@@ -56,17 +60,17 @@ class Partnered(Mixing):
         return np.stack([batch_partners(rng, n, batch) for _ in range(self.others)], axis=1)
 
 
-class Fading(Partnered):
-    """A mixing method that may be off for the last epochs."""
+class OffPhaseMixing(Partnered):
+    """Base class of mixing methods that can be off in the last epochs."""
 
     off_last: OffLast = 0.0
 
     def active(self, epoch: int, epochs: int) -> bool:
-        """Return whether the last phase has not begun (see `Method.active`)."""
+        """Return whether the final off phase has not begun yet (see `Method.active`)."""
         return epoch < off_from(self.off_last, epochs)
 
     def check(self, epochs: int, augmented: bool) -> None:
-        """Refuse a method that is hardly ever on (see `Method.check`)."""
+        """Refuse a method that is on for less than a quarter of the epochs (see `Method.check`)."""
         on = off_from(self.off_last, epochs)
         if on < LEAST_ON * epochs:
             raise InputError(
@@ -76,21 +80,21 @@ class Fading(Partnered):
 
 
 def batch_partners(rng: np.random.Generator, n: int, batch: int) -> np.ndarray:
-    """Draw a partner for every example: a permutation of its batch, so that each example is a partner once.
+    """Draw a partner for every example: a permutation of each batch, so that each example is a partner once.
 
     Args:
-        rng: where the permutations come from.
+        rng: generator of the permutations.
         n: examples, a multiple of `batch`.
         batch: images per batch.
 
     Returns:
-        int32 (n,), positions in the example's own batch, from 0 to batch - 1.
+        int32 (n,), positions in the batch of the example, from 0 to batch - 1.
     """
     return rng.random((n // batch, batch)).argsort(axis=1, kind="stable").reshape(n).astype("int32")
 
 
 def chosen(pool: Tensor, partner: Tensor) -> Tensor:
-    """Return the partners out of each copy's pool: (copies, batch, others, ...).
+    """Gather the partners from the pool of each copy: (copies, batch, others, ...).
 
     Args:
         pool: (copies, pool, ...).
@@ -104,13 +108,14 @@ def chosen(pool: Tensor, partner: Tensor) -> Tensor:
 
 
 def blend(images: Tensor, labels: Tensor, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Return weighted sums of each image and its partners, and of the labels with weights of their own.
+    """Return weighted sums of each image and its partners, and likewise of the labels.
 
     Args:
-        images: float32, (copies, pool, height, width, channels).
-        labels: float32, (copies, pool, classes).
+        images: float32 (copies, pool, height, width, channels).
+        labels: float32 (copies, pool, classes).
         draws: `partner` int32 (copies, batch, others), positions in the pool; `weight` and `label_weight` float32
-            (copies, batch, 1 + others), of the example itself and of its partners; 1, 0, ... leaves it as it is.
+            (copies, batch, 1 + others), weights of the example itself and of its partners. The weights 1, 0, ...
+            leave the example unchanged.
     """
     partner, weight, label_weight = draws["partner"], draws["weight"], draws["label_weight"]
     return _sum(images, partner, weight), _sum(labels, partner, label_weight)

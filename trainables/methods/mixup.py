@@ -1,4 +1,4 @@
-"""mixup: train on random convex combinations of examples and of their labels."""
+"""mixup: random convex combinations of examples and of their labels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from trainables.methods.mixing import Fading, blend
+from trainables.methods.mixing import OffPhaseMixing, blend
 from trainables.methods.registry import METHODS
 from trainables.registration.fields import Range
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 @METHODS.register("mixup")
-class Mixup(Fading):
+class Mixup(OffPhaseMixing):
     """mixup (Zhang et al. 2018): x = lam x_i + (1 - lam) x_j, labels likewise, lam ~ Beta(alpha, alpha).
 
-    Partners are taken after base augmentation. By default they are a permutation of the same batch, as in the
-    authors' code; with `partner: dataset` each is drawn from the whole training set, with replacement, and has an
-    augmentation of its own. With more than two images the weights are Dirichlet(alpha, ..., alpha), of which
-    Beta(alpha, alpha) is the case of two.
+    Partners are taken after base augmentation. By default they are a permutation of the batch, as in the authors'
+    code; with `partner: dataset` they are drawn with replacement from the whole training set and augmented
+    independently. With more than two images the weights are drawn from Dirichlet(alpha, ..., alpha), which is
+    Beta(alpha, alpha) for two images.
     """
 
     summary: ClassVar[str] = "convex combinations of images and of their labels"
@@ -30,7 +30,7 @@ class Mixup(Fading):
     name: Literal["mixup"] = "mixup"
     alpha: Annotated[
         float,
-        Field(ge=0.05, le=32, description="Beta(alpha, alpha); below 0.05 hardly anything mixes"),
+        Field(ge=0.05, le=32, description="parameter of Beta(alpha, alpha); below 0.05 hardly anything is mixed"),
         Range(0.1, 1.0, log=True),
     ] = 0.2
     share: Annotated[Literal["example", "batch"], Field(description="one lambda per example, or one per batch")] = (
@@ -40,7 +40,7 @@ class Mixup(Fading):
 
     @property
     def others(self) -> int:
-        """All images of a mixture but the first."""
+        """Number of partners: all images of a mixture except the first."""
         return self.images - 1
 
     def draw(self, rng: np.random.Generator, n: int, batch: int, active: bool) -> Draws:
@@ -58,7 +58,7 @@ class Mixup(Fading):
 
 
 def _weights(rng: np.random.Generator, alpha: float, images: int, n: int) -> np.ndarray:
-    """Return (n, images), each row with sum 1."""
+    """Draw weights (n, images) whose rows sum to 1."""
     if images == 2:
         lam = rng.beta(alpha, alpha, n)
         return np.stack([lam, 1 - lam], axis=1)

@@ -1,4 +1,4 @@
-"""Gaussian noise on every pixel: with copies, the case that MaxUp's theory treats."""
+"""Gaussian noise on every pixel; with copies, the case of the theory of MaxUp."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def add_noise(images: Tensor, labels: Tensor, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Return the images with noise, and the labels as they are.
+    """Return the images with noise, and the labels unchanged.
 
     Args:
         images: float32, (copies, batch, height, width, channels).
         labels: float32, (copies, batch, classes).
-        draws: `key` int32 (copies, batch, 1), from which an example's noise is made; `sigma` float32
-            (copies, batch, 1), its standard deviation.
+        draws: `key` int32 (copies, batch, 1), the random key of each example; `sigma` float32 (copies, batch, 1), the
+            standard deviation of its noise.
     """
     from keras import ops
 
@@ -32,14 +32,14 @@ def add_noise(images: Tensor, labels: Tensor, draws: dict[str, Tensor]) -> tuple
 
 
 def gaussian(key: Tensor, count: int) -> Tensor:
-    """Return float32 (..., count) normal numbers, a pure function of the keys.
+    """Return standard normal numbers, float32 (..., count), as a pure function of the keys.
 
-    Counter-based, so that an example's noise depends on its own key alone: the counter and the key go through
-    the finaliser of MurmurHash3, twice, and two hashes through Box and Muller's transform.
+    Counter-based, so that the noise of an example depends on its key only: counter and key are hashed with the
+    finalizer of MurmurHash3, and two hashes give a normal number by the Box-Muller transform.
 
     Args:
         key: int32 (..., 1).
-        count: numbers for each key.
+        count: numbers per key.
     """
     from keras import ops
 
@@ -52,7 +52,7 @@ def gaussian(key: Tensor, count: int) -> Tensor:
 
 
 def _hash(value: Tensor) -> Tensor:
-    """Mix the bits of int32 numbers; products wrap around."""
+    """Hash int32 numbers with the finalizer of MurmurHash3; products wrap around."""
     from keras import ops
 
     first: Tensor = ops.bitwise_xor(value, _shifted(value, 16))
@@ -63,7 +63,7 @@ def _hash(value: Tensor) -> Tensor:
 
 
 def _shifted(value: Tensor, bits: int) -> Tensor:
-    """Shift to the right, with zeros from the left."""
+    """Shift int32 numbers right, filling with zeros."""
     from keras import ops
 
     moved: Tensor = ops.right_shift(value, np.int32(bits))
@@ -71,7 +71,7 @@ def _shifted(value: Tensor, bits: int) -> Tensor:
 
 
 def _unit(bits: Tensor) -> Tensor:
-    """Return float32 in (0, 1): the middle of one of 2^23 equal parts."""
+    """Return float32 in (0, 1): the midpoint of one of 2^23 equal intervals."""
     from keras import ops
 
     counted: Tensor = ops.cast(_shifted(bits, 9), "float32")
@@ -80,10 +80,10 @@ def _unit(bits: Tensor) -> Tensor:
 
 @METHODS.register("noise")
 class Noise(Mixing):
-    """Gaussian noise, independent for each pixel and channel, added to the normalised image.
+    """Independent Gaussian noise on each pixel and channel of the normalised image.
 
-    `maxup+noise` is the case that Gong et al. (2020) analyse: to first order, the worst of m such copies adds a
-    penalty on the gradient's norm to the loss.
+    `maxup+noise` is the case that Gong et al. (2020) analyse: to first order, training on the worst of m such copies
+    adds a penalty on the norm of the gradient to the loss.
     """
 
     summary: ClassVar[str] = "Gaussian noise on every pixel"
@@ -91,7 +91,11 @@ class Noise(Mixing):
     name: Literal["noise"] = "noise"
     sigma: Annotated[
         float,
-        Field(gt=0, le=5, description="standard deviation, in standard deviations of the channel over the data"),
+        Field(
+            gt=0,
+            le=5,
+            description="standard deviation, in units of that of the channel over the data",
+        ),
         Range(0.02, 0.5, log=True),
     ] = 0.1
 

@@ -1,4 +1,4 @@
-"""The names of methods: registered ones, installed plug-ins, `module:name`, and combinations `copies+mixing`."""
+"""Method registry: registered methods, installed plug-ins, `module:name`, and combinations `copies+mixing`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from trainables.registration.plugins import installed, load_installed, load_refe
 from trainables.registration.registry import Registry
 
 GROUP = "assay.methods"
-"""Entry point group of methods in other packages."""
+"""Entry point group for methods of other packages."""
 
 
 class MethodRegistry(Registry[type[Method]]):
-    """Knows every method, and makes a combination when its name is asked for: `maxup+mixup`.
+    """Registry of methods, which creates combinations such as `maxup+mixup` on demand.
 
-    A plug-in is a subclass of `Method` with a field `name`; it takes the name under which it is asked for.
+    A plug-in is a subclass of `Method` with a field `name`, which gets the name that was looked up.
+
+    >>> "maxup+cutmix" in METHODS
+    True
+    >>> METHODS.get("mixup")().alpha
+    0.2
     """
 
     def __init__(self) -> None:
@@ -28,10 +33,10 @@ class MethodRegistry(Registry[type[Method]]):
         self._made: dict[str, type[Method]] = {}
 
     def get(self, name: str) -> type[Method]:
-        """Return the method's class.
+        """Return the class of a method.
 
         Raises:
-            InputError: there is none of that name, or its parts do not combine.
+            InputError: If there is no method of that name, or its parts do not combine.
         """
         if name in self._entries:
             return self._entries[name]
@@ -52,8 +57,8 @@ class MethodRegistry(Registry[type[Method]]):
         first, *rest = (self.get(part) for part in name.split("+"))
         if len(rest) != 1 or not issubclass(first, Copies) or not issubclass(rest[0], Mixing):
             raise InputError(
-                f"`{name}` is no combination of methods; it takes one of {', '.join(self._kinds(Copies))}, a plus, "
-                f"and one of {', '.join(self._kinds(Mixing))}"
+                f"`{name}` is not a combination of methods: a combination is one of {', '.join(self._kinds(Copies))}, "
+                f"a plus sign, and one of {', '.join(self._kinds(Mixing))}"
             )
         return combination(name, first, rest[0])
 
@@ -61,11 +66,11 @@ class MethodRegistry(Registry[type[Method]]):
         return sorted({*self._entries, *installed(GROUP)})
 
     def _kinds(self, kind: type[Method]) -> list[str]:
-        """Return the registered methods of a kind, in order; plug-ins are not loaded for it."""
+        """Return the names of the registered methods of a kind, sorted; plug-ins are not loaded for it."""
         return [name for name in sorted(self._entries) if issubclass(self._entries[name], kind)]
 
     def __iter__(self) -> Iterator[str]:
-        """Yield single methods, then the combinations of registered ones that make claims."""
+        """Yield the names of single methods, then those of the combinations that contrasts may include."""
         yield from self._single()
         for copies in self._kinds(Copies):
             for mixing in self._kinds(Mixing):
@@ -83,10 +88,10 @@ class MethodRegistry(Registry[type[Method]]):
 
 
 def _plugin(name: str, found: object) -> type[Method]:
-    """Return a plug-in's class under the name by which it was asked for."""
+    """Return a subclass of a plug-in with the name that was looked up."""
     if not isinstance(found, type) or not issubclass(found, Method):
         raise InputError(
-            f"method `{name}` is {found!r}; a method is a class that inherits from trainables.methods.Method"
+            f"method `{name}` is {found!r}, but a method is a class that inherits from trainables.methods.Method"
         )
     named: dict[str, Any] = {"name": (Literal[name], name)}
     kind = create_model(found.__name__, __base__=found, __module__=found.__module__, **named)

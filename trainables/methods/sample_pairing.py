@@ -1,4 +1,4 @@
-"""SamplePairing: average each image with another, keep the first label, by a schedule of on and off."""
+"""SamplePairing: the average of two images with the label of the first, in an on/off schedule."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ if TYPE_CHECKING:
 
 @METHODS.register("sample_pairing")
 class SamplePairing(Partnered):
-    """SamplePairing (Inoue 2018): x = (x_a + x_b) / 2 after the augmentation of each, the label of a.
+    """SamplePairing (Inoue 2018): x = (x_a + x_b) / 2 after base augmentation, with the label of a.
 
-    Off before `start` and from `end` on; between them on for `on_epochs`, off for `off_epochs`, and so on. Each
-    length is a fraction of the training below 1 (`end`: up to 1), and else a whole number of epochs. The end comes
-    earlier where it would leave fewer epochs without the method than a run is judged on. `end` alone is searched:
-    it leaves the ends of the off blocks, at which the runs of a condition are compared, where they are.
+    The method is off before `start` and from `end` on; in between it alternates between `on_epochs` epochs on and
+    `off_epochs` epochs off. Each length is a fraction of the training if below 1 (`end`: up to 1), and otherwise a
+    whole number of epochs. `end` is moved forward if fewer epochs than a run is judged on would follow it. Only
+    `end` is searched, because it does not move the ends of the off blocks, where the runs of a condition are
+    compared.
     """
 
     summary: ClassVar[str] = "averages of two images with the label of the first, by an on/off schedule"
     paper: ClassVar[str] = "arXiv 1801.02929"
     name: Literal["sample_pairing"] = "sample_pairing"
-    start: Annotated[float, Field(ge=0, description="off before: a fraction of the length, or epochs from 1 on")] = 0.1
+    start: Annotated[float, Field(ge=0, description="off before: a fraction of the length below 1, or epochs")] = 0.1
     end: Annotated[
         float,
-        Field(gt=0, description="off from here on: a fraction of the length up to 1, or epochs"),
+        Field(gt=0, description="epoch from which the method is off: a fraction of the length up to 1, or epochs"),
         Range(0.6, 0.9),
     ] = 0.9
-    on_epochs: Annotated[float, Field(gt=0, description="on in each block: epochs, or a fraction below 1")] = 8
+    on_epochs: Annotated[float, Field(gt=0, description="epochs on in each block, or a fraction below 1")] = 8
     off_epochs: Annotated[
-        float, Field(gt=0, description="off at the end of each block: epochs, or a fraction below 1")
+        float, Field(gt=0, description="epochs off at the end of each block, or a fraction below 1")
     ] = 2
 
     @model_validator(mode="after")
@@ -62,7 +63,7 @@ class SamplePairing(Partnered):
         return Cycle(start, max(start, min(end, epochs - selection_epochs(epochs))), on + off, off)
 
     def rescaled(self, before: int, after: int) -> Self:
-        """Return the same cycle over another length: what counts epochs is stretched with it."""
+        """Return the cycle for another length, with lengths in epochs scaled (see `Method.rescaled`)."""
         ratio = after / before
         return self.model_copy(
             update={
@@ -74,7 +75,7 @@ class SamplePairing(Partnered):
         )
 
     def check(self, epochs: int, augmented: bool) -> None:
-        """Refuse a schedule that is hardly ever on, or has fewer than two blocks (see `Method.check`)."""
+        """Refuse a schedule with fewer than two blocks, or on for less than a quarter of the epochs."""
         cycle = self.cycle(epochs)
         on = sum(map(cycle.on, range(epochs)))
         fields = ", ".join(f"{name}={value}" for name, value in self if name != "name")
@@ -104,5 +105,5 @@ def _stretched(length: float, ratio: float) -> float:
 
 
 def _block(length: float, epochs: int) -> int:
-    """Return a block's length in epochs, at least 1."""
+    """Return the length of a block in epochs, at least 1."""
     return int(length) if length >= 1 else max(1, round(length * epochs))

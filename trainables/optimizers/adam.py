@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainables.optimizers.base import OPTIMIZERS, Decay, Fading, Optimizer
+from trainables.optimizers.base import OPTIMIZERS, Decay, DecayRate, Optimizer
 from trainables.registration.fields import Range
 
 if TYPE_CHECKING:
@@ -19,16 +19,16 @@ class _Adaptive(Optimizer):
     """Adam's rule (Kingma and Ba, arXiv 1412.6980)."""
 
     slots: ClassVar[int] = 2
-    beta_1: Fading = 0.9
-    beta_2: Fading = 0.999
+    beta_1: DecayRate = 0.9
+    beta_2: DecayRate = 0.999
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
 
     def own_rates(self) -> dict[str, float]:
-        """Return the averages' rates and epsilon (see `Optimizer.own_rates`)."""
+        """Return the decay rates of the averages and epsilon (see `Optimizer.own_rates`)."""
         return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
 
     def direction(self, gradient: Tensor, slots: list[Tensor], rates: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Return mean over root mean square of the gradients (see `Optimizer.direction`)."""
+        """Return the mean gradient divided by its root mean square (see `Optimizer.direction`)."""
         beta_1, beta_2, step = rates["beta_1"], rates["beta_2"], rates["step"]
         first = beta_1 * slots[0] + (1 - beta_1) * gradient
         second = beta_2 * slots[1] + (1 - beta_2) * gradient * gradient
@@ -38,7 +38,7 @@ class _Adaptive(Optimizer):
 
 @OPTIMIZERS.register("adam")
 class Adam(_Adaptive):
-    """Adam (Kingma and Ba, arXiv 1412.6980); no weight decay by default, and `l2` where one is set."""
+    """Adam (Kingma and Ba, arXiv 1412.6980); without weight decay by default, which is `l2` if set."""
 
     summary: ClassVar[str] = "Adam; weight decay, off by default, as part of the gradient"
     name: Literal["adam"] = "adam"
@@ -48,7 +48,7 @@ class Adam(_Adaptive):
 class AdamW(_Adaptive):
     """Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101).
 
-    w = w - rate (adam + weight_decay w). With `l2` it would be `adam`.
+    w = w - rate (adam + weight_decay w). For `l2` decay use `adam`.
     """
 
     summary: ClassVar[str] = "Adam with decoupled weight decay"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from trainables.optimizers.base import OPTIMIZERS, AddedDecay, Fading, Optimizer
+from trainables.optimizers.base import OPTIMIZERS, AddedDecay, DecayRate, Optimizer
 from trainables.registration.fields import Range
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Sgd(Optimizer):
     """Stochastic gradient descent with momentum: v = momentum v + g; w = w - rate v.
 
-    Nesterov's steps by g + momentum v. The decay is `l2` by default, as in the papers whose recipes give one
-    for SGD (1e-4 or 5e-4 for CIFAR), so their values keep their meaning.
+    Nesterov momentum steps by g + momentum v. Weight decay is `l2` by default, as in the papers that give values for
+    SGD (1e-4 or 5e-4 for CIFAR).
     """
 
     summary: ClassVar[str] = "stochastic gradient descent with momentum; weight decay as part of the gradient"
@@ -28,7 +28,7 @@ class Sgd(Optimizer):
     structural: ClassVar[tuple[str, ...]] = ("decay", "nesterov")
     name: Literal["sgd"] = "sgd"
     learning_rate: Annotated[float, Field(gt=0), Range(0.005, 0.5, log=True)] = 0.1
-    momentum: Annotated[Fading, Range(0.8, 0.98)] = 0.9
+    momentum: Annotated[DecayRate, Range(0.8, 0.98)] = 0.9
     nesterov: bool = False
     weight_decay: AddedDecay = 1e-4
 
@@ -37,6 +37,6 @@ class Sgd(Optimizer):
         return {"momentum": self.momentum}
 
     def direction(self, gradient: Tensor, slots: list[Tensor], rates: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Return the velocity, or with Nesterov the look ahead (see `Optimizer.direction`)."""
+        """Return the velocity, or with Nesterov momentum the look-ahead (see `Optimizer.direction`)."""
         velocity = rates["momentum"] * slots[0] + gradient
         return (gradient + rates["momentum"] * velocity if self.nesterov else velocity), [velocity]

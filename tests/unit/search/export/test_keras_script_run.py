@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.scripts import recipe
 from trainables.backends import tensorflow as tensorflow_backend
 from trainables.data import SOURCES
 from trainables.engine.classifier import Classifier
+from trainables.engine.network import network_of
 
 tensorflow_backend.configure(threads=1)
 WITHOUT_ASSAY = """
@@ -42,7 +44,7 @@ RUNS: list[tuple[float, dict[str, Any]]] = [
         },
     ),
     (
-        0.03,  # the product's batch norm is one operation, which rounds in another way
+        0.002,
         {
             "model": "resnet8",
             "method": {"name": "cutmix", "partner": "dataset"},
@@ -54,7 +56,7 @@ RUNS: list[tuple[float, dict[str, Any]]] = [
         },
     ),
     (
-        0.15,  # bfloat16
+        0.05,  # bfloat16
         {
             "model": "resnet8",
             "dropout": 0.2,
@@ -80,6 +82,16 @@ def run(where: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.fixture
+def elementary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Train with Keras's own batch norm: the product's fused one rounds differently, which adds up over the steps."""
+    monkeypatch.setattr(tensorflow_backend, "_is_fusible", lambda layer: False)
+    network_of.cache_clear()
+    yield
+    network_of.cache_clear()
+
+
+@pytest.mark.usefixtures("elementary")
 @pytest.mark.parametrize(
     ("tolerance", "plain"), [RUNS[0], *(pytest.param(*each, marks=pytest.mark.slow) for each in RUNS[1:])]
 )

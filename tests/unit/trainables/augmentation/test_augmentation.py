@@ -35,8 +35,8 @@ def images(n: int, shape: tuple[int, int, int]) -> np.ndarray:
     return np.random.default_rng(1).integers(1, 256, (n, *shape), dtype="uint8")
 
 
-def stilled(name: str) -> Policy:
-    return make_policy([{"name": part, **AUGMENTATIONS.get(part).still} for part in name.split("+")])
+def identity(name: str) -> Policy:
+    return make_policy([{"name": part, **AUGMENTATIONS.get(part).identity_settings} for part in name.split("+")])
 
 
 def augmented(policy: Any, batch: np.ndarray, seed: int = 2) -> tuple[dict, np.ndarray]:
@@ -54,7 +54,7 @@ def cropped(image: np.ndarray, down: int, right: int, mirror: bool) -> np.ndarra
 
 
 def sampled(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Return the image read at the mapped places, pixel by pixel, from the definition."""
+    """Return the image resampled pixel by pixel, from the definition."""
     height, width, _ = image.shape
     result = np.zeros(image.shape)
     for row in range(height):
@@ -106,7 +106,7 @@ def test_shifts_cover_their_range_evenly(shape: tuple[int, int, int]) -> None:
     assert abs(draws["mirror"].mean() - 0.5) < 0.02
 
 
-def test_padding_is_an_eighth_or_what_is_asked_for() -> None:
+def test_padding_is_an_eighth_or_the_given_number() -> None:
     assert [padding(size) for size in (4, 8, 28, 32, 224)] == [1, 1, 3, 4, 28]
     assert [padding(32, 4), padding(8, 100), padding(8, 0)] == [4, 8, 0]
 
@@ -139,7 +139,7 @@ def test_affine_flip_alone_mirrors_exactly(setting: dict, affine: list[float]) -
     assert np.array_equal(result, batch[:, :, ::-1] if setting["flip"] else batch)
 
 
-def test_affine_flip_rotates_about_the_centre_by_the_angle_it_says() -> None:
+def test_affine_flip_rotates_about_the_centre_by_its_angle() -> None:
     draws = make_policy({"name": "affine_flip", "shift": 0, "shear": 0, "zoom": 0, "flip": 0}).draw(
         np.random.default_rng(0), 5_000, (32, 32, 3)
     )
@@ -150,8 +150,8 @@ def test_affine_flip_rotates_about_the_centre_by_the_angle_it_says() -> None:
     assert np.array_equal(np.asarray(resample(batch, quarter))[0], np.rot90(batch[0], -1))
 
 
-def test_affine_flip_is_what_keras_former_generator_did() -> None:
-    """The composition of the generator: rotation, shift, shear, zoom as matrices on (row, column)."""
+def test_affine_flip_equals_the_former_keras_generator() -> None:
+    """Compose rotation, shift, shear and zoom as matrices on (row, column), as the generator did."""
     draws = make_policy({"name": "affine_flip", "shear": 20, "flip": 0}).draw(np.random.default_rng(3), 50, (20, 10, 1))
     rng = np.random.default_rng(3)
     angle = np.deg2rad(30 * rng.uniform(-1, 1, 50))
@@ -213,7 +213,7 @@ def test_sharpness_is_pillows_away_from_the_border() -> None:
     assert ours[1:-1, 1:-1] == pytest.approx(theirs[1:-1, 1:-1], abs=1)
 
 
-def test_noise_is_normal_and_a_function_of_the_seed_alone() -> None:
+def test_noise_is_normal_and_depends_on_the_seed_only() -> None:
     seeds = np.random.default_rng(0).integers(-(2**31), 2**31, 64).astype("int32")
     found = np.asarray(noise(seeds, (32, 32, 3)))
     assert abs(found.mean()) < 0.01
@@ -229,7 +229,7 @@ def hue_turned(image: np.ndarray, tint: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_one_of_does_one_thing_of_each_kind(shape: tuple[int, int, int]) -> None:
+def test_one_of_applies_one_change_of_each_kind(shape: tuple[int, int, int]) -> None:
     batch = images(60, shape)
     draws, result = augmented("one_of", batch)
     tint, contrast, bright = draws["tint"].reshape(-1, 3, 3), draws["contrast"], draws["bright"]
@@ -259,17 +259,19 @@ def test_saturation_is_pillows_and_hue_keeps_brightness_and_greys() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", [*AUGMENTATIONS, "crop_flip+cutout", "cutout+affine_flip+photometric"])
-def test_still_settings_draw_the_same_shapes_and_leave_images_alone(name: str, shape: tuple[int, int, int]) -> None:
+def test_identity_settings_draw_the_same_shapes_and_leave_images_unchanged(
+    name: str, shape: tuple[int, int, int]
+) -> None:
     batch = images(5, shape)
     on, _ = augmented(name, batch)
-    off, result = augmented(stilled(name), batch)
+    off, result = augmented(identity(name), batch)
     assert {k: (v.shape, v.dtype) for k, v in on.items()} == {k: (v.shape, v.dtype) for k, v in off.items()}
     assert np.array_equal(result, batch)
 
 
 @pytest.mark.parametrize("name", NAMES)
 class TestContract:
-    """What every augmentation keeps to."""
+    """Contract of every augmentation."""
 
     def test_draws_are_small_replay_and_have_one_row_per_image(self, name: str) -> None:
         kind = AUGMENTATIONS.get(name)
@@ -280,14 +282,14 @@ class TestContract:
             assert np.array_equal(value, second[key])
         assert sum(value.nbytes for value in first.values()) <= 100 * 50
 
-    def test_it_changes_images_each_in_its_own_way_and_within_bounds(self, name: str) -> None:
+    def test_it_changes_each_image_differently_and_within_bounds(self, name: str) -> None:
         batch = np.repeat(images(1, (32, 32, 3)), 20, axis=0)
         _, result = augmented(name, batch)
         assert result.shape == batch.shape
         assert (result.min() >= 0, result.max() <= 255) == (True, True)
         assert len({one.tobytes() for one in result}) > 15
 
-    def test_an_image_is_changed_alike_in_any_company(self, name: str) -> None:
+    def test_an_image_is_changed_independently_of_the_batch(self, name: str) -> None:
         batch = images(8, (16, 16, 3))
         draws, result = augmented(name, batch)
         alone = np.asarray(policy_apply(name)(batch[3:4], {key: value[3:4] for key, value in draws.items()}))
@@ -301,10 +303,10 @@ class TestContract:
             for value in (mark.low, mark.high):
                 assert kind.model_validate({"name": name, field: value})
 
-    def test_it_is_still_where_its_settings_say_so(self, name: str) -> None:
+    def test_identity_settings_neither_vary_nor_mirror(self, name: str) -> None:
         assert make_policy(name).varies
-        assert not stilled(name).varies
-        assert not stilled(name).mirrors
+        assert not identity(name).varies
+        assert not identity(name).mirrors
 
     def test_it_compiles_under_xla(self, name: str) -> None:
         if keras_backend() != "tensorflow":
@@ -335,7 +337,7 @@ def test_resampling_keeps_a_plain_image_plain(matrix: list[float], shift: list[f
     assert np.asarray(resample(plain, affine)) == pytest.approx(plain, abs=1e-3)
 
 
-def test_policies_are_written_in_four_ways() -> None:
+def test_policies_have_four_notations() -> None:
     assert make_policy("none") == make_policy([]) == make_policy(["none"]) == Policy()
     assert make_policy("crop_flip+cutout") == make_policy(["crop_flip", {"name": "cutout"}])
     assert make_policy({"name": "affine_flip", "rotation": 10}).settings()["affine_flip.rotation"] == 10
@@ -344,7 +346,7 @@ def test_policies_are_written_in_four_ways() -> None:
     assert Policy.model_validate(json.loads(policy.model_dump_json())) == policy
 
 
-def test_another_augmentation_behind_it_does_not_shift_the_draws_of_the_first() -> None:
+def test_a_later_augmentation_does_not_change_the_draws_of_the_first() -> None:
     alone, both = (
         make_policy(name).draw(np.random.default_rng(0), 20, (16, 16, 3)) for name in ("crop", "crop+cutout")
     )
@@ -364,7 +366,7 @@ def test_composition_is_one_after_the_other() -> None:
     ("written", "message"),
     [
         ("flip", "Did you mean `crop_flip`?"),
-        ("crop+crop", "`crop` stands twice"),
+        ("crop+crop", "`crop` is given twice"),
         (3, "an augmentation is a name or"),
         ({"rotation": 3}, "an augmentation is a name or"),
         ({"name": "affine_flip", "rotation": 300}, "less than or equal to 180"),
@@ -388,7 +390,7 @@ def test_which_policies_mirror_and_vary() -> None:
     ]  # fmt: skip
 
 
-def test_plain_names_reach_the_settings() -> None:
+def test_qualified_names_set_the_settings() -> None:
     plain = {"data": "digits", "augmentation": "affine_flip+cutout", "affine_flip.rotation": 5, "cutout.size": 0.25}
     config = RunConfig.from_plain({**plain, "crop.padding": 2})
     parameters = config.parameters()
