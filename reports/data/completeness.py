@@ -1,4 +1,4 @@
-"""Completeness: pools, settled conditions, planned runs and due looks of a study."""
+"""What the plan still asks for: pools, settled conditions, confirmation runs, and the looks that are due."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Stage:
         number: from 0.
         seeds: confirmation seeds at which it is due.
         alpha: its error rate.
-        last: whether it is the last look; seeds beyond the plan count here.
-        complete: whether all its runs have ended; later stages are not judged before that.
+        last: no look comes after it; seeds beyond the plan count here.
+        complete: every run that it rests on has ended; the stages after an incomplete one are not judged.
     """
 
     number: int
@@ -39,7 +39,7 @@ class Stage:
 
     @property
     def limit(self) -> int | None:
-        """Seeds from this index on do not count; None for no limit."""
+        """Seeds from this number on do not count; None for no limit."""
         return None if self.last else self.seeds
 
 
@@ -48,7 +48,7 @@ def stages(study: StudyData, arms: Iterable[tuple[str, str]]) -> tuple[Stage, ..
 
     Args:
         study: the study.
-        arms: condition and display name of the arms that the claims compare.
+        arms: condition and display name of the arms whose runs the claims rest on.
     """
     plan, needed = study.plan, tuple(dict.fromkeys(arms))
     found = []
@@ -61,12 +61,12 @@ def stages(study: StudyData, arms: Iterable[tuple[str, str]]) -> tuple[Stage, ..
 
 
 def is_final(held: Sequence[Stage], look: int, decided: bool) -> bool:
-    """Return whether no outstanding run can change a claim.
+    """Return whether no run can change a claim any more.
 
     Args:
         held: the looks that are judged.
-        look: index of the look whose data the claim uses.
-        decided: whether it is decided there; an undecided claim waits for the last look.
+        look: the one whose data the claim rests on.
+        decided: it is decided there; what is not waits for the last look.
     """
     return held[look].complete if decided else held[-1].last and held[-1].complete
 
@@ -79,31 +79,31 @@ def is_confirmed(study: StudyData, condition: str, method: str, seeds: int) -> b
 
 
 def settled(study: StudyData) -> dict[str, int]:
-    """Return the conditions in which every claim is decided, with the number of their seeds."""
+    """Return the conditions that get no more seeds because all is decided, with the seeds they have."""
     return settled_conditions(decision for _, decision in study.decisions_of(LookDecision))
 
 
 def pools(study: StudyData, condition: str) -> dict[int, tuple[PooledPoint, ...]]:
-    """Return the pooled points of a condition by search, where they are decided."""
+    """Return the pooled points of a condition by search, as far as they are chosen."""
     decided = latest_pools(decision for _, decision in study.decisions_of(PoolDecision))
     return {search: pool.points for (name, search), pool in decided.items() if name == condition}
 
 
 def planned_trials(study: StudyData, arm: ArmRecord) -> int:
-    """Return the number of search runs of an arm, over all its searches."""
+    """Return how many search runs an arm gets, in all its searches."""
     return study.plan.trials_of(arm)
 
 
 def planned_confirmations(study: StudyData, condition: str, method: str, seeds: int | None = None) -> int:
-    """Return the number of confirmation runs of an arm, an upper bound while points are not decided.
+    """Return how many confirmation runs an arm gets; where points are not chosen yet, at most.
 
-    An arm without a completed run in a search is not confirmed at the points of that search.
+    An arm none of whose runs in a search was completed has nothing to confirm at that search's points.
 
     Args:
         study: the study.
         condition: name of the condition.
         method: display name of the arm.
-        seeds: count only the first seeds; by default all planned ones.
+        seeds: count only the first seeds; by default all that are planned.
     """
     plan, chosen = study.plan, pools(study, condition)
     wanted = min(plan.seeds if seeds is None else seeds, settled(study).get(condition, plan.seeds))
@@ -111,13 +111,13 @@ def planned_confirmations(study: StudyData, condition: str, method: str, seeds: 
     for search in range(plan.replicates):
         if search not in chosen:
             points += plan.points
-        elif not _has_no_completed_run(study, condition, method, search):
+        elif not _is_barren(study, condition, method, search):
             points += len(chosen[search])
     return wanted * points
 
 
-def _has_no_completed_run(study: StudyData, condition: str, method: str, search: int) -> bool:
-    """Return whether no run of an arm's search, or of the arm whose search it uses, was completed."""
+def _is_barren(study: StudyData, condition: str, method: str, search: int) -> bool:
+    """Return whether no run of an arm's search was completed; an arm without a search has another's."""
     trials = study.plan.trials_per_arm
     arm = study.plan.arm(condition, method)
     runs = study.runs_of(SEARCH, condition, arm.same_as if arm and arm.same_as else method)

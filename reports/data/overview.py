@@ -1,4 +1,4 @@
-"""Overview of a study: runs by outcome, costs, the early-stopping audit and what is missing."""
+"""What was run, how it ended, and what is still missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PointSummary:
     """One pooled point: a nuisance setting at which every arm of a condition is confirmed.
 
     Args:
-        number: its index.
+        number: its number, the `k` of its confirmation runs.
         origin: the search run that found it ("mixup, search run 3"), empty where nothing was searched.
         values: the setting, by plain name.
     """
@@ -31,10 +31,10 @@ class PointSummary:
 
 @dataclass(frozen=True)
 class Counts:
-    """Number of runs of one phase of one arm, by outcome.
+    """How many runs of one phase of one arm ended how.
 
     Args:
-        planned: number of runs in the plan.
+        planned: as many as the plan asks for.
         unfinished: started, not ended.
         waiting: not started.
     """
@@ -59,13 +59,13 @@ class Counts:
 
 @dataclass(frozen=True)
 class ArmSummary:
-    """Cost of an arm and outcomes of its runs.
+    """What an arm cost and how its runs ended.
 
     Args:
         arm: the arm, as planned.
         search: its search runs.
         confirm: its confirmation runs.
-        reasons: reasons of failures with their number of runs, the most frequent first.
+        reasons: why runs failed, each with its number of runs, the most frequent first.
         plain_epochs: its cost so far in epochs of plain training.
         seconds: its training time so far.
     """
@@ -80,12 +80,12 @@ class ArmSummary:
 
 @dataclass(frozen=True)
 class Audit:
-    """Early-stopping audit of an arm: runs that went to the end although a rung would have stopped them.
+    """The early-stopping audit of an arm: runs that went to the end although a rung would have stopped them.
 
     Args:
-        audited: runs that go to the end whatever the rungs decide.
-        would_stop: audited runs that a rung would have stopped.
-        mistakes: those among them that ended in the better half of the arm's full-length runs.
+        audited: runs that were to go to the end whatever the rungs said.
+        would_stop: those of them that a rung would have stopped.
+        mistakes: those of these that ended in the better half of the arm's full-length runs.
     """
 
     audited: int
@@ -94,7 +94,7 @@ class Audit:
 
 
 def pooled_points(study: StudyData, condition: str) -> tuple[PointSummary, ...] | None:
-    """Return the pooled points of a condition over all its searches, or None while none are decided."""
+    """Return the pooled points of a condition, of all its searches, or None while none are chosen."""
     methods = {arm.name: arm.method for arm in study.plan.arms}
     chosen = pools(study, condition)
     return (
@@ -112,7 +112,7 @@ def pooled_points(study: StudyData, condition: str) -> tuple[PointSummary, ...] 
 
 
 def summarise_arms(study: StudyData) -> list[ArmSummary]:
-    """Return a summary of every arm, in the order of the plan."""
+    """Return how the runs of every arm ended, in the order of the plan."""
     costs = run_costs(study)
     return [_summary(study, arm, costs) for arm in study.plan.arms]
 
@@ -139,7 +139,8 @@ def _counts(runs: pd.DataFrame, planned: int) -> Counts:
 
 
 def run_costs(study: StudyData) -> pd.DataFrame:
-    """Return the cost of each run in plain epochs and in seconds of training."""
+    """Return for each run its cost in plain epochs (a running total) and its training seconds (one entry an
+    epoch)."""
     grouped = study.curves.groupby("run", observed=True)
     return pd.DataFrame(
         {
@@ -150,9 +151,11 @@ def run_costs(study: StudyData) -> pd.DataFrame:
 
 
 def audit(study: StudyData, arm: ArmRecord) -> Audit:
-    """Return the early-stopping audit of an arm.
+    """Return the early-stopping audit of an arm: would-be stops, and how many of them would have been
+    mistakes.
 
-    A would-be stop is a mistake if the run ended in the better half of the arm's search runs of full length.
+    A would-be stop is called a mistake if the run, left alone, ended in the better half of the arm's search
+    runs of full length.
     """
     runs = study.runs_of(records.SEARCH, arm.condition, arm.method)
     audited = set(runs.loc[runs["audit"], "run"])
@@ -168,7 +171,7 @@ def audit(study: StudyData, arm: ArmRecord) -> Audit:
 
 
 def missing(summaries: Sequence[ArmSummary]) -> list[str]:
-    """Return in sentences what is missing from the study; empty if it is complete."""
+    """Return in sentences what a finished study would have and this one has not; empty when complete."""
     lacking = []
     for phase, words in ((records.SEARCH, "search"), (records.CONFIRM, "confirmation")):
         counts = [summary.search if phase == records.SEARCH else summary.confirm for summary in summaries]
@@ -177,7 +180,7 @@ def missing(summaries: Sequence[ArmSummary]) -> list[str]:
             lacking.append(f"{ended} of {planned} {words} runs have ended.")
     failed = sum(summary.search.failed + summary.confirm.failed for summary in summaries)
     if failed:
-        lacking.append(f"{_runs(failed)} failed; see the reasons in the table of runs.")
+        lacking.append(f"{_runs(failed)} failed; the reasons stand in the table of runs.")
     return lacking
 
 

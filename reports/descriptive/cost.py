@@ -1,4 +1,4 @@
-"""Cost of methods: seconds per epoch relative to the reference, and effects at equal compute."""
+"""What a method costs: seconds of an epoch beside the reference, and effects at equal compute."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.data.frames import StudyData
-from reports.inference.contrasts import contrast_data
+from reports.inference.contrasts import measure
 from reports.statistics.estimators import Estimate
 from trainables.records import CONFIRM, SEARCH, SECONDS, ArmRecord, ContrastRecord, as_maximized
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Duration of an epoch of an arm.
+    """How long an epoch of an arm takes.
 
     Args:
         arm: the arm.
-        seconds: median over runs of the median epoch; NaN before any epoch.
-        relative: the same, divided by the reference's; NaN if either is missing.
+        seconds: median over runs of a run's median epoch; NaN before any epoch is there.
+        relative: the same, divided by the reference's; NaN where either is missing.
     """
 
     arm: ArmRecord
@@ -29,14 +29,14 @@ class Pace:
 
 @dataclass(frozen=True)
 class EqualCompute:
-    """A method against an arm with the same compute, paired over seeds.
+    """A method against what is given the same compute, paired over seeds.
 
     Args:
         condition: name of the condition.
         method: display name of the method.
-        against: display name of the arm with the same compute, not retuned at that length.
-        effect: difference of the test metric, each at its own best points, signed so that higher is better.
-        value, other: means of the test metric.
+        against: display name of the arm that got as much compute, not retuned at that length.
+        effect: difference of the test figure, each at its own best points, turned so that more is better.
+        value, other: means of the test figure.
     """
 
     condition: str
@@ -71,9 +71,7 @@ def at_equal_compute(study: StudyData) -> list[EqualCompute]:
     for arm in study.plan.arms:
         if arm.compute_of is None:
             continue
-        measured = contrast_data(
-            study, ContrastRecord(condition=arm.condition, method=arm.compute_of, reference=arm.method)
-        )
+        measured = measure(study, ContrastRecord(condition=arm.condition, method=arm.compute_of, reference=arm.method))
         if measured.over_seeds is None:
             continue
         own, other = (as_maximized(study.plan.unit.metric, float(level)) for level in measured.levels.mean(axis=1))

@@ -1,4 +1,4 @@
-"""Fairness checks: whether every arm got the same runs and settings, and how much single seeds differ."""
+"""Can it be trusted: was every arm given the same, and how much do single seeds differ?"""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from trainables.records import CONFIRM, SEARCH, TEST_ACCURACY, ArmRecord, Condit
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """Spread of the test accuracy over the seeds of an arm at its best setting; fractions.
+    """How much single seeds of an arm differ at its best setting, in test accuracy; fractions.
 
     Args:
-        seeds: number of seeds.
+        seeds: how many there are.
         deviation: standard deviation over seeds.
         interval: its 95 % interval.
         low, high: worst and best seed.
@@ -32,7 +32,7 @@ class SeedSpread:
 
 
 def seed_spread(study: StudyData, arm: ArmRecord) -> SeedSpread | None:
-    """Return the spread over seeds of an arm, or None with fewer than two seeds."""
+    """Return the spread over seeds of an arm, or None below two seeds."""
     runs = best_runs(study, arm)
     values = pd.Series(dtype=float) if runs is None else runs[TEST_ACCURACY].dropna()
     if len(values) < 2:
@@ -43,9 +43,10 @@ def seed_spread(study: StudyData, arm: ArmRecord) -> SeedSpread | None:
 
 
 def unequal(study: StudyData, condition: ConditionRecord) -> list[str]:
-    """Return in sentences how the treatment of the arms of a condition differs; empty if it is the same so far.
+    """Return in sentences what the arms of a condition were not given alike; empty if all is fair so far.
 
-    Arms that run at another arm's compute by design are left out.
+    Arms that were given another compute on purpose are left out, and so is what is still to come: only runs that
+    have ended count, and only where an arm has all its runs.
     """
     arms = [arm for arm in study.plan.arms if arm.condition == condition.name and arm.compute_of is None]
     found = []
@@ -54,11 +55,11 @@ def unequal(study: StudyData, condition: ConditionRecord) -> list[str]:
     if _differ(set(runs["index"]) for runs in search.values()):
         found.append(f"Search runs per method: {_counts(search)}.")
     if _differ(set(runs.loc[runs["audit"], "index"]) for runs in search.values()):
-        found.append("The audited runs are not the same in all methods.")
+        found.append("The runs that go to the end whatever the rules say are not the same in all methods.")
     shared = [arm.spaces.keys() for arm in arms]
     names = set.intersection(*(set(keys) for keys in shared)) if shared else set()
     if _differ(_points(runs, names, study.plan) for runs in search.values() if len(runs)):
-        found.append("The methods were not searched at the same shared settings.")
+        found.append("The methods were not searched at the same settings.")
     if _differ(set(zip(runs["index"], runs["seed_index"], strict=True)) for runs in confirm.values()):
         found.append(f"Confirmation runs per method: {_counts(confirm)}.")
     return found
@@ -72,8 +73,8 @@ def _differ(sets: Iterable[object]) -> bool:
 def _points(runs: pd.DataFrame, names: set[str], plan: PlanRecord) -> dict[int, tuple[tuple[str, str], ...]]:
     rows = runs[runs["index"] % max(plan.trials_per_arm, 1) < plan.designed]
     return {
-        int(index): tuple(sorted((name, str(value)) for name, value in searched.items() if name in names))
-        for index, searched in zip(rows["index"], rows["searched"], strict=True)
+        int(k): tuple(sorted((name, str(value)) for name, value in searched.items() if name in names))
+        for k, searched in zip(rows["index"], rows["searched"], strict=True)
     }
 
 

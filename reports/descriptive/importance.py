@@ -1,6 +1,6 @@
-"""Importance of the searched dimensions, by two evaluators that answer different questions.
+"""How much each searched dimension matters, by two evaluators that answer different questions. Descriptive.
 
-Optuna and scikit-learn take seconds to import, so they are imported only if there are enough runs.
+Optuna and scikit-learn take seconds to import, so this is done only where there are runs enough to say anything.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 IMPORTANCE_FROM = 20
-"""Runs of full length needed for importances; with fewer they are mostly noise."""
+"""Runs of full length from which importances are computed: with fewer they are mostly noise."""
 
 
 @dataclass(frozen=True)
 class Importance:
-    """Importance of one dimension in one arm; the shares of an evaluator add up to 1 over the arm's dimensions.
+    """How much one dimension matters in one arm; each evaluator's shares add up to 1 over the arm's dimensions.
 
     Args:
         arm: the arm.
         dimension: its name.
-        ped_anova: share by PED-ANOVA: what distinguishes the best tenth of the runs.
+        ped_anova: share by PED-ANOVA: what sets the best tenth of the runs apart from the others.
         mean_decrease: share by the mean decrease in impurity of a random forest: what explains all runs; None for a
             dimension that not every run has.
-        runs: number of runs of full length.
+        runs: of full length.
     """
 
     arm: ArmRecord

@@ -1,4 +1,4 @@
-"""Lead over epochs: paired differences along the training, overtaking, and the gain of the final off phase."""
+"""When in training: paired differences along the epochs, overtaking, the gain of the final off phase. Descriptive."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import pandas as pd
 
 from reports.data.frames import StudyData
 from reports.descriptive.learning_curves import best_runs
-from reports.statistics.estimators import Estimate, over_seeds, t_quantile
+from reports.statistics.estimators import Estimate, over_seeds
 from trainables.records import TRAIN_ACCURACY, VALIDATION_ACCURACY, ArmRecord, ConditionRecord
 
 
 @dataclass(frozen=True)
-class EpochLead:
-    """Lead of a method over its reference along the training, each at its own best setting.
+class Course:
+    """How a method's lead over its reference went along the training, each at its own best setting.
 
     Args:
         method: display name.
-        epochs: int (E,), the compared epochs: all, or the ends of off blocks and the final off phase.
+        epochs: int (E,), those that are compared: all, or the ends of off blocks and the final off phase.
         mean: float (E,), mean over seeds of the paired difference of the metric, positive if the method is better.
-        low, high: float (E,), 95 % interval over seeds at each epoch, not simultaneous; NaN with one seed.
-        seeds: number of pairs.
-        overtakes: the epoch from which the smoothed lead stays positive; None if the method does not end ahead.
-        from_start: whether it was ahead from the first compared epoch on.
-        off_gain: what the method gained over its reference in its final off phase; None if it has none.
+        low, high: float (E,), 95 % interval over seeds at each epoch on its own, NaN where there is one seed.
+        seeds: pairs.
+        overtakes: the epoch from which the smoothed lead stays positive; None where it does not end ahead.
+        from_start: it was ahead from the first compared epoch on.
+        off_gain: what the method gained in its final off phase beyond its reference; None where it has none.
         off_from: epochs finished when that phase begins.
     """
 
@@ -42,8 +42,8 @@ class EpochLead:
 
 
 @dataclass(frozen=True)
-class GeneralizationGap:
-    """Accuracy on training and validation images at the end of training, averaged over seeds."""
+class Gap:
+    """Accuracy on training and validation images at the end of training, means over seeds, fractions."""
 
     method: str
     training: float
@@ -55,11 +55,11 @@ class GeneralizationGap:
         return self.training - self.validation
 
 
-def epoch_lead(study: StudyData, arm: ArmRecord, reference: ArmRecord, condition: ConditionRecord) -> EpochLead | None:
-    """Compare an arm with its reference epoch by epoch, or return None if no seed has both.
+def course(study: StudyData, arm: ArmRecord, reference: ArmRecord, condition: ConditionRecord) -> Course | None:
+    """Compare an arm with its reference epoch by epoch, or return None where no seed has both.
 
-    The metric of a method with an on/off cycle oscillates; the method and its reference are compared at the ends of its
-    off blocks and in the final off phase.
+    A method with an on/off cycle saw-tooths; it is compared at the ends of its off blocks and in the final off phase,
+    and so is whatever is held against it.
     """
     own, other = (_by_seed(study, one) for one in (arm, reference))
     seeds = own.columns.intersection(other.columns)
@@ -68,11 +68,11 @@ def epoch_lead(study: StudyData, arm: ArmRecord, reference: ArmRecord, condition
         return None
     compared = _compared(differences, [arm, reference])
     spread = compared.std(axis=1, ddof=1) if compared.shape[1] > 1 else compared.mean(axis=1) * np.nan
-    half = spread / np.sqrt(compared.shape[1]) * t_quantile(max(compared.shape[1] - 1, 1))
+    half = spread / np.sqrt(compared.shape[1]) * _t(compared.shape[1])
     mean = compared.mean(axis=1)
     window = 1 if arm.block_ends or reference.block_ends else condition.selection_epochs
     overtakes, from_start = overtaking(mean, window)
-    return EpochLead(
+    return Course(
         method=arm.method,
         epochs=compared.index.to_numpy(dtype=int),
         mean=mean.to_numpy(),
@@ -86,8 +86,13 @@ def epoch_lead(study: StudyData, arm: ArmRecord, reference: ArmRecord, condition
     )
 
 
+def _t(seeds: int) -> float:
+    interval = Estimate(0.0, 1.0, max(seeds - 1, 1)).interval
+    return interval.high if interval else float("nan")
+
+
 def _by_seed(study: StudyData, arm: ArmRecord) -> pd.DataFrame:
-    """Return the metric of an arm's confirmation runs at its best setting, higher is better: epochs by seeds."""
+    """Return the metric of the arm's confirmation runs at its best setting, higher is better: epoch by seed."""
     runs = best_runs(study, arm)
     if runs is None:
         return pd.DataFrame()
@@ -108,7 +113,7 @@ def _compared(differences: pd.DataFrame, arms: list[ArmRecord]) -> pd.DataFrame:
 
 
 def overtaking(mean: pd.Series, window: int) -> tuple[int | None, bool]:
-    """Return the epoch from which a lead stays positive, and whether that is the first one.
+    """Return from which epoch on a lead stays positive, and whether that is the first one.
 
     Args:
         mean: the lead, indexed by epoch.
@@ -127,9 +132,9 @@ def _has_off_phase(arm: ArmRecord, condition: ConditionRecord) -> bool:
 
 
 def _off_gain(differences: pd.DataFrame, arm: ArmRecord, condition: ConditionRecord) -> Estimate | None:
-    """Estimate how much the lead grew from the last epochs before the final off phase to the last epochs.
+    """Estimate how much the lead grew from the last epochs before the final off phase to the last of all.
 
-    If the method has a cycle, the end of its last off block is taken instead, so that the oscillation does not count.
+    Before it stands the end of the last off block where the method has a cycle, so that the saw-tooth does not count.
     """
     last, begin = condition.selection_epochs, arm.off_from
     if begin is None or not _has_off_phase(arm, condition) or differences.index.max() < condition.epochs:
@@ -141,8 +146,8 @@ def _off_gain(differences: pd.DataFrame, arm: ArmRecord, condition: ConditionRec
     return over_seeds((late.mean() - early.mean()).to_numpy()) if len(early) else None
 
 
-def generalization_gap(study: StudyData, arm: ArmRecord, condition: ConditionRecord) -> GeneralizationGap | None:
-    """Return the accuracies of an arm at the end of training at its best setting; None before any run has reported."""
+def gap(study: StudyData, arm: ArmRecord, condition: ConditionRecord) -> Gap | None:
+    """Return the accuracies of an arm at the end of training at its best setting; None before any run is there."""
     runs = best_runs(study, arm)
     if runs is None:
         return None
@@ -150,4 +155,4 @@ def generalization_gap(study: StudyData, arm: ArmRecord, condition: ConditionRec
     end = rows[rows["epoch"] > (arm.epochs or condition.epochs) - condition.selection_epochs]
     if end.empty:
         return None
-    return GeneralizationGap(arm.method, float(end[TRAIN_ACCURACY].mean()), float(end[VALIDATION_ACCURACY].mean()))
+    return Gap(arm.method, float(end[TRAIN_ACCURACY].mean()), float(end[VALIDATION_ACCURACY].mean()))

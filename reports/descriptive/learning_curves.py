@@ -1,4 +1,4 @@
-"""Learning curves of the runs behind a verdict: means and spreads over seeds."""
+"""Learning curves of the runs that a verdict rests on: means and spreads over seeds."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class ArmCurves:
         method: display name.
         runs: number of runs averaged.
         source: the runs in words ("6 seeds at setting 1").
-        mean: indexed by epoch, one column per metric: mean over the runs that reached the epoch.
-        spread: same shape: standard deviation over runs, NaN with one run.
+        mean: indexed by epoch, one column a metric: the mean over the runs that reached the epoch.
+        spread: the same shape: standard deviation over runs, NaN where there is one only.
     """
 
     method: str
@@ -31,7 +31,7 @@ class ArmCurves:
 
 
 def arm_curves(study: StudyData, arm: ArmRecord) -> ArmCurves | None:
-    """Return the curves of an arm at its best pooled point; before the confirmation, of its best search run.
+    """Return an arm's curves at its own best pooled point; before the confirmation, of its best search run.
 
     The best point is the one with the best mean selection metric; before any run has ended, the first.
     """
@@ -42,12 +42,12 @@ def arm_curves(study: StudyData, arm: ArmRecord) -> ArmCurves | None:
     searched = _usable(study, arm, SEARCH)
     if searched.empty:
         return None
-    best = _best(searched.set_index("index")[SELECTION], study)
-    return _averaged(study, arm, searched[searched["index"] == best], f"search run {best}, the best so far")
+    k = _best(searched.set_index("index")[SELECTION], study)
+    return _averaged(study, arm, searched[searched["index"] == k], f"search run {k}, the best so far")
 
 
 def best_runs(study: StudyData, arm: ArmRecord) -> pd.DataFrame | None:
-    """Return the confirmation runs of an arm at its own best point, or None if there are none yet."""
+    """Return the confirmation runs of an arm at its own best point, or None where there are none yet."""
     confirmed = _usable(study, arm, CONFIRM)
     if confirmed.empty:
         return None
@@ -55,13 +55,13 @@ def best_runs(study: StudyData, arm: ArmRecord) -> pd.DataFrame | None:
 
 
 def _usable(study: StudyData, arm: ArmRecord, phase: str) -> pd.DataFrame:
-    """Return the runs of a phase that have not failed, including those in progress."""
+    """Return the runs of a phase that have not failed; those in progress count as far as they are."""
     runs = study.runs_of(phase, arm.condition, arm.method)
     return runs[(runs["outcome"] != FAILED) & (runs["epoch"] > 0)]
 
 
 def _best(qualities: pd.Series, study: StudyData) -> int:
-    """Return the index of the best quality, the first one if none is known."""
+    """Return the index of the best quality, the first where none is known."""
     points = qualities.index.to_numpy(dtype=int)
     signed = qualities.to_numpy(dtype=float) * (1 if study.plan.higher_is_better else -1)
     return int(points[np.argmax(np.nan_to_num(signed, nan=-np.inf))])

@@ -1,4 +1,4 @@
-"""Responses: how searched values change a method's gain at shared points, and best points at the edge of a range."""
+"""Which values: what searched dimensions do to a method's gain at shared points, and best points at the edge."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from reports.data.frames import StudyData
 from trainables.records import COMPLETED, SEARCH, SELECTION, ArmRecord
 
 EDGE = 0.1
-"""Share of a range, on its own scale, that counts as its edge."""
+"""The outer part of a range that counts as its edge, as a share of its length on its own scale."""
 BEST = 3
-"""Number of an arm's best runs that are examined."""
+"""How many of an arm's best runs are looked at."""
 TREND_FROM = 8
-"""Runs needed for a rank correlation."""
+"""Runs from which a rank correlation is given."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """Response to one searched dimension of an arm, over the arm's search runs of full length.
+    """What one searched dimension of an arm does, over the arm's search runs of full length.
 
     Args:
         arm: the arm.
         dimension: its name.
-        own: whether the dimension belongs to the method rather than being shared by all arms.
-        values: the dimension's values, one per run.
-        gains: float (n,): quality of the run minus that of the reference's run at the same shared point, higher is
-            better; for the reference itself, the quality of the run.
+        own: whether it is the method's own, rather than one that all arms share.
+        values: the dimension's values, one a run.
+        gains: float (n,): what the run is worth minus what the reference's run at the same shared point is, higher is
+            better; of the reference itself, and of dimensions that only adaptive trials share, what the run is worth.
         paired: whether the gains are such differences.
-        trend: Spearman's rank correlation of value and gain, None for choices and with few runs.
+        trend: Spearman's rank correlation of value and gain, None for choices and for few runs.
     """
 
     arm: ArmRecord
@@ -47,15 +47,15 @@ class Response:
 
 @dataclass(frozen=True)
 class Edge:
-    """A searched range that may be too narrow at one end.
+    """A range whose end may be too near.
 
     Args:
         arm: the arm.
         dimension: its name.
         end: `low` or `high`.
         limit: the end of the range.
-        runs: number of the arm's best runs near that end.
-        best: number of best runs examined.
+        runs: how many of the arm's best runs lie near it.
+        best: of how many.
     """
 
     arm: ArmRecord
@@ -103,7 +103,7 @@ def _trend(values: tuple[Any, ...], gains: np.ndarray) -> float | None:
 
 
 def edges(study: StudyData, arm: ArmRecord) -> list[Edge]:
-    """Return the ranges in which most of an arm's best runs lie near one end."""
+    """Return the ranges near one end of which most of an arm's best runs lie."""
     runs = full_length(study, arm).nlargest(BEST, "quality")
     found = []
     for dimension, space in arm.spaces.items():
@@ -117,7 +117,7 @@ def edges(study: StudyData, arm: ArmRecord) -> list[Edge]:
 
 
 def place(space: Mapping[str, Any], value: float) -> float:
-    """Return the position of a value in a range, from 0 to 1 on the range's own scale."""
+    """Return where a value lies in a range, from 0 to 1 on the range's own scale."""
     low, high = space["low"], space["high"]
     if space.get("log"):
         return math.log(value / low) / math.log(high / low)

@@ -1,4 +1,4 @@
-"""Secondary metrics: log loss, calibration, balanced metrics and accuracy per class beside a claim."""
+"""Is it better in other ways: log loss, calibration, balanced figures, accuracy per class. Descriptive."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from trainables import records
 
 @dataclass(frozen=True)
 class OtherEffect:
-    """A paired difference of another test metric, each side at its own best setting.
+    """A paired difference of another figure of the test images, each side at its own best setting.
 
     Args:
-        verdict: the claim that it accompanies.
+        verdict: the claim that it stands beside.
         metric: a key of `records.TEST_METRICS`.
         effect: method minus reference, in the metric's own unit.
         value, reference: means over seeds.
@@ -33,7 +33,7 @@ class OtherEffect:
 
     @property
     def better(self) -> bool:
-        """Whether the method is better on average."""
+        """Whether the method is the better side, by its mean."""
         return records.as_maximized(self.metric, self.effect.mean) > 0
 
 
@@ -42,7 +42,7 @@ class ClassEffect:
     """Differences of the accuracy on the test images of each class, method minus reference.
 
     Args:
-        verdict: the claim that they accompany.
+        verdict: the claim that they stand beside.
         accuracy, reference: float (C,), fractions, means over seeds.
     """
 
@@ -52,7 +52,7 @@ class ClassEffect:
 
 
 def other_effects(study: StudyData, verdicts: Sequence[Verdict]) -> list[OtherEffect]:
-    """Return the other metrics of every claim, where there are pairs."""
+    """Return every other metric of every claim that has pairs with it."""
     return [found for verdict in verdicts for found in _of_claim(study, verdict)]
 
 
@@ -72,9 +72,9 @@ def _of_claim(study: StudyData, verdict: Verdict) -> list[OtherEffect]:
 
 
 def chosen_runs(study: StudyData, verdict: Verdict) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-    """Return the runs behind a claim, of the method and of its reference, for the seeds that both have.
+    """Return the runs that a claim rests on, of the method and of its reference: the seeds that both have.
 
-    With several searches, these are the runs at the chosen points of all searches.
+    Of several searches, the runs at the chosen points of all.
     """
     if not verdict.points:
         return None
@@ -92,7 +92,7 @@ def _present(runs: pd.DataFrame) -> list[str]:
 
 
 def class_effects(study: StudyData, verdicts: Sequence[Verdict]) -> list[ClassEffect]:
-    """Return the accuracies per class of every claim whose runs recorded single test images."""
+    """Return the accuracies per class of every claim whose runs kept single test images."""
     found = []
     for verdict in verdicts:
         pair = chosen_runs(study, verdict)
@@ -103,7 +103,7 @@ def class_effects(study: StudyData, verdicts: Sequence[Verdict]) -> list[ClassEf
 
 
 def _per_class(study: StudyData, runs: pd.DataFrame) -> np.ndarray | None:
-    """Return the accuracy on each class, (C,), or None if labels or single images are not recorded."""
+    """Return the accuracy on each class, (C,), or None where labels or single images are not known."""
     correct = study.correctness(runs["run"].tolist())
     if study.test_labels is None or not correct or len(correct) < len(runs):
         return None
@@ -117,6 +117,6 @@ def _per_class(study: StudyData, runs: pd.DataFrame) -> np.ndarray | None:
 
 
 def class_names(study: StudyData, count: int) -> list[str]:
-    """Return the names of the first classes; numbers if the study recorded none."""
+    """Return the names of the first classes; numbers where the study noted none."""
     names = study.facts.data.class_names if study.facts.data else ()
     return [*names, *(str(number) for number in range(len(names), count))][:count]

@@ -1,6 +1,6 @@
-"""Tuning curves: expected best result against the tuning budget (Dodge et al. 2019, arXiv 1909.03004).
+"""Expected best result after some tuning (Dodge et al. 2019, arXiv 1909.03004), from runs drawn without looking.
 
-Valid for random and quasi-random search only, since the points of an adaptive sampler depend on earlier results.
+Valid for random and quasi-random search only: the points of an adaptive sampler depend on earlier results.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from trainables.records import DIVERGED, FAILED, PLAIN_EPOCHS, SEARCH, SECONDS, 
 
 RESAMPLES = 1000
 BAND_FROM = 4
-"""Runs needed for a band."""
+"""Runs below which no band is drawn."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class TuningCurve:
         method: display name.
         plain_epochs: cost of n runs, in plain epochs.
         seconds: cost of n runs, in seconds of training.
-        plug_in: expectation of the best of n draws with replacement.
-        unbiased: expectation of the best of n draws without replacement.
-        low, high: 95 % bootstrap band of the plug-in estimate, NaN with too few runs.
-        stopped: runs that were stopped early; they count with their last value.
+        plug_in: expectation with n draws from the runs as they are.
+        unbiased: expectation of the best of n different ones of the runs.
+        low, high: 95 % bootstrap band of the plug-in estimate, NaN where there are too few runs.
+        stopped: how many of the runs were stopped early; they count with the last value that they had.
     """
 
     method: str
@@ -45,7 +45,7 @@ class TuningCurve:
 
 
 def tuning_curve(study: StudyData, arm: ArmRecord, costs: pd.DataFrame) -> TuningCurve | None:
-    """Return the tuning curve of an arm, or None if none of its search runs has ended.
+    """Return the tuning curve of an arm, or None where none of its search runs has ended.
 
     Args:
         study: the study.
@@ -78,7 +78,7 @@ def tuning_curve(study: StudyData, arm: ArmRecord, costs: pd.DataFrame) -> Tunin
 
 
 def qualities(study: StudyData, runs: pd.DataFrame) -> pd.Series:
-    """Return the quality of each run: selection metric, last value of a stopped run, or worst value if it diverged.
+    """Return what each run was worth: its selection metric; else, if stopped, its last; if diverged, the worst.
 
     Args:
         study: the study.

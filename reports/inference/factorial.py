@@ -1,8 +1,8 @@
-"""Factorial effects: main effects and two-way interactions of the compared factors.
+"""What does each change buy? Main effects and two-way interactions of compared factors.
 
 An arm is a cell: one level of every factor, at its own best points. The base level of a factor is that of the reference
-arm. A main effect is "this level minus the base level", averaged over the cells of the other factors; an interaction is
-the difference of that effect with and without another change, averaged over the rest. Both are paired by seed.
+arm. A main effect is the mean over the cells of the other factors of "this level minus the base"; an interaction is how
+much more one change is worth together with another, again as the mean over the rest. Both are paired by seed.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import numpy as np
 
 from reports.data.completeness import Stage, is_final, settled, stages
 from reports.data.frames import StudyData
-from reports.inference.paired_cells import paired_cells
+from reports.inference.paired_cells import crossed
 from reports.statistics.estimators import Estimate, at_points, over_seeds, own_best
 from reports.statistics.group_sequential import Decision, decide
 from trainables.records import COMPLETED, CONFIRM, ArmRecord, PlanRecord
 
 
 @dataclass(frozen=True)
-class LevelChange:
-    """A level of a factor in place of its base level."""
+class Swap:
+    """One level of a factor in the place of its base level."""
 
     factor: str
     base: Any
@@ -32,26 +32,26 @@ class LevelChange:
 
 
 @dataclass(frozen=True)
-class FactorialTerm:
-    """A main effect (one change) or a two-way interaction (two changes)."""
+class Term:
+    """A main effect (one swap) or a two-way interaction (two)."""
 
     condition: str
-    changes: tuple[LevelChange, ...]
+    swaps: tuple[Swap, ...]
 
 
 @dataclass(frozen=True)
-class FactorialEffect:
-    """Estimate of a main effect or an interaction.
+class Gain:
+    """What a term of a factorial is worth.
 
     Args:
-        term: the main effect or interaction.
-        decision: the decision on it, with its estimate.
-        cells: number of cells that it is averaged over, 0 without data.
-        seeds: complete seeds.
-        provisional: runs are outstanding that may change it.
+        term: which.
+        decision: the verdict on it, with its estimate.
+        cells: how many cells of the rest it is the mean of, 0 without data.
+        seeds: seeds that count.
+        provisional: runs are still to come that may change it.
     """
 
-    term: FactorialTerm
+    term: Term
     decision: Decision
     cells: int
     seeds: int
@@ -60,27 +60,27 @@ class FactorialEffect:
 
 @dataclass(frozen=True)
 class _Cells:
-    """The cells of one condition: levels of the arms that have any result, and their test metrics, float (A, S)."""
+    """The cells of one condition: levels of the arms that have any result, and their test figures, float (A, S)."""
 
     levels: tuple[Mapping[str, Any], ...]
     values: np.ndarray
 
 
-def factorial_effects(study: StudyData) -> list[FactorialEffect]:
-    """Judge all main effects and two-way interactions of a factorial as one family.
+def gains(study: StudyData) -> list[Gain]:
+    """Judge all main effects and two-way interactions of a factorial, in one family of their own.
 
-    They are judged at the same looks as the claims. A study that compares fewer than two factors has none.
+    With several looks they are judged at the same looks. A study that compares fewer than two factors has none.
     """
     plan, ends = study.plan, settled(study)
-    found = [term for condition in plan.conditions for term in factorial_terms(plan, condition.name)]
+    found = [term for condition in plan.conditions for term in terms(plan, condition.name)]
     if not found:
         return []
     arms = {name: cells_of(plan, name) for name in dict.fromkeys(term.condition for term in found)}
     held = stages(study, [(arm.condition, arm.method) for own in arms.values() for arm in own])
     cells = [{name: _cells(study, own, stage) for name, own in arms.items()} for stage in held]
 
-    def differences(look: int, term: FactorialTerm) -> np.ndarray:
-        """Return the effect of the term for each cell of the other factors and each seed, float (C, S)."""
+    def differences(look: int, term: Term) -> np.ndarray:
+        """Return what the term is worth for each seed and cell of the rest, float (C, S)."""
         if ends.get(term.condition, plan.seeds) < held[look].seeds:
             return np.empty((0, 0))
         return _worth(cells[look][term.condition], term)
@@ -94,35 +94,35 @@ def factorial_effects(study: StudyData) -> list[FactorialEffect]:
     ]
 
 
-def _gain(term: FactorialTerm, decision: Decision, worth: np.ndarray, final: bool) -> FactorialEffect:
+def _gain(term: Term, decision: Decision, worth: np.ndarray, final: bool) -> Gain:
     cells, seeds = worth.shape
-    return FactorialEffect(term, decision, cells, seeds, not final)
+    return Gain(term, decision, cells, seeds, not final)
 
 
 def cells_of(plan: PlanRecord, condition: str) -> tuple[ArmRecord, ...]:
-    """Return the arms of a condition that are cells of its factorial, without those at another arm's compute."""
+    """Return the arms of a condition that are cells of its factorial; what has another's settings is none."""
     return tuple(arm for arm in plan.arms if arm.condition == condition and arm.levels and not arm.compute_of)
 
 
-def factorial_terms(plan: PlanRecord, condition: str) -> list[FactorialTerm]:
+def terms(plan: PlanRecord, condition: str) -> list[Term]:
     """Return the main effects, then the two-way interactions, of a condition's factorial of two factors or more."""
     arms = cells_of(plan, condition)
     base = next((arm.levels for arm in arms if arm.reference), None)
     if base is None:
         return []
-    by_factor: dict[str, list[LevelChange]] = {}
+    by_factor: dict[str, list[Swap]] = {}
     for factor in base:
         levels: list[Any] = []
         for arm in arms:
             if arm.levels.get(factor, base[factor]) not in [base[factor], *levels]:
                 levels.append(arm.levels[factor])
         if levels:
-            by_factor[factor] = [LevelChange(factor, base[factor], level) for level in levels]
+            by_factor[factor] = [Swap(factor, base[factor], level) for level in levels]
     if len(by_factor) < 2:
         return []
-    mains = [FactorialTerm(condition, (change,)) for changes in by_factor.values() for change in changes]
+    mains = [Term(condition, (swap,)) for swaps in by_factor.values() for swap in swaps]
     both = [
-        FactorialTerm(condition, (one, other))
+        Term(condition, (one, other))
         for first, second in combinations(by_factor.values(), 2)
         for one in first
         for other in second
@@ -131,33 +131,33 @@ def factorial_terms(plan: PlanRecord, condition: str) -> list[FactorialTerm]:
 
 
 def _cells(study: StudyData, arms: Sequence[ArmRecord], stage: Stage) -> _Cells:
-    """Return the cells at a look; arms without any result are left out, so that the others keep their seeds."""
+    """Return the cells at a look: arms without any result do not cost the others their seeds."""
     alive = [arm for arm in arms if (study.runs_of(CONFIRM, arm.condition, arm.method)["outcome"] == COMPLETED).any()]
     if not alive:
         return _Cells((), np.empty((0, 0)))
-    found = paired_cells(study, alive[0].condition, [arm.method for arm in alive], stage.limit)
+    found = crossed(study, alive[0].condition, [arm.method for arm in alive], stage.limit)
     if not found.seeds.size:
         return _Cells((), np.empty((0, 0)))
     values = at_points(found.test, own_best(found.selection, found.searches)).mean(axis=1)
     return _Cells(tuple(arm.levels for arm in alive), values)
 
 
-def _worth(cells: _Cells, term: FactorialTerm) -> np.ndarray:
-    """Return the effect of a term in each complete cell of the other factors, for each seed: (C, S)."""
-    changed = {change.factor for change in term.changes}
+def _worth(cells: _Cells, term: Term) -> np.ndarray:
+    """Return what a term is worth for each seed, in each cell of the rest that has all that it needs: (C, S)."""
+    swapped = {swap.factor for swap in term.swaps}
     rests: list[dict[str, Any]] = []
     for levels in cells.levels:
-        rest = {factor: level for factor, level in levels.items() if factor not in changed}
+        rest = {factor: level for factor, level in levels.items() if factor not in swapped}
         if rest not in rests:
             rests.append(rest)
-    found = [worth for rest in rests if (worth := _in_cell(cells, rest, term.changes)) is not None]
+    found = [worth for rest in rests if (worth := _in_cell(cells, rest, term.swaps)) is not None]
     return np.stack(found) if found else np.empty((0, 0))
 
 
-def _in_cell(cells: _Cells, rest: Mapping[str, Any], changes: Sequence[LevelChange]) -> np.ndarray | None:
-    """Return the signed sum of the cells of a term, float (S,); None if a cell is missing."""
+def _in_cell(cells: _Cells, rest: Mapping[str, Any], swaps: Sequence[Swap]) -> np.ndarray | None:
+    """Return the signed sum of the cells of a term, float (S,); None where one of them is missing."""
     total = np.zeros(cells.values.shape[1])
-    for sign, levels in _corners(changes):
+    for sign, levels in _corners(swaps):
         place = next((place for place, own in enumerate(cells.levels) if own == {**rest, **levels}), None)
         if place is None:
             return None
@@ -165,12 +165,12 @@ def _in_cell(cells: _Cells, rest: Mapping[str, Any], changes: Sequence[LevelChan
     return total
 
 
-def _corners(changes: Sequence[LevelChange]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the cells of a term with their signs: plus if an even number of factors has its base level."""
-    for bits in range(2 ** len(changes)):
-        chosen = [bits >> place & 1 for place in range(len(changes))]
-        levels = {s.factor: s.level if new else s.base for s, new in zip(changes, chosen, strict=True)}
-        yield (-1) ** (len(changes) - sum(chosen)), levels
+def _corners(swaps: Sequence[Swap]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the cells of a term with their signs: plus where an even number of factors has its base level."""
+    for bits in range(2 ** len(swaps)):
+        chosen = [bits >> place & 1 for place in range(len(swaps))]
+        levels = {s.factor: s.level if new else s.base for s, new in zip(swaps, chosen, strict=True)}
+        yield (-1) ** (len(swaps) - sum(chosen)), levels
 
 
 def _estimate(worth: np.ndarray) -> Estimate | None:

@@ -1,7 +1,7 @@
-"""Moderation: differences of a method's effect between neighbouring conditions.
+"""When does it help? Differences of a method's effect between neighbouring conditions.
 
-Conditions are neighbours if they differ in one factor only: by one step if its levels are numbers, by any two levels
-otherwise. A threshold can therefore be located no more precisely than the gap between two grid points.
+Conditions are neighbours if they differ in one factor only: by one step where its levels are numbers, by any two levels
+otherwise. A threshold is therefore never more than the gap between two grid points.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import numpy as np
 
 from reports.data.completeness import is_final, settled, stages
 from reports.data.frames import StudyData
-from reports.inference.contrasts import ContrastData, contrast_data
+from reports.inference.contrasts import Measured, measure
 from reports.statistics.estimators import Estimate, over_seeds, unpaired
 from reports.statistics.group_sequential import Decision, decide
 from trainables.records import ConditionRecord, ContrastRecord, PlanRecord
 
 
 @dataclass(frozen=True)
-class NeighbourPair:
+class Pair:
     """The same contrast under two neighbouring conditions.
 
     Args:
-        first: under the first condition, or the one with the lower number.
-        second: under the other condition.
-        factor: the factor in which they differ.
+        first: under the condition that comes first, of numbers the lower.
+        second: under the other.
+        factor: in which they differ.
     """
 
     first: ContrastRecord
@@ -37,43 +37,43 @@ class NeighbourPair:
 
 
 @dataclass(frozen=True)
-class EffectChange:
-    """Change of an effect between two neighbouring conditions.
+class Change:
+    """How an effect changes between two neighbouring conditions.
 
     Args:
         pair: the contrasts.
         effects: tuned effects under the first and the second condition, None without pairs.
         decision: on the second effect minus the first: `equivalent` means that it does not change.
-        seeds: shared seeds; 0 if the two means are compared unpaired.
-        provisional: runs are outstanding that may change it.
+        seeds: seeds that are shared, 0 where the two means are compared unpaired.
+        provisional: runs are still to come that may change it.
     """
 
-    pair: NeighbourPair
+    pair: Pair
     effects: tuple[float | None, float | None]
     decision: Decision
     seeds: int
     provisional: bool
 
 
-def effect_changes(study: StudyData) -> list[EffectChange]:
-    """Judge all pairs of neighbouring conditions, with a Holm correction per family of claims.
+def changes(study: StudyData) -> list[Change]:
+    """Judge all pairs of neighbouring conditions, each family of claims with a Holm correction of its own.
 
-    They are judged at the same looks as the claims, since the seeds that a condition gets depend on what was seen.
+    With several looks they are judged at the same looks, for the seeds that a condition gets depend on what was seen.
     """
     pairs = neighbours(study.plan)
     families = sorted({_family(pair) for pair in pairs})
     return [change for family in families for change in _judged(study, [p for p in pairs if _family(p) == family])]
 
 
-def neighbours(plan: PlanRecord) -> list[NeighbourPair]:
-    """Return the pairs of neighbouring conditions of every contrast, factor by factor."""
+def neighbours(plan: PlanRecord) -> list[Pair]:
+    """Return every contrast's pairs of neighbouring conditions, contrast by contrast and factor by factor."""
     found = []
     for arms in dict.fromkeys(contrast.arms for contrast in plan.contrasts):
         under = {contrast.condition: contrast for contrast in plan.contrasts if contrast.arms == arms}
         held = [condition for condition in plan.conditions if condition.name in under]
         for factor in dict.fromkeys(factor for condition in held for factor in condition.values):
             for one, other in _steps(held, factor):
-                found.append(NeighbourPair(under[one.name], under[other.name], factor))
+                found.append(Pair(under[one.name], under[other.name], factor))
     return found
 
 
@@ -97,21 +97,21 @@ def _steps(conditions: Sequence[ConditionRecord], factor: str) -> Iterator[tuple
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a level is a number."""
+    """Return whether a level can be ordered by its size."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _family(pair: NeighbourPair) -> int:
+def _family(pair: Pair) -> int:
     return max(pair.first.family, pair.second.family)
 
 
-def _judged(study: StudyData, pairs: Sequence[NeighbourPair]) -> list[EffectChange]:
+def _judged(study: StudyData, pairs: Sequence[Pair]) -> list[Change]:
     plan, ends = study.plan, settled(study)
     contrasts = list(dict.fromkeys(contrast for pair in pairs for contrast in (pair.first, pair.second)))
     held = stages(study, [(contrast.condition, method) for contrast in contrasts for method in contrast.arms])
-    measured = [{contrast: contrast_data(study, contrast, stage.limit) for contrast in contrasts} for stage in held]
+    measured = [{contrast: measure(study, contrast, stage.limit) for contrast in contrasts} for stage in held]
 
-    def estimate(look: int, pair: NeighbourPair) -> Estimate | None:
+    def estimate(look: int, pair: Pair) -> Estimate | None:
         conditions = (pair.first.condition, pair.second.condition)
         if any(ends.get(condition, plan.seeds) < held[look].seeds for condition in conditions):
             return None
@@ -125,16 +125,14 @@ def _judged(study: StudyData, pairs: Sequence[NeighbourPair]) -> list[EffectChan
     ]
 
 
-def _change(
-    pair: NeighbourPair, decision: Decision, measured: Mapping[ContrastRecord, ContrastData], final: bool
-) -> EffectChange:
+def _change(pair: Pair, decision: Decision, measured: Mapping[ContrastRecord, Measured], final: bool) -> Change:
     first, second = measured[pair.first], measured[pair.second]
     effects = tuple(one.over_seeds.mean if one.over_seeds else None for one in (first, second))
-    return EffectChange(pair, (effects[0], effects[1]), decision, _difference(first, second)[1], not final)
+    return Change(pair, (effects[0], effects[1]), decision, _difference(first, second)[1], not final)
 
 
-def _difference(first: ContrastData, second: ContrastData) -> tuple[Estimate | None, int]:
-    """Return the second effect minus the first, and the number of seeds that pair them, 0 if unpaired."""
+def _difference(first: Measured, second: Measured) -> tuple[Estimate | None, int]:
+    """Return the second effect minus the first, and the seeds that pair them: 0 where the means are compared."""
     if not first.seeds or not second.seeds:
         return None, 0
     shared, of_first, of_second = np.intersect1d(first.cells.seeds, second.cells.seeds, return_indices=True)

@@ -1,6 +1,6 @@
-"""Paired cells of the crossed confirmation: the same pooled points and the same seeds in several arms.
+"""The crossed confirmation of several arms: the same pooled points and the same seeds in all of them.
 
-Axes of all arrays: arm (in the order in which they are given; of a contrast the method first), pooled point, seed.
+Axes of all arrays: arm (as they are named; of a contrast the method first), pooled point, seed.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from reports.data.frames import StudyData
 from trainables.records import CONFIRM, SELECTION, as_maximized
 
 KEPT_SHARE = 0.5
-"""A point is left out if it has fewer than this share of the paired seeds of the best covered point."""
+"""A point is left out where fewer than this share of the best covered point's seeds are paired."""
 
 
 @dataclass(frozen=True)
-class PairedCells:
-    """Cells that several arms share: a seed is complete if all arms finished it at every kept point.
+class Crossed:
+    """The cells that arms share: a seed counts only if all arms finished it at every kept point.
 
     Args:
         points: int (K,), the pooled points that are kept.
         searches: int (K,), the search that each of them comes from.
         left_out: pooled points with too few pairs.
-        seeds: int (S,), the complete seeds.
-        incomplete: seeds that are finished in part, but not at every kept point in all arms.
+        seeds: int (S,), the seeds that count.
+        incomplete: seeds of which a part was finished, but not every kept point in all arms.
         selection: float (A, K, S), the validation metric on which points are chosen; higher is better.
-        test: float (A, K, S), the test metric that corresponds to it; higher is better.
+        test: float (A, K, S), the test figure that belongs to the metric; higher is better.
         runs: str (A, K, S), names of the runs.
     """
 
@@ -43,18 +43,18 @@ class PairedCells:
     runs: np.ndarray
 
 
-def paired_cells(study: StudyData, condition: str, methods: Sequence[str], limit: int | None = None) -> PairedCells:
+def crossed(study: StudyData, condition: str, methods: Sequence[str], limit: int | None = None) -> Crossed:
     """Collect the confirmation runs of arms of one condition.
 
-    A run without a finite selection metric and test metric counts as missing, whatever its outcome. First, points with
-    fewer than half the paired seeds of the best covered point are left out of all arms, so that one failing point does
-    not cost the others their seeds; then only complete seeds are kept.
+    A run without a finite selection metric and test figure is missing, whatever its outcome says. First,
+    points at which fewer than half as many seeds are paired as at the best covered point are left out of all
+    arms (one hopeless point must not cost all the others); then only the seeds are kept that are complete.
 
     Args:
         study: the study.
         condition: name of the condition.
         methods: display names of the arms.
-        limit: seeds from this index on are left out; None for no limit.
+        limit: seeds from this number on are left aside; None for no limit.
     """
     frames = [_before(study.runs_of(CONFIRM, condition, method), limit) for method in methods]
     points = np.unique(np.concatenate([frame["index"].to_numpy(dtype=int) for frame in frames]))
@@ -72,7 +72,7 @@ def paired_cells(study: StudyData, condition: str, methods: Sequence[str], limit
     complete = paired.any(axis=0) & (paired | ~kept[:, None]).all(axis=0)
     partly = finished.any(axis=(0, 1)) & ~complete
     cells = np.ix_(range(len(methods)), kept, complete)
-    return PairedCells(
+    return Crossed(
         points=points[kept],
         searches=np.array([study.plan.search_of_point(int(point)) for point in points[kept]], dtype=int),
         left_out=tuple(int(point) for point in points[~kept]),
@@ -89,7 +89,7 @@ def _before(frame: pd.DataFrame, limit: int | None) -> pd.DataFrame:
 
 
 def _grid(frame: pd.DataFrame, column: str, points: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Return one column as an object array (K, S), NaN where a run is missing."""
+    """Return one column as an object array (K, S), NaN where there is no run."""
     grid = np.full((len(points), len(seeds)), np.nan, dtype=object)
     rows, columns = np.searchsorted(points, frame["index"]), np.searchsorted(seeds, frame["seed_index"])
     if column in frame:

@@ -1,4 +1,4 @@
-"""Verdict records: flat rows with unrounded numbers, for CSV and JSON."""
+"""Verdicts as flat records with unrounded figures, for CSV and JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainables.records import Unit, unit_of
 
 
 def verdict_records(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """Return one record per verdict; effects are in the unit that the record names."""
+    """Return one record a verdict; effects are in the unit that the record names."""
     return [_record(verdict, unit_of(verdict.metric)) for verdict in verdicts]
 
 

@@ -1,8 +1,4 @@
-"""Verdicts: whether each contrast helps, hurts, is equivalent or undecided, with the evidence for it.
-
-The tuned effect decides, by a paired t-test and two one-sided tests with Holm's correction within the family, at every
-declared look. Effects over images, over searches and at matched settings qualify the verdict.
-"""
+"""The verdict of every contrast: helps, hurts, equivalent or undecided, with all that it rests on."""
 
 from __future__ import annotations
 
@@ -13,8 +9,8 @@ import numpy as np
 
 from reports.data.completeness import Stage, is_final, settled, stages
 from reports.data.frames import StudyData
-from reports.inference.caveats import Findings, caveats
-from reports.inference.contrasts import ContrastData, contrast_data, over_images
+from reports.inference.caveats import Findings, weaknesses
+from reports.inference.contrasts import Measured, measure, over_images
 from reports.statistics.estimators import (
     Estimate,
     Interval,
@@ -31,7 +27,7 @@ from trainables.records import ContrastRecord, as_maximized
 
 @dataclass(frozen=True)
 class Effect:
-    """A mean difference of the test metric, method minus reference, signed so that higher is better.
+    """A mean difference of the test figure, method minus reference, turned so that more is better.
 
     Args:
         mean: the difference, a fraction (of a loss: nats).
@@ -57,32 +53,33 @@ class Verdict:
     Args:
         condition: name of the condition.
         method: display name of the method.
-        reference: display name of the reference.
-        metric: the test metric on which the contrast is judged, one of `records.TEST_METRICS`.
+        reference: display name of what it is held against.
+        metric: the test figure that is judged, one of `records.TEST_METRICS`.
         verdict: one of `records.VERDICTS`.
-        on_this_test_set: whether the verdict holds for this test set only, not over other images of the same kind.
-        for_these_searches: whether the verdict holds for the configurations found here only, not over other searches.
-            False also if there are too few searches to tell.
-        provisional: runs are outstanding that may change it.
+        on_this_test_set: the claim is about this test set: over other images like these it would not stand.
+        for_these_searches: the claim is about the configurations found here: over other searches like these it
+            would not stand. False also where there are too few searches to tell.
+        provisional: runs are still to come that may change it.
         look: seeds at which it was decided for good, None otherwise.
-        family: number of the family that is corrected together.
-        seeds: complete pairs.
-        planned_seeds: pairs planned at its look.
-        searches: searches with data.
-        points: indices of the pooled points that method and reference chose, one pair per search; empty without pairs.
-        value: mean test metric of the method at its points.
+        family: claims of one family are corrected together.
+        seeds: pairs that count.
+        planned_seeds: pairs that its look asks for.
+        searches: searches that count.
+        points: the pooled points that the method and the reference chose, a pair a search; empty without pairs.
+        value: mean test figure of the method at its points.
         reference_value: the same of the reference.
-        tuned: effect with each arm at its own best point; it decides. None without pairs.
-        matched: effect with both arms at the same points.
-        images: 95 % interval of the tuned effect over seeds and images, None if single images are not recorded.
+        tuned: each arm at its own best point; this effect decides. None without pairs.
+        matched: both arms at the same points; stands beside it.
+        images: 95 % interval of the tuned effect over seeds and images, None without the record of single
+            images.
         other_searches: the same over seeds and searches, None below three searches.
-        sign_flip_p: p-value of the sign-flip test that repeats the choice of the point.
-        correlation: of both arms over seeds, None if unknown.
+        sign_flip_p: p-value of the sign-flip test that repeats the choice.
+        correlation: of both arms over seeds, None where it is not known.
         improvement: probability that the method is better with the same seed.
         equivalence_p: of the two one-sided tests at the smallest effect of interest.
         equivalence_p_adjusted: corrected for the claims of the family and for the looks.
         seeds_needed: where undecided, the seeds that would find the smallest effect of interest.
-        notes: caveats, in sentences.
+        notes: what weakens the claim, in sentences.
     """
 
     condition: str
@@ -117,10 +114,7 @@ class Verdict:
 def judge(study: StudyData) -> list[Verdict]:
     """Judge every contrast of the plan, in its order.
 
-    Families are those of the plan, whatever is finished: a contrast without data takes part with p = 1.
-
-    Args:
-        study: the data of a study, finished or not (see `reports.data.frames.read_study`).
+    A family is the plan's, not what happens to be finished: a contrast without data takes part with p = 1.
     """
     plan, found = study.plan, dict[int, Verdict]()
     for family in plan.families:
@@ -130,7 +124,7 @@ def judge(study: StudyData) -> list[Verdict]:
 
 
 def settled_conditions(study: StudyData, seeds: int) -> set[str]:
-    """Return the conditions whose contrasts are all decided at looks of at most that many seeds.
+    """Return the conditions all of whose contrasts are decided for good, at looks of at most so many seeds.
 
     They need no more seeds. A condition without contrasts is never settled.
     """
@@ -143,17 +137,17 @@ def settled_conditions(study: StudyData, seeds: int) -> set[str]:
 
 @dataclass(frozen=True)
 class _Family:
-    """Decisions on one family, by look and claim.
+    """What the rule says of one family, by look and claim.
 
     Args:
         stages: the looks that are judged.
         measured: the contrasts at each look.
         images: estimates over seeds and images.
-        seeds_only, with_images, with_searches, matched: decisions after each look, based on these estimates.
+        seeds_only, with_images, with_searches, matched: what stands after each look, judged on these estimates.
     """
 
     stages: tuple[Stage, ...]
-    measured: list[list[ContrastData]]
+    measured: list[list[Measured]]
     images: list[list[Estimate | None]]
     seeds_only: list[list[Decision]]
     with_images: list[list[Decision]]
@@ -162,17 +156,17 @@ class _Family:
 
     @property
     def size(self) -> int:
-        """Number of claims of the family."""
+        """Claims of the family."""
         return len(self.measured[0])
 
 
 def _judge_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> list[Verdict]:
     plan, ends = study.plan, settled(study)
     held = stages(study, [(contrast.condition, method) for contrast in contrasts for method in contrast.arms])
-    measured = [[contrast_data(study, contrast, stage.limit) for contrast in contrasts] for stage in held]
+    measured = [[measure(study, contrast, stage.limit) for contrast in contrasts] for stage in held]
 
     def judged(estimates: list[list[Estimate | None]], margin: float = plan.smallest_effect) -> list[list[Decision]]:
-        """Apply the group sequential rule; a settled condition has no data for the looks that follow."""
+        """Apply the rule; a condition that was settled has no data for the looks that follow."""
         current = [
             [
                 one if ends.get(contrast.condition, plan.seeds) >= stage.seeds else None
@@ -258,12 +252,12 @@ def _assembled(
         seeds_needed=seeds_needed(tuned.spread or 0, one.seeds, plan.smallest_effect, strictest)
         if tuned and open_
         else None,
-        notes=caveats(study, found),
+        notes=weaknesses(study, found),
     )
 
 
-def _chosen(one: ContrastData) -> tuple[tuple[int, int], ...]:
-    """Return the indices of the points that both arms chose, one pair per search."""
+def _chosen(one: Measured) -> tuple[tuple[int, int], ...]:
+    """Return the numbers of the points that both arms chose, a pair a search."""
     method, reference = (one.cells.points[arm].tolist() for arm in one.chosen)
     return tuple(zip(method, reference, strict=True))
 

@@ -1,4 +1,5 @@
-"""Wording of verdicts: sentences, labels and table rows for terminal, page and Markdown. All rounding happens here."""
+"""Verdicts in words and tables: the one place where figures are rounded, for terminal, page and Markdown
+alike."""
 
 from __future__ import annotations
 
@@ -11,24 +12,24 @@ from reports.statistics.significance import MOST_SEEDS, SeedsNeeded
 from trainables.records import EQUIVALENT, POINTS, PlanRecord, Unit, unit_of
 
 NARROW = 10
-"""Intervals narrower than this many units of the last decimal get one more decimal."""
+"""An interval below so many steps of the last decimal needs one decimal more."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the verdict table, ready to print. Effects are in the study's unit: percentage points or nats.
+    """One line of the verdict table, ready to print. Effects are in the study's unit, percentage points or nats.
 
     Args:
         condition: name of the condition.
-        method: display name of the method.
+        method: what is judged.
         against: its reference.
         verdict: the verdict with its qualifications.
         effect: tuned effect, each arm at its own best point.
         interval: its 95 % interval.
         matched: effect at the same settings, with its interval.
         better: share of seeds in which the method is better, with its interval.
-        seeds: complete pairs out of those planned.
-        notes: caveats.
+        seeds: pairs that count, of those planned.
+        notes: what weakens the claim.
     """
 
     condition: str
@@ -55,12 +56,12 @@ def headings(unit: Unit = POINTS) -> Row:
         matched="at the same settings",
         better="better in",
         seeds="seeds",
-        notes="caveats",
+        notes="what weakens it",
     )
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> list[Row]:
-    """Return the verdicts as rows of text, in order."""
+    """Return the verdicts as rows of text, in their order."""
     digits = digits_for(verdicts)
     return [_row(verdict, digits) for verdict in verdicts]
 
@@ -82,14 +83,14 @@ def _row(verdict: Verdict, digits: int) -> Row:
 
 
 def markdown_table(rows: Sequence[Row], unit: Unit = POINTS) -> str:
-    """Return the rows as a Markdown table; special characters are escaped."""
+    """Return the rows as a Markdown table; names cannot break out of their cells."""
     first = astuple(headings(unit))
     lines = [first, ("---",) * len(first), *(astuple(row) for row in rows)]
     return "\n".join(f"| {' | '.join(markdown(cell) for cell in line)} |" for line in lines)
 
 
 def row_sentence(row: Row, unit: Unit) -> str:
-    """Return a row of the verdict table as one line of text."""
+    """Return a line of the verdict table as a line of text."""
     found = f"; {row.effect} {unit.many}, 95 % interval {row.interval}" if row.effect else ""
     return f"{row.method} against {row.against}, {row.condition}: {row.verdict}{found}; {row.seeds} seeds"
 
@@ -103,12 +104,12 @@ def sentence(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
 
 
 def subject(verdict: Verdict, plan: PlanRecord) -> str:
-    """Return the subject of a verdict: `mixup on resnet8 with 10 % of the data`."""
+    """Return what is judged: `mixup on resnet8 with 10 % of the data`."""
     return f"{comparison(verdict, plan)} {plan.condition(verdict.condition).description}"
 
 
 def comparison(verdict: Verdict, plan: PlanRecord) -> str:
-    """Return the method, and its reference unless that is the condition's usual one."""
+    """Return the method, and what it is held against unless that is the condition's reference."""
     usual = plan.reference(verdict.condition) == verdict.reference
     return verdict.method if usual else f"{verdict.method} against {verdict.reference}"
 
@@ -116,7 +117,7 @@ def comparison(verdict: Verdict, plan: PlanRecord) -> str:
 def figures(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
     """Return what follows the verdict in its sentence: effect, interval and seeds."""
     if verdict.tuned is None:
-        return "; no seed has finished in both arms."
+        return "; no seed is finished in both arms."
     unit = plan.unit
     parts = [f"{points(verdict.tuned.mean, digits, unit)} {unit.many}"]
     if verdict.tuned.interval:
@@ -127,7 +128,7 @@ def figures(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
 
 
 def reach_sentence(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
-    """Return the look that decided a claim and the interval over searches; empty if there is neither."""
+    """Return at which look a claim was decided, and what other searches would say; empty where there is neither."""
     sentences = []
     if verdict.look is not None and verdict.look < plan.seeds:
         sentences.append(f"Decided at the look at {verdict.look} of at most {plan.seeds} seeds.")
@@ -138,11 +139,11 @@ def reach_sentence(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
 
 
 def seeds_sentence(verdict: Verdict, plan: PlanRecord) -> str:
-    """Return how many seeds an undecided contrast would need, or an empty string while runs are outstanding."""
+    """Return how many seeds an undecided contrast would need, or an empty string while its runs still come."""
     needed = verdict.seeds_needed
     if needed is None or verdict.provisional:
         return ""
-    goal = f"Detecting a true effect of {magnitude(plan.smallest_effect, plan.unit)} would take"
+    goal = f"To find a true effect of {magnitude(plan.smallest_effect, plan.unit)} here would take"
     if needed.low is None:
         return f"{goal} more than {MOST_SEEDS} seeds."
     return f"{goal} {seeds_range(needed)}."
@@ -164,32 +165,32 @@ def label(verdict: Verdict) -> str:
 
 
 def digits_for(verdicts: Sequence[Verdict]) -> int:
-    """Return the number of decimals for the effects of all verdicts of a study."""
+    """Return the decimals that the effects of all verdicts of a study are shown with."""
     unit = unit_of(verdicts[0].metric) if verdicts else POINTS
     return decimals([verdict.tuned.interval for verdict in verdicts if verdict.tuned], unit)
 
 
 def decimals(intervals: Iterable[Interval | None], unit: Unit = POINTS) -> int:
-    """Return the number of decimals that resolves the narrowest of some intervals."""
+    """Return the decimals that show the narrowest of some intervals."""
     narrow = NARROW * 10**-unit.digits / unit.scale
     return unit.digits + any(found is not None and 0 < found.high - found.low < narrow for found in intervals)
 
 
 def points(difference: float, digits: int, unit: Unit = POINTS) -> str:
-    """Return a difference in its unit, with sign: `+0.4`, `−0.9`, `0.0`."""
+    """Return a difference in its unit with its sign: `+0.4`, `−0.9`, `0.0`."""
     rounded = round(unit.scale * difference, digits)
     sign = "+" if rounded > 0 else "−" if rounded < 0 else ""
     return f"{sign}{abs(rounded):.{digits}f}"
 
 
 def magnitude(difference: float, unit: Unit = POINTS) -> str:
-    """Return a magnitude in its unit, without trailing zeros: `0.5 points`, `1 point`."""
+    """Return a size in its unit, without sign and needless digits: `0.5 points`, `1 point`."""
     words = f"{unit.scale * difference:.3g}"
     return f"{words} {unit.one if words == '1' else unit.many}"
 
 
 def values(verdict: Verdict) -> str:
-    """Return the test metric of the method and of its reference: `88.5 from 85.9 %`, or an empty string."""
+    """Return the test figures of the method and its reference: `88.5 from 85.9 %`, or an empty string."""
     if verdict.value is None or verdict.reference_value is None:
         return ""
     unit = unit_of(verdict.metric)
@@ -223,7 +224,7 @@ def share_interval(found: Proportion) -> str:
 
 
 def markdown(text: str) -> str:
-    """Return text escaped for Markdown, on one line."""
+    """Return text that Markdown shows as it is, on one line."""
     for mark, shown in (
         ("\\", "\\\\"),
         ("|", "\\|"),

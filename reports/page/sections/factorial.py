@@ -10,7 +10,7 @@ import pandas as pd
 from reports.figures.forest_plot import EffectRow, effect_figure, effect_range
 from reports.figures.palette import REFERENCE
 from reports.inference import wording as text
-from reports.inference.factorial import FactorialEffect, LevelChange, factorial_effects
+from reports.inference.factorial import Gain, Swap, gains
 from reports.inference.records import interval_record
 from reports.page.claims import SIGNS
 from reports.page.context import Context
@@ -32,7 +32,7 @@ CAPTION = (
 
 def build(context: Context) -> Section | None:
     """Return the effect of every change and every pair of changes; None if only one factor is compared."""
-    found = factorial_effects(context.study)
+    found = gains(context.study)
     if not found:
         return None
     plan = context.plan
@@ -59,40 +59,38 @@ def build(context: Context) -> Section | None:
     return Section("gains", "What does each change contribute?", tuple(blocks), caption=CAPTION, data={"gains": frame})
 
 
-def name_of(changes: Sequence[LevelChange]) -> str:
+def name_of(swaps: Sequence[Swap]) -> str:
     """Return a term in words, such as `optimizer sgd instead of adam` or `optimizer sgd and batch size 128`."""
-    if len(changes) == 1:
-        return f"{_level(changes[0])} instead of {plain(changes[0].base)}"
-    return " and ".join(_level(change) for change in changes)
+    if len(swaps) == 1:
+        return f"{_level(swaps[0])} instead of {plain(swaps[0].base)}"
+    return " and ".join(_level(swap) for swap in swaps)
 
 
-def _level(change: LevelChange) -> str:
-    return (
-        plain(change.level) if change.factor == "method" else f"{change.factor.replace('_', ' ')} {plain(change.level)}"
-    )
+def _level(swap: Swap) -> str:
+    return plain(swap.level) if swap.factor == "method" else f"{swap.factor.replace('_', ' ')} {plain(swap.level)}"
 
 
-def _label(gain: FactorialEffect) -> str:
+def _label(gain: Gain) -> str:
     if gain.decision.estimate is None:
         return "no answer yet" if gain.provisional else "no answer"
-    labels = MAIN if len(gain.term.changes) == 1 else INTERACTION
+    labels = MAIN if len(gain.term.swaps) == 1 else INTERACTION
     return labels[gain.decision.verdict] + (", so far" if gain.provisional else "")
 
 
-def _effect_row(plan: PlanRecord, gain: FactorialEffect, digits: int) -> EffectRow:
+def _effect_row(plan: PlanRecord, gain: Gain, digits: int) -> EffectRow:
     estimate, label = gain.decision.estimate, _label(gain)
     return EffectRow(
-        name=name_of(gain.term.changes),
+        name=name_of(gain.term.swaps),
         label=label,
         verdict=gain.decision.verdict,
-        colour=MAIN_COLOUR if len(gain.term.changes) == 1 else REFERENCE,
+        colour=MAIN_COLOUR if len(gain.term.swaps) == 1 else REFERENCE,
         mean=estimate.mean if estimate else None,
         interval=estimate.interval if estimate else None,
         hover=f"{label}<br>{_figures(plan, gain, digits)}",
     )
 
 
-def _figures(plan: PlanRecord, gain: FactorialEffect, digits: int) -> str:
+def _figures(plan: PlanRecord, gain: Gain, digits: int) -> str:
     estimate, unit = gain.decision.estimate, plan.unit
     if estimate is None:
         return ""
@@ -100,14 +98,14 @@ def _figures(plan: PlanRecord, gain: FactorialEffect, digits: int) -> str:
     return f"{mean} {unit.many}, 95 % interval {interval}, {gain.seeds} seeds"
 
 
-def _sentences(plan: PlanRecord, found: Sequence[FactorialEffect], digits: int) -> list[str]:
+def _sentences(plan: PlanRecord, found: Sequence[Gain], digits: int) -> list[str]:
     decided = [gain for gain in found if gain.decision.decided]
     if not decided:
         return [f"No change is shown to help or to hurt: all {len(found)} effects are undecided."]
-    return [f"{name_of(gain.term.changes)}: {_label(gain)}; {_figures(plan, gain, digits)}." for gain in decided]
+    return [f"{name_of(gain.term.swaps)}: {_label(gain)}; {_figures(plan, gain, digits)}." for gain in decided]
 
 
-def _table(plan: PlanRecord, found: Sequence[FactorialEffect], digits: int) -> Table:
+def _table(plan: PlanRecord, found: Sequence[Gain], digits: int) -> Table:
     columns = (
         TableColumn("change"), TableColumn("verdict"), TableColumn(f"effect, {plan.unit.many}", True),
         TableColumn("95 % interval", True), TableColumn("adjusted p", True), TableColumn("cells averaged", True),
@@ -116,11 +114,11 @@ def _table(plan: PlanRecord, found: Sequence[FactorialEffect], digits: int) -> T
     return Table(columns, tuple(_table_row(plan, gain, digits) for gain in found))
 
 
-def _table_row(plan: PlanRecord, gain: FactorialEffect, digits: int) -> TableRow:
+def _table_row(plan: PlanRecord, gain: Gain, digits: int) -> TableRow:
     estimate, decision, unit = gain.decision.estimate, gain.decision, plan.unit
     interval = estimate.interval if estimate else None
     cells = (
-        TableCell(name_of(gain.term.changes)),
+        TableCell(name_of(gain.term.swaps)),
         TableCell(f"{SIGNS[decision.verdict]} {_label(gain)}"),
         TableCell(text.points(estimate.mean, digits, unit) if estimate else "", estimate.mean if estimate else None),
         TableCell(text.interval(interval, digits, unit) if interval else "", interval.low if interval else None),
@@ -131,12 +129,12 @@ def _table_row(plan: PlanRecord, gain: FactorialEffect, digits: int) -> TableRow
     return TableRow(cells, condition=gain.term.condition)
 
 
-def _record(plan: PlanRecord, gain: FactorialEffect) -> dict[str, Any]:
+def _record(plan: PlanRecord, gain: Gain) -> dict[str, Any]:
     estimate, unit = gain.decision.estimate, plan.unit
     return {
         "condition": gain.term.condition,
-        "change": name_of(gain.term.changes),
-        "factors": " x ".join(change.factor for change in gain.term.changes),
+        "change": name_of(gain.term.swaps),
+        "factors": " x ".join(swap.factor for swap in gain.term.swaps),
         "verdict": gain.decision.verdict,
         "unit": unit.many,
         "worth": unit.scale * estimate.mean if estimate else None,

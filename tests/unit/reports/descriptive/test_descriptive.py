@@ -16,7 +16,7 @@ from reports.descriptive import tuning_curves as tuning
 from reports.descriptive.cost import at_equal_compute, paces
 from reports.descriptive.fairness import seed_spread, unequal
 from reports.descriptive.importance import IMPORTANCE_FROM, importances
-from reports.descriptive.lead_over_epochs import epoch_lead, generalization_gap, overtaking
+from reports.descriptive.lead_over_epochs import course, gap, overtaking
 from reports.descriptive.responses import edges, place, responses
 from reports.descriptive.secondary_metrics import class_effects, other_effects
 from reports.descriptive.tuning_curves import tuning_curve
@@ -126,13 +126,13 @@ def test_a_method_with_a_cycle_is_compared_where_it_is_off_and_its_off_phase_is_
     base = [[0.55 + 0.01 * seed] * 10 for seed in range(3)]
     study = confirmed(tmp_path, {"baseline": base, "mixup": seeds}, plan)
     reference, arm = study.plan.arms
-    found = epoch_lead(study, arm, reference, study.plan.conditions[0])
+    found = course(study, arm, reference, study.plan.conditions[0])
     assert found is not None
     assert found.epochs.tolist() == [3, 6, 9, 10]
     assert found.overtakes == 6
     assert found.off_gain is not None
     assert found.off_gain.mean == pytest.approx(np.mean([0.1, 0.8, 0.9]) - 0.6)  # the last three, less epoch 6
-    level = generalization_gap(study, arm, study.plan.conditions[0])
+    level = gap(study, arm, study.plan.conditions[0])
     assert level is not None
     assert level.gap == pytest.approx(0.1)
 

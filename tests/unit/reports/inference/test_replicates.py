@@ -56,7 +56,7 @@ def test_an_effect_of_one_lucky_search_is_for_the_configurations_found_here(tmp_
     assert one.verdict == other.verdict == HELPS
     assert one.for_these_searches
     assert not other.for_these_searches
-    assert "For the configurations found here only: over other searches the verdict would not hold." in one.notes
+    assert "For the configurations found here only: over other searches like these it would not stand." in one.notes
     assert one.other_searches is not None
     assert one.other_searches.low < 0
     assert reach_sentence(one, lucky.plan, 1).startswith("Over seeds and 3 searches: −")
@@ -67,7 +67,7 @@ def test_two_searches_are_too_few_to_speak_of_others(tmp_path: Path) -> None:
     (found,) = judge(replicated(tmp_path, [0.12, 0.0]))
     assert found.other_searches is None
     assert not found.for_these_searches
-    assert "2 searches are too few to say whether the verdict holds for other searches." in found.notes
+    assert "2 searches are too few to say whether it holds for other searches like these." in found.notes
 
 
 def test_pooled_points_are_numbered_over_all_searches(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_an_arm_at_anothers_compute_is_not_searched_and_says_that_it_is_not_retu
     assert [summary.confirm.waiting for summary in summarise_arms(study)] == [0, 0, 0]
     against = judge(study)[1]
     assert not against.provisional
-    assert f"{longer} trains longer with the settings of baseline, not retuned at that length." in against.notes
+    assert f"{longer} trains for longer with the settings of baseline: not retuned at that length." in against.notes
     assert sentence(against, study.plan, 1).startswith("maxup against baseline at maxup's compute on resnet8: ")
 
 

@@ -85,7 +85,7 @@ def test_one_seed_has_no_interval() -> None:
 
 def test_without_pairs_nothing_is_quantified() -> None:
     empty = replace(VERDICT, tuned=None, matched=None, improvement=None, images=None, seeds=0)
-    assert text.sentence(empty, PLAN, 1).endswith("no answer; no seed has finished in both arms.")
+    assert text.sentence(empty, PLAN, 1).endswith("no answer; no seed is finished in both arms.")
     row = text.verdict_table([empty])[0]
     assert (row.effect, row.interval, row.matched, row.better, row.seeds) == ("", "", "", "", "0/6")
 
@@ -114,7 +114,7 @@ def test_narrow_intervals_get_a_second_decimal() -> None:
 )
 def test_the_seeds_needed_are_a_range(needed: SeedsNeeded, words: str) -> None:
     found = text.seeds_sentence(replace(VERDICT, seeds_needed=needed), PLAN)
-    assert found == f"Detecting a true effect of 0.5 points would take {words}"
+    assert found == f"To find a true effect of 0.5 points here would take {words}"
     assert text.seeds_sentence(replace(VERDICT, seeds_needed=None), PLAN) == ""
     assert text.seeds_sentence(replace(VERDICT, seeds_needed=needed, provisional=True), PLAN) == ""
 

@@ -91,8 +91,8 @@ def test_a_look_is_not_final_before_all_of_its_runs_have_ended(tmp_path: Path) -
     assert found["a"].verdict == HELPS
     assert found["a"].provisional
     assert found["a"].look is None
-    assert "Other claims of the same family are not finished." in found["a"].notes
-    assert found["b"].notes[0] == "3 seeds are complete so far; the next look is at 6."
+    assert "Other claims that are tested together with it are not finished." in found["a"].notes
+    assert found["b"].notes[0] == "So far 3 seeds are complete; the next look is at 6."
     assert settled_conditions(study, 6) == set()
 
 
@@ -115,7 +115,7 @@ def test_a_settled_condition_needs_no_more_seeds(tmp_path: Path) -> None:
     found = by_condition(judge(study))
     assert (found["a"].look, found["a"].notes) == (
         6,
-        ("Single images are not recorded, so nothing can be said about other images of the same kind.",),
+        ("Single images are not recorded: nothing can be said about other images of the kind.",),
     )
     assert not found["b"].provisional
     assert missing(summarise_arms(study)) == []
