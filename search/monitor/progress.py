@@ -17,6 +17,7 @@ from rich.text import Text
 
 from search.monitor.counts import StudyProgress
 from trainables import records
+from trainables.records import duration
 
 PLAIN_SECONDS = 15.0
 LIVE_SECONDS = 0.5
@@ -83,15 +84,6 @@ def _value(value: Any) -> str:
 def _figure(metric: str, value: float) -> str:
     """Return a metric as text: a percentage, or a loss."""
     return f"{value:.3f}" if metric == records.VALIDATION_LOSS else f"{100 * value:.1f} %"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in one unit, such as `12 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 class Display:

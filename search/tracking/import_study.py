@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.data.frames import StudyData, study_from
+from reports.data.frames import StudyData, study_from_frames
 from search.tracking.history import CHILDREN, read_histories, read_runs
 from search.tracking.uri import redact
 from trainables import records
@@ -75,7 +75,7 @@ def read_experiment(uri: str, experiment: str, study_id: str | None = None) -> S
     runs = _runs(listed, told["searched"])
     pages = f"{uri.rstrip('/')}/#/experiments/{found.experiment_id if found else ''}/runs"
     links = {name: f"{pages}/{id_}" for name, id_ in zip(runs["run"], runs.pop("run_id"), strict=True)}
-    return study_from(
+    return study_from_frames(
         plan=PlanRecord.parse(told["plan"]),
         facts=Facts.parse(facts),
         runs=runs,
@@ -116,7 +116,7 @@ def _artifact(client: Any, run_id: str, name: str) -> dict[str, Any]:
 
 
 def _runs(listed: pd.DataFrame, searched: Mapping[str, Any]) -> pd.DataFrame:
-    """Return a row for each run, in the order of the journal, with the columns that `study_from` takes."""
+    """Return a row for each run, in the order of the journal, with the columns that `study_from_frames` takes."""
     import pandas as pd
 
     order = {name: place for place, name in enumerate(searched)}

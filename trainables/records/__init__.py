@@ -32,7 +32,7 @@ from trainables.records.decisions import (
     latest_pools,
     settled_conditions,
 )
-from trainables.records.descriptions import describe, plain
+from trainables.records.descriptions import describe, duration, plain
 from trainables.records.facts import DataFacts, Facts, pack_labels
 from trainables.records.files import (
     ARTIFACTS,
@@ -289,6 +289,7 @@ __all__ = [
     "Unit",
     "as_maximized",
     "describe",
+    "duration",
     "latest_pools",
     "pack_labels",
     "plain",

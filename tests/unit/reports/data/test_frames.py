@@ -146,7 +146,7 @@ def test_a_newer_schema_is_refused_with_both_versions(tmp_path: Path) -> None:
 def test_a_journal_without_a_plan_is_refused(tmp_path: Path) -> None:
     with JournalBuilder(tmp_path) as journal:
         journal.connection.execute("DELETE FROM meta WHERE key = ?", (records.META_PLAN,))
-    with pytest.raises(InputError, match="no plan yet"):
+    with pytest.raises(InputError, match="does not contain a plan yet"):
         read_study(tmp_path)
 
 

@@ -13,12 +13,12 @@ import pytest
 from reports.data.frames import StudyData, read_study
 from reports.data.overview import run_costs
 from reports.descriptive import tuning_curves as tuning
-from reports.descriptive.cost import at_equal_compute, paces
-from reports.descriptive.fairness import seed_spread, unequal
+from reports.descriptive.cost import epoch_times, equal_compute_effects
+from reports.descriptive.fairness import seed_spread, unequal_treatment
 from reports.descriptive.importance import IMPORTANCE_FROM, importances
-from reports.descriptive.lead_over_epochs import course, gap, overtaking
-from reports.descriptive.responses import edges, place, responses
-from reports.descriptive.secondary_metrics import class_effects, other_effects
+from reports.descriptive.lead_over_epochs import generalisation_gap, lead_over_epochs, overtaking_epoch
+from reports.descriptive.responses import position_in_range, range_edges, responses
+from reports.descriptive.secondary_metrics import class_accuracies, secondary_effects
 from reports.descriptive.tuning_curves import tuning_curve
 from reports.inference.verdicts import judge
 from tests.unit.journal_builder import FACTS, JournalBuilder, make_plan
@@ -114,7 +114,7 @@ def test_a_stopped_run_counts_with_its_last_value_and_a_diverged_one_with_the_wo
     ],
 )
 def test_overtaking_is_the_last_change_of_the_lead(lead: list[float], expected: tuple[int | None, bool]) -> None:
-    assert overtaking(pd.Series(lead, index=[1, 2, 3, 4], dtype=float), window=1) == expected
+    assert overtaking_epoch(pd.Series(lead, index=[1, 2, 3, 4], dtype=float), window=1) == expected
 
 
 def test_a_method_with_a_cycle_is_compared_where_it_is_off_and_its_off_phase_is_measured(tmp_path: Path) -> None:
@@ -126,20 +126,20 @@ def test_a_method_with_a_cycle_is_compared_where_it_is_off_and_its_off_phase_is_
     base = [[0.55 + 0.01 * seed] * 10 for seed in range(3)]
     study = confirmed(tmp_path, {"baseline": base, "mixup": seeds}, plan)
     reference, arm = study.plan.arms
-    found = course(study, arm, reference, study.plan.conditions[0])
+    found = lead_over_epochs(study, arm, reference, study.plan.conditions[0])
     assert found is not None
     assert found.epochs.tolist() == [3, 6, 9, 10]
     assert found.overtakes == 6
     assert found.off_gain is not None
     assert found.off_gain.mean == pytest.approx(np.mean([0.1, 0.8, 0.9]) - 0.6)  # the last three, less epoch 6
-    level = gap(study, arm, study.plan.conditions[0])
+    level = generalisation_gap(study, arm, study.plan.conditions[0])
     assert level is not None
     assert level.gap == pytest.approx(0.1)
 
 
 def test_pace_is_relative_to_the_reference(tmp_path: Path) -> None:
     study = confirmed(tmp_path, {"baseline": [[0.5, 0.6]], "mixup": [[0.5, 0.6]]})
-    assert [pace.relative for pace in paces(study, C)] == [1.0, 2.0]
+    assert [pace.relative for pace in epoch_times(study, C)] == [1.0, 2.0]
 
 
 def test_equal_compute_compares_with_the_longer_arm(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_equal_compute_compares_with_the_longer_arm(tmp_path: Path) -> None:
     plan["arms"].append({**longer, "epochs": 24, "compute_of": "mixup", "same_as": "baseline"})
     levels = {"baseline": [0.5, 0.5, 0.5], "mixup": [0.6, 0.61, 0.62], "baseline, longer": [0.7, 0.7, 0.7]}
     study = confirmed(tmp_path, {name: [[value] for value in values] for name, values in levels.items()}, plan)
-    (found,) = at_equal_compute(study)
+    (found,) = equal_compute_effects(study)
     assert (found.method, found.against) == ("mixup", "baseline, longer")
     assert found.effect.mean == pytest.approx(-0.09)
     assert (found.value, found.other) == pytest.approx((0.61, 0.7))
@@ -165,13 +165,13 @@ def test_gains_at_shared_points_show_what_the_method_does_and_not_what_the_rate_
 
 def test_best_runs_at_the_end_of_a_range_are_found_on_its_own_scale(tmp_path: Path) -> None:
     study = searched(tmp_path, count=30)
-    assert place(RATE, 0.1) == pytest.approx(2 / 3)
-    assert [(edge.dimension, edge.end) for edge in edges(study, study.plan.arms[0])] == []
+    assert position_in_range(RATE, 0.1) == pytest.approx(2 / 3)
+    assert [(edge.dimension, edge.end) for edge in range_edges(study, study.plan.arms[0])] == []
     with JournalBuilder(tmp_path / "edge", small_plan()) as journal:
         for k, rate in enumerate((0.9, 0.8, 0.1, 0.01)):
             run = journal.run(C, "baseline", phase=records.SEARCH, k=k, searched={"rate": rate})
             journal.end(run, selection=rate)
-    near = edges(study := read_study(tmp_path / "edge"), study.plan.arms[0])
+    near = range_edges(study := read_study(tmp_path / "edge"), study.plan.arms[0])
     assert [(edge.end, edge.limit, edge.runs) for edge in near] == [("high", 1.0, 2)]
 
 
@@ -198,10 +198,10 @@ def test_other_figures_and_classes_stand_beside_a_claim(tmp_path: Path, monkeypa
             journal.examples(run, np.array(right[method], dtype=bool))
     study = read_study(tmp_path)
     verdicts = judge(study)
-    (loss,) = other_effects(study, verdicts)
+    (loss,) = secondary_effects(study, verdicts)
     assert (loss.metric, loss.better) == (records.TEST_LOSS, True)
     assert loss.effect.mean == pytest.approx(-0.4)
-    (classes,) = class_effects(study, verdicts)
+    (classes,) = class_accuracies(study, verdicts)
     assert classes.accuracy.tolist() == [0.5, 1.0, 1.0]
     assert classes.reference.tolist() == [1.0, 0.0, 1.0]
 
@@ -212,6 +212,6 @@ def test_seed_spread_and_unequal_treatment(tmp_path: Path) -> None:
     assert spread is not None
     assert spread.deviation == pytest.approx(np.std([0.5, 0.6], ddof=1))
     assert seed_spread(study, study.plan.arms[1]) is None
-    assert unequal(study, study.plan.conditions[0]) == ["Confirmation runs per method: baseline 2, mixup 1."]
+    assert unequal_treatment(study, study.plan.conditions[0]) == ["Confirmation runs per method: baseline 2, mixup 1."]
     fair = searched(tmp_path / "fair")
-    assert unequal(fair, fair.plan.conditions[0]) == []
+    assert unequal_treatment(fair, fair.plan.conditions[0]) == []

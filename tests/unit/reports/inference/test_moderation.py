@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from reports.data.frames import StudyData, read_study
-from reports.inference.moderation import changes, neighbours
+from reports.inference.moderation import effect_changes, neighbour_pairs
 from reports.inference.verdicts import judge
 from reports.page.context import Context
 from reports.page.layout import Section
@@ -57,7 +57,7 @@ def test_neighbours_differ_in_one_factor_and_by_one_step_of_numbers() -> None:
         for share in (0.5, 0.1, 0.25)
     }
     plan = PlanRecord.parse(make_plan(conditions, ("baseline", "mixup")))
-    pairs = [(pair.factor, pair.first.condition, pair.second.condition) for pair in neighbours(plan)]
+    pairs = [(pair.factor, pair.first.condition, pair.second.condition) for pair in neighbour_pairs(plan)]
     assert ("train_fraction", "a-0.1", "a-0.25") in pairs
     assert ("train_fraction", "a-0.25", "a-0.5") in pairs
     assert ("model", "a-0.1", "c-0.1") in pairs  # names have no order: every two are neighbours
@@ -66,7 +66,7 @@ def test_neighbours_differ_in_one_factor_and_by_one_step_of_numbers() -> None:
 
 
 def test_an_effect_that_changes_is_found_where_it_changes(tmp_path: Path) -> None:
-    found = changes(grid_study(tmp_path, STEP, GRID))
+    found = effect_changes(grid_study(tmp_path, STEP, GRID))
     assert len(found) == 2 * 2 + 3
     decided = {
         (change.pair.first.condition, change.pair.second.condition): change.decision.verdict
@@ -79,7 +79,7 @@ def test_an_effect_that_changes_is_found_where_it_changes(tmp_path: Path) -> Non
 def test_the_difference_is_scipys_paired_t_test_over_shared_seeds(tmp_path: Path) -> None:
     conditions = {"low": {"train_fraction": 0.1}, "high": {"train_fraction": 0.2}}
     study = grid_study(tmp_path, {"low": 0.0, "high": 0.004}, conditions, {"high": range(1, 6)})
-    (found,) = changes(study)
+    (found,) = effect_changes(study)
     runs = study.runs.pivot_table(index=["condition", "seed_index"], columns="method", values="test_accuracy")
     effect = runs["mixup"] - runs["baseline"]
     expected = stats.ttest_rel(effect["high"].loc[1:5], effect["low"].loc[1:5])
@@ -91,7 +91,7 @@ def test_the_difference_is_scipys_paired_t_test_over_shared_seeds(tmp_path: Path
 def test_conditions_that_share_no_seeds_are_compared_by_their_means(tmp_path: Path) -> None:
     conditions = {"low": {"train_fraction": 0.1}, "high": {"train_fraction": 0.2}}
     study = grid_study(tmp_path, {"low": 0, "high": 0.05}, conditions, {"low": range(6), "high": range(6, 12)})
-    (found,) = changes(study)
+    (found,) = effect_changes(study)
     assert found.seeds == 0
     assert found.decision.verdict == HELPS
 
@@ -129,7 +129,7 @@ def test_where_nothing_is_shown_nothing_is_said_to_depend(tmp_path: Path) -> Non
 def test_an_effect_that_is_shown_not_to_change_is_said_so(tmp_path: Path) -> None:
     conditions = {"low": {"train_fraction": 0.1}, "high": {"train_fraction": 0.2}}
     study = grid_study(tmp_path, {"low": 0.1, "high": 0.1}, conditions)
-    (found,) = changes(read_study(tmp_path))
+    (found,) = effect_changes(read_study(tmp_path))
     expected = EQUIVALENT if found.decision.equivalence_p <= 0.05 else UNDECIDED
     assert found.decision.verdict == expected
     sentences = section_of(study).blocks[0].sentences

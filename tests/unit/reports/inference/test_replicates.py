@@ -12,7 +12,7 @@ from reports.data.completeness import planned_confirmations
 from reports.data.frames import StudyData, read_study
 from reports.data.overview import pooled_points, summarise_arms
 from reports.inference.verdicts import judge
-from reports.inference.wording import figures, headings, reach_sentence, sentence, values, verdict_table
+from reports.inference.wording import effect_summary, headings, reach_sentence, sentence, values, verdict_table
 from reports.page.faq import questions
 from reports.statistics import estimators, significance
 from tests.unit.journal_builder import JournalBuilder, make_plan
@@ -56,10 +56,13 @@ def test_an_effect_of_one_lucky_search_is_for_the_configurations_found_here(tmp_
     assert one.verdict == other.verdict == HELPS
     assert one.for_these_searches
     assert not other.for_these_searches
-    assert "For the configurations found here only: over other searches like these it would not stand." in one.notes
+    assert (
+        "The verdict holds for the configurations found here only: it changes if the variation between searches is "
+        "taken into account."
+    ) in one.notes
     assert one.other_searches is not None
     assert one.other_searches.low < 0
-    assert reach_sentence(one, lucky.plan, 1).startswith("Over seeds and 3 searches: −")
+    assert reach_sentence(one, lucky.plan, 1).startswith("95 % interval over seeds and 3 searches: −")
     assert questions(lucky.plan, [one], [])[-1].answer.startswith("Nothing was searched")
 
 
@@ -67,7 +70,7 @@ def test_two_searches_are_too_few_to_speak_of_others(tmp_path: Path) -> None:
     (found,) = judge(replicated(tmp_path, [0.12, 0.0]))
     assert found.other_searches is None
     assert not found.for_these_searches
-    assert "2 searches are too few to say whether it holds for other searches like these." in found.notes
+    assert "2 searches are too few to tell whether the verdict generalises to other searches." in found.notes
 
 
 def test_pooled_points_are_numbered_over_all_searches(tmp_path: Path) -> None:
@@ -147,7 +150,7 @@ def test_an_arm_at_anothers_compute_is_not_searched_and_says_that_it_is_not_retu
     assert [summary.confirm.waiting for summary in summarise_arms(study)] == [0, 0, 0]
     against = judge(study)[1]
     assert not against.provisional
-    assert f"{longer} trains for longer with the settings of baseline: not retuned at that length." in against.notes
+    assert f"{longer} trains longer with the settings of baseline, not retuned for that length." in against.notes
     assert sentence(against, study.plan, 1).startswith("maxup against baseline at maxup's compute on resnet8: ")
 
 
@@ -174,8 +177,8 @@ def test_a_study_is_judged_on_the_test_figure_of_its_metric(
     assert found.metric == figure
     assert found.verdict == HELPS
     assert found.value == pytest.approx(0.5 + better)
-    assert shown in figures(found, study.plan, unit_of(metric).digits)
-    assert any(f"Single images have no {figure.replace('_', ' ')}" in note for note in found.notes)
+    assert shown in effect_summary(found, study.plan, unit_of(metric).digits)
+    assert any(f"The {figure.replace('_', ' ')} of single images is not recorded" in note for note in found.notes)
     assert headings(study.plan.unit).effect == f"effect ({study.plan.unit.many})"
     assert verdict_table([found])[0].effect.startswith(shown.partition(" ")[0])
     assert values(found).endswith("nats" if figure == records.TEST_LOSS else "%")

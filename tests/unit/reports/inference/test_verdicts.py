@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 
 from reports.data.frames import StudyData, read_study
-from reports.data.overview import missing, pooled_points, summarise_arms
-from reports.inference.paired_cells import crossed
+from reports.data.overview import missing_runs, pooled_points, summarise_arms
+from reports.inference.paired_cells import paired_cells
 from reports.inference.verdicts import Verdict, judge
 from tests.unit.journal_builder import JournalBuilder, make_plan, simulate_study
 from trainables import records
@@ -102,7 +102,7 @@ def test_a_seed_counts_only_where_both_arms_finished_it_at_every_kept_point(tmp_
     baseline, mixup = np.full((2, 6), 0.8), np.full((2, 6), 0.9)
     baseline[0, 1] = np.nan
     mixup[1, 4] = np.nan
-    cells = crossed(one_contrast(tmp_path, grids(baseline=baseline, mixup=mixup), points=2), "c", PAIR)
+    cells = paired_cells(one_contrast(tmp_path, grids(baseline=baseline, mixup=mixup), points=2), "c", PAIR)
     assert cells.seeds.tolist() == [0, 2, 3, 5]
     assert cells.incomplete == (1, 4)
     assert cells.test.shape == cells.selection.shape == cells.runs.shape == (2, 2, 4)
@@ -112,12 +112,12 @@ def test_a_point_that_one_arm_hardly_finishes_is_left_out_of_both(tmp_path: Path
     baseline, mixup = np.full((2, 6), 0.8), np.full((2, 6), 0.9)
     mixup[1, :4] = np.nan
     study = one_contrast(tmp_path, grids(baseline=baseline, mixup=mixup), points=2)
-    cells = crossed(study, "c", PAIR)
+    cells = paired_cells(study, "c", PAIR)
     assert cells.points.tolist() == [0]
     assert cells.left_out == (1,)
     assert len(cells.seeds) == 6
     (found,) = judge(study)
-    assert "Left out for lack of finished pairs: setting 1." in found.notes
+    assert "Setting 1 is left out: too few seeds were completed there by both arms." in found.notes
 
 
 def test_the_family_is_the_plans_and_not_what_is_finished(tmp_path: Path) -> None:
@@ -149,7 +149,10 @@ def test_an_interval_without_zero_that_does_not_decide_is_explained(tmp_path: Pa
         effect_of(0.003)(journal)
     found = judge(read_study(tmp_path))[0]
     assert found.verdict == UNDECIDED
-    assert any("leaves out zero, but of 200 claims" in note for note in found.notes)
+    assert any(
+        "excludes zero, but it is not corrected for multiple testing (200 claims): the adjusted" in note
+        for note in found.notes
+    )
 
 
 def test_looks_before_the_end_are_provisional(tmp_path: Path) -> None:
@@ -159,7 +162,7 @@ def test_looks_before_the_end_are_provisional(tmp_path: Path) -> None:
     (found,) = judge(one_contrast(tmp_path, grids(baseline=half, mixup=better)))
     assert found.provisional
     assert found.seeds == 3
-    assert found.notes[0].startswith("So far only 3 of 6 seeds")
+    assert found.notes[0].startswith("Seeds completed so far: 3 of 6;")
 
 
 @pytest.mark.parametrize(("seeds", "said"), [(5, True), (6, False)])
@@ -167,9 +170,9 @@ def test_five_seeds_have_too_few_exchanges_for_the_check_of_the_choice(tmp_path:
     base = np.full((1, seeds), 0.8)
     (found,) = judge(one_contrast(tmp_path, grids(baseline=base, mixup=base + 0.05 + LUCK[:seeds]), seeds=seeds))
     assert found.verdict == HELPS
-    note = "With 5 seeds the check that repeats the choice cannot confirm anything."
+    note = "With 5 seeds, the sign-flip test, which repeats the selection of settings, cannot be significant."
     assert (note in found.notes) is said
-    assert not any("does not confirm it" in note for note in found.notes)
+    assert not any("does not confirm the difference" in note for note in found.notes)
 
 
 def test_failed_runs_are_missing_and_said_so(tmp_path: Path) -> None:
@@ -206,7 +209,7 @@ def test_without_single_images_a_decided_claim_is_about_this_test_set(tmp_path: 
     (found,) = judge(one_contrast(tmp_path, effect_of(0.02)))
     assert found.images is None
     assert found.on_this_test_set
-    assert any("Single images are not recorded" in note for note in found.notes)
+    assert any("Predictions of single images are not recorded" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(("better", "worse", "on_this_test_set"), [(30, 0, False), (230, 200, True)])
@@ -231,7 +234,7 @@ def test_the_flag_follows_the_interval_over_seeds_and_images(
     assert found.images is not None
     assert (found.images.low > 0) is not on_this_test_set
     assert found.on_this_test_set is on_this_test_set
-    assert any("On this test set only" in note for note in found.notes) is on_this_test_set
+    assert any("holds for this test set only" in note for note in found.notes) is on_this_test_set
 
 
 def test_a_planted_effect_is_found_and_its_absence_is_not_made_up(tmp_path: Path) -> None:
@@ -284,8 +287,8 @@ def test_an_arm_whose_whole_search_failed_has_nothing_to_confirm_and_nothing_to_
     (found,) = judge(study)
     assert not found.provisional
     assert found.tuned is None
-    assert found.notes == ("The search of mixup lost 2 of 2 trials to failures.",)
+    assert found.notes == ("2 of 2 search runs of mixup failed.",)
     pool = pooled_points(study, "c")
     assert pool is not None
     assert [(point.number, point.origin) for point in pool] == [(0, "baseline, search run 1")]
-    assert missing(summarise_arms(study)) == ["2 runs failed; the reasons stand in the table of runs."]
+    assert missing_runs(summarise_arms(study)) == ["2 runs failed; the reasons are listed in the table of runs."]

@@ -85,7 +85,7 @@ def test_one_seed_has_no_interval() -> None:
 
 def test_without_pairs_nothing_is_quantified() -> None:
     empty = replace(VERDICT, tuned=None, matched=None, improvement=None, images=None, seeds=0)
-    assert text.sentence(empty, PLAN, 1).endswith("no answer; no seed is finished in both arms.")
+    assert text.sentence(empty, PLAN, 1).endswith("no answer; no seed has finished in both arms.")
     row = text.verdict_table([empty])[0]
     assert (row.effect, row.interval, row.matched, row.better, row.seeds) == ("", "", "", "", "0/6")
 
@@ -94,7 +94,7 @@ def test_without_pairs_nothing_is_quantified() -> None:
     ("fraction", "words"), [(0.0042, "+0.4"), (-0.0091, "−0.9"), (0.0, "0.0"), (-0.0004, "0.0"), (0.1, "+10.0")]
 )
 def test_points_have_a_sign_and_no_negative_zero(fraction: float, words: str) -> None:
-    assert text.points(fraction, 1) == words
+    assert text.signed(fraction, 1) == words
 
 
 def test_narrow_intervals_get_a_second_decimal() -> None:
@@ -106,15 +106,15 @@ def test_narrow_intervals_get_a_second_decimal() -> None:
 @pytest.mark.parametrize(
     ("needed", "words"),
     [
-        (SeedsNeeded(29, 67, 381), "29 to 381 seeds, likely about 67."),
-        (SeedsNeeded(88, 219, None), "88 to more than 1000 seeds, likely about 219."),
+        (SeedsNeeded(29, 67, 381), "29 to 381 seeds, probably about 67."),
+        (SeedsNeeded(88, 219, None), "88 to more than 1000 seeds, probably about 219."),
         (SeedsNeeded(700, None, None), "700 to more than 1000 seeds."),
         (SeedsNeeded(None, None, None), "more than 1000 seeds."),
     ],
 )
 def test_the_seeds_needed_are_a_range(needed: SeedsNeeded, words: str) -> None:
     found = text.seeds_sentence(replace(VERDICT, seeds_needed=needed), PLAN)
-    assert found == f"To find a true effect of 0.5 points here would take {words}"
+    assert found == f"Detecting a true effect of 0.5 points would require {words}"
     assert text.seeds_sentence(replace(VERDICT, seeds_needed=None), PLAN) == ""
     assert text.seeds_sentence(replace(VERDICT, seeds_needed=needed, provisional=True), PLAN) == ""
 
