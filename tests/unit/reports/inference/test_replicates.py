@@ -1,4 +1,4 @@
-"""Several searches, arms at another's compute, and other metrics than accuracy."""
+"""Studies with several searches, arms at the compute of another method, and metrics other than accuracy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LUCK = np.array([0.002, -0.001, 0.001, -0.002, 0.0015, -0.0015])
 
 
 def replicated(folder: Path, by_search: list[float], points: int = 2) -> StudyData:
-    """Return a study in which mixup is better by so much at the points of each search."""
+    """Return a study in which mixup has a given effect at the points of each search."""
     plan = make_plan(ONE, ("baseline", "mixup"), seeds=6, points=points, replicates=len(by_search), trials_per_arm=0)
     quality = np.repeat(np.arange(len(by_search)) * 0.01, points)[:, None]
     with JournalBuilder(folder, plan) as journal:
@@ -41,7 +41,7 @@ def replicated(folder: Path, by_search: list[float], points: int = 2) -> StudyDa
 def test_the_effect_is_the_mean_over_searches_of_the_effect_within_each(tmp_path: Path) -> None:
     (found,) = judge(replicated(tmp_path, [0.02, 0.05, 0.035]))
     assert found.searches == 3
-    assert found.points == ((0, 0), (2, 2), (4, 4))  # the first of equals in each search
+    assert found.points == ((0, 0), (2, 2), (4, 4))  # the first of tied points in each search
     assert found.tuned is not None
     assert found.tuned.mean == pytest.approx(0.035)
     assert found.tuned.interval is not None
@@ -49,7 +49,7 @@ def test_the_effect_is_the_mean_over_searches_of_the_effect_within_each(tmp_path
     assert (found.tuned.interval.low, found.tuned.interval.high) == pytest.approx((expected.low, expected.high))
 
 
-def test_an_effect_of_one_lucky_search_is_for_the_configurations_found_here(tmp_path: Path) -> None:
+def test_the_effect_of_a_single_lucky_search_holds_for_the_configurations_found_here_only(tmp_path: Path) -> None:
     lucky = replicated(tmp_path / "lucky", [0.12, 0.0, 0.0])
     steady = replicated(tmp_path / "steady", [0.04, 0.041, 0.039])
     (one,), (other,) = judge(lucky), judge(steady)
@@ -66,7 +66,7 @@ def test_an_effect_of_one_lucky_search_is_for_the_configurations_found_here(tmp_
     assert questions(lucky.plan, [one], [])[-1].answer.startswith("Nothing was searched")
 
 
-def test_two_searches_are_too_few_to_speak_of_others(tmp_path: Path) -> None:
+def test_two_searches_are_too_few_to_generalise_to_others(tmp_path: Path) -> None:
     (found,) = judge(replicated(tmp_path, [0.12, 0.0]))
     assert found.other_searches is None
     assert not found.for_these_searches
@@ -82,7 +82,7 @@ def test_pooled_points_are_numbered_over_all_searches(tmp_path: Path) -> None:
     assert planned_confirmations(study, "c", "mixup", 4) == 4 * 6
 
 
-def test_a_search_without_a_result_leaves_nothing_to_confirm_at_its_points(tmp_path: Path) -> None:
+def test_an_arm_is_not_confirmed_at_the_points_of_a_search_in_which_it_failed(tmp_path: Path) -> None:
     plan = make_plan(ONE, ("baseline", "mixup"), points=1, replicates=2, trials_per_arm=2, seeds=6)
     with JournalBuilder(tmp_path, plan) as journal:
         for k in range(4):
@@ -96,7 +96,7 @@ def test_a_search_without_a_result_leaves_nothing_to_confirm_at_its_points(tmp_p
     assert [summary.search.planned for summary in summarise_arms(study)] == [4, 4]
 
 
-def test_the_sign_flip_test_with_several_searches_chooses_again_in_each() -> None:
+def test_the_sign_flip_test_repeats_the_selection_within_each_search() -> None:
     rng = np.random.default_rng(4)
     selection, test = rng.normal(0, 1, (2, 2, 4, 5))
     searches = np.array([0, 0, 1, 1])
@@ -114,7 +114,7 @@ def test_the_sign_flip_test_with_several_searches_chooses_again_in_each() -> Non
     assert significance.sign_flip_p(selection, test, searches) == pytest.approx(expected)
 
 
-def test_matched_differences_weigh_every_search_alike() -> None:
+def test_matched_differences_give_every_search_the_same_weight() -> None:
     test = np.array([[[0.3], [0.1], [0.1]], [[0.0], [0.0], [0.0]]])
     assert estimators.matched_differences(test, np.array([0, 1, 1])).tolist() == pytest.approx([0.2])
 
@@ -130,7 +130,7 @@ def test_the_interval_over_seeds_and_searches_covers_with_three_searches(spread:
     assert covered / repeats >= 0.91
 
 
-def test_an_arm_at_anothers_compute_is_not_searched_and_says_that_it_is_not_retuned(tmp_path: Path) -> None:
+def test_an_arm_at_the_compute_of_another_is_not_searched_and_reported_as_not_retuned(tmp_path: Path) -> None:
     plan = make_plan(ONE, ("baseline", "maxup"), points=1, trials_per_arm=1, seeds=6)
     longer = "baseline at maxup's compute"
     arm = {**plan["arms"][0], "name": "longer/c", "method": longer, "reference": False, "epochs": 28}
@@ -162,16 +162,16 @@ def test_an_arm_at_anothers_compute_is_not_searched_and_says_that_it_is_not_retu
         (records.VALIDATION_CALIBRATION_ERROR, records.TEST_CALIBRATION_ERROR, -0.05, "+5.0 points"),
     ],
 )
-def test_a_study_is_judged_on_the_test_figure_of_its_metric(
+def test_a_study_is_judged_on_the_test_metric_that_belongs_to_its_metric(
     tmp_path: Path, metric: str, figure: str, better: float, shown: str
 ) -> None:
-    """Test accuracy points the other way; it must not matter."""
+    """Test accuracy has the opposite sign, which must not matter."""
     with JournalBuilder(tmp_path, make_plan(ONE, ("baseline", "mixup"), points=1, metric=metric)) as journal:
         for method, effect in (("baseline", 0.0), ("mixup", better)):
             for seed in range(6):
                 value = 0.5 + effect + 2 * LUCK[seed] * (method == "mixup")
                 run = journal.run("c", method, seed=seed)
-                journal.end(run, selection=value, test=0.9 - effect, figures={figure: value})
+                journal.end(run, selection=value, test=0.9 - effect, other_metrics={figure: value})
     study = read_study(tmp_path)
     (found,) = judge(study)
     assert found.metric == figure
