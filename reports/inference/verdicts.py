@@ -120,10 +120,24 @@ def judge(study: StudyData) -> list[Verdict]:
     Returns:
         One verdict per contrast, in the order of the plan.
 
-    >>> from pathlib import Path
-    >>> from reports.data.frames import read_study
-    >>> for verdict in judge(read_study(Path("runs/s1"))):  # doctest: +SKIP
-    ...     print(verdict.method, verdict.verdict, verdict.tuned)
+    >>> import pandas as pd
+    >>> from reports.data.frames import study_from_frames
+    >>> from trainables.records import Facts, PlanRecord
+    >>> contrast = ContrastRecord(condition="all", method="mixup", reference="baseline")
+    >>> plan = PlanRecord(
+    ...     name="small", metric="validation_accuracy", smallest_effect=0.01, alpha=0.05, seeds=4, points=1,
+    ...     trials_per_arm=0, conditions=(), arms=(), contrasts=(contrast,),
+    ... )
+    >>> accuracies = {"baseline": [0.80, 0.81, 0.80, 0.82], "mixup": [0.84, 0.86, 0.84, 0.87]}
+    >>> runs = pd.DataFrame([
+    ...     {"run": f"{method} {seed}", "phase": "confirm", "condition": "all", "arm": method, "method": method,
+    ...      "index": 0, "seed_index": seed, "audit": False, "parameters": {}, "searched": {}, "outcome": "completed",
+    ...      "epoch": 10, "reason": "", "metrics": {"selection": accuracy, "test_accuracy": accuracy}}
+    ...     for method, values in accuracies.items() for seed, accuracy in enumerate(values)
+    ... ])
+    >>> [verdict] = judge(study_from_frames(plan, Facts(), runs, [], [], {}, {}))
+    >>> verdict.verdict, round(verdict.tuned.mean, 3), verdict.tuned.interval
+    ('helps', 0.045, Interval(low=0.035..., high=0.054...))
     """
     plan, found = study.plan, dict[int, Verdict]()
     for family in plan.families:
