@@ -155,6 +155,20 @@ def test_an_undecided_claim_whose_interval_excludes_zero_is_explained(tmp_path: 
     )
 
 
+def test_a_single_undecided_claim_whose_interval_excludes_zero_is_explained_by_its_p_value(tmp_path: Path) -> None:
+    (found,) = judge(one_contrast(tmp_path, effect_of(0.004), alpha=1e-4, smallest_effect=0.003))
+    assert found.verdict == UNDECIDED
+    assert any(note.startswith("The 95 % interval excludes zero, but the p-value is 0.00") for note in found.notes)
+    assert any(note.endswith(", above 0.0001.") for note in found.notes)
+
+
+def test_several_points_without_pairs_are_named_together(tmp_path: Path) -> None:
+    baseline, mixup = np.full((3, 6), 0.8), np.full((3, 6), 0.9)
+    mixup[1:, :4] = np.nan
+    (found,) = judge(one_contrast(tmp_path, grids(baseline=baseline, mixup=mixup), points=3))
+    assert "Settings 1, 2 are left out: too few seeds were completed there by both arms." in found.notes
+
+
 def test_verdicts_before_the_end_are_provisional(tmp_path: Path) -> None:
     half = np.full((1, 6), np.nan)
     half[0, :3] = 0.8 + LUCK[:3]
