@@ -1,4 +1,4 @@
-"""Can it be trusted: was every arm given the same, and how much do single seeds differ?"""
+"""Fairness: whether all arms of a condition were treated alike, and how much results vary between seeds."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from trainables.records import CONFIRM, SEARCH, TEST_ACCURACY, ArmRecord, Condit
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """How much single seeds of an arm differ at its best setting, in test accuracy; fractions.
+    """Variation of test accuracy over the seeds of an arm at its best setting, as fractions.
 
     Args:
-        seeds: how many there are.
+        seeds: number of seeds.
         deviation: standard deviation over seeds.
-        interval: its 95 % interval.
-        low, high: worst and best seed.
+        interval: 95 % interval of the standard deviation.
+        low, high: accuracies of the worst and the best seed.
     """
 
     seeds: int
@@ -32,7 +32,7 @@ class SeedSpread:
 
 
 def seed_spread(study: StudyData, arm: ArmRecord) -> SeedSpread | None:
-    """Return the spread over seeds of an arm, or None below two seeds."""
+    """Return the variation over seeds of an arm, or None with fewer than two seeds."""
     runs = best_runs(study, arm)
     values = pd.Series(dtype=float) if runs is None else runs[TEST_ACCURACY].dropna()
     if len(values) < 2:
@@ -42,11 +42,11 @@ def seed_spread(study: StudyData, arm: ArmRecord) -> SeedSpread | None:
     return SeedSpread(len(values), deviation, bounds, float(values.min()), float(values.max()))
 
 
-def unequal(study: StudyData, condition: ConditionRecord) -> list[str]:
-    """Return in sentences what the arms of a condition were not given alike; empty if all is fair so far.
+def unequal_treatment(study: StudyData, condition: ConditionRecord) -> list[str]:
+    """Return sentences about differences in the treatment of a condition's arms; empty if there are none.
 
-    Arms that were given another compute on purpose are left out, and so is what is still to come: only runs that
-    have ended count, and only where an arm has all its runs.
+    Compared are the runs started so far: their numbers, the runs exempt from early stopping, the shared settings of the
+    search and the seeds of the confirmation. Arms that were given another compute on purpose are left out.
     """
     arms = [arm for arm in study.plan.arms if arm.condition == condition.name and arm.compute_of is None]
     found = []
@@ -55,26 +55,26 @@ def unequal(study: StudyData, condition: ConditionRecord) -> list[str]:
     if _differ(set(runs["index"]) for runs in search.values()):
         found.append(f"Search runs per method: {_counts(search)}.")
     if _differ(set(runs.loc[runs["audit"], "index"]) for runs in search.values()):
-        found.append("The runs that go to the end whatever the rules say are not the same in all methods.")
-    shared = [arm.spaces.keys() for arm in arms]
-    names = set.intersection(*(set(keys) for keys in shared)) if shared else set()
-    if _differ(_points(runs, names, study.plan) for runs in search.values() if len(runs)):
-        found.append("The methods were not searched at the same settings.")
+        found.append("The search runs that are exempt from early stopping differ between methods.")
+    shared = set.intersection(*(set(arm.spaces) for arm in arms)) if arms else set()
+    if _differ(_shared_settings(runs, shared, study.plan) for runs in search.values() if len(runs)):
+        found.append("The methods were not searched at the same shared settings.")
     if _differ(set(zip(runs["index"], runs["seed_index"], strict=True)) for runs in confirm.values()):
         found.append(f"Confirmation runs per method: {_counts(confirm)}.")
     return found
 
 
 def _differ(sets: Iterable[object]) -> bool:
-    every = list(sets)
-    return any(one != every[0] for one in every)
+    first, *others = [*sets] or [None]
+    return any(one != first for one in others)
 
 
-def _points(runs: pd.DataFrame, names: set[str], plan: PlanRecord) -> dict[int, tuple[tuple[str, str], ...]]:
+def _shared_settings(runs: pd.DataFrame, names: set[str], plan: PlanRecord) -> dict[int, tuple[tuple[str, str], ...]]:
+    """Return the values of the shared dimensions by trial, for the trials drawn without looking at results."""
     rows = runs[runs["index"] % max(plan.trials_per_arm, 1) < plan.designed]
     return {
-        int(k): tuple(sorted((name, str(value)) for name, value in searched.items() if name in names))
-        for k, searched in zip(rows["index"], rows["searched"], strict=True)
+        int(trial): tuple(sorted((name, str(value)) for name, value in searched.items() if name in names))
+        for trial, searched in zip(rows["index"], rows["searched"], strict=True)
     }
 
 

@@ -1,4 +1,4 @@
-"""One contrast, measured: its differences seed by seed, before any family is looked at."""
+"""Contrast data: the paired differences of one contrast, before any correction for multiple testing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.data.frames import StudyData
-from reports.inference.paired_cells import Crossed, crossed
+from reports.inference.paired_cells import PairedCells, paired_cells
 from reports.statistics.estimators import (
     Estimate,
     at_points,
@@ -19,83 +19,84 @@ from reports.statistics.estimators import (
 from trainables.records import TEST_ACCURACY, ContrastRecord
 
 SEARCHES_TO_CLAIM = 3
-"""Searches from which something is said about other searches like these."""
+"""Minimum number of searches from which a claim is generalised to other searches."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The differences of a contrast; S may be 0.
+class ContrastData:
+    """Paired differences of a contrast over S seeds (S may be 0) and R searches.
 
     Args:
         contrast: the contrast.
-        cells: the runs that count.
-        chosen: the points that both arms chose in each search, int (2, R).
-        by_search: tuned differences within each search, float (R, S).
-        matched: matched differences, float (S,).
+        cells: the confirmation runs that count.
+        chosen: int (2, R), the points chosen by both arms in each search.
+        by_search: float (R, S), tuned differences within each search.
+        matched: float (S,), matched differences.
     """
 
     contrast: ContrastRecord
-    cells: Crossed
+    cells: PairedCells
     chosen: np.ndarray
     by_search: np.ndarray
     matched: np.ndarray
 
     @property
     def tuned(self) -> np.ndarray:
-        """Tuned differences, float (S,): of several searches, their mean."""
+        """Tuned differences, float (S,), averaged over searches."""
         return self.by_search.mean(axis=0) if self.seeds else np.empty(0)
 
     @property
     def seeds(self) -> int:
-        """Pairs that count."""
+        """Number of pairs that count."""
         return len(self.cells.seeds)
 
     @property
-    def levels(self) -> np.ndarray:
-        """The test figure of both arms at their chosen points, turned so that more is better: float (2, S)."""
+    def test_values(self) -> np.ndarray:
+        """Test metric of both arms at their chosen points, float (2, S), signed so that higher is better."""
         return at_points(self.cells.test, self.chosen).mean(axis=1)
 
     @property
-    def over_seeds(self) -> Estimate | None:
-        """The tuned effect on this test set, for the configurations found here; None without pairs."""
+    def tuned_over_seeds(self) -> Estimate | None:
+        """Tuned effect on this test set for the configurations found here, or None without pairs."""
         return over_seeds(self.tuned) if self.seeds else None
 
     @property
     def matched_over_seeds(self) -> Estimate | None:
-        """The matched effect, None without pairs."""
+        """Matched effect on this test set, or None without pairs."""
         return over_seeds(self.matched) if self.seeds else None
 
     @property
-    def over_searches(self) -> Estimate | None:
-        """The tuned effect over seeds and searches like these; None with too few searches to tell."""
+    def tuned_over_searches(self) -> Estimate | None:
+        """Tuned effect over seeds and searches, or None with fewer than `SEARCHES_TO_CLAIM` searches."""
         known = self.seeds > 0 and len(self.by_search) >= SEARCHES_TO_CLAIM
         return over_seeds_and(self.by_search.T) if known else None
 
 
-def measure(study: StudyData, contrast: ContrastRecord, limit: int | None = None) -> Measured:
-    """Measure a contrast.
+def contrast_data(study: StudyData, contrast: ContrastRecord, limit: int | None = None) -> ContrastData:
+    """Return the paired differences of a contrast.
 
     Args:
         study: the study.
-        contrast: what is compared.
-        limit: seeds from this number on are left aside; None for no limit.
+        contrast: the contrast.
+        limit: ignore seeds with this number or a higher one; None for no limit.
     """
-    cells = crossed(study, contrast.condition, contrast.arms, limit)
+    cells = paired_cells(study, contrast.condition, contrast.arms, limit)
     if cells.seeds.size == 0:
-        return Measured(contrast, cells, np.empty((2, 0), dtype=int), np.empty((0, 0)), np.empty(0))
+        return ContrastData(contrast, cells, np.empty((2, 0), dtype=int), np.empty((0, 0)), np.empty(0))
     chosen = own_best(cells.selection, cells.searches)
     method, reference = at_points(cells.test, chosen)
-    return Measured(contrast, cells, chosen, method - reference, matched_differences(cells.test, cells.searches))
+    return ContrastData(contrast, cells, chosen, method - reference, matched_differences(cells.test, cells.searches))
 
 
-def over_images(study: StudyData, found: Measured) -> Estimate | None:
-    """Estimate the tuned effect over seeds and images; None where single images are not recorded.
+def tuned_over_images(study: StudyData, data: ContrastData) -> Estimate | None:
+    """Estimate the tuned effect over seeds and test images.
 
-    Single images have a correctness, so this is about accuracy and no other figure.
+    The journal records for each test image whether it was classified correctly. The estimate therefore exists only for
+    test accuracy; for other metrics, or without these records, the result is None.
     """
-    if not found.seeds or study.plan.unit.metric != TEST_ACCURACY:
+    if not data.seeds or study.plan.unit.metric != TEST_ACCURACY:
         return None
-    names = at_points(found.cells.runs, found.chosen)  # (2, R, S)
+    names = at_points(data.cells.runs, data.chosen)  # (2, R, S)
     correct = study.correctness(list(dict.fromkeys(names.ravel())))
     if len(correct) < len(np.unique(names.astype(str))) or len({len(images) for images in correct.values()}) != 1:
         return None

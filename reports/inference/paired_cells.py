@@ -1,6 +1,6 @@
-"""The crossed confirmation of several arms: the same pooled points and the same seeds in all of them.
+"""Paired cells: confirmation runs of several arms at the same pooled points and with the same seeds.
 
-Axes of all arrays: arm (as they are named; of a contrast the method first), pooled point, seed.
+All arrays have the axes arm (in the given order; in a contrast the method comes first), pooled point, seed: (A, K, S).
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from reports.data.frames import StudyData
 from trainables.records import CONFIRM, SELECTION, as_maximized
 
 KEPT_SHARE = 0.5
-"""A point is left out where fewer than this share of the best covered point's seeds are paired."""
+"""A point is left out if it has fewer pairs than this share of the pairs of the point with the most."""
 
 
 @dataclass(frozen=True)
-class Crossed:
-    """The cells that arms share: a seed counts only if all arms finished it at every kept point.
+class PairedCells:
+    """The runs that count: a seed counts if all arms finished it at every kept point.
 
     Args:
-        points: int (K,), the pooled points that are kept.
-        searches: int (K,), the search that each of them comes from.
-        left_out: pooled points with too few pairs.
+        points: int (K,), numbers of the kept pooled points.
+        searches: int (K,), the search that found each of them.
+        left_out: numbers of the pooled points with too few pairs.
         seeds: int (S,), the seeds that count.
-        incomplete: seeds of which a part was finished, but not every kept point in all arms.
-        selection: float (A, K, S), the validation metric on which points are chosen; higher is better.
-        test: float (A, K, S), the test figure that belongs to the metric; higher is better.
+        incomplete: seeds that were finished in part, but not by all arms at every kept point.
+        selection: float (A, K, S), the validation metric that selects points; higher is better.
+        test: float (A, K, S), the test metric; higher is better.
         runs: str (A, K, S), names of the runs.
     """
 
@@ -43,24 +43,24 @@ class Crossed:
     runs: np.ndarray
 
 
-def crossed(study: StudyData, condition: str, methods: Sequence[str], limit: int | None = None) -> Crossed:
-    """Collect the confirmation runs of arms of one condition.
+def paired_cells(study: StudyData, condition: str, methods: Sequence[str], limit: int | None = None) -> PairedCells:
+    """Collect the confirmation runs of several arms of a condition.
 
-    A run without a finite selection metric and test figure is missing, whatever its outcome says. First,
-    points at which fewer than half as many seeds are paired as at the best covered point are left out of all
-    arms (one hopeless point must not cost all the others); then only the seeds are kept that are complete.
+    A run without a finite selection metric and test metric is treated as missing, regardless of its outcome. Points
+    with fewer than half the pairs of the best covered point are left out of all arms first, so that a single failing
+    point does not invalidate the seeds of all others. Then only complete seeds are kept.
 
     Args:
         study: the study.
         condition: name of the condition.
         methods: display names of the arms.
-        limit: seeds from this number on are left aside; None for no limit.
+        limit: ignore seeds with this number or a higher one; None for no limit.
     """
-    frames = [_before(study.runs_of(CONFIRM, condition, method), limit) for method in methods]
+    frames = [_first_seeds(study.runs_of(CONFIRM, condition, method), limit) for method in methods]
     points = np.unique(np.concatenate([frame["index"].to_numpy(dtype=int) for frame in frames]))
     seeds = np.unique(np.concatenate([frame["seed_index"].to_numpy(dtype=int) for frame in frames]))
     selection, test = (
-        as_maximized(metric, 1.0) * np.stack([_grid(frame, column, points, seeds).astype(float) for frame in frames])
+        as_maximized(metric, np.stack([_grid(frame, column, points, seeds).astype(float) for frame in frames]))
         for metric, column in ((study.plan.metric, SELECTION), (study.plan.unit.metric, study.plan.unit.metric))
     )
     names = np.stack([_grid(frame, "run", points, seeds) for frame in frames])
@@ -72,7 +72,7 @@ def crossed(study: StudyData, condition: str, methods: Sequence[str], limit: int
     complete = paired.any(axis=0) & (paired | ~kept[:, None]).all(axis=0)
     partly = finished.any(axis=(0, 1)) & ~complete
     cells = np.ix_(range(len(methods)), kept, complete)
-    return Crossed(
+    return PairedCells(
         points=points[kept],
         searches=np.array([study.plan.search_of_point(int(point)) for point in points[kept]], dtype=int),
         left_out=tuple(int(point) for point in points[~kept]),
@@ -84,12 +84,12 @@ def crossed(study: StudyData, condition: str, methods: Sequence[str], limit: int
     )
 
 
-def _before(frame: pd.DataFrame, limit: int | None) -> pd.DataFrame:
+def _first_seeds(frame: pd.DataFrame, limit: int | None) -> pd.DataFrame:
     return frame if limit is None else frame[frame["seed_index"] < limit]
 
 
 def _grid(frame: pd.DataFrame, column: str, points: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Return one column as an object array (K, S), NaN where there is no run."""
+    """Return one column as an object array (K, S), with NaN for missing runs."""
     grid = np.full((len(points), len(seeds)), np.nan, dtype=object)
     rows, columns = np.searchsorted(points, frame["index"]), np.searchsorted(seeds, frame["seed_index"])
     if column in frame:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.figures.condition_grid import Tile, grid_figure
 from reports.inference import wording as text
-from reports.inference.moderation import Change, changes, is_number
+from reports.inference.moderation import EffectChange, effect_changes, is_number
 from reports.inference.records import interval_record
 from reports.page.claims import SIGNS, Claim, comparisons
 from reports.page.context import Context
@@ -29,7 +29,7 @@ def build(context: Context) -> Section | None:
     """Return the heat maps and the changes between conditions; None for a study of one condition."""
     if len(context.plan.conditions) < 2 or not context.claims:
         return None
-    found = changes(context.study)
+    found = effect_changes(context.study)
     intervals = [change.decision.estimate.interval for change in found if change.decision.estimate]
     digits = text.decimals(intervals, context.plan.unit)
     block = Block(
@@ -41,7 +41,7 @@ def build(context: Context) -> Section | None:
     return Section("when", "When does it help?", (block,), caption=CAPTION, data={"when": frame})
 
 
-def _sentences(plan: PlanRecord, found: Sequence[Change], digits: int) -> list[str]:
+def _sentences(plan: PlanRecord, found: Sequence[EffectChange], digits: int) -> list[str]:
     shown = [change for change in found if change.decision.decided]
     sentences = [_sentence(plan, change, digits) for change in shown if change.decision.verdict != EQUIVALENT]
     same = [change for change in shown if change.decision.verdict == EQUIVALENT]
@@ -57,11 +57,11 @@ def _sentences(plan: PlanRecord, found: Sequence[Change], digits: int) -> list[s
     return sentences
 
 
-def _sentence(plan: PlanRecord, change: Change, digits: int) -> str:
+def _sentence(plan: PlanRecord, change: EffectChange, digits: int) -> str:
     """Return a sentence such as "mixup's effect on resnet20 changes between train fraction 0.25 and 0.5: ..."."""
     unit, estimate = plan.unit, change.decision.estimate
-    one, other = (text.points(effect, digits, unit) for effect in change.effects if effect is not None)
-    difference = text.points(estimate.mean, digits, unit) if estimate else ""
+    one, other = (text.signed(effect, digits, unit) for effect in change.effects if effect is not None)
+    difference = text.signed(estimate.mean, digits, unit) if estimate else ""
     found = text.interval(estimate.interval if estimate else None, digits, unit)
     so_far = ", so far" if change.provisional else ""
     return (
@@ -71,18 +71,18 @@ def _sentence(plan: PlanRecord, change: Change, digits: int) -> str:
     )
 
 
-def _whose(plan: PlanRecord, change: Change) -> str:
+def _whose(plan: PlanRecord, change: EffectChange) -> str:
     contrast = change.pair.first
     against = "" if plan.reference(contrast.condition) == contrast.reference else f" over {contrast.reference}"
     return f"{contrast.method}’s effect{against}"
 
 
-def _where(plan: PlanRecord, change: Change) -> str:
+def _where(plan: PlanRecord, change: EffectChange) -> str:
     values = plan.condition(change.pair.first.condition).values
     return describe({name: value for name, value in values.items() if name != change.pair.factor})
 
 
-def _gap(plan: PlanRecord, change: Change) -> str:
+def _gap(plan: PlanRecord, change: EffectChange) -> str:
     factor = change.pair.factor
     one, other = (
         plain(plan.condition(side.condition).values[factor]) for side in (change.pair.first, change.pair.second)
@@ -157,7 +157,7 @@ def _tile(
     )
 
 
-def _table(context: Context, found: Sequence[Change], digits: int) -> Table:
+def _table(context: Context, found: Sequence[EffectChange], digits: int) -> Table:
     unit, plan = context.plan.unit, context.plan
     columns = (
         TableColumn("method"), TableColumn("against"), TableColumn("where"), TableColumn("between"),
@@ -173,7 +173,7 @@ def _table(context: Context, found: Sequence[Change], digits: int) -> Table:
     return Table(columns, tuple(_table_row(context, change, digits) for change in found), caption)
 
 
-def _table_row(context: Context, change: Change, digits: int) -> TableRow:
+def _table_row(context: Context, change: EffectChange, digits: int) -> TableRow:
     plan, contrast, estimate = context.plan, change.pair.first, change.decision.estimate
     label = LABELS[change.decision.verdict] + (", so far" if change.provisional else "")
     effects = [_number(effect, digits, plan) for effect in (*change.effects, estimate.mean if estimate else None)]
@@ -195,10 +195,10 @@ def _table_row(context: Context, change: Change, digits: int) -> TableRow:
 
 
 def _number(effect: float | None, digits: int, plan: PlanRecord) -> TableCell:
-    return TableCell("" if effect is None else text.points(effect, digits, plan.unit), effect)
+    return TableCell("" if effect is None else text.signed(effect, digits, plan.unit), effect)
 
 
-def _record(plan: PlanRecord, change: Change) -> dict[str, Any]:
+def _record(plan: PlanRecord, change: EffectChange) -> dict[str, Any]:
     unit, estimate, contrast = plan.unit, change.decision.estimate, change.pair.first
     first, second = (None if effect is None else unit.scale * effect for effect in change.effects)
     return {
