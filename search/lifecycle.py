@@ -149,12 +149,12 @@ def _checked_curves(path: Path | None) -> Path | None:
 
 def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options, data: Dataset | None) -> StudyResult:
     from reports.data.frames import read_study
-    from reports.inference.verdicts import settled_conditions
+    from reports.inference.verdicts import decided_conditions
     from search.export.selection import export_recipe
     from search.tracking.state import delivered_runs
 
     folder = folder.absolute()
-    controller = StudyController(plan, journal, lambda seeds: settled_conditions(read_study(folder), seeds))
+    controller = StudyController(plan, journal, lambda seeds: decided_conditions(read_study(folder), seeds))
     study, record = plan.study, journal.plan() or study_record(plan)
     (report, recipe), undelivered = execute_runs(
         controller,

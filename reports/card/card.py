@@ -76,7 +76,7 @@ def write_card(card: Card, folder: Path) -> Path:
         Path of the card.
     """
     markdown = environment(TEMPLATES, autoescape=False)
-    markdown.filters["md"] = lambda value: text.markdown(str(value))
+    markdown.filters["md"] = lambda value: text.escape_markdown(str(value))
     markdown.filters["percent"] = lambda value: f"{100 * value:.2f}"
     values = list(card.accuracies.values())
     page = markdown.get_template("card.md.j2").render(

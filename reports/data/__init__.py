@@ -1,1 +1,1 @@
-"""Data: frames, descriptions and completeness of a study, read from its journal."""
+"""Data: a study as data frames, the outcomes of its runs, and what is still missing."""

@@ -1,4 +1,4 @@
-"""Completeness: pools, settled conditions, planned runs and due looks of a study."""
+"""Completeness: which runs the plan still requires, and which interim looks can be judged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from trainables.records import (
     COMPLETED,
     CONFIRM,
     SEARCH,
-    ArmRecord,
     LookDecision,
     PoolDecision,
     PooledPoint,
@@ -20,15 +19,15 @@ from trainables.records import (
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One look at a set of claims.
+class Look:
+    """One look (interim or final analysis) at a set of claims.
 
     Args:
         number: from 0.
-        seeds: confirmation seeds at which it is due.
+        seeds: number of confirmation seeds at which the look is due.
         alpha: its error rate.
-        last: whether it is the last look; seeds beyond the plan count here.
-        complete: whether all its runs have ended; later stages are not judged before that.
+        last: whether no look follows; the last look also uses seeds beyond the plan.
+        complete: whether all runs that it needs have ended. Looks after an incomplete one are not judged.
     """
 
     number: int
@@ -39,63 +38,60 @@ class Stage:
 
     @property
     def limit(self) -> int | None:
-        """Seeds from this index on do not count; None for no limit."""
+        """The look ignores seeds with this number or a higher one; None for no limit."""
         return None if self.last else self.seeds
 
 
-def stages(study: StudyData, arms: Iterable[tuple[str, str]]) -> tuple[Stage, ...]:
-    """Return the looks up to the first that is not complete.
+def looks_so_far(study: StudyData, arms: Iterable[tuple[str, str]]) -> tuple[Look, ...]:
+    """Return the looks up to and including the first incomplete one.
 
     Args:
         study: the study.
-        arms: condition and display name of the arms that the claims compare.
+        arms: condition and display name of every arm that the claims depend on.
     """
     plan, needed = study.plan, tuple(dict.fromkeys(arms))
     found = []
     for number, (seeds, alpha) in enumerate(zip(plan.looks, plan.look_alphas, strict=True)):
         complete = all(is_confirmed(study, condition, method, seeds) for condition, method in needed)
-        found.append(Stage(number, seeds, alpha, number == len(plan.looks) - 1, complete))
+        found.append(Look(number, seeds, alpha, number == len(plan.looks) - 1, complete))
         if not complete:
             break
     return tuple(found)
 
 
-def is_final(held: Sequence[Stage], look: int, decided: bool) -> bool:
-    """Return whether no outstanding run can change a claim.
+def is_final(looks: Sequence[Look], look: int, decided: bool) -> bool:
+    """Return whether a claim can no longer change.
+
+    A decided claim is final once its look is complete; an undecided one once the last look is complete.
 
     Args:
-        held: the looks that are judged.
-        look: index of the look whose data the claim uses.
-        decided: whether it is decided there; an undecided claim waits for the last look.
+        looks: the looks so far.
+        look: number of the look that provided the data of the claim.
+        decided: whether the claim is decided there.
     """
-    return held[look].complete if decided else held[-1].last and held[-1].complete
+    return looks[look].complete if decided else looks[-1].last and looks[-1].complete
 
 
 def is_confirmed(study: StudyData, condition: str, method: str, seeds: int) -> bool:
-    """Return whether all confirmation runs of an arm with the first seeds have ended."""
+    """Return whether all confirmation runs of an arm with the first `seeds` seeds have ended."""
     runs = study.runs_of(CONFIRM, condition, method)
     ended = runs["ended"].notna() & (runs["seed_index"] < seeds)
     return int(ended.sum()) >= planned_confirmations(study, condition, method, seeds)
 
 
-def settled(study: StudyData) -> dict[str, int]:
-    """Return the conditions in which every claim is decided, with the number of their seeds."""
+def settled_seeds(study: StudyData) -> dict[str, int]:
+    """Return the number of seeds of every condition that gets no more, because all its claims are decided."""
     return settled_conditions(decision for _, decision in study.decisions_of(LookDecision))
 
 
-def pools(study: StudyData, condition: str) -> dict[int, tuple[PooledPoint, ...]]:
-    """Return the pooled points of a condition by search, where they are decided."""
-    decided = latest_pools(decision for _, decision in study.decisions_of(PoolDecision))
-    return {search: pool.points for (name, search), pool in decided.items() if name == condition}
-
-
-def planned_trials(study: StudyData, arm: ArmRecord) -> int:
-    """Return the number of search runs of an arm, over all its searches."""
-    return study.plan.trials_of(arm)
+def pools_by_search(study: StudyData, condition: str) -> dict[int, tuple[PooledPoint, ...]]:
+    """Return the pooled points of a condition by search; searches without a pool yet are left out."""
+    latest = latest_pools(decision for _, decision in study.decisions_of(PoolDecision))
+    return {search: pool.points for (name, search), pool in latest.items() if name == condition}
 
 
 def planned_confirmations(study: StudyData, condition: str, method: str, seeds: int | None = None) -> int:
-    """Return the number of confirmation runs of an arm, an upper bound while points are not decided.
+    """Return the number of confirmation runs of an arm, an upper bound until all points are chosen.
 
     An arm without a completed run in a search is not confirmed at the points of that search.
 
@@ -103,21 +99,21 @@ def planned_confirmations(study: StudyData, condition: str, method: str, seeds: 
         study: the study.
         condition: name of the condition.
         method: display name of the arm.
-        seeds: count only the first seeds; by default all planned ones.
+        seeds: count the first `seeds` seeds only; by default all planned seeds.
     """
-    plan, chosen = study.plan, pools(study, condition)
-    wanted = min(plan.seeds if seeds is None else seeds, settled(study).get(condition, plan.seeds))
+    plan, chosen = study.plan, pools_by_search(study, condition)
+    planned_seeds = min(plan.seeds if seeds is None else seeds, settled_seeds(study).get(condition, plan.seeds))
     points = 0
     for search in range(plan.replicates):
         if search not in chosen:
             points += plan.points
-        elif not _has_no_completed_run(study, condition, method, search):
+        elif not _search_failed(study, condition, method, search):
             points += len(chosen[search])
-    return wanted * points
+    return planned_seeds * points
 
 
-def _has_no_completed_run(study: StudyData, condition: str, method: str, search: int) -> bool:
-    """Return whether no run of an arm's search, or of the arm whose search it uses, was completed."""
+def _search_failed(study: StudyData, condition: str, method: str, search: int) -> bool:
+    """Return whether one search of an arm has no completed run; an arm without a search uses that of another arm."""
     trials = study.plan.trials_per_arm
     arm = study.plan.arm(condition, method)
     runs = study.runs_of(SEARCH, condition, arm.same_as if arm and arm.same_as else method)

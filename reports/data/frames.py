@@ -1,4 +1,4 @@
-"""Data frames built from a study's journal, which may still be growing."""
+"""Data frames built from the journal of a study, which may still be running."""
 
 from __future__ import annotations
 
@@ -35,24 +35,23 @@ FINAL_METRICS = (records.SELECTION, records.TEST_ACCURACY, records.TEST_LOSS)
 
 @dataclass(frozen=True)
 class StudyData:
-    """The content of a journal at one moment.
+    """Content of a study's journal at one moment.
 
     Args:
-        journal: path of the SQLite file; None of a study that was read from elsewhere.
-        plan: what was fixed before the first run.
-        facts: versions, machine and data, as the study noted them.
-        runs: one row per run, in the order of their announcement. Columns: `run`, `phase`, `condition`, `arm`, `method`
-            (str), `index` (int: the trial in the search, the pooled point in the confirmation), `seed_index` (int),
-            `audit` (bool), `parameters`, `searched` (dict), `started`, `ended` (POSIX
-            seconds, `ended` NaN while unfinished), `outcome` (one of `records.OUTCOMES`, or `unfinished`), `epoch`
-            (int, epochs finished), `reason` (str), and one float column for every final metric (NaN where
-            there is none).
-        curves: one row per run and epoch, sorted. Columns: `run` (category), `epoch` (int), one float column per
+        journal: path of the SQLite file; None for a study that was read from another source.
+        plan: settings that were fixed before the first run.
+        facts: versions, machine and data.
+        runs: one row per run, in the order of creation. Columns: `run`, `phase`, `condition`, `arm`, `method` (str),
+            `index` (int: trial in the search, pooled point in the confirmation), `seed_index` (int), `audit` (bool),
+            `parameters`, `searched` (dict), `started`, `ended` (POSIX seconds; `ended` is NaN while unfinished),
+            `outcome` (one of `records.OUTCOMES`, or `unfinished`), `epoch` (int: epochs finished), `reason` (str), and
+            one float column per final metric (NaN if missing).
+        curves: one row per run and epoch, sorted. Columns: `run` (category), `epoch` (int), and one float column per
             metric.
-        decisions: every decision, in order.
-        updated: POSIX time of the newest row, None if there is none.
-        links: addresses of runs in MLflow, by name, as far as they are known.
-        examples: for a study without a journal, which test examples each run classified correctly.
+        decisions: all decisions, in order.
+        updated: POSIX time of the newest row, None if the journal is empty.
+        links: URLs of runs in MLflow by run name, where known.
+        examples: for a study without a journal: which test examples each run classified correctly.
     """
 
     journal: Path | None
@@ -66,18 +65,18 @@ class StudyData:
     examples: Mapping[str, ExampleRow] = field(default_factory=dict)
 
     def decisions_of(self, kind: type[D]) -> list[tuple[str | None, D]]:
-        """Return (run, decision) of the decisions of one kind, in order."""
+        """Return all decisions of one kind as pairs (run, decision), in order."""
         return [(row.run, row.decision) for row in self.decisions if isinstance(row.decision, kind)]
 
     def runs_of(self, phase: str, condition: str, method: str) -> pd.DataFrame:
-        """Return the rows of `runs` of one phase of one arm, in order."""
+        """Return the rows of `runs` for one phase of one arm, in order."""
         key = (phase, condition, method)
         if key not in self._runs_by_arm:
             self._runs_by_arm[key] = self.runs.iloc[self._run_rows.get(key, np.empty(0, dtype=int))]
         return self._runs_by_arm[key]
 
     def curves_of(self, runs: Iterable[str]) -> pd.DataFrame:
-        """Return the rows of `curves` of some runs, run by run."""
+        """Return the rows of `curves` for the given runs, one run after another."""
         rows = [self._curve_rows[run] for run in runs if run in self._curve_rows]
         return self.curves.iloc[np.concatenate(rows) if rows else np.empty(0, dtype=int)]
 
@@ -87,7 +86,7 @@ class StudyData:
 
     @cached_property
     def test_labels(self) -> np.ndarray | None:
-        """The label of each test image, uint16 (n,); None where the study did not note them."""
+        """Labels of the test images, uint16 (n,), or None if the study did not record them."""
         return self.facts.data.unpacked_test_labels() if self.facts.data else None
 
     @cached_property
@@ -99,16 +98,16 @@ class StudyData:
         return _row_numbers(self.curves, "run")
 
     def correctness(self, runs: Sequence[str]) -> dict[str, np.ndarray]:
-        """Read which test examples the runs classified correctly; runs without that record are left out.
+        """Return which test examples the runs classified correctly.
 
         Args:
             runs: names of confirmation runs.
 
         Returns:
-            For each run a bool array (n,), in the order of the data.
+            A bool array (n,) by run, in the order of the test set. Runs without such a record are left out.
 
         Raises:
-            InputError: the journal cannot be read any more.
+            InputError: the journal can no longer be read.
         """
         if self.journal is None:
             return {run: self.examples[run].unpacked() for run in runs if run in self.examples}
@@ -119,16 +118,21 @@ class StudyData:
 def read_study(folder: Path) -> StudyData:
     """Load the journal of a study.
 
+    All rows are read in one transaction, so the data of a running study are consistent.
+
     Args:
-        folder: the study's folder (or the path of its `study.db`).
+        folder: the folder of the study, or the path of its `study.db`.
 
     Raises:
         InputError: there is no journal, it is damaged, or it was written by a newer version.
+
+    >>> study = read_study(Path("runs/s1"))  # doctest: +SKIP
+    >>> study.runs.groupby(["method", "outcome"]).size()  # doctest: +SKIP
     """
     with JournalReader.open(folder) as journal, journal.snapshot():
         plan = journal.plan()
         if plan is None:
-            raise InputError(f"{journal.path} holds no plan yet; start the study with `assay run`")
+            raise InputError(f"{journal.path} does not contain a plan yet. Start the study with `assay run`.")
         curves, span = _curve_frame(journal), journal.span()
         return StudyData(
             journal=journal.path,
@@ -141,7 +145,7 @@ def read_study(folder: Path) -> StudyData:
         )
 
 
-def study_from(
+def study_from_frames(
     plan: PlanRecord,
     facts: Facts,
     runs: pd.DataFrame,
@@ -150,16 +154,30 @@ def study_from(
     examples: Mapping[str, ExampleRow],
     links: Mapping[str, str],
 ) -> StudyData:
-    """Return the data of a study that was kept outside a journal, such that every statistic is the same.
+    """Build the data of a study that is stored outside a journal. All statistics equal those from the journal.
 
     Args:
-        plan: the study's plan.
+        plan: the plan of the study.
         facts: versions, machine and data.
-        runs: one row per run, in order: the columns of `StudyData.runs` without the times, which the histories give,
-            and with the final metrics as dictionaries in a column `metrics`; `outcome` and `epoch` are None where
-            they are not known.
-        histories: frames with one row per epoch: `run`, `epoch`, `at`, and one column per metric.
+        runs: one row per run, in order. The columns are those of `StudyData.runs`, but without `started` and `ended`,
+            which follow from `histories`, and with the final metrics as dictionaries in one column `metrics`. `outcome`
+            and `epoch` are None if unknown.
+        histories: frames with one row per epoch: `run`, `epoch`, `at` (POSIX seconds), and one column per metric.
         decisions, examples, links: as in `StudyData`.
+
+    >>> plan = PlanRecord(
+    ...     name="small", metric="validation_accuracy", smallest_effect=0.01, alpha=0.05, seeds=3, points=1,
+    ...     trials_per_arm=0, conditions=(), arms=(), contrasts=(),
+    ... )
+    >>> run = {"run": "r1", "phase": "confirm", "condition": "all", "arm": "mixup, all", "method": "mixup", "index": 0,
+    ...        "seed_index": 0, "audit": False, "parameters": {}, "searched": {}, "outcome": "completed", "epoch": 2,
+    ...        "reason": "", "metrics": {"test_accuracy": 0.9}}
+    >>> history = pd.DataFrame({"run": "r1", "epoch": [1, 2], "at": [10.0, 20.0], "validation_accuracy": [0.8, 0.9]})
+    >>> study = study_from_frames(plan, Facts(), pd.DataFrame([run]), [history], [], {}, {})
+    >>> study.runs[["run", "epoch", "started", "ended", "test_accuracy"]].to_numpy().tolist()
+    [['r1', 2, 10.0, 20.0, 0.9]]
+    >>> study.curves_of(["r1"])["validation_accuracy"].tolist()
+    [0.8, 0.9]
     """
     epochs = pd.concat(histories, ignore_index=True) if histories else pd.DataFrame(columns=pd.Index(_EPOCH_COLUMNS))
     epochs["run"] = pd.Categorical(epochs["run"], categories=runs["run"].tolist())
@@ -182,7 +200,7 @@ _EPOCH_COLUMNS = ("run", "epoch", "at")
 
 
 def _run_frame(journal: JournalReader, curves: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame of runs; see `StudyData`."""
+    """Return `StudyData.runs`."""
     outcomes = {row.run: row for row in journal.outcomes()}
     rows = []
     for _, run, at in journal.runs():
@@ -199,7 +217,7 @@ def _run_frame(journal: JournalReader, curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _completed(frame: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame of runs with the right types, and with a column for every final metric."""
+    """Return the frame of runs with missing values filled in, typed columns, and one column per final metric."""
     columns = [str(name) for name in frame]
     frame["audit"] = frame["audit"].astype(bool)
     frame["outcome"] = frame["outcome"].fillna(UNFINISHED)
@@ -212,7 +230,7 @@ def _completed(frame: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _curve_frame(journal: JournalReader) -> pd.DataFrame:
-    """Return the frame of epochs; see `StudyData`."""
+    """Return `StudyData.curves`."""
     order = {row.run.name: row.id for row in journal.runs()}
     rows = sorted(journal.reports(), key=lambda row: (order[row.run], row.epoch))
     runs = pd.Series([row.run for row in rows], dtype="category", name="run")
@@ -222,12 +240,12 @@ def _curve_frame(journal: JournalReader) -> pd.DataFrame:
 
 
 def _row_numbers(frame: pd.DataFrame, by: str | list[str]) -> dict[Any, np.ndarray]:
-    """Return for each group the positions of its rows."""
+    """Return the positions of the rows of each group."""
     indices = frame.groupby(by, observed=True).indices
     return {key: np.asarray(rows, dtype=int) for key, rows in indices.items()}
 
 
 def _numbers(metrics: pd.DataFrame, always: Sequence[str], taken: Sequence[str]) -> pd.DataFrame:
-    """Return the metrics as floats: those that always have a column, then any others that are not `taken`."""
+    """Return the metrics as floats: first those in `always`, then all others except those in `taken`."""
     names = [*always, *(name for name in metrics if name not in (*always, *taken))]
     return metrics.reindex(columns=names).apply(pd.to_numeric, errors="coerce").astype(float)

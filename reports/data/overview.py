@@ -1,4 +1,4 @@
-"""Overview of a study: runs by outcome, costs, the early-stopping audit and what is missing."""
+"""Overview of a study's runs: outcomes, cost, pooled points, the early-stopping audit, and what is still missing."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 import pandas as pd
 
-from reports.data.completeness import planned_confirmations, planned_trials, pools
+from reports.data.completeness import planned_confirmations, pools_by_search
 from reports.data.frames import UNFINISHED, StudyData
 from trainables import records
-from trainables.records import ArmRecord, RungDecision
+from trainables.records import ArmRecord, RungDecision, as_maximized
 
 
 @dataclass(frozen=True)
 class PointSummary:
-    """One pooled point: a nuisance setting at which every arm of a condition is confirmed.
+    """A pooled point: a setting at which all arms of a condition are confirmed.
 
     Args:
-        number: its index.
-        origin: the search run that found it ("mixup, search run 3"), empty where nothing was searched.
-        values: the setting, by plain name.
+        number: index of the point, `k` in the names of its confirmation runs.
+        origin: search run that found it ("mixup, search run 3"), or empty if nothing was searched.
+        values: values of the setting, by plain name.
     """
 
     number: int
@@ -30,13 +30,12 @@ class PointSummary:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Number of runs of one phase of one arm, by outcome.
+class RunCounts:
+    """Number of runs of one phase of an arm, by outcome.
 
     Args:
-        planned: number of runs in the plan.
-        unfinished: started, not ended.
-        waiting: not started.
+        planned: runs that the plan requires.
+        unfinished: runs that have started and not ended.
     """
 
     planned: int
@@ -59,33 +58,33 @@ class Counts:
 
 @dataclass(frozen=True)
 class ArmSummary:
-    """Cost of an arm and outcomes of its runs.
+    """Outcomes and cost of an arm's runs.
 
     Args:
-        arm: the arm, as planned.
-        search: its search runs.
-        confirm: its confirmation runs.
-        reasons: reasons of failures with their number of runs, the most frequent first.
-        plain_epochs: its cost so far in epochs of plain training.
-        seconds: its training time so far.
+        arm: the arm.
+        search: counts of its search runs.
+        confirm: counts of its confirmation runs.
+        reasons: reasons of failed runs with their numbers, the most frequent first.
+        plain_epochs: cost so far, in epochs of plain training.
+        seconds: training time so far.
     """
 
     arm: ArmRecord
-    search: Counts
-    confirm: Counts
+    search: RunCounts
+    confirm: RunCounts
     reasons: tuple[tuple[str, int], ...]
     plain_epochs: float
     seconds: float
 
 
 @dataclass(frozen=True)
-class Audit:
-    """Early-stopping audit of an arm: runs that went to the end although a rung would have stopped them.
+class StoppingAudit:
+    """Early-stopping audit of an arm: its runs that were exempt from early stopping.
 
     Args:
-        audited: runs that go to the end whatever the rungs decide.
-        would_stop: audited runs that a rung would have stopped.
-        mistakes: those among them that ended in the better half of the arm's full-length runs.
+        audited: number of exempt runs.
+        would_stop: number of those that a rung would have stopped.
+        mistakes: number of those that finished in the better half of the arm's full-length runs.
     """
 
     audited: int
@@ -94,25 +93,24 @@ class Audit:
 
 
 def pooled_points(study: StudyData, condition: str) -> tuple[PointSummary, ...] | None:
-    """Return the pooled points of a condition over all its searches, or None while none are decided."""
+    """Return the pooled points of a condition over all its searches, or None if none are chosen yet."""
     methods = {arm.name: arm.method for arm in study.plan.arms}
-    chosen = pools(study, condition)
     return (
         tuple(
             PointSummary(
-                number=search * study.plan.points + place,
+                number=search * study.plan.points + position,
                 origin=f"{methods.get(point.arm, point.arm)}, search run {point.trial_index}" if point.values else "",
                 values=point.values,
             )
-            for search, points in sorted(chosen.items())
-            for place, point in enumerate(points)
+            for search, points in sorted(pools_by_search(study, condition).items())
+            for position, point in enumerate(points)
         )
         or None
     )
 
 
 def summarise_arms(study: StudyData) -> list[ArmSummary]:
-    """Return a summary of every arm, in the order of the plan."""
+    """Return outcomes and cost of every arm, in the order of the plan."""
     costs = run_costs(study)
     return [_summary(study, arm, costs) for arm in study.plan.arms]
 
@@ -125,7 +123,7 @@ def _summary(study: StudyData, arm: ArmRecord, costs: pd.DataFrame) -> ArmSummar
     cost = costs.reindex(runs["run"]).sum()
     return ArmSummary(
         arm=arm,
-        search=_counts(search, planned_trials(study, arm)),
+        search=_counts(search, study.plan.trials_of(arm)),
         confirm=_counts(confirm, planned_confirmations(study, arm.condition, arm.method)),
         reasons=tuple((str(reason), int(count)) for reason, count in reasons.value_counts().items()),
         plain_epochs=float(cost[records.PLAIN_EPOCHS]),
@@ -133,13 +131,16 @@ def _summary(study: StudyData, arm: ArmRecord, costs: pd.DataFrame) -> ArmSummar
     )
 
 
-def _counts(runs: pd.DataFrame, planned: int) -> Counts:
+def _counts(runs: pd.DataFrame, planned: int) -> RunCounts:
     found = runs["outcome"].value_counts()
-    return Counts(planned, *(int(found.get(name, 0)) for name in (*records.OUTCOMES, UNFINISHED)))
+    return RunCounts(planned, *(int(found.get(name, 0)) for name in (*records.OUTCOMES, UNFINISHED)))
 
 
 def run_costs(study: StudyData) -> pd.DataFrame:
-    """Return the cost of each run in plain epochs and in seconds of training."""
+    """Return the total cost of every run: columns `plain_epochs` and `seconds`, indexed by run.
+
+    The journal records plain epochs as a running total and seconds per epoch.
+    """
     grouped = study.curves.groupby("run", observed=True)
     return pd.DataFrame(
         {
@@ -149,10 +150,11 @@ def run_costs(study: StudyData) -> pd.DataFrame:
     )
 
 
-def audit(study: StudyData, arm: ArmRecord) -> Audit:
+def stopping_audit(study: StudyData, arm: ArmRecord) -> StoppingAudit:
     """Return the early-stopping audit of an arm.
 
-    A would-be stop is a mistake if the run ended in the better half of the arm's search runs of full length.
+    Stopping a run would have been a mistake if the run, which was trained to the end, finished in the better half of
+    the arm's full-length search runs.
     """
     runs = study.runs_of(records.SEARCH, arm.condition, arm.method)
     audited = set(runs.loc[runs["audit"], "run"])
@@ -162,33 +164,21 @@ def audit(study: StudyData, arm: ArmRecord) -> Audit:
         if run in audited and decision.action == records.WOULD_STOP
     }
     full = runs[runs["outcome"].isin([records.COMPLETED, records.DIVERGED])].set_index("run")
-    quality = full[records.SELECTION] if study.plan.higher_is_better else -full[records.SELECTION]
-    better = set(quality.index[quality >= quality.median()]) if len(quality) > 1 else set()
-    return Audit(audited=len(audited), would_stop=len(stops), mistakes=len(stops & better))
+    values = as_maximized(study.plan.metric, full[records.SELECTION])
+    better = set(values.index[values >= values.median()]) if len(values) > 1 else set()
+    return StoppingAudit(audited=len(audited), would_stop=len(stops), mistakes=len(stops & better))
 
 
-def missing(summaries: Sequence[ArmSummary]) -> list[str]:
-    """Return in sentences what is missing from the study; empty if it is complete."""
-    lacking = []
+def missing_runs(summaries: Sequence[ArmSummary]) -> list[str]:
+    """Return sentences about runs that have not ended or have failed; empty if the study is complete."""
+    sentences = []
     for phase, words in ((records.SEARCH, "search"), (records.CONFIRM, "confirmation")):
         counts = [summary.search if phase == records.SEARCH else summary.confirm for summary in summaries]
         planned, ended = sum(count.planned for count in counts), sum(min(c.ended, c.planned) for c in counts)
         if ended < planned:
-            lacking.append(f"{ended} of {planned} {words} runs have ended.")
+            sentences.append(f"{ended} of {planned} {words} runs have ended.")
     failed = sum(summary.search.failed + summary.confirm.failed for summary in summaries)
     if failed:
-        lacking.append(f"{_runs(failed)} failed; see the reasons in the table of runs.")
-    return lacking
-
-
-def _runs(count: int) -> str:
-    return "1 run" if count == 1 else f"{count} runs"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in the two largest units: `1 h 20 min`, `3 min 5 s`."""
-    total = round(seconds)
-    hours, minutes = divmod(total // 60, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {total % 60} s" if minutes else f"{total} s"
+        runs = "1 run" if failed == 1 else f"{failed} runs"
+        sentences.append(f"{runs} failed; the reasons are listed in the table of runs.")
+    return sentences

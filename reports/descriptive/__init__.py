@@ -1,1 +1,1 @@
-"""Descriptive analyses: curves, costs, responses and checks that support no claim by themselves."""
+"""Descriptive: results that describe a study and support no claims, such as curves, cost and importances."""

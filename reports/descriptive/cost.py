@@ -1,10 +1,8 @@
-"""Cost of methods: seconds per epoch relative to the reference, and effects at equal compute."""
+"""Cost of methods: time per epoch relative to the reference, and effects at equal compute."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
 
 from reports.data.frames import StudyData
 from reports.inference.contrasts import contrast_data
@@ -13,13 +11,13 @@ from trainables.records import CONFIRM, SEARCH, SECONDS, ArmRecord, ContrastReco
 
 
 @dataclass(frozen=True)
-class Pace:
-    """Duration of an epoch of an arm.
+class EpochTime:
+    """Time per epoch of an arm.
 
     Args:
         arm: the arm.
-        seconds: median over runs of the median epoch; NaN before any epoch.
-        relative: the same, divided by the reference's; NaN if either is missing.
+        seconds: median over runs of the median time per epoch; NaN if there are no epochs yet.
+        relative: the same, relative to the reference; NaN if either is unknown.
     """
 
     arm: ArmRecord
@@ -28,15 +26,16 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class EqualCompute:
-    """A method against an arm with the same compute, paired over seeds.
+class EqualComputeEffect:
+    """Effect of a method relative to an arm that was given the same compute, paired over seeds.
 
     Args:
         condition: name of the condition.
         method: display name of the method.
-        against: display name of the arm with the same compute, not retuned at that length.
-        effect: difference of the test metric, each at its own best points, signed so that higher is better.
-        value, other: means of the test metric.
+        against: display name of the arm with as much compute; it was not retuned for that length.
+        effect: difference of the test metric, each side at its own best points, signed so that positive is better.
+        value: mean test metric of the method.
+        other: mean test metric of the other arm.
     """
 
     condition: str
@@ -47,16 +46,16 @@ class EqualCompute:
     other: float
 
 
-def paces(study: StudyData, condition: str) -> list[Pace]:
-    """Return the pace of every arm of a condition, from its confirmation runs, before them from its search."""
+def epoch_times(study: StudyData, condition: str) -> list[EpochTime]:
+    """Return the time per epoch of every arm of a condition, from confirmation runs if there are any, else search."""
     arms = [arm for arm in study.plan.arms if arm.condition == condition]
     seconds = {arm.method: _seconds(study, arm) for arm in arms}
-    reference = seconds.get(study.plan.reference(condition) or "", float("nan"))
-    return [Pace(arm, seconds[arm.method], seconds[arm.method] / reference if reference else np.nan) for arm in arms]
+    reference = seconds.get(study.plan.reference(condition) or "", float("nan")) or float("nan")
+    return [EpochTime(arm, seconds[arm.method], seconds[arm.method] / reference) for arm in arms]
 
 
 def _seconds(study: StudyData, arm: ArmRecord) -> float:
-    """Return the median over runs of the median epoch: the first epoch of a run may hold its compilation."""
+    """Return the median over runs of the median epoch; the first epoch of a run may include compilation."""
     for phase in (CONFIRM, SEARCH):
         rows = study.curves_of(study.runs_of(phase, arm.condition, arm.method)["run"])
         medians = rows.groupby("run", observed=True)[SECONDS].median().dropna()
@@ -65,17 +64,16 @@ def _seconds(study: StudyData, arm: ArmRecord) -> float:
     return float("nan")
 
 
-def at_equal_compute(study: StudyData) -> list[EqualCompute]:
-    """Return every method against the arms that were given its compute, as far as both are finished."""
+def equal_compute_effects(study: StudyData) -> list[EqualComputeEffect]:
+    """Return the effect of every method relative to the arm that was given its compute, if both have finished runs."""
     found = []
     for arm in study.plan.arms:
         if arm.compute_of is None:
             continue
-        measured = contrast_data(
-            study, ContrastRecord(condition=arm.condition, method=arm.compute_of, reference=arm.method)
-        )
-        if measured.over_seeds is None:
+        contrast = ContrastRecord(condition=arm.condition, method=arm.compute_of, reference=arm.method)
+        data = contrast_data(study, contrast)
+        if data.tuned_over_seeds is None:
             continue
-        own, other = (as_maximized(study.plan.unit.metric, float(level)) for level in measured.levels.mean(axis=1))
-        found.append(EqualCompute(arm.condition, arm.compute_of, arm.method, measured.over_seeds, own, other))
+        own, other = (as_maximized(study.plan.unit.metric, float(mean)) for mean in data.test_values.mean(axis=1))
+        found.append(EqualComputeEffect(arm.condition, arm.compute_of, arm.method, data.tuned_over_seeds, own, other))
     return found

@@ -1,4 +1,4 @@
-"""Fairness checks: whether every arm got the same runs and settings, and how much single seeds differ."""
+"""Fairness: whether all arms of a condition were treated alike, and how much results vary between seeds."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from trainables.records import CONFIRM, SEARCH, TEST_ACCURACY, ArmRecord, Condit
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """Spread of the test accuracy over the seeds of an arm at its best setting; fractions.
+    """Variation of test accuracy over the seeds of an arm at its best setting, as fractions.
 
     Args:
         seeds: number of seeds.
         deviation: standard deviation over seeds.
-        interval: its 95 % interval.
-        low, high: worst and best seed.
+        interval: 95 % interval of the standard deviation.
+        low, high: accuracies of the worst and the best seed.
     """
 
     seeds: int
@@ -32,7 +32,7 @@ class SeedSpread:
 
 
 def seed_spread(study: StudyData, arm: ArmRecord) -> SeedSpread | None:
-    """Return the spread over seeds of an arm, or None with fewer than two seeds."""
+    """Return the variation over seeds of an arm, or None with fewer than two seeds."""
     runs = best_runs(study, arm)
     values = pd.Series(dtype=float) if runs is None else runs[TEST_ACCURACY].dropna()
     if len(values) < 2:
@@ -42,10 +42,11 @@ def seed_spread(study: StudyData, arm: ArmRecord) -> SeedSpread | None:
     return SeedSpread(len(values), deviation, bounds, float(values.min()), float(values.max()))
 
 
-def unequal(study: StudyData, condition: ConditionRecord) -> list[str]:
-    """Return in sentences how the treatment of the arms of a condition differs; empty if it is the same so far.
+def unequal_treatment(study: StudyData, condition: ConditionRecord) -> list[str]:
+    """Return sentences about differences in the treatment of a condition's arms; empty if there are none.
 
-    Arms that run at another arm's compute by design are left out.
+    Compared are the runs started so far: their numbers, the runs exempt from early stopping, the shared settings of the
+    search and the seeds of the confirmation. Arms that were given another compute on purpose are left out.
     """
     arms = [arm for arm in study.plan.arms if arm.condition == condition.name and arm.compute_of is None]
     found = []
@@ -54,10 +55,9 @@ def unequal(study: StudyData, condition: ConditionRecord) -> list[str]:
     if _differ(set(runs["index"]) for runs in search.values()):
         found.append(f"Search runs per method: {_counts(search)}.")
     if _differ(set(runs.loc[runs["audit"], "index"]) for runs in search.values()):
-        found.append("The audited runs are not the same in all methods.")
-    shared = [arm.spaces.keys() for arm in arms]
-    names = set.intersection(*(set(keys) for keys in shared)) if shared else set()
-    if _differ(_points(runs, names, study.plan) for runs in search.values() if len(runs)):
+        found.append("The search runs that are exempt from early stopping differ between methods.")
+    shared = set.intersection(*(set(arm.spaces) for arm in arms)) if arms else set()
+    if _differ(_shared_settings(runs, shared, study.plan) for runs in search.values() if len(runs)):
         found.append("The methods were not searched at the same shared settings.")
     if _differ(set(zip(runs["index"], runs["seed_index"], strict=True)) for runs in confirm.values()):
         found.append(f"Confirmation runs per method: {_counts(confirm)}.")
@@ -65,15 +65,16 @@ def unequal(study: StudyData, condition: ConditionRecord) -> list[str]:
 
 
 def _differ(sets: Iterable[object]) -> bool:
-    every = list(sets)
-    return any(one != every[0] for one in every)
+    first, *others = [*sets] or [None]
+    return any(one != first for one in others)
 
 
-def _points(runs: pd.DataFrame, names: set[str], plan: PlanRecord) -> dict[int, tuple[tuple[str, str], ...]]:
+def _shared_settings(runs: pd.DataFrame, names: set[str], plan: PlanRecord) -> dict[int, tuple[tuple[str, str], ...]]:
+    """Return the values of the shared dimensions by trial, for the trials drawn without looking at results."""
     rows = runs[runs["index"] % max(plan.trials_per_arm, 1) < plan.designed]
     return {
-        int(index): tuple(sorted((name, str(value)) for name, value in searched.items() if name in names))
-        for index, searched in zip(rows["index"], rows["searched"], strict=True)
+        int(trial): tuple(sorted((name, str(value)) for name, value in searched.items() if name in names))
+        for trial, searched in zip(rows["index"], rows["searched"], strict=True)
     }
 
 

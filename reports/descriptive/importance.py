@@ -1,4 +1,4 @@
-"""Importance of the searched dimensions, by two evaluators that answer different questions.
+"""Hyperparameter importance of every searched dimension, from two evaluators that answer different questions.
 
 Optuna and scikit-learn take seconds to import, so they are imported only if there are enough runs.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from reports.data.frames import StudyData
-from reports.descriptive.responses import full_length
+from reports.descriptive.responses import full_length_runs
 from trainables.records import ArmRecord
 
 if TYPE_CHECKING:
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 IMPORTANCE_FROM = 20
-"""Runs of full length needed for importances; with fewer they are mostly noise."""
+"""Minimum number of full-length runs for importances; with fewer they are mostly noise."""
 
 
 @dataclass(frozen=True)
 class Importance:
-    """Importance of one dimension in one arm; the shares of an evaluator add up to 1 over the arm's dimensions.
+    """Importance of one dimension in one arm. The shares of each evaluator sum to 1 over the dimensions of the arm.
 
     Args:
         arm: the arm.
-        dimension: its name.
-        ped_anova: share by PED-ANOVA: what distinguishes the best tenth of the runs.
-        mean_decrease: share by the mean decrease in impurity of a random forest: what explains all runs; None for a
-            dimension that not every run has.
-        runs: number of runs of full length.
+        dimension: name of the dimension.
+        ped_anova: PED-ANOVA (Watanabe et al., 2023): what distinguishes the best tenth of the runs from the others.
+        mean_decrease: mean decrease in impurity of a random forest: what explains the results of all runs. None for a
+            dimension that some runs lack.
+        runs: number of full-length runs.
     """
 
     arm: ArmRecord
@@ -44,9 +44,12 @@ class Importance:
 
 
 def importances(study: StudyData, arm: ArmRecord) -> list[Importance]:
-    """Return the importance of every searched dimension of an arm; empty below `IMPORTANCE_FROM` full-length runs."""
-    runs = full_length(study, arm)
-    if len(runs) < IMPORTANCE_FROM or len(arm.spaces) < 2 or runs["quality"].nunique() < 2:
+    """Return the importance of every searched dimension of an arm, the most important first.
+
+    Empty for fewer than `IMPORTANCE_FROM` full-length runs, fewer than two dimensions, or runs without variation.
+    """
+    runs = full_length_runs(study, arm)
+    if len(runs) < IMPORTANCE_FROM or len(arm.spaces) < 2 or runs["value"].nunique() < 2:
         return []
     from optuna.importance import (
         MeanDecreaseImpurityImportanceEvaluator,
@@ -54,12 +57,12 @@ def importances(study: StudyData, arm: ArmRecord) -> list[Importance]:
         get_param_importances,
     )
 
-    known = _optuna_study(runs, arm.spaces)
-    local = get_param_importances(known, evaluator=PedAnovaImportanceEvaluator())
-    everywhere = get_param_importances(known, evaluator=MeanDecreaseImpurityImportanceEvaluator(seed=0))
+    optuna_study = _optuna_study(runs, arm.spaces)
+    among_best = get_param_importances(optuna_study, evaluator=PedAnovaImportanceEvaluator())
+    overall = get_param_importances(optuna_study, evaluator=MeanDecreaseImpurityImportanceEvaluator(seed=0))
     return [
-        Importance(arm, name, local.get(name, 0.0), everywhere.get(name), len(runs))
-        for name in sorted(local, key=lambda name: -local[name])
+        Importance(arm, name, share, overall.get(name), len(runs))
+        for name, share in sorted(among_best.items(), key=lambda pair: -pair[1])
     ]
 
 
@@ -72,14 +75,14 @@ def _optuna_study(runs: pd.DataFrame, spaces: Mapping[str, Any]) -> OptunaStudy:
         study = optuna.create_study(direction="maximize")
     finally:
         optuna.logging.set_verbosity(verbosity)
-    kinds = {name: _distribution(space) for name, space in spaces.items()}
+    distributions = {name: _distribution(space) for name, space in spaces.items()}
     study.add_trials(
         optuna.trial.create_trial(
-            params={name: searched[name] for name in kinds if name in searched},
-            distributions={name: kind for name, kind in kinds.items() if name in searched},
-            value=quality,
+            params={name: searched[name] for name in distributions if name in searched},
+            distributions={name: one for name, one in distributions.items() if name in searched},
+            value=value,
         )
-        for searched, quality in zip(runs["searched"], runs["quality"], strict=True)
+        for searched, value in zip(runs["searched"], runs["value"], strict=True)
     )
     return study
 

@@ -1,4 +1,4 @@
-"""Lead over epochs: paired differences along the training, overtaking, and the gain of the final off phase."""
+"""Lead over epochs: paired difference to the reference by epoch, overtaking, final off phase, generalisation gap."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import pandas as pd
 from reports.data.frames import StudyData
 from reports.descriptive.learning_curves import best_runs
 from reports.statistics.estimators import Estimate, over_seeds, t_quantile
-from trainables.records import TRAIN_ACCURACY, VALIDATION_ACCURACY, ArmRecord, ConditionRecord
+from trainables.records import TRAIN_ACCURACY, VALIDATION_ACCURACY, ArmRecord, ConditionRecord, as_maximized
 
 
 @dataclass(frozen=True)
-class EpochLead:
-    """Lead of a method over its reference along the training, each at its own best setting.
+class LeadOverEpochs:
+    """Lead of a method over its reference by epoch, with each arm at its own best setting.
 
     Args:
-        method: display name.
-        epochs: int (E,), the compared epochs: all, or the ends of off blocks and the final off phase.
-        mean: float (E,), mean over seeds of the paired difference of the metric, positive if the method is better.
-        low, high: float (E,), 95 % interval over seeds at each epoch, not simultaneous; NaN with one seed.
+        method: display name of the method.
+        epochs: int (E,), the epochs compared: all, or the ends of off blocks and the final off phase.
+        mean: float (E,), mean over seeds of the paired difference of the validation metric; positive is better.
+        low, high: float (E,), pointwise 95 % interval over seeds, NaN for a single seed.
         seeds: number of pairs.
-        overtakes: the epoch from which the smoothed lead stays positive; None if the method does not end ahead.
-        from_start: whether it was ahead from the first compared epoch on.
-        off_gain: what the method gained over its reference in its final off phase; None if it has none.
-        off_from: epochs finished when that phase begins.
+        overtakes: epoch from which the smoothed lead stays positive, None if the method does not finish ahead.
+        from_start: whether the method is ahead from the first compared epoch on.
+        off_gain: change of the lead during the final off phase of the method, None if it has no such phase.
+        off_from: number of epochs finished when the final off phase begins.
     """
 
     method: str
@@ -42,8 +42,8 @@ class EpochLead:
 
 
 @dataclass(frozen=True)
-class GeneralizationGap:
-    """Accuracy on training and validation images at the end of training, averaged over seeds."""
+class GeneralisationGap:
+    """Training and validation accuracy at the end of training: means over seeds, as fractions."""
 
     method: str
     training: float
@@ -51,15 +51,17 @@ class GeneralizationGap:
 
     @property
     def gap(self) -> float:
-        """Training minus validation."""
+        """Training accuracy minus validation accuracy."""
         return self.training - self.validation
 
 
-def epoch_lead(study: StudyData, arm: ArmRecord, reference: ArmRecord, condition: ConditionRecord) -> EpochLead | None:
-    """Compare an arm with its reference epoch by epoch, or return None if no seed has both.
+def lead_over_epochs(
+    study: StudyData, arm: ArmRecord, reference: ArmRecord, condition: ConditionRecord
+) -> LeadOverEpochs | None:
+    """Compare an arm with its reference epoch by epoch; None if they share no seed.
 
-    The metric of a method with an on/off cycle oscillates; the method and its reference are compared at the ends of its
-    off blocks and in the final off phase.
+    The metric of a method that is switched on and off oscillates. If either arm has such a cycle, both are compared at
+    the ends of its off blocks and in its final off phase only.
     """
     own, other = (_by_seed(study, one) for one in (arm, reference))
     seeds = own.columns.intersection(other.columns)
@@ -67,18 +69,18 @@ def epoch_lead(study: StudyData, arm: ArmRecord, reference: ArmRecord, condition
     if differences.empty:
         return None
     compared = _compared(differences, [arm, reference])
-    spread = compared.std(axis=1, ddof=1) if compared.shape[1] > 1 else compared.mean(axis=1) * np.nan
-    half = spread / np.sqrt(compared.shape[1]) * t_quantile(max(compared.shape[1] - 1, 1))
+    count = compared.shape[1]
     mean = compared.mean(axis=1)
+    half = compared.std(axis=1, ddof=1) / np.sqrt(count) * t_quantile(max(count - 1, 1))  # NaN for a single seed
     window = 1 if arm.block_ends or reference.block_ends else condition.selection_epochs
-    overtakes, from_start = overtaking(mean, window)
-    return EpochLead(
+    overtakes, from_start = overtaking_epoch(mean, window)
+    return LeadOverEpochs(
         method=arm.method,
         epochs=compared.index.to_numpy(dtype=int),
         mean=mean.to_numpy(),
         low=(mean - half).to_numpy(),
         high=(mean + half).to_numpy(),
-        seeds=compared.shape[1],
+        seeds=count,
         overtakes=overtakes,
         from_start=from_start,
         off_gain=_off_gain(differences, arm, condition),
@@ -87,18 +89,18 @@ def epoch_lead(study: StudyData, arm: ArmRecord, reference: ArmRecord, condition
 
 
 def _by_seed(study: StudyData, arm: ArmRecord) -> pd.DataFrame:
-    """Return the metric of an arm's confirmation runs at its best setting, higher is better: epochs by seeds."""
+    """Return the validation metric at the arm's best setting, epochs by seeds, signed so that higher is better."""
     runs = best_runs(study, arm)
     if runs is None:
         return pd.DataFrame()
     rows = study.curves_of(runs["run"])
     seeds = rows["run"].astype(str).map(runs.set_index("run")["seed_index"])
     table = rows.assign(seed=seeds).pivot_table(index="epoch", columns="seed", values=study.plan.metric)
-    return table if study.plan.higher_is_better else -table
+    return as_maximized(study.plan.metric, table)
 
 
 def _compared(differences: pd.DataFrame, arms: list[ArmRecord]) -> pd.DataFrame:
-    """Return the epochs at which neither arm is in an on block."""
+    """Return the epochs at which neither arm is in an on block, or all epochs if there are none."""
     kept = np.ones(len(differences), dtype=bool)
     epochs = differences.index.to_numpy(dtype=int)
     for arm in arms:
@@ -107,12 +109,15 @@ def _compared(differences: pd.DataFrame, arms: list[ArmRecord]) -> pd.DataFrame:
     return differences[kept] if kept.any() else differences
 
 
-def overtaking(mean: pd.Series, window: int) -> tuple[int | None, bool]:
-    """Return the epoch from which a lead stays positive, and whether that is the first one.
+def overtaking_epoch(mean: pd.Series, window: int) -> tuple[int | None, bool]:
+    """Return the epoch from which the smoothed lead stays positive, and whether it is the first epoch.
 
     Args:
         mean: the lead, indexed by epoch.
-        window: epochs of the running mean that smooths it.
+        window: number of epochs of the running mean.
+
+    >>> overtaking_epoch(pd.Series([-1.0, 1.0, 2.0], index=[1, 2, 3]), window=1)
+    (2, False)
     """
     smooth = mean.rolling(window, min_periods=1).mean()
     behind = np.flatnonzero(smooth.to_numpy() <= 0)
@@ -127,9 +132,10 @@ def _has_off_phase(arm: ArmRecord, condition: ConditionRecord) -> bool:
 
 
 def _off_gain(differences: pd.DataFrame, arm: ArmRecord, condition: ConditionRecord) -> Estimate | None:
-    """Estimate how much the lead grew from the last epochs before the final off phase to the last epochs.
+    """Estimate the change of the lead from the last epochs before the final off phase to the last epochs of training.
 
-    If the method has a cycle, the end of its last off block is taken instead, so that the oscillation does not count.
+    For a method with an on/off cycle, the end of the last off block takes the place of the epochs before the phase, so
+    that the oscillation does not affect the result.
     """
     last, begin = condition.selection_epochs, arm.off_from
     if begin is None or not _has_off_phase(arm, condition) or differences.index.max() < condition.epochs:
@@ -141,8 +147,8 @@ def _off_gain(differences: pd.DataFrame, arm: ArmRecord, condition: ConditionRec
     return over_seeds((late.mean() - early.mean()).to_numpy()) if len(early) else None
 
 
-def generalization_gap(study: StudyData, arm: ArmRecord, condition: ConditionRecord) -> GeneralizationGap | None:
-    """Return the accuracies of an arm at the end of training at its best setting; None before any run has reported."""
+def generalisation_gap(study: StudyData, arm: ArmRecord, condition: ConditionRecord) -> GeneralisationGap | None:
+    """Return training and validation accuracy of an arm at its best setting; None if no run is that far yet."""
     runs = best_runs(study, arm)
     if runs is None:
         return None
@@ -150,4 +156,4 @@ def generalization_gap(study: StudyData, arm: ArmRecord, condition: ConditionRec
     end = rows[rows["epoch"] > (arm.epochs or condition.epochs) - condition.selection_epochs]
     if end.empty:
         return None
-    return GeneralizationGap(arm.method, float(end[TRAIN_ACCURACY].mean()), float(end[VALIDATION_ACCURACY].mean()))
+    return GeneralisationGap(arm.method, float(end[TRAIN_ACCURACY].mean()), float(end[VALIDATION_ACCURACY].mean()))

@@ -1,4 +1,4 @@
-"""Learning curves of the runs behind a verdict: means and spreads over seeds."""
+"""Learning curves of every arm at its best setting: mean and standard deviation over seeds."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy as np
 import pandas as pd
 
 from reports.data.frames import StudyData
-from trainables.records import CONFIRM, FAILED, SEARCH, SELECTION, ArmRecord
+from trainables.records import CONFIRM, FAILED, SEARCH, SELECTION, ArmRecord, as_maximized
 
 
 @dataclass(frozen=True)
 class ArmCurves:
-    """The learning curves of one arm at one point.
+    """Learning curves of an arm at one setting.
 
     Args:
-        method: display name.
+        method: display name of the arm.
         runs: number of runs averaged.
-        source: the runs in words ("6 seeds at setting 1").
-        mean: indexed by epoch, one column per metric: mean over the runs that reached the epoch.
-        spread: same shape: standard deviation over runs, NaN with one run.
+        source: description of the runs ("6 seeds at setting 1").
+        mean: mean over the runs that reached the epoch, indexed by epoch, with one column per metric.
+        spread: standard deviation over these runs, of the same shape; NaN for a single run.
     """
 
     method: str
@@ -31,9 +31,10 @@ class ArmCurves:
 
 
 def arm_curves(study: StudyData, arm: ArmRecord) -> ArmCurves | None:
-    """Return the curves of an arm at its best pooled point; before the confirmation, of its best search run.
+    """Return the curves of an arm at its best pooled point, or of its best search run before the confirmation.
 
-    The best point is the one with the best mean selection metric; before any run has ended, the first.
+    The best point is the one with the best mean selection metric, or the first point if no run has ended yet. The
+    result is None if the arm has no runs.
     """
     chosen = best_runs(study, arm)
     if chosen is not None:
@@ -42,12 +43,12 @@ def arm_curves(study: StudyData, arm: ArmRecord) -> ArmCurves | None:
     searched = _usable(study, arm, SEARCH)
     if searched.empty:
         return None
-    best = _best(searched.set_index("index")[SELECTION], study)
-    return _averaged(study, arm, searched[searched["index"] == best], f"search run {best}, the best so far")
+    trial = _best(searched.set_index("index")[SELECTION], study)
+    return _averaged(study, arm, searched[searched["index"] == trial], f"search run {trial}, the best so far")
 
 
 def best_runs(study: StudyData, arm: ArmRecord) -> pd.DataFrame | None:
-    """Return the confirmation runs of an arm at its own best point, or None if there are none yet."""
+    """Return the confirmation runs of an arm at its best pooled point, or None if there are none yet."""
     confirmed = _usable(study, arm, CONFIRM)
     if confirmed.empty:
         return None
@@ -55,16 +56,15 @@ def best_runs(study: StudyData, arm: ArmRecord) -> pd.DataFrame | None:
 
 
 def _usable(study: StudyData, arm: ArmRecord, phase: str) -> pd.DataFrame:
-    """Return the runs of a phase that have not failed, including those in progress."""
+    """Return the runs of a phase that have not failed, including runs in progress."""
     runs = study.runs_of(phase, arm.condition, arm.method)
     return runs[(runs["outcome"] != FAILED) & (runs["epoch"] > 0)]
 
 
-def _best(qualities: pd.Series, study: StudyData) -> int:
-    """Return the index of the best quality, the first one if none is known."""
-    points = qualities.index.to_numpy(dtype=int)
-    signed = qualities.to_numpy(dtype=float) * (1 if study.plan.higher_is_better else -1)
-    return int(points[np.argmax(np.nan_to_num(signed, nan=-np.inf))])
+def _best(selection: pd.Series, study: StudyData) -> int:
+    """Return the index of the best value of the selection metric, or the first index if no value is known."""
+    values = as_maximized(study.plan.metric, selection.to_numpy(dtype=float))
+    return int(selection.index.to_numpy(dtype=int)[np.argmax(np.nan_to_num(values, nan=-np.inf))])
 
 
 def _averaged(study: StudyData, arm: ArmRecord, runs: pd.DataFrame, source: str) -> ArmCurves:

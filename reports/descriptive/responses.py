@@ -1,4 +1,4 @@
-"""Responses: how searched values change a method's gain at shared points, and best points at the edge of a range."""
+"""Responses to hyperparameters: gain of a method against each searched dimension, and best values at range edges."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ import numpy as np
 import pandas as pd
 
 from reports.data.frames import StudyData
-from trainables.records import COMPLETED, SEARCH, SELECTION, ArmRecord
+from reports.inference.moderation import is_number
+from trainables.records import COMPLETED, SEARCH, SELECTION, ArmRecord, as_maximized
 
 EDGE = 0.1
 """Share of a range, on its own scale, that counts as its edge."""
 BEST = 3
-"""Number of an arm's best runs that are examined."""
+"""Number of best runs of an arm that are checked for values at the edge of a range."""
 TREND_FROM = 8
-"""Runs needed for a rank correlation."""
+"""Minimum number of runs for a rank correlation."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """Response to one searched dimension of an arm, over the arm's search runs of full length.
+    """Response of an arm to one searched dimension, over its n full-length search runs.
 
     Args:
         arm: the arm.
-        dimension: its name.
-        own: whether the dimension belongs to the method rather than being shared by all arms.
-        values: the dimension's values, one per run.
-        gains: float (n,): quality of the run minus that of the reference's run at the same shared point, higher is
-            better; for the reference itself, the quality of the run.
+        dimension: name of the dimension.
+        own: whether the dimension belongs to the method, rather than being shared with the reference.
+        values: value of the dimension in each run.
+        gains: float (n,), selection metric of each run minus that of the reference's run at the same shared settings,
+            signed so that higher is better; for the reference itself, its selection metric.
         paired: whether the gains are such differences.
-        trend: Spearman's rank correlation of value and gain, None for choices and with few runs.
+        trend: Spearman's rank correlation of value and gain, None for choices and for fewer than `TREND_FROM` runs.
     """
 
     arm: ArmRecord
@@ -46,16 +47,16 @@ class Response:
 
 
 @dataclass(frozen=True)
-class Edge:
-    """A searched range that may be too narrow at one end.
+class RangeEdge:
+    """End of a range near which most of an arm's best runs lie, so that the range may be too narrow.
 
     Args:
         arm: the arm.
-        dimension: its name.
+        dimension: name of the dimension.
         end: `low` or `high`.
-        limit: the end of the range.
-        runs: number of the arm's best runs near that end.
-        best: number of best runs examined.
+        limit: value of that end.
+        runs: number of best runs near it.
+        best: number of best runs that were checked.
     """
 
     arm: ArmRecord
@@ -66,26 +67,28 @@ class Edge:
     best: int
 
 
-def full_length(study: StudyData, arm: ArmRecord) -> pd.DataFrame:
-    """Return an arm's search runs that were trained to the end, with a column `quality`, higher is better."""
+def full_length_runs(study: StudyData, arm: ArmRecord) -> pd.DataFrame:
+    """Return the search runs of an arm that were trained to the end.
+
+    The additional column `value` contains the selection metric, signed so that higher is better.
+    """
     runs = study.runs_of(SEARCH, arm.condition, arm.method)
     runs = runs[(runs["outcome"] == COMPLETED) & runs[SELECTION].notna()]
-    sign = 1.0 if study.plan.higher_is_better else -1.0
-    return runs.assign(quality=sign * runs[SELECTION].astype(float))
+    return runs.assign(value=as_maximized(study.plan.metric, runs[SELECTION].astype(float)))
 
 
 def responses(study: StudyData, arm: ArmRecord) -> list[Response]:
-    """Return the response to every searched dimension of an arm that took more than one value."""
-    runs = full_length(study, arm)
+    """Return the response of an arm to every searched dimension with more than one value."""
+    runs = full_length_runs(study, arm)
     reference = study.plan.arm(arm.condition, study.plan.reference(arm.condition) or "")
     paired = reference is not None and reference.name != arm.name
     if paired and reference is not None:
-        shared = full_length(study, reference)
-        other = shared[shared["index"] % study.plan.trials_per_arm < study.plan.designed].set_index("index")["quality"]
-        runs = runs.assign(quality=runs["quality"] - runs["index"].map(other)).dropna(subset="quality")
+        shared = full_length_runs(study, reference)
+        other = shared[shared["index"] % study.plan.trials_per_arm < study.plan.designed].set_index("index")["value"]
+        runs = runs.assign(value=runs["value"] - runs["index"].map(other)).dropna(subset="value")
     found = []
     for dimension in arm.spaces:
-        known = [(run[dimension], gain) for run, gain in zip(runs["searched"], runs["quality"], strict=True)
+        known = [(run[dimension], gain) for run, gain in zip(runs["searched"], runs["value"], strict=True)
                  if dimension in run]  # fmt: skip
         values = tuple(value for value, _ in known)
         gains = np.array([gain for _, gain in known], dtype=float)
@@ -96,28 +99,31 @@ def responses(study: StudyData, arm: ArmRecord) -> list[Response]:
 
 
 def _trend(values: tuple[Any, ...], gains: np.ndarray) -> float | None:
-    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    if not numeric or len(values) < TREND_FROM or np.ptp(gains) == 0:
+    if not all(map(is_number, values)) or len(values) < TREND_FROM or np.ptp(gains) == 0:
         return None
     return float(pd.Series(values).corr(pd.Series(gains), method="spearman"))
 
 
-def edges(study: StudyData, arm: ArmRecord) -> list[Edge]:
-    """Return the ranges in which most of an arm's best runs lie near one end."""
-    runs = full_length(study, arm).nlargest(BEST, "quality")
+def range_edges(study: StudyData, arm: ArmRecord) -> list[RangeEdge]:
+    """Return the ends of ranges near which at least two of an arm's `BEST` runs lie."""
+    runs = full_length_runs(study, arm).nlargest(BEST, "value")
     found = []
     for dimension, space in arm.spaces.items():
         if isinstance(space, list) or len(runs) < BEST or space["low"] == space["high"]:
             continue
-        places = np.array([place(space, run[dimension]) for run in runs["searched"] if dimension in run])
-        for end, near in (("low", places <= EDGE), ("high", places >= 1 - EDGE)):
+        positions = np.array([position_in_range(space, run[dimension]) for run in runs["searched"] if dimension in run])
+        for end, near in (("low", positions <= EDGE), ("high", positions >= 1 - EDGE)):
             if near.sum() >= 2:
-                found.append(Edge(arm, dimension, end, space[end], int(near.sum()), len(runs)))
+                found.append(RangeEdge(arm, dimension, end, space[end], int(near.sum()), len(runs)))
     return found
 
 
-def place(space: Mapping[str, Any], value: float) -> float:
-    """Return the position of a value in a range, from 0 to 1 on the range's own scale."""
+def position_in_range(space: Mapping[str, Any], value: float) -> float:
+    """Return the position of a value in a range on the scale of the range: 0 at the lower end, 1 at the upper.
+
+    >>> round(position_in_range({"low": 0.001, "high": 1.0, "log": True}, 0.01), 3)
+    0.333
+    """
     low, high = space["low"], space["high"]
     if space.get("log"):
         return math.log(value / low) / math.log(high / low)

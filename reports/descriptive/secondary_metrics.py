@@ -1,4 +1,4 @@
-"""Secondary metrics: log loss, calibration, balanced metrics and accuracy per class beside a claim."""
+"""Secondary metrics: log loss, calibration error, class-balanced metrics, and accuracy per class."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from trainables import records
 
 
 @dataclass(frozen=True)
-class OtherEffect:
-    """A paired difference of another test metric, each side at its own best setting.
+class SecondaryEffect:
+    """Paired difference of another test metric, with each side at its own best setting.
 
     Args:
         verdict: the claim that it accompanies.
-        metric: a key of `records.TEST_METRICS`.
-        effect: method minus reference, in the metric's own unit.
+        metric: one of `records.TEST_METRICS`.
+        effect: method minus reference, in the unit of the metric; the sign is not changed.
         value, reference: means over seeds.
     """
 
@@ -33,13 +33,13 @@ class OtherEffect:
 
     @property
     def better(self) -> bool:
-        """Whether the method is better on average."""
+        """Whether the mean favours the method."""
         return records.as_maximized(self.metric, self.effect.mean) > 0
 
 
 @dataclass(frozen=True)
-class ClassEffect:
-    """Differences of the accuracy on the test images of each class, method minus reference.
+class ClassAccuracies:
+    """Accuracy on the test images of each of C classes.
 
     Args:
         verdict: the claim that they accompany.
@@ -51,12 +51,12 @@ class ClassEffect:
     reference: np.ndarray
 
 
-def other_effects(study: StudyData, verdicts: Sequence[Verdict]) -> list[OtherEffect]:
-    """Return the other metrics of every claim, where there are pairs."""
+def secondary_effects(study: StudyData, verdicts: Sequence[Verdict]) -> list[SecondaryEffect]:
+    """Return the differences of all other test metrics for every claim with pairs."""
     return [found for verdict in verdicts for found in _of_claim(study, verdict)]
 
 
-def _of_claim(study: StudyData, verdict: Verdict) -> list[OtherEffect]:
+def _of_claim(study: StudyData, verdict: Verdict) -> list[SecondaryEffect]:
     pair = chosen_runs(study, verdict)
     if pair is None:
         return []
@@ -67,14 +67,14 @@ def _of_claim(study: StudyData, verdict: Verdict) -> list[OtherEffect]:
         if len(differences):
             kept = differences.index
             means = (float(side.loc[kept, metric].mean()) for side in (own, other))
-            found.append(OtherEffect(verdict, metric, over_seeds(differences.to_numpy()), *means))
+            found.append(SecondaryEffect(verdict, metric, over_seeds(differences.to_numpy()), *means))
     return found
 
 
 def chosen_runs(study: StudyData, verdict: Verdict) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-    """Return the runs behind a claim, of the method and of its reference, for the seeds that both have.
+    """Return the runs of method and reference at their chosen points, with the seeds that both share.
 
-    With several searches, these are the runs at the chosen points of all searches.
+    With several searches, the runs at the chosen points of all searches are included. None without pairs.
     """
     if not verdict.points:
         return None
@@ -91,19 +91,19 @@ def _present(runs: pd.DataFrame) -> list[str]:
     return [metric for metric in records.TEST_METRICS if metric in runs and runs[metric].notna().any()]
 
 
-def class_effects(study: StudyData, verdicts: Sequence[Verdict]) -> list[ClassEffect]:
-    """Return the accuracies per class of every claim whose runs recorded single test images."""
+def class_accuracies(study: StudyData, verdicts: Sequence[Verdict]) -> list[ClassAccuracies]:
+    """Return the accuracies per class for every claim whose runs recorded predictions of single test images."""
     found = []
     for verdict in verdicts:
         pair = chosen_runs(study, verdict)
         sides = [] if pair is None else [_per_class(study, runs) for runs in pair]
         if len(sides) == 2 and sides[0] is not None and sides[1] is not None:
-            found.append(ClassEffect(verdict, sides[0], sides[1]))
+            found.append(ClassAccuracies(verdict, sides[0], sides[1]))
     return found
 
 
 def _per_class(study: StudyData, runs: pd.DataFrame) -> np.ndarray | None:
-    """Return the accuracy on each class, (C,), or None if labels or single images are not recorded."""
+    """Return the accuracy on each class, float (C,), or None if labels or predictions of single images are unknown."""
     correct = study.correctness(runs["run"].tolist())
     if study.test_labels is None or not correct or len(correct) < len(runs):
         return None
@@ -117,6 +117,6 @@ def _per_class(study: StudyData, runs: pd.DataFrame) -> np.ndarray | None:
 
 
 def class_names(study: StudyData, count: int) -> list[str]:
-    """Return the names of the first classes; numbers if the study recorded none."""
+    """Return the names of the first `count` classes, with numbers for unnamed classes."""
     names = study.facts.data.class_names if study.facts.data else ()
     return [*names, *(str(number) for number in range(len(names), count))][:count]

@@ -1,6 +1,7 @@
-"""Tuning curves: expected best result against the tuning budget (Dodge et al. 2019, arXiv 1909.03004).
+"""Tuning curves: expected best result against the search budget (Dodge et al., 2019, arXiv 1909.03004).
 
-Valid for random and quasi-random search only, since the points of an adaptive sampler depend on earlier results.
+Valid for random and quasi-random search only, because the points of an adaptive sampler depend on earlier results.
+Trials of an adaptive sampler are left out.
 """
 
 from __future__ import annotations
@@ -13,25 +14,38 @@ from scipy.special import gammaln
 
 from reports.data.frames import UNFINISHED, StudyData
 from reports.statistics.estimators import LEVEL
-from trainables.records import DIVERGED, FAILED, PLAIN_EPOCHS, SEARCH, SECONDS, SELECTION, STOPPED, ArmRecord, worst
+from trainables.records import (
+    DIVERGED,
+    FAILED,
+    PLAIN_EPOCHS,
+    SEARCH,
+    SECONDS,
+    SELECTION,
+    STOPPED,
+    ArmRecord,
+    as_maximized,
+    worst,
+)
 
 RESAMPLES = 1000
+"""Number of bootstrap resamples."""
+
 BAND_FROM = 4
-"""Runs needed for a band."""
+"""Minimum number of runs for a bootstrap band."""
 
 
 @dataclass(frozen=True)
 class TuningCurve:
-    """The expected best of the first n runs of an arm's search, n = 1 ... B. All arrays have shape (B,).
+    """Expected best selection metric among n search runs of an arm, n = 1 ... B. All arrays have shape (B,).
 
     Args:
-        method: display name.
+        method: display name of the arm.
         plain_epochs: cost of n runs, in plain epochs.
         seconds: cost of n runs, in seconds of training.
-        plug_in: expectation of the best of n draws with replacement.
-        unbiased: expectation of the best of n draws without replacement.
-        low, high: 95 % bootstrap band of the plug-in estimate, NaN with too few runs.
-        stopped: runs that were stopped early; they count with their last value.
+        plug_in: expectation for n draws with replacement from the B runs.
+        unbiased: expectation for n draws without replacement.
+        low, high: 95 % bootstrap band of the plug-in estimate, NaN with fewer than `BAND_FROM` runs.
+        stopped: number of runs that were stopped early; they count with their last value.
     """
 
     method: str
@@ -50,39 +64,42 @@ def tuning_curve(study: StudyData, arm: ArmRecord, costs: pd.DataFrame) -> Tunin
     Args:
         study: the study.
         arm: the arm.
-        costs: total cost of every run, see `overview.run_costs`.
+        costs: total cost of every run, as returned by `overview.run_costs`.
     """
     runs = study.runs_of(SEARCH, arm.condition, arm.method)
     runs = runs[
         (runs["index"] % study.plan.trials_per_arm < study.plan.designed) & ~runs["outcome"].isin([FAILED, UNFINISHED])
     ]
-    found = qualities(study, runs).dropna()
+    found = selection_values(study, runs).dropna()
     runs = runs.loc[found.index]
     if runs.empty:
         return None
-    sign = 1.0 if study.plan.higher_is_better else -1.0
-    values = sign * found.to_numpy()
+    metric = study.plan.metric
+    values = as_maximized(metric, found.to_numpy())
     count = np.arange(1, len(values) + 1)
     mean = costs.reindex(runs["run"]).mean()
-    low, high = bootstrap_band(values)
+    band = [as_maximized(metric, bound) for bound in bootstrap_band(values)]
     return TuningCurve(
         method=arm.method,
         plain_epochs=count * float(mean[PLAIN_EPOCHS]),
         seconds=count * float(mean[SECONDS]),
-        plug_in=sign * expected_best(values, plug_in_weights(len(values))),
-        unbiased=sign * expected_best(values, unbiased_weights(len(values))),
-        low=np.minimum(sign * low, sign * high),
-        high=np.maximum(sign * low, sign * high),
+        plug_in=as_maximized(metric, expected_best(values, plug_in_weights(len(values)))),
+        unbiased=as_maximized(metric, expected_best(values, unbiased_weights(len(values)))),
+        low=np.minimum(*band),
+        high=np.maximum(*band),
         stopped=int((runs["outcome"] == STOPPED).sum()),
     )
 
 
-def qualities(study: StudyData, runs: pd.DataFrame) -> pd.Series:
-    """Return the quality of each run: selection metric, last value of a stopped run, or worst value if it diverged.
+def selection_values(study: StudyData, runs: pd.DataFrame) -> pd.Series:
+    """Return the value with which each run counts, NaN if it has none.
+
+    This is the selection metric if the run has one, the last value of the validation metric for a stopped run, and the
+    worst possible value for a diverged run.
 
     Args:
         study: the study.
-        runs: rows of its frame of runs.
+        runs: rows of `study.runs`.
     """
     last = study.curves_of(runs["run"]).groupby("run", observed=True)[study.plan.metric].last()
     found = runs[SELECTION].astype(float)
@@ -91,38 +108,42 @@ def qualities(study: StudyData, runs: pd.DataFrame) -> pd.Series:
 
 
 def expected_best(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the expected largest of n values for n = 1 ... B, (..., B).
+    """Return the expected maximum of n of B values for n = 1 ... B, float (..., B).
 
     Args:
         values: float (..., B), higher is better.
-        weights: float (B, B), weight of the j-th smallest value for n, as `plug_in_weights` gives them.
+        weights: float (B, B), weight of the j-th smallest value for each n, such as `plug_in_weights(B)`.
+
+    >>> expected_best(np.array([0.2, 0.6]), unbiased_weights(2)).round(2).tolist()
+    [0.4, 0.6]
     """
     return np.sort(values, axis=-1) @ weights
 
 
 def plug_in_weights(count: int) -> np.ndarray:
-    """Return (j / B)^n - ((j - 1) / B)^n as (j, n): n draws with replacement. Biased down, with less variance.
+    """Return the weights for n draws with replacement, (j / B)^n - ((j - 1) / B)^n, as float (j, n).
 
-    Of the two, this one led to fewer wrong conclusions in the comparison of Dodge et al. 2021 (arXiv 2110.00613).
+    The estimator is biased downwards but has less variance than the unbiased one. In the comparison by Dodge et al.
+    (2021, arXiv 2110.00613) it led to fewer wrong conclusions.
     """
     ranks, draws = np.arange(count + 1)[:, None] / count, np.arange(1, count + 1)[None, :]
     return np.diff(ranks**draws, axis=0)
 
 
 def unbiased_weights(count: int) -> np.ndarray:
-    """Return C(j - 1, n - 1) / C(B, n) as (j, n): n draws without replacement. Unbiased."""
+    """Return the weights for n draws without replacement, C(j - 1, n - 1) / C(B, n), as float (j, n). Unbiased."""
     ranks, draws = np.arange(1, count + 1)[:, None], np.arange(1, count + 1)[None, :]
     possible = ranks >= draws
-    spare = np.where(possible, ranks - draws, 0)
-    chosen = gammaln(ranks) - gammaln(draws) - gammaln(spare + 1)
-    total = gammaln(count + 1) - gammaln(draws + 1) - gammaln(count - draws + 1)
-    return np.where(possible, np.exp(chosen - total), 0.0)
+    rest = np.where(possible, ranks - draws, 0)
+    numerator = gammaln(ranks) - gammaln(draws) - gammaln(rest + 1)
+    denominator = gammaln(count + 1) - gammaln(draws + 1) - gammaln(count - draws + 1)
+    return np.where(possible, np.exp(numerator - denominator), 0.0)
 
 
 def bootstrap_band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the percentile band of the plug-in estimate over resampled runs, two arrays (B,).
+    """Return the percentile bootstrap band of the plug-in estimate, two arrays of shape (B,).
 
-    The resamples are drawn with a fixed seed. Below about twenty runs the band is too narrow.
+    The resamples are drawn with a fixed seed. With fewer than about twenty runs the band is too narrow.
 
     Args:
         values: float (B,), higher is better.

@@ -66,7 +66,7 @@ def _effect_row(verdict: Verdict, plan: PlanRecord, colour: str, digits: int) ->
         return EffectRow(name, label, verdict.verdict, colour, None)
     hover = (
         f"{shown(verdict.method)}, {label}"
-        f"<br>at its own best settings {text.effect(verdict.tuned, digits, unit)}"
+        f"<br>at its own best settings {text.effect_with_interval(verdict.tuned, digits, unit)}"
         f"<br>over seeds and images {text.interval(verdict.images, digits, unit)}"
     )
     matched = verdict.matched
@@ -80,7 +80,7 @@ def _effect_row(verdict: Verdict, plan: PlanRecord, colour: str, digits: int) ->
         wider=verdict.images,
         matched=matched.mean if matched else None,
         hover=hover,
-        matched_hover=f"at the same settings {text.effect(matched, digits, unit)}" if matched else "",
+        matched_hover=f"at the same settings {text.effect_with_interval(matched, digits, unit)}" if matched else "",
     )
 
 

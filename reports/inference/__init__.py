@@ -1,1 +1,1 @@
-"""Inference: contrasts, verdicts, caveats, and where and why effects change."""
+"""Inference: verdicts of all contrasts with their caveats, moderation and factorial effects, and their wording."""

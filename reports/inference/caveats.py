@@ -1,4 +1,4 @@
-"""Caveats: sentences that qualify a verdict, shown beside it on terminal, page and Markdown."""
+"""Caveats: what limits a claim, in sentences that accompany it wherever it is shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reports.data.completeness import Stage, is_confirmed
+from reports.data.completeness import Look, is_confirmed
 from reports.data.frames import StudyData
 from reports.inference.contrasts import SEARCHES_TO_CLAIM, ContrastData
 from reports.statistics.group_sequential import Decision
@@ -27,29 +27,29 @@ from trainables.records import (
     ExtensionDecision,
 )
 
-MOST_LETTERS = 200
-"""Characters of a run's reason in a note."""
+MAX_REASON_LENGTH = 200
+"""The reason of a failed run is shortened to this number of characters."""
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What was known about a contrast.
+class JudgedContrast:
+    """A contrast with its decision and the checks of its robustness.
 
     Args:
-        measured: its differences by seed.
-        decision: decision of the group sequential rule.
-        stage: the look that the data belong to.
+        data: paired differences of the contrast.
+        decision: decision of the group-sequential rule.
+        look: the look that provided the data.
         family: number of claims that are corrected together.
         provisional: whether outstanding runs may change the verdict.
-        sign_flip_p: p-value of the check that repeats the choice.
-        on_this_test_set: whether the verdict would not hold over other images.
-        images_known: whether single images are recorded.
-        for_these_searches: whether the verdict would not hold over other searches.
+        sign_flip_p: p-value of the sign-flip test, which repeats the selection of points.
+        on_this_test_set: whether the verdict changes if the sampling of test images is included, or this is unknown.
+        images_known: whether predictions of single images are recorded.
+        for_these_searches: whether the verdict changes if the variation between searches is included.
     """
 
-    measured: ContrastData
+    data: ContrastData
     decision: Decision
-    stage: Stage
+    look: Look
     family: int
     provisional: bool
     sign_flip_p: float
@@ -58,157 +58,185 @@ class Findings:
     for_these_searches: bool
 
 
-class _Loss(NamedTuple):
-    """A way in which runs of an arm are lost, and its wording."""
+class _RunProblem(NamedTuple):
+    """A problem that runs of an arm may have, and the sentence that reports it."""
 
     phase: str
-    lost: Callable[[pd.DataFrame], pd.Series]
-    words: str
+    affects: Callable[[pd.DataFrame], pd.Series]
+    sentence: str
 
 
-_FAILED = _Loss(
+_FAILED = _RunProblem(
     CONFIRM,
     lambda runs: runs["outcome"] == FAILED,
-    "{lost} of {runs} confirmation runs of {method} failed: {reason}",
+    "{count} of {runs} confirmation runs of {method} failed: {reason}",
 )
-_LESSER = (
-    _Loss(
+_MINOR = (
+    _RunProblem(
         CONFIRM,
         lambda runs: runs["outcome"] == DIVERGED,
-        "{lost} of {runs} confirmation runs of {method} diverged and count with their final metrics.",
+        "{count} of {runs} confirmation runs of {method} diverged; they count with the results reached before.",
     ),
-    _Loss(
+    _RunProblem(
         CONFIRM,
         lambda runs: (runs["outcome"] == COMPLETED) & (runs["reason"] != ""),
-        "{lost} of {runs} confirmation runs of {method}: {reason}",
+        "{count} of {runs} confirmation runs of {method}: {reason}",
     ),
-    _Loss(
+    _RunProblem(
         SEARCH,
         lambda runs: runs["outcome"] == FAILED,
-        "{lost} of {runs} search trials of {method} failed.",
+        "{count} of {runs} search runs of {method} failed.",
     ),
 )
 
 
-def caveats(study: StudyData, found: Findings) -> tuple[str, ...]:
-    """Return the caveats of a claim in sentences, the most serious first."""
-    contrast = found.measured.contrast
-    failed = _losses(study, contrast, _FAILED)
+def caveats(study: StudyData, judged: JudgedContrast) -> tuple[str, ...]:
+    """Return what a reader must know besides the verdict, as sentences, the most serious first."""
+    contrast = judged.data.contrast
+    failed = _run_problems(study, contrast, _FAILED)
     notes = [*_replayed(study), *failed]
-    if found.measured.seeds:
-        notes = [*_unfinished(study, found), *notes, *_left_out(found)]
-        notes += _doubts(study, found) + _reach(study, found)
-    notes += _set_up(study, contrast) + _extended(study, found)
-    return (*notes, *(note for loss in _LESSER for note in _losses(study, contrast, loss)))
+    if judged.data.seeds:
+        notes = [*_unfinished(study, judged), *notes, *_left_out(judged)]
+        notes += _doubts(study, judged) + _generalisation(study, judged)
+    notes += _not_retuned(study, contrast) + _extended(study, judged)
+    return (*notes, *(note for problem in _MINOR for note in _run_problems(study, contrast, problem)))
 
 
 def _replayed(study: StudyData) -> list[str]:
     table = study.facts.replayed
-    return [f"Nothing was trained: the metrics are replayed from {table}."] if table else []
+    return [f"No network was trained: the results are replayed from {table}."] if table else []
 
 
-def _losses(study: StudyData, contrast: ContrastRecord, loss: _Loss) -> list[str]:
+def _run_problems(study: StudyData, contrast: ContrastRecord, problem: _RunProblem) -> list[str]:
     notes = []
     for method in contrast.arms:
-        runs = study.runs_of(loss.phase, contrast.condition, method)
-        lost = runs[loss.lost(runs)]
-        if len(lost):
-            notes.append(loss.words.format(lost=len(lost), runs=len(runs), method=method, reason=_reason(lost)))
+        runs = study.runs_of(problem.phase, contrast.condition, method)
+        affected = runs[problem.affects(runs)]
+        if len(affected):
+            reason = _most_frequent_reason(affected)
+            notes.append(problem.sentence.format(count=len(affected), runs=len(runs), method=method, reason=reason))
     return notes
 
 
-def _unfinished(study: StudyData, found: Findings) -> list[str]:
-    contrast, pairs, planned = found.measured.contrast, found.measured.seeds, found.stage.seeds
+def _unfinished(study: StudyData, judged: JudgedContrast) -> list[str]:
+    contrast, pairs, planned = judged.data.contrast, judged.data.seeds, judged.look.seeds
     confirmed = all(is_confirmed(study, contrast.condition, method, planned) for method in contrast.arms)
-    if found.provisional and not confirmed:
-        if len(study.plan.looks) > 1:
-            return [f"{pairs} seeds are complete so far; the next look is at {planned}."]
-        return [f"Only {pairs} of {planned} seeds are complete so far; testing before the end inflates the error rate."]
-    notes = ["Other claims of the same family are not finished."] if found.provisional else []
+    if judged.provisional and not confirmed:
+        consequence = (
+            "the next look takes place once all runs with these seeds have ended"
+            if len(study.plan.looks) > 1
+            else "until all runs have ended, the verdict has a higher error rate than stated"
+        )
+        return [f"Seeds completed so far: {pairs} of {planned}; {consequence}."]
+    notes = ["Other claims that are tested together with this one are not complete yet."] if judged.provisional else []
     if pairs < planned:
-        notes.append(f"Only {pairs} of {planned} planned seeds are complete in both arms.")
+        notes.append(f"{pairs} of {planned} planned seeds are complete in both arms.")
     elif pairs > planned:
-        notes.append(f"{pairs} seeds instead of the {planned} planned: the claim is exploratory.")
+        notes.append(
+            f"There are {pairs} seeds instead of the planned {planned}: seeds added after a look at the results make "
+            "the claim exploratory."
+        )
     return notes
 
 
-def _left_out(found: Findings) -> list[str]:
-    if not found.measured.cells.left_out:
+def _left_out(judged: JudgedContrast) -> list[str]:
+    numbers = [str(point) for point in judged.data.cells.left_out]
+    if not numbers:
         return []
-    numbers = ", ".join(str(point) for point in found.measured.cells.left_out)
-    return [f"Left out because too few pairs are finished: setting {numbers}."]
+    settings = f"Setting {numbers[0]} is" if len(numbers) == 1 else f"Settings {', '.join(numbers)} are"
+    return [f"{settings} left out: too few seeds were completed there by both arms."]
 
 
-def _doubts(study: StudyData, found: Findings) -> list[str]:
-    """Return the caveats that concern these images and these configurations."""
-    tuned, decision, notes = found.measured.over_seeds, found.decision, []
+def _doubts(study: StudyData, judged: JudgedContrast) -> list[str]:
+    """Return what casts doubt on the verdict even for these images and configurations."""
+    tuned, decision, notes = judged.data.tuned_over_seeds, judged.decision, []
     if tuned is None:
         return []
+    alpha, seeds = study.plan.alpha, judged.data.seeds
+    if decision.verdict == UNDECIDED and tuned.interval and tuned.interval.low * tuned.interval.high > 0:
+        notes.append(_not_significant(study, judged))
     claimed = decision.verdict in (HELPS, HURTS)
-    interval = tuned.interval
-    if decision.verdict == UNDECIDED and interval and interval.low * interval.high > 0:
-        looks = " and several looks" if len(study.plan.looks) > 1 else ""
+    if claimed and 2.0 ** (1 - seeds) > alpha:
         notes.append(
-            f"The interval excludes zero, but the difference is not significant after correction for {found.family} "
-            f"claims{looks} (adjusted p = {decision.p_adjusted:.2f})."
+            f"With {seeds} seeds, the sign-flip test, which repeats the selection of settings, cannot be significant."
         )
-    seeds = found.measured.seeds
-    if claimed and 2.0 ** (1 - seeds) > study.plan.alpha:
-        notes.append(f"With {seeds} seeds the sign-flip test cannot reach significance.")
-    elif claimed and found.sign_flip_p > study.plan.alpha:
+    elif claimed and judged.sign_flip_p > alpha:
         notes.append(
-            "The sign-flip test, which repeats the choice of the setting, does not confirm it "
-            f"(p = {found.sign_flip_p:.2f})."
+            "The sign-flip test, which repeats the selection of settings, does not confirm the difference "
+            f"(p = {judged.sign_flip_p:.2f})."
         )
-    if claimed and tuned.mean * float(found.measured.matched.mean()) < 0:
-        notes.append("At the same settings the effect has the opposite sign.")
+    if claimed and tuned.mean * float(judged.data.matched.mean()) < 0:
+        notes.append("With both arms at the same settings, the effect has the opposite sign.")
     if tuned.error == 0:
-        notes.append("The difference is the same for all seeds, so its spread cannot be estimated.")
+        notes.append("The difference is exactly the same for all seeds, so a t-test is not possible.")
     return notes
 
 
-def _reach(study: StudyData, found: Findings) -> list[str]:
-    """Return how far the verdict generalises: to other images, to other searches."""
-    notes, unit, searches = [], study.plan.unit, len(found.measured.by_search)
-    if found.on_this_test_set and found.images_known:
-        notes.append("For this test set only: over other images of the same kind the verdict would not hold.")
-    elif found.measured.seeds > 1 and not found.images_known:
-        known = (
-            "Single images are not recorded" if unit.metric == TEST_ACCURACY else f"Single images have no {unit.figure}"
+def _not_significant(study: StudyData, judged: JudgedContrast) -> str:
+    """Return why a claim is undecided although its interval excludes zero."""
+    p, alpha = f"{judged.decision.p_adjusted:.2g}", f"{study.plan.alpha:g}"
+    tests = [
+        f"{count} {name}" for count, name in ((judged.family, "claims"), (len(study.plan.looks), "looks")) if count > 1
+    ]
+    if tests:
+        return (
+            f"The interval excludes zero, but it is not corrected for multiple testing ({' at '.join(tests)}): the "
+            f"adjusted p-value is {p}, above {alpha}."
         )
-        notes.append(f"{known}, so nothing can be said about other images of the same kind.")
-    if found.for_these_searches:
-        notes.append("For the configurations found here only: over other searches the verdict would not hold.")
+    return f"The 95 % interval excludes zero, but the p-value is {p}, above {alpha}."
+
+
+def _generalisation(study: StudyData, judged: JudgedContrast) -> list[str]:
+    """Return whether the verdict generalises to other images and to other searches."""
+    notes, unit, searches = [], study.plan.unit, len(judged.data.by_search)
+    if judged.on_this_test_set and judged.images_known:
+        notes.append(
+            "The verdict holds for this test set only: it changes if the sampling of test images is taken into account."
+        )
+    elif judged.data.seeds > 1 and not judged.images_known:
+        known = (
+            "Predictions of single images are not recorded"
+            if unit.metric == TEST_ACCURACY
+            else f"The {unit.figure} of single images is not recorded"
+        )
+        notes.append(f"{known}, so the verdict cannot be generalised to other images.")
+    if judged.for_these_searches:
+        notes.append(
+            "The verdict holds for the configurations found here only: it changes if the variation between searches is "
+            "taken into account."
+        )
     elif 1 < searches < SEARCHES_TO_CLAIM:
-        notes.append(f"{searches} searches are too few to say whether the verdict holds for other searches.")
+        notes.append(f"{searches} searches are too few to tell whether the verdict generalises to other searches.")
     return notes
 
 
-def _set_up(study: StudyData, contrast: ContrastRecord) -> list[str]:
-    """Return the caveats that follow from the plan."""
+def _not_retuned(study: StudyData, contrast: ContrastRecord) -> list[str]:
+    """Return which arms train longer than the runs in which their settings were found."""
     notes = []
     for method in contrast.arms:
         arm = study.plan.arm(contrast.condition, method)
         if arm and arm.compute_of:
-            notes.append(f"{method} trains longer with the settings of {arm.same_as}, not retuned at that length.")
+            notes.append(f"{method} trains longer with the settings of {arm.same_as}, not retuned for that length.")
     return notes
 
 
-def _extended(study: StudyData, found: Findings) -> list[str]:
-    """Return what was added after results could be seen; a claim that was decided before is not affected."""
+def _extended(study: StudyData, judged: JudgedContrast) -> list[str]:
+    """Return what was added after results could be seen; claims decided before the extension are not affected."""
     notes = []
     for _, extension in study.decisions_of(ExtensionDecision):
         before = extension.plan
-        decided = not found.provisional and found.decision.decided
-        stands = decided and before.points == study.plan.points and found.stage.seeds <= before.seeds
-        if extension.exploratory and not stands:
+        decided = not judged.provisional and judged.decision.decided
+        unaffected = decided and before.points == study.plan.points and judged.look.seeds <= before.seeds
+        if extension.exploratory and not unaffected:
             what = "; ".join(extension.what)
             notes.append(f"Exploratory: the study was extended after results could be seen ({what}).")
     return notes
 
 
-def _reason(lost: pd.DataFrame) -> str:
+def _most_frequent_reason(runs: pd.DataFrame) -> str:
     """Return the most frequent reason on one line, shortened, with a full stop."""
-    reasons = lost["reason"].replace("", "no reason given").value_counts()
-    whole = " ".join(str(reasons.index[0]).split()).rstrip(".")
-    return f"{whole}." if len(whole) <= MOST_LETTERS else textwrap.shorten(whole, MOST_LETTERS, placeholder=" …")
+    reasons = runs["reason"].replace("", "no reason given").value_counts()
+    reason = " ".join(str(reasons.index[0]).split()).rstrip(".")
+    if len(reason) <= MAX_REASON_LENGTH:
+        return f"{reason}."
+    return textwrap.shorten(reason, MAX_REASON_LENGTH, placeholder=" …")

@@ -1,4 +1,4 @@
-"""Contrasts: paired differences of two arms, seed by seed, before any correction for multiple claims."""
+"""Contrast data: the paired differences of one contrast, before any correction for multiple testing."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from reports.statistics.estimators import (
 from trainables.records import TEST_ACCURACY, ContrastRecord
 
 SEARCHES_TO_CLAIM = 3
-"""Searches needed for a claim about other searches like these."""
+"""Minimum number of searches from which a claim is generalised to other searches."""
 
 
 @dataclass(frozen=True)
 class ContrastData:
-    """Paired differences of a contrast; S may be 0.
+    """Paired differences of a contrast over S seeds (S may be 0) and R searches.
 
     Args:
         contrast: the contrast.
-        cells: the runs that are compared.
-        chosen: the points that both arms chose in each search, int (2, R).
-        by_search: tuned differences within each search, float (R, S).
-        matched: matched differences, float (S,).
+        cells: the confirmation runs that count.
+        chosen: int (2, R), the points chosen by both arms in each search.
+        by_search: float (R, S), tuned differences within each search.
+        matched: float (S,), matched differences.
     """
 
     contrast: ContrastRecord
@@ -47,27 +47,27 @@ class ContrastData:
 
     @property
     def seeds(self) -> int:
-        """Number of complete pairs."""
+        """Number of pairs that count."""
         return len(self.cells.seeds)
 
     @property
-    def levels(self) -> np.ndarray:
-        """Test metric of both arms at their chosen points, signed so that higher is better: float (2, S)."""
+    def test_values(self) -> np.ndarray:
+        """Test metric of both arms at their chosen points, float (2, S), signed so that higher is better."""
         return at_points(self.cells.test, self.chosen).mean(axis=1)
 
     @property
-    def over_seeds(self) -> Estimate | None:
-        """Tuned effect on this test set, for the configurations found here; None without pairs."""
+    def tuned_over_seeds(self) -> Estimate | None:
+        """Tuned effect on this test set for the configurations found here, or None without pairs."""
         return over_seeds(self.tuned) if self.seeds else None
 
     @property
     def matched_over_seeds(self) -> Estimate | None:
-        """Matched effect, None without pairs."""
+        """Matched effect on this test set, or None without pairs."""
         return over_seeds(self.matched) if self.seeds else None
 
     @property
-    def over_searches(self) -> Estimate | None:
-        """Tuned effect over seeds and searches; None with fewer than three searches."""
+    def tuned_over_searches(self) -> Estimate | None:
+        """Tuned effect over seeds and searches, or None with fewer than `SEARCHES_TO_CLAIM` searches."""
         known = self.seeds > 0 and len(self.by_search) >= SEARCHES_TO_CLAIM
         return over_seeds_and(self.by_search.T) if known else None
 
@@ -77,8 +77,8 @@ def contrast_data(study: StudyData, contrast: ContrastRecord, limit: int | None 
 
     Args:
         study: the study.
-        contrast: the two arms that are compared.
-        limit: seeds from this index on are left out; None for no limit.
+        contrast: the contrast.
+        limit: ignore seeds with this number or a higher one; None for no limit.
     """
     cells = paired_cells(study, contrast.condition, contrast.arms, limit)
     if cells.seeds.size == 0:
@@ -88,14 +88,15 @@ def contrast_data(study: StudyData, contrast: ContrastRecord, limit: int | None 
     return ContrastData(contrast, cells, chosen, method - reference, matched_differences(cells.test, cells.searches))
 
 
-def over_images(study: StudyData, found: ContrastData) -> Estimate | None:
-    """Return the tuned effect over seeds and images; None if single images are not recorded.
+def tuned_over_images(study: StudyData, data: ContrastData) -> Estimate | None:
+    """Estimate the tuned effect over seeds and test images.
 
-    Only accuracy is recorded image by image, so other metrics have no such estimate.
+    The journal records for each test image whether it was classified correctly. The estimate therefore exists only for
+    test accuracy; for other metrics, or without these records, the result is None.
     """
-    if not found.seeds or study.plan.unit.metric != TEST_ACCURACY:
+    if not data.seeds or study.plan.unit.metric != TEST_ACCURACY:
         return None
-    names = at_points(found.cells.runs, found.chosen)  # (2, R, S)
+    names = at_points(data.cells.runs, data.chosen)  # (2, R, S)
     correct = study.correctness(list(dict.fromkeys(names.ravel())))
     if len(correct) < len(np.unique(names.astype(str))) or len({len(images) for images in correct.values()}) != 1:
         return None

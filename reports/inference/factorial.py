@@ -1,8 +1,9 @@
 """Factorial effects: main effects and two-way interactions of the compared factors.
 
-An arm is a cell: one level of every factor, at its own best points. The base level of a factor is that of the reference
-arm. A main effect is "this level minus the base level", averaged over the cells of the other factors; an interaction is
-the difference of that effect with and without another change, averaged over the rest. Both are paired by seed.
+Each arm is a cell of the factorial, that is, one level of every factor, evaluated at its own best points. The base
+level of a factor is its level in the reference arm. A main effect is "this level minus the base level", averaged over
+the cells of the other factors. An interaction is how much larger the effect of one change is together with another
+change, also averaged over the other factors. Both are paired by seed.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from reports.data.completeness import Stage, is_final, settled, stages
+from reports.data.completeness import Look, is_final, looks_so_far, settled_seeds
 from reports.data.frames import StudyData
 from reports.inference.paired_cells import paired_cells
-from reports.statistics.estimators import Estimate, at_points, over_seeds, own_best
+from reports.statistics.estimators import at_points, over_seeds, own_best
 from reports.statistics.group_sequential import Decision, decide
 from trainables.records import COMPLETED, CONFIRM, ArmRecord, PlanRecord
 
 
 @dataclass(frozen=True)
 class LevelChange:
-    """A level of a factor in place of its base level."""
+    """Replacement of a factor's base level by another level."""
 
     factor: str
     base: Any
@@ -33,7 +34,7 @@ class LevelChange:
 
 @dataclass(frozen=True)
 class FactorialTerm:
-    """A main effect (one change) or a two-way interaction (two changes)."""
+    """A term of the factorial: a main effect (one change) or a two-way interaction (two changes)."""
 
     condition: str
     changes: tuple[LevelChange, ...]
@@ -41,14 +42,14 @@ class FactorialTerm:
 
 @dataclass(frozen=True)
 class FactorialEffect:
-    """Estimate of a main effect or an interaction.
+    """The effect of a term.
 
     Args:
-        term: the main effect or interaction.
-        decision: the decision on it, with its estimate.
-        cells: number of cells that it is averaged over, 0 without data.
-        seeds: complete seeds.
-        provisional: runs are outstanding that may change it.
+        term: the term.
+        decision: the verdict with its estimate.
+        cells: number of cells of the other factors over which the effect is averaged; 0 without data.
+        seeds: number of seeds that count.
+        provisional: whether outstanding runs may change the verdict.
     """
 
     term: FactorialTerm
@@ -59,8 +60,8 @@ class FactorialEffect:
 
 
 @dataclass(frozen=True)
-class _Cells:
-    """The cells of one condition: levels of the arms that have any result, and their test metrics, float (A, S)."""
+class _CellValues:
+    """Levels of a condition's arms that have results, and their test metric: float (A, S)."""
 
     levels: tuple[Mapping[str, Any], ...]
     values: np.ndarray
@@ -69,44 +70,49 @@ class _Cells:
 def factorial_effects(study: StudyData) -> list[FactorialEffect]:
     """Judge all main effects and two-way interactions of a factorial as one family.
 
-    They are judged at the same looks as the claims. A study that compares fewer than two factors has none.
+    They are judged at the looks of the plan. The list is empty for a study that compares fewer than two factors.
     """
-    plan, ends = study.plan, settled(study)
-    found = [term for condition in plan.conditions for term in factorial_terms(plan, condition.name)]
-    if not found:
+    plan, settled = study.plan, settled_seeds(study)
+    terms = [term for condition in plan.conditions for term in factorial_terms(plan, condition.name)]
+    if not terms:
         return []
-    arms = {name: cells_of(plan, name) for name in dict.fromkeys(term.condition for term in found)}
-    held = stages(study, [(arm.condition, arm.method) for own in arms.values() for arm in own])
-    cells = [{name: _cells(study, own, stage) for name, own in arms.items()} for stage in held]
+    arms = {name: factorial_arms(plan, name) for name in dict.fromkeys(term.condition for term in terms)}
+    looks = looks_so_far(study, [(arm.condition, arm.method) for own in arms.values() for arm in own])
+    cells = [{name: _cell_values(study, own, look) for name, own in arms.items()} for look in looks]
 
     def differences(look: int, term: FactorialTerm) -> np.ndarray:
-        """Return the effect of the term for each cell of the other factors and each seed, float (C, S)."""
-        if ends.get(term.condition, plan.seeds) < held[look].seeds:
+        """Return the effect of a term at a look, float (C, S); empty for a condition that was settled before."""
+        if settled.get(term.condition, plan.seeds) < looks[look].seeds:
             return np.empty((0, 0))
-        return _worth(cells[look][term.condition], term)
+        return _term_differences(cells[look][term.condition], term)
 
-    worth = [[differences(look, term) for term in found] for look in range(len(held))]
-    estimates = [[_estimate(one) for one in row] for row in worth]
+    by_look = [[differences(look, term) for term in terms] for look in range(len(looks))]
+    estimates = [[over_seeds(one.mean(axis=0)) if one.size else None for one in row] for row in by_look]
     decisions = decide(estimates, plan.look_alphas, plan.alpha, plan.smallest_effect)[-1]
     return [
-        _gain(term, decision, worth[decision.look][place], is_final(held, decision.look, decision.decided))
-        for place, (term, decision) in enumerate(zip(found, decisions, strict=True))
+        FactorialEffect(
+            term,
+            decision,
+            *by_look[decision.look][position].shape,
+            provisional=not is_final(looks, decision.look, decision.decided),
+        )
+        for position, (term, decision) in enumerate(zip(terms, decisions, strict=True))
     ]
 
 
-def _gain(term: FactorialTerm, decision: Decision, worth: np.ndarray, final: bool) -> FactorialEffect:
-    cells, seeds = worth.shape
-    return FactorialEffect(term, decision, cells, seeds, not final)
-
-
-def cells_of(plan: PlanRecord, condition: str) -> tuple[ArmRecord, ...]:
-    """Return the arms of a condition that are cells of its factorial, without those at another arm's compute."""
+def factorial_arms(plan: PlanRecord, condition: str) -> tuple[ArmRecord, ...]:
+    """Return the arms of a condition that are cells of its factorial; arms at another method's compute are not."""
     return tuple(arm for arm in plan.arms if arm.condition == condition and arm.levels and not arm.compute_of)
 
 
 def factorial_terms(plan: PlanRecord, condition: str) -> list[FactorialTerm]:
-    """Return the main effects, then the two-way interactions, of a condition's factorial of two factors or more."""
-    arms = cells_of(plan, condition)
+    """Return the main effects, then the two-way interactions; empty for fewer than two factors.
+
+    Args:
+        plan: plan of the study.
+        condition: name of the condition.
+    """
+    arms = factorial_arms(plan, condition)
     base = next((arm.levels for arm in arms if arm.reference), None)
     if base is None:
         return []
@@ -120,58 +126,61 @@ def factorial_terms(plan: PlanRecord, condition: str) -> list[FactorialTerm]:
             by_factor[factor] = [LevelChange(factor, base[factor], level) for level in levels]
     if len(by_factor) < 2:
         return []
-    mains = [FactorialTerm(condition, (change,)) for changes in by_factor.values() for change in changes]
-    both = [
+    main_effects = [FactorialTerm(condition, (change,)) for changes in by_factor.values() for change in changes]
+    interactions = [
         FactorialTerm(condition, (one, other))
         for first, second in combinations(by_factor.values(), 2)
         for one in first
         for other in second
     ]
-    return mains + both
+    return main_effects + interactions
 
 
-def _cells(study: StudyData, arms: Sequence[ArmRecord], stage: Stage) -> _Cells:
-    """Return the cells at a look; arms without any result are left out, so that the others keep their seeds."""
+def _cell_values(study: StudyData, arms: Sequence[ArmRecord], look: Look) -> _CellValues:
+    """Return the cells at a look. Arms without any result are left out, so that the others keep their seeds."""
     alive = [arm for arm in arms if (study.runs_of(CONFIRM, arm.condition, arm.method)["outcome"] == COMPLETED).any()]
     if not alive:
-        return _Cells((), np.empty((0, 0)))
-    found = paired_cells(study, alive[0].condition, [arm.method for arm in alive], stage.limit)
+        return _CellValues((), np.empty((0, 0)))
+    found = paired_cells(study, alive[0].condition, [arm.method for arm in alive], look.limit)
     if not found.seeds.size:
-        return _Cells((), np.empty((0, 0)))
+        return _CellValues((), np.empty((0, 0)))
     values = at_points(found.test, own_best(found.selection, found.searches)).mean(axis=1)
-    return _Cells(tuple(arm.levels for arm in alive), values)
+    return _CellValues(tuple(arm.levels for arm in alive), values)
 
 
-def _worth(cells: _Cells, term: FactorialTerm) -> np.ndarray:
-    """Return the effect of a term in each complete cell of the other factors, for each seed: (C, S)."""
+def _term_differences(cells: _CellValues, term: FactorialTerm) -> np.ndarray:
+    """Return the effect of a term by seed, in each combination of the other factors with all cells: float (C, S)."""
     changed = {change.factor for change in term.changes}
-    rests: list[dict[str, Any]] = []
+    combinations_of_others: list[dict[str, Any]] = []
     for levels in cells.levels:
-        rest = {factor: level for factor, level in levels.items() if factor not in changed}
-        if rest not in rests:
-            rests.append(rest)
-    found = [worth for rest in rests if (worth := _in_cell(cells, rest, term.changes)) is not None]
+        others = {factor: level for factor, level in levels.items() if factor not in changed}
+        if others not in combinations_of_others:
+            combinations_of_others.append(others)
+    by_combination = [_signed_sum(cells, others, term.changes) for others in combinations_of_others]
+    found = [differences for differences in by_combination if differences is not None]
     return np.stack(found) if found else np.empty((0, 0))
 
 
-def _in_cell(cells: _Cells, rest: Mapping[str, Any], changes: Sequence[LevelChange]) -> np.ndarray | None:
-    """Return the signed sum of the cells of a term, float (S,); None if a cell is missing."""
+def _signed_sum(cells: _CellValues, others: Mapping[str, Any], changes: Sequence[LevelChange]) -> np.ndarray | None:
+    """Return the signed sum over the cells of a term, float (S,), or None if one of them is missing.
+
+    Args:
+        cells: all cells.
+        others: levels of the other factors.
+        changes: changes of the term.
+    """
     total = np.zeros(cells.values.shape[1])
-    for sign, levels in _corners(changes):
-        place = next((place for place, own in enumerate(cells.levels) if own == {**rest, **levels}), None)
-        if place is None:
+    for sign, levels in _signed_cells(changes):
+        position = next((i for i, own in enumerate(cells.levels) if own == {**others, **levels}), None)
+        if position is None:
             return None
-        total = total + sign * cells.values[place]
+        total = total + sign * cells.values[position]
     return total
 
 
-def _corners(changes: Sequence[LevelChange]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the cells of a term with their signs: plus if an even number of factors has its base level."""
+def _signed_cells(changes: Sequence[LevelChange]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the cells of a term with their signs: +1 if an even number of factors has its base level, else -1."""
     for bits in range(2 ** len(changes)):
-        chosen = [bits >> place & 1 for place in range(len(changes))]
-        levels = {s.factor: s.level if new else s.base for s, new in zip(changes, chosen, strict=True)}
-        yield (-1) ** (len(changes) - sum(chosen)), levels
-
-
-def _estimate(worth: np.ndarray) -> Estimate | None:
-    return over_seeds(worth.mean(axis=0)) if worth.size else None
+        changed = [bits >> position & 1 for position in range(len(changes))]
+        levels = {one.factor: one.level if new else one.base for one, new in zip(changes, changed, strict=True)}
+        yield (-1) ** (len(changes) - sum(changed)), levels

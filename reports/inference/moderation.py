@@ -1,7 +1,7 @@
-"""Moderation: differences of a method's effect between neighbouring conditions.
+"""Moderation: how the effect of a method changes between neighbouring conditions.
 
-Conditions are neighbours if they differ in one factor only: by one step if its levels are numbers, by any two levels
-otherwise. A threshold can therefore be located no more precisely than the gap between two grid points.
+Two conditions are neighbours if they differ in exactly one factor: by one step if its levels are numbers, by any two
+levels otherwise. A threshold is therefore located to within one step of the grid.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.data.completeness import is_final, settled, stages
+from reports.data.completeness import is_final, looks_so_far, settled_seeds
 from reports.data.frames import StudyData
 from reports.inference.contrasts import ContrastData, contrast_data
 from reports.statistics.estimators import Estimate, over_seeds, unpaired
@@ -26,9 +26,9 @@ class NeighbourPair:
     """The same contrast under two neighbouring conditions.
 
     Args:
-        first: under the first condition, or the one with the lower number.
-        second: under the other condition.
-        factor: the factor in which they differ.
+        first: the contrast under the first condition; for a numeric factor, the one with the lower level.
+        second: the contrast under the second condition.
+        factor: the factor in which the conditions differ.
     """
 
     first: ContrastRecord
@@ -43,9 +43,9 @@ class EffectChange:
     Args:
         pair: the contrasts.
         effects: tuned effects under the first and the second condition, None without pairs.
-        decision: on the second effect minus the first: `equivalent` means that it does not change.
-        seeds: shared seeds; 0 if the two means are compared unpaired.
-        provisional: runs are outstanding that may change it.
+        decision: decision about the second effect minus the first; `equivalent` means that the effect does not change.
+        seeds: number of shared seeds, or 0 if the means are compared without pairing.
+        provisional: whether outstanding runs may change the decision.
     """
 
     pair: NeighbourPair
@@ -56,48 +56,54 @@ class EffectChange:
 
 
 def effect_changes(study: StudyData) -> list[EffectChange]:
-    """Judge all pairs of neighbouring conditions, with a Holm correction per family of claims.
+    """Judge all pairs of neighbouring conditions; each family of claims has a Holm correction of its own.
 
-    They are judged at the same looks as the claims, since the seeds that a condition gets depend on what was seen.
+    They are judged at the looks of the plan, because the number of seeds of a condition depends on earlier looks.
     """
-    pairs = neighbours(study.plan)
+    pairs = neighbour_pairs(study.plan)
     families = sorted({_family(pair) for pair in pairs})
-    return [change for family in families for change in _judged(study, [p for p in pairs if _family(p) == family])]
+    return [change for family in families for change in _judge(study, [p for p in pairs if _family(p) == family])]
 
 
-def neighbours(plan: PlanRecord) -> list[NeighbourPair]:
-    """Return the pairs of neighbouring conditions of every contrast, factor by factor."""
+def neighbour_pairs(plan: PlanRecord) -> list[NeighbourPair]:
+    """Return all pairs of neighbouring conditions, by comparison, then by factor."""
     found = []
     for arms in dict.fromkeys(contrast.arms for contrast in plan.contrasts):
-        under = {contrast.condition: contrast for contrast in plan.contrasts if contrast.arms == arms}
-        held = [condition for condition in plan.conditions if condition.name in under]
-        for factor in dict.fromkeys(factor for condition in held for factor in condition.values):
-            for one, other in _steps(held, factor):
-                found.append(NeighbourPair(under[one.name], under[other.name], factor))
+        by_condition = {contrast.condition: contrast for contrast in plan.contrasts if contrast.arms == arms}
+        conditions = [condition for condition in plan.conditions if condition.name in by_condition]
+        for factor in dict.fromkeys(factor for condition in conditions for factor in condition.values):
+            for one, other in _neighbours(conditions, factor):
+                found.append(NeighbourPair(by_condition[one.name], by_condition[other.name], factor))
     return found
 
 
-def _steps(conditions: Sequence[ConditionRecord], factor: str) -> Iterator[tuple[ConditionRecord, ConditionRecord]]:
-    """Yield the pairs of conditions that differ by one step of a factor."""
-    lines: list[tuple[Mapping[str, Any], list[ConditionRecord]]] = []
+def _neighbours(
+    conditions: Sequence[ConditionRecord], factor: str
+) -> Iterator[tuple[ConditionRecord, ConditionRecord]]:
+    """Yield the pairs of conditions that differ by one step of the factor and agree in all other factors."""
+    groups: list[tuple[Mapping[str, Any], list[ConditionRecord]]] = []
     for condition in conditions:
         if factor not in condition.values:
             continue
         others = {name: value for name, value in condition.values.items() if name != factor}
-        line = next((line for same, line in lines if same == others), None)
-        if line is None:
-            lines.append((others, [condition]))
+        group = next((group for same, group in groups if same == others), None)
+        if group is None:
+            groups.append((others, [condition]))
         else:
-            line.append(condition)
-    for _, line in lines:
-        if all(is_number(condition.values[factor]) for condition in line):
-            yield from pairwise(sorted(line, key=lambda condition: condition.values[factor]))
+            group.append(condition)
+    for _, group in groups:
+        if all(is_number(condition.values[factor]) for condition in group):
+            yield from pairwise(sorted(group, key=lambda condition: condition.values[factor]))
         else:
-            yield from combinations(line, 2)
+            yield from combinations(group, 2)
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a level is a number."""
+    """Return whether levels such as this one are ordered by size.
+
+    >>> is_number(0.1), is_number("resnet20"), is_number(True)
+    (True, False, False)
+    """
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -105,39 +111,43 @@ def _family(pair: NeighbourPair) -> int:
     return max(pair.first.family, pair.second.family)
 
 
-def _judged(study: StudyData, pairs: Sequence[NeighbourPair]) -> list[EffectChange]:
-    plan, ends = study.plan, settled(study)
+def _judge(study: StudyData, pairs: Sequence[NeighbourPair]) -> list[EffectChange]:
+    """Judge the pairs of one family."""
+    plan, settled = study.plan, settled_seeds(study)
     contrasts = list(dict.fromkeys(contrast for pair in pairs for contrast in (pair.first, pair.second)))
-    held = stages(study, [(contrast.condition, method) for contrast in contrasts for method in contrast.arms])
-    measured = [{contrast: contrast_data(study, contrast, stage.limit) for contrast in contrasts} for stage in held]
+    looks = looks_so_far(study, [(contrast.condition, method) for contrast in contrasts for method in contrast.arms])
+    data = [{contrast: contrast_data(study, contrast, look.limit) for contrast in contrasts} for look in looks]
 
     def estimate(look: int, pair: NeighbourPair) -> Estimate | None:
         conditions = (pair.first.condition, pair.second.condition)
-        if any(ends.get(condition, plan.seeds) < held[look].seeds for condition in conditions):
+        if any(settled.get(condition, plan.seeds) < looks[look].seeds for condition in conditions):
             return None
-        return _difference(measured[look][pair.first], measured[look][pair.second])[0]
+        return _difference(data[look][pair.first], data[look][pair.second])[0]
 
-    estimates = [[estimate(look, pair) for pair in pairs] for look in range(len(held))]
+    estimates = [[estimate(look, pair) for pair in pairs] for look in range(len(looks))]
     decisions = decide(estimates, plan.look_alphas, plan.alpha, plan.smallest_effect)[-1]
     return [
-        _change(pair, decision, measured[decision.look], is_final(held, decision.look, decision.decided))
+        _effect_change(pair, decision, data[decision.look], is_final(looks, decision.look, decision.decided))
         for pair, decision in zip(pairs, decisions, strict=True)
     ]
 
 
-def _change(
-    pair: NeighbourPair, decision: Decision, measured: Mapping[ContrastRecord, ContrastData], final: bool
+def _effect_change(
+    pair: NeighbourPair, decision: Decision, data: Mapping[ContrastRecord, ContrastData], final: bool
 ) -> EffectChange:
-    first, second = measured[pair.first], measured[pair.second]
-    effects = tuple(one.over_seeds.mean if one.over_seeds else None for one in (first, second))
+    first, second = data[pair.first], data[pair.second]
+    effects = tuple(one.tuned_over_seeds.mean if one.tuned_over_seeds else None for one in (first, second))
     return EffectChange(pair, (effects[0], effects[1]), decision, _difference(first, second)[1], not final)
 
 
 def _difference(first: ContrastData, second: ContrastData) -> tuple[Estimate | None, int]:
-    """Return the second effect minus the first, and the number of seeds that pair them, 0 if unpaired."""
+    """Return the second effect minus the first, and the number of shared seeds.
+
+    With fewer than two shared seeds the means are compared without pairing, and the number is 0.
+    """
     if not first.seeds or not second.seeds:
         return None, 0
-    shared, of_first, of_second = np.intersect1d(first.cells.seeds, second.cells.seeds, return_indices=True)
+    shared, in_first, in_second = np.intersect1d(first.cells.seeds, second.cells.seeds, return_indices=True)
     if len(shared) > 1:
-        return over_seeds(second.tuned[of_second] - first.tuned[of_first]), len(shared)
+        return over_seeds(second.tuned[in_second] - first.tuned[in_first]), len(shared)
     return unpaired(second.tuned, first.tuned), 0

@@ -1,6 +1,6 @@
-"""Paired cells of the crossed confirmation: the same pooled points and the same seeds in several arms.
+"""Paired cells: confirmation runs of several arms at the same pooled points and with the same seeds.
 
-Axes of all arrays: arm (in the order in which they are given; of a contrast the method first), pooled point, seed.
+All arrays have the axes arm (in the given order; in a contrast the method comes first), pooled point, seed: (A, K, S).
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from reports.data.frames import StudyData
 from trainables.records import CONFIRM, SELECTION, as_maximized
 
 KEPT_SHARE = 0.5
-"""A point is left out if it has fewer than this share of the paired seeds of the best covered point."""
+"""A point is left out if it has fewer pairs than this share of the pairs of the point with the most."""
 
 
 @dataclass(frozen=True)
 class PairedCells:
-    """Cells that several arms share: a seed is complete if all arms finished it at every kept point.
+    """The runs that count: a seed counts if all arms finished it at every kept point.
 
     Args:
-        points: int (K,), the pooled points that are kept.
-        searches: int (K,), the search that each of them comes from.
-        left_out: pooled points with too few pairs.
-        seeds: int (S,), the complete seeds.
-        incomplete: seeds that are finished in part, but not at every kept point in all arms.
-        selection: float (A, K, S), the validation metric on which points are chosen; higher is better.
-        test: float (A, K, S), the test metric that corresponds to it; higher is better.
+        points: int (K,), numbers of the kept pooled points.
+        searches: int (K,), the search that found each of them.
+        left_out: numbers of the pooled points with too few pairs.
+        seeds: int (S,), the seeds that count.
+        incomplete: seeds that were finished in part, but not by all arms at every kept point.
+        selection: float (A, K, S), the validation metric that selects points; higher is better.
+        test: float (A, K, S), the test metric; higher is better.
         runs: str (A, K, S), names of the runs.
     """
 
@@ -44,23 +44,23 @@ class PairedCells:
 
 
 def paired_cells(study: StudyData, condition: str, methods: Sequence[str], limit: int | None = None) -> PairedCells:
-    """Collect the confirmation runs of arms of one condition.
+    """Collect the confirmation runs of several arms of a condition.
 
-    A run without a finite selection metric and test metric counts as missing, whatever its outcome. First, points with
-    fewer than half the paired seeds of the best covered point are left out of all arms, so that one failing point does
-    not cost the others their seeds; then only complete seeds are kept.
+    A run without a finite selection metric and test metric is treated as missing, regardless of its outcome. Points
+    with fewer than half the pairs of the best covered point are left out of all arms first, so that a single failing
+    point does not invalidate the seeds of all others. Then only complete seeds are kept.
 
     Args:
         study: the study.
         condition: name of the condition.
         methods: display names of the arms.
-        limit: seeds from this index on are left out; None for no limit.
+        limit: ignore seeds with this number or a higher one; None for no limit.
     """
-    frames = [_before(study.runs_of(CONFIRM, condition, method), limit) for method in methods]
+    frames = [_first_seeds(study.runs_of(CONFIRM, condition, method), limit) for method in methods]
     points = np.unique(np.concatenate([frame["index"].to_numpy(dtype=int) for frame in frames]))
     seeds = np.unique(np.concatenate([frame["seed_index"].to_numpy(dtype=int) for frame in frames]))
     selection, test = (
-        as_maximized(metric, 1.0) * np.stack([_grid(frame, column, points, seeds).astype(float) for frame in frames])
+        as_maximized(metric, np.stack([_grid(frame, column, points, seeds).astype(float) for frame in frames]))
         for metric, column in ((study.plan.metric, SELECTION), (study.plan.unit.metric, study.plan.unit.metric))
     )
     names = np.stack([_grid(frame, "run", points, seeds) for frame in frames])
@@ -84,12 +84,12 @@ def paired_cells(study: StudyData, condition: str, methods: Sequence[str], limit
     )
 
 
-def _before(frame: pd.DataFrame, limit: int | None) -> pd.DataFrame:
+def _first_seeds(frame: pd.DataFrame, limit: int | None) -> pd.DataFrame:
     return frame if limit is None else frame[frame["seed_index"] < limit]
 
 
 def _grid(frame: pd.DataFrame, column: str, points: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Return one column as an object array (K, S), NaN where a run is missing."""
+    """Return one column as an object array (K, S), with NaN for missing runs."""
     grid = np.full((len(points), len(seeds)), np.nan, dtype=object)
     rows, columns = np.searchsorted(points, frame["index"]), np.searchsorted(seeds, frame["seed_index"])
     if column in frame:

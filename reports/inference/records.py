@@ -1,4 +1,4 @@
-"""Verdict records: flat rows with unrounded numbers, for CSV and JSON."""
+"""Verdict records: verdicts as flat rows with unrounded numbers, for CSV and JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainables.records import Unit, unit_of
 
 
 def verdict_records(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """Return one record per verdict; effects are in the unit that the record names."""
+    """Return one record per verdict. Effects are in the unit that the record names."""
     return [_record(verdict, unit_of(verdict.metric)) for verdict in verdicts]
 
 
@@ -52,7 +52,7 @@ def _record(verdict: Verdict, unit: Unit) -> dict[str, Any]:
 
 
 def effect_record(name: str, found: Effect | None, unit: Unit) -> dict[str, float | None]:
-    """Return an effect in the columns NAME_effect, NAME_low, NAME_high, NAME_bca_low and so on."""
+    """Return an effect as columns: NAME_effect, NAME_low, NAME_high, NAME_bca_low and so on."""
     return {
         f"{name}_effect": unit.scale * found.mean if found else None,
         **interval_record(name, found.interval if found else None, unit),
@@ -63,7 +63,12 @@ def effect_record(name: str, found: Effect | None, unit: Unit) -> dict[str, floa
 
 
 def interval_record(name: str, found: Interval | None, unit: Unit) -> dict[str, float | None]:
-    """Return an interval in the columns NAME_low and NAME_high."""
+    """Return an interval as columns.
+
+    >>> from trainables.records import POINTS
+    >>> interval_record("tuned", Interval(-0.01, 0.03), POINTS)
+    {'tuned_low': -1.0, 'tuned_high': 3.0}
+    """
     return {
         f"{name}_low": unit.scale * found.low if found else None,
         f"{name}_high": unit.scale * found.high if found else None,

@@ -1,8 +1,4 @@
-"""Verdicts: whether each contrast helps, hurts, is equivalent or undecided, with the evidence for it.
-
-The tuned effect decides, by a paired t-test and two one-sided tests with Holm's correction within the family, at every
-declared look. Effects over images, over searches and at matched settings qualify the verdict.
-"""
+"""Verdicts: whether a method helps, hurts, is equivalent or is undecided, with the evidence for each contrast."""
 
 from __future__ import annotations
 
@@ -11,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.data.completeness import Stage, is_final, settled, stages
+from reports.data.completeness import Look, is_final, looks_so_far, settled_seeds
 from reports.data.frames import StudyData
-from reports.inference.caveats import Findings, caveats
-from reports.inference.contrasts import ContrastData, contrast_data, over_images
+from reports.inference.caveats import JudgedContrast, caveats
+from reports.inference.contrasts import ContrastData, contrast_data, tuned_over_images
 from reports.statistics.estimators import (
     Estimate,
     Interval,
@@ -31,15 +27,15 @@ from trainables.records import ContrastRecord, as_maximized
 
 @dataclass(frozen=True)
 class Effect:
-    """A mean difference of the test metric, method minus reference, signed so that higher is better.
+    """Mean difference of the test metric, method minus reference, with the sign chosen so that positive is better.
 
     Args:
-        mean: the difference, a fraction (of a loss: nats).
-        spread: standard deviation over seeds, None for one seed.
-        interval: 95 % interval over seeds on this test set, None where there is no spread.
-        p: two-sided p-value of the paired t-test, 1 where there is none.
-        p_adjusted: corrected for the claims of the family and for the looks.
-        bca: bootstrap interval (from 20 seeds on).
+        mean: the difference, a fraction (for a loss: nats).
+        spread: standard deviation over seeds, None for a single seed.
+        interval: 95 % interval over seeds on this test set, None without spread.
+        p: two-sided p-value of the paired t-test, 1 if it is undefined.
+        p_adjusted: p-value corrected for the claims of the family and for the looks.
+        bca: BCa bootstrap interval, None for fewer than 20 seeds.
     """
 
     mean: float
@@ -52,37 +48,38 @@ class Effect:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer for one contrast. Accuracies and effects are fractions; those of a loss are nats.
+    """Verdict of one contrast. Accuracies and effects are fractions; those of a loss are in nats.
 
     Args:
         condition: name of the condition.
         method: display name of the method.
-        reference: display name of the reference.
-        metric: the test metric on which the contrast is judged, one of `records.TEST_METRICS`.
+        reference: display name of the arm that it is compared with.
+        metric: the test metric that is judged, one of `records.TEST_METRICS`.
         verdict: one of `records.VERDICTS`.
-        on_this_test_set: whether the verdict holds for this test set only, not over other images of the same kind.
-        for_these_searches: whether the verdict holds for the configurations found here only, not over other searches.
-            False also if there are too few searches to tell.
-        provisional: runs are outstanding that may change it.
-        look: seeds at which it was decided for good, None otherwise.
-        family: number of the family that is corrected together.
-        seeds: complete pairs.
-        planned_seeds: pairs planned at its look.
-        searches: searches with data.
-        points: indices of the pooled points that method and reference chose, one pair per search; empty without pairs.
+        on_this_test_set: whether the verdict holds for this test set only, because it changes if the sampling of test
+            images is taken into account. Also True if single images are not recorded.
+        for_these_searches: whether the verdict holds for the configurations found here only, because it changes if the
+            variation between searches is taken into account. Also False if there are too few searches to tell.
+        provisional: whether outstanding runs may change the verdict.
+        look: number of seeds at which it was decided and became final, None otherwise.
+        family: number of its family; the claims of a family are corrected together.
+        seeds: number of pairs that count.
+        planned_seeds: number of pairs that the look requires.
+        searches: number of searches that count.
+        points: the pooled points chosen by method and reference, one pair per search; empty without pairs.
         value: mean test metric of the method at its points.
-        reference_value: the same of the reference.
-        tuned: effect with each arm at its own best point; it decides. None without pairs.
-        matched: effect with both arms at the same points.
-        images: 95 % interval of the tuned effect over seeds and images, None if single images are not recorded.
-        other_searches: the same over seeds and searches, None below three searches.
-        sign_flip_p: p-value of the sign-flip test that repeats the choice of the point.
-        correlation: of both arms over seeds, None if unknown.
-        improvement: probability that the method is better with the same seed.
-        equivalence_p: of the two one-sided tests at the smallest effect of interest.
-        equivalence_p_adjusted: corrected for the claims of the family and for the looks.
-        seeds_needed: where undecided, the seeds that would find the smallest effect of interest.
-        notes: caveats, in sentences.
+        reference_value: mean test metric of the reference at its points.
+        tuned: effect with each arm at its own best point; it determines the verdict. None without pairs.
+        matched: effect with both arms at the same points, for comparison.
+        images: 95 % interval of the tuned effect over seeds and test images, None if single images are not recorded.
+        other_searches: 95 % interval of the tuned effect over seeds and searches, None for fewer than three searches.
+        sign_flip_p: p-value of the sign-flip test, which repeats the selection of points.
+        correlation: correlation of both arms over seeds, None if unknown.
+        improvement: probability that the method is better than the reference with the same seed.
+        equivalence_p: p-value of the two one-sided tests at the smallest effect of interest.
+        equivalence_p_adjusted: `equivalence_p` corrected for the claims of the family and for the looks.
+        seeds_needed: if undecided, the number of seeds needed to detect the smallest effect of interest.
+        notes: caveats, as sentences.
     """
 
     condition: str
@@ -115,12 +112,32 @@ class Verdict:
 
 
 def judge(study: StudyData) -> list[Verdict]:
-    """Judge every contrast of the plan, in its order.
+    """Judge all contrasts of the plan.
 
-    Families are those of the plan, whatever is finished: a contrast without data takes part with p = 1.
+    Families are defined by the plan, not by the runs that have finished: a contrast without data takes part in the
+    correction for multiple testing with p = 1.
 
-    Args:
-        study: the data of a study, finished or not (see `reports.data.frames.read_study`).
+    Returns:
+        One verdict per contrast, in the order of the plan.
+
+    >>> import pandas as pd
+    >>> from reports.data.frames import study_from_frames
+    >>> from trainables.records import Facts, PlanRecord
+    >>> contrast = ContrastRecord(condition="all", method="mixup", reference="baseline")
+    >>> plan = PlanRecord(
+    ...     name="small", metric="validation_accuracy", smallest_effect=0.01, alpha=0.05, seeds=4, points=1,
+    ...     trials_per_arm=0, conditions=(), arms=(), contrasts=(contrast,),
+    ... )
+    >>> accuracies = {"baseline": [0.80, 0.81, 0.80, 0.82], "mixup": [0.84, 0.86, 0.84, 0.87]}
+    >>> runs = pd.DataFrame([
+    ...     {"run": f"{method} {seed}", "phase": "confirm", "condition": "all", "arm": method, "method": method,
+    ...      "index": 0, "seed_index": seed, "audit": False, "parameters": {}, "searched": {}, "outcome": "completed",
+    ...      "epoch": 10, "reason": "", "metrics": {"selection": accuracy, "test_accuracy": accuracy}}
+    ...     for method, values in accuracies.items() for seed, accuracy in enumerate(values)
+    ... ])
+    >>> [verdict] = judge(study_from_frames(plan, Facts(), runs, [], [], {}, {}))
+    >>> verdict.verdict, round(verdict.tuned.mean, 3), verdict.tuned.interval
+    ('helps', 0.045, Interval(low=0.035..., high=0.054...))
     """
     plan, found = study.plan, dict[int, Verdict]()
     for family in plan.families:
@@ -129,10 +146,10 @@ def judge(study: StudyData) -> list[Verdict]:
     return [found[index] for index in range(len(plan.contrasts))]
 
 
-def settled_conditions(study: StudyData, seeds: int) -> set[str]:
-    """Return the conditions whose contrasts are all decided at looks of at most that many seeds.
+def decided_conditions(study: StudyData, seeds: int) -> set[str]:
+    """Return the conditions in which every contrast was finally decided at a look of at most `seeds` seeds.
 
-    They need no more seeds. A condition without contrasts is never settled.
+    Such conditions need no more seeds. A condition without contrasts is not included.
     """
     decided: dict[str, bool] = {}
     for verdict in judge(study):
@@ -142,18 +159,19 @@ def settled_conditions(study: StudyData, seeds: int) -> set[str]:
 
 
 @dataclass(frozen=True)
-class _Family:
-    """Decisions on one family, by look and claim.
+class _JudgedFamily:
+    """Data and decisions of a family, by look and claim.
 
     Args:
-        stages: the looks that are judged.
-        measured: the contrasts at each look.
-        images: estimates over seeds and images.
-        seeds_only, with_images, with_searches, matched: decisions after each look, based on these estimates.
+        looks: the looks that are judged.
+        data: paired differences.
+        images: estimates over seeds and test images.
+        seeds_only, with_images, with_searches, matched: decisions after each look, based on the estimates over seeds,
+            over seeds and images, over seeds and searches, and on the matched effects.
     """
 
-    stages: tuple[Stage, ...]
-    measured: list[list[ContrastData]]
+    looks: tuple[Look, ...]
+    data: list[list[ContrastData]]
     images: list[list[Estimate | None]]
     seeds_only: list[list[Decision]]
     with_images: list[list[Decision]]
@@ -162,109 +180,112 @@ class _Family:
 
     @property
     def size(self) -> int:
-        """Number of claims of the family."""
-        return len(self.measured[0])
+        """Number of claims."""
+        return len(self.data[0])
 
 
 def _judge_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> list[Verdict]:
-    plan, ends = study.plan, settled(study)
-    held = stages(study, [(contrast.condition, method) for contrast in contrasts for method in contrast.arms])
-    measured = [[contrast_data(study, contrast, stage.limit) for contrast in contrasts] for stage in held]
+    plan, settled = study.plan, settled_seeds(study)
+    looks = looks_so_far(study, [(contrast.condition, method) for contrast in contrasts for method in contrast.arms])
+    data = [[contrast_data(study, contrast, look.limit) for contrast in contrasts] for look in looks]
 
-    def judged(estimates: list[list[Estimate | None]], margin: float = plan.smallest_effect) -> list[list[Decision]]:
-        """Apply the group sequential rule; a settled condition has no data for the looks that follow."""
+    def decisions(estimates: list[list[Estimate | None]], margin: float = plan.smallest_effect) -> list[list[Decision]]:
+        """Apply the decision rule; a settled condition has no data for later looks."""
         current = [
             [
-                one if ends.get(contrast.condition, plan.seeds) >= stage.seeds else None
-                for contrast, one in zip(contrasts, row, strict=True)
+                estimate if settled.get(contrast.condition, plan.seeds) >= look.seeds else None
+                for contrast, estimate in zip(contrasts, row, strict=True)
             ]
-            for stage, row in zip(held, estimates, strict=True)
+            for look, row in zip(looks, estimates, strict=True)
         ]
         return decide(current, plan.look_alphas, plan.alpha, margin)
 
-    images = [[over_images(study, one) for one in row] for row in measured]
-    family = _Family(
-        stages=held,
-        measured=measured,
+    images = [[tuned_over_images(study, one) for one in row] for row in data]
+    family = _JudgedFamily(
+        looks=looks,
+        data=data,
         images=images,
-        seeds_only=judged([[one.over_seeds for one in row] for row in measured]),
-        with_images=judged(images),
-        with_searches=judged([[one.over_searches for one in row] for row in measured]),
-        matched=judged([[one.matched_over_seeds for one in row] for row in measured], margin=0),
+        seeds_only=decisions([[one.tuned_over_seeds for one in row] for row in data]),
+        with_images=decisions(images),
+        with_searches=decisions([[one.tuned_over_searches for one in row] for row in data]),
+        matched=decisions([[one.matched_over_seeds for one in row] for row in data], margin=0),
     )
     return [_verdict(study, family, claim) for claim in range(len(contrasts))]
 
 
-def _verdict(study: StudyData, family: _Family, claim: int) -> Verdict:
+def _verdict(study: StudyData, family: _JudgedFamily, claim: int) -> Verdict:
     decision = family.seeds_only[-1][claim]
-    stage, one = family.stages[decision.look], family.measured[decision.look][claim]
+    look, data = family.looks[decision.look], family.data[decision.look][claim]
     images, matched = family.images[decision.look][claim], family.matched[decision.look][claim]
-    beyond_images, beyond_searches = (
-        judged[decision.look][claim].verdict == decision.verdict
-        for judged in (family.with_images, family.with_searches)
+    same_with_images, same_with_searches = (
+        decisions[decision.look][claim].verdict == decision.verdict
+        for decisions in (family.with_images, family.with_searches)
     )
-    over_searches = one.over_searches
-    flip = sign_flip_p(one.cells.selection, one.cells.test, one.cells.searches) if one.seeds else 1.0
-    found = Findings(
-        measured=one,
+    over_searches = data.tuned_over_searches
+    judged = JudgedContrast(
+        data=data,
         decision=decision,
-        stage=stage,
+        look=look,
         family=family.size,
-        provisional=not is_final(family.stages, decision.look, decision.decided),
-        sign_flip_p=flip,
-        on_this_test_set=decision.decided and not beyond_images,
+        provisional=not is_final(family.looks, decision.look, decision.decided),
+        sign_flip_p=sign_flip_p(data.cells.selection, data.cells.test, data.cells.searches) if data.seeds else 1.0,
+        on_this_test_set=decision.decided and not same_with_images,
         images_known=images is not None,
-        for_these_searches=decision.decided and over_searches is not None and not beyond_searches,
+        for_these_searches=decision.decided and over_searches is not None and not same_with_searches,
     )
-    return _assembled(study, found, images, matched, over_searches)
+    return _assembled(study, judged, images, matched, over_searches)
 
 
 def _assembled(
-    study: StudyData, found: Findings, images: Estimate | None, matched: Decision, over_searches: Estimate | None
+    study: StudyData, judged: JudgedContrast, images: Estimate | None, matched: Decision, over_searches: Estimate | None
 ) -> Verdict:
-    plan, one, decision = study.plan, found.measured, found.decision
-    contrast, tuned = one.contrast, _effect(one.tuned, decision.p, decision.p_adjusted)
+    plan, data, decision = study.plan, judged.data, judged.decision
+    contrast, tuned = data.contrast, _effect(data.tuned, decision.p, decision.p_adjusted)
     values = (
-        [as_maximized(plan.unit.metric, float(level.mean())) for level in one.levels] if one.seeds else [None, None]
+        [as_maximized(plan.unit.metric, float(arm.mean())) for arm in data.test_values] if data.seeds else [None, None]
     )
-    open_ = not decision.decided and tuned is not None and tuned.spread is not None
-    strictest = plan.look_alphas[-1] / found.family
     return Verdict(
         condition=contrast.condition,
         method=contrast.method,
         reference=contrast.reference,
         metric=plan.unit.metric,
         verdict=decision.verdict,
-        on_this_test_set=found.on_this_test_set,
-        for_these_searches=found.for_these_searches,
-        provisional=found.provisional,
-        look=None if found.provisional or not decision.decided else found.stage.seeds,
+        on_this_test_set=judged.on_this_test_set,
+        for_these_searches=judged.for_these_searches,
+        provisional=judged.provisional,
+        look=None if judged.provisional or not decision.decided else judged.look.seeds,
         family=contrast.family,
-        seeds=one.seeds,
-        planned_seeds=found.stage.seeds,
-        searches=len(one.by_search),
-        points=_chosen(one),
+        seeds=data.seeds,
+        planned_seeds=judged.look.seeds,
+        searches=len(data.by_search),
+        points=_chosen_points(data),
         value=values[0],
         reference_value=values[1],
         tuned=tuned,
-        matched=_effect(one.matched, matched.p, matched.p_adjusted),
+        matched=_effect(data.matched, matched.p, matched.p_adjusted),
         images=images.interval if images else None,
         other_searches=over_searches.interval if over_searches else None,
-        sign_flip_p=found.sign_flip_p,
-        correlation=correlation(*one.levels) if one.seeds else None,
-        improvement=improvement(one.tuned) if one.seeds else None,
+        sign_flip_p=judged.sign_flip_p,
+        correlation=correlation(*data.test_values) if data.seeds else None,
+        improvement=improvement(data.tuned) if data.seeds else None,
         equivalence_p=decision.equivalence_p,
         equivalence_p_adjusted=decision.equivalence_p_adjusted,
-        seeds_needed=seeds_needed(tuned.spread or 0, one.seeds, plan.smallest_effect, strictest)
-        if tuned and open_
-        else None,
-        notes=caveats(study, found),
+        seeds_needed=_seeds_needed(study, judged, tuned),
+        notes=caveats(study, judged),
     )
 
 
-def _chosen(one: ContrastData) -> tuple[tuple[int, int], ...]:
-    """Return the indices of the points that both arms chose, one pair per search."""
-    method, reference = (one.cells.points[arm].tolist() for arm in one.chosen)
+def _seeds_needed(study: StudyData, judged: JudgedContrast, tuned: Effect | None) -> SeedsNeeded | None:
+    """Return the seeds that an undecided claim needs at Holm's strictest step of the last look."""
+    if judged.decision.decided or tuned is None or tuned.spread is None:
+        return None
+    strictest = study.plan.look_alphas[-1] / judged.family
+    return seeds_needed(tuned.spread, judged.data.seeds, study.plan.smallest_effect, strictest)
+
+
+def _chosen_points(data: ContrastData) -> tuple[tuple[int, int], ...]:
+    """Return the numbers of the points chosen by both arms, one pair per search."""
+    method, reference = (data.cells.points[arm].tolist() for arm in data.chosen)
     return tuple(zip(method, reference, strict=True))
 
 

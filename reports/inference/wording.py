@@ -1,4 +1,4 @@
-"""Wording of verdicts: sentences, labels and table rows for terminal, page and Markdown. All rounding happens here."""
+"""Wording of verdicts: sentences, tables and rounded numbers, shared by terminal, page and Markdown."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from reports.statistics.significance import MOST_SEEDS, SeedsNeeded
 from trainables.records import EQUIVALENT, POINTS, PlanRecord, Unit, unit_of
 
 NARROW = 10
-"""Intervals narrower than this many units of the last decimal get one more decimal."""
+"""If an interval is narrower than this many steps of the last decimal, one more decimal is shown."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the verdict table, ready to print. Effects are in the study's unit: percentage points or nats.
+    """Row of the verdict table, as text. Effects are in the unit of the study, percentage points or nats.
 
     Args:
         condition: name of the condition.
         method: display name of the method.
-        against: its reference.
+        against: display name of the reference.
         verdict: the verdict with its qualifications.
-        effect: tuned effect, each arm at its own best point.
-        interval: its 95 % interval.
-        matched: effect at the same settings, with its interval.
+        effect: effect with each arm at its own best point.
+        interval: 95 % interval of the effect.
+        matched: effect with both arms at the same points, with its interval.
         better: share of seeds in which the method is better, with its interval.
-        seeds: complete pairs out of those planned.
+        seeds: number of pairs that count, and number planned.
         notes: caveats.
     """
 
@@ -44,7 +44,7 @@ class Row:
 
 
 def headings(unit: Unit = POINTS) -> Row:
-    """Return the headings of the verdict table."""
+    """Return the headings of the verdict table, for effects in the given unit."""
     return Row(
         condition="condition",
         method="method",
@@ -53,14 +53,14 @@ def headings(unit: Unit = POINTS) -> Row:
         effect=f"effect ({unit.many})",
         interval="95 % interval",
         matched="at the same settings",
-        better="better in",
+        better="better in (share of seeds)",
         seeds="seeds",
         notes="caveats",
     )
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> list[Row]:
-    """Return the verdicts as rows of text, in order."""
+    """Return the verdicts as rows of the verdict table, in order."""
     digits = digits_for(verdicts)
     return [_row(verdict, digits) for verdict in verdicts]
 
@@ -72,20 +72,20 @@ def _row(verdict: Verdict, digits: int) -> Row:
         method=verdict.method,
         against=verdict.reference,
         verdict=label(verdict),
-        effect=points(verdict.tuned.mean, digits, unit) if verdict.tuned else "",
+        effect=signed(verdict.tuned.mean, digits, unit) if verdict.tuned else "",
         interval=interval(verdict.tuned.interval, digits, unit) if verdict.tuned else "",
-        matched=effect(verdict.matched, digits, unit) if verdict.matched else "",
-        better=chance(verdict.improvement) if verdict.improvement else "",
+        matched=effect_with_interval(verdict.matched, digits, unit) if verdict.matched else "",
+        better=share_with_interval(verdict.improvement) if verdict.improvement else "",
         seeds=f"{verdict.seeds}/{verdict.planned_seeds}",
         notes=" ".join(verdict.notes),
     )
 
 
 def markdown_table(rows: Sequence[Row], unit: Unit = POINTS) -> str:
-    """Return the rows as a Markdown table; special characters are escaped."""
+    """Return the rows as a Markdown table, with special characters escaped."""
     first = astuple(headings(unit))
     lines = [first, ("---",) * len(first), *(astuple(row) for row in rows)]
-    return "\n".join(f"| {' | '.join(markdown(cell) for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(escape_markdown(cell) for cell in line)} |" for line in lines)
 
 
 def row_sentence(row: Row, unit: Unit) -> str:
@@ -95,68 +95,72 @@ def row_sentence(row: Row, unit: Unit) -> str:
 
 
 def sentence(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
-    """Return the answer in one sentence, such as
+    """Return the verdict in one sentence.
 
-    "mixup on resnet8 with 10 % of the data: undecided; +0.4 points, 95 % interval −0.9 to +1.7, 6 seeds."
+    Example: "mixup on resnet8 with 10 % of the data: undecided; +0.4 points, 95 % interval −0.9 to +1.7, 6 seeds."
     """
-    return f"{subject(verdict, plan)}: {label(verdict)}{figures(verdict, plan, digits)}"
+    return f"{subject(verdict, plan)}: {label(verdict)}{effect_summary(verdict, plan, digits)}"
 
 
 def subject(verdict: Verdict, plan: PlanRecord) -> str:
-    """Return the subject of a verdict: `mixup on resnet8 with 10 % of the data`."""
+    """Return the comparison and the condition: `mixup on resnet8 with 10 % of the data`."""
     return f"{comparison(verdict, plan)} {plan.condition(verdict.condition).description}"
 
 
 def comparison(verdict: Verdict, plan: PlanRecord) -> str:
-    """Return the method, and its reference unless that is the condition's usual one."""
+    """Return the method, followed by `against ...` unless it is compared with the reference of the condition."""
     usual = plan.reference(verdict.condition) == verdict.reference
     return verdict.method if usual else f"{verdict.method} against {verdict.reference}"
 
 
-def figures(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
-    """Return what follows the verdict in its sentence: effect, interval and seeds."""
+def effect_summary(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
+    """Return effect, interval and number of seeds, the second half of the sentence."""
     if verdict.tuned is None:
         return "; no seed has finished in both arms."
     unit = plan.unit
-    parts = [f"{points(verdict.tuned.mean, digits, unit)} {unit.many}"]
+    parts = [f"{signed(verdict.tuned.mean, digits, unit)} {unit.many}"]
     if verdict.tuned.interval:
         parts.append(f"95 % interval {interval(verdict.tuned.interval, digits, unit)}")
     parts.append("1 seed" if verdict.seeds == 1 else f"{verdict.seeds} seeds")
-    apart = f", less than {magnitude(plan.smallest_effect, unit)} apart"
-    return f"{apart if verdict.verdict == EQUIVALENT else ''}; {', '.join(parts)}."
+    margin = f", less than {magnitude(plan.smallest_effect, unit)} apart" if verdict.verdict == EQUIVALENT else ""
+    return f"{margin}; {', '.join(parts)}."
 
 
 def reach_sentence(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
-    """Return the look that decided a claim and the interval over searches; empty if there is neither."""
+    """Return the look at which a claim was decided early, and its interval over searches; empty if neither exists."""
     sentences = []
     if verdict.look is not None and verdict.look < plan.seeds:
-        sentences.append(f"Decided at the look at {verdict.look} of at most {plan.seeds} seeds.")
+        sentences.append(f"Decided at the interim look after {verdict.look} of at most {plan.seeds} seeds.")
     if verdict.other_searches:
         found = interval(verdict.other_searches, digits, plan.unit)
-        sentences.append(f"Over seeds and {verdict.searches} searches: {found} {plan.unit.many}.")
+        sentences.append(f"95 % interval over seeds and {verdict.searches} searches: {found} {plan.unit.many}.")
     return " ".join(sentences)
 
 
 def seeds_sentence(verdict: Verdict, plan: PlanRecord) -> str:
-    """Return how many seeds an undecided contrast would need, or an empty string while runs are outstanding."""
+    """Return how many seeds an undecided claim would need; empty if it is decided or still provisional."""
     needed = verdict.seeds_needed
     if needed is None or verdict.provisional:
         return ""
-    goal = f"Detecting a true effect of {magnitude(plan.smallest_effect, plan.unit)} would take"
+    goal = f"Detecting a true effect of {magnitude(plan.smallest_effect, plan.unit)} would require"
     if needed.low is None:
         return f"{goal} more than {MOST_SEEDS} seeds."
     return f"{goal} {seeds_range(needed)}."
 
 
 def seeds_range(needed: SeedsNeeded) -> str:
-    """Return the range of seeds: `29 to 381 seeds, likely about 67`."""
+    """Return the range of required seeds.
+
+    >>> seeds_range(SeedsNeeded(low=29, likely=67, high=381))
+    '29 to 381 seeds, probably about 67'
+    """
     high = f"more than {MOST_SEEDS}" if needed.high is None else str(needed.high)
-    likely = "" if needed.likely is None else f", likely about {needed.likely}"
+    likely = "" if needed.likely is None else f", probably about {needed.likely}"
     return f"{needed.low} to {high} seeds{likely}"
 
 
 def label(verdict: Verdict) -> str:
-    """Return the verdict with its qualifications: `helps on this test set, so far`."""
+    """Return the verdict with its qualifications, such as `helps on this test set, so far`."""
     if verdict.tuned is None:
         return "no answer yet" if verdict.provisional else "no answer"
     qualified = f"{verdict.verdict} on this test set" if verdict.on_this_test_set else verdict.verdict
@@ -170,26 +174,34 @@ def digits_for(verdicts: Sequence[Verdict]) -> int:
 
 
 def decimals(intervals: Iterable[Interval | None], unit: Unit = POINTS) -> int:
-    """Return the number of decimals that resolves the narrowest of some intervals."""
+    """Return the number of decimals that shows even the narrowest of several intervals."""
     narrow = NARROW * 10**-unit.digits / unit.scale
     return unit.digits + any(found is not None and 0 < found.high - found.low < narrow for found in intervals)
 
 
-def points(difference: float, digits: int, unit: Unit = POINTS) -> str:
-    """Return a difference in its unit, with sign: `+0.4`, `−0.9`, `0.0`."""
+def signed(difference: float, digits: int, unit: Unit = POINTS) -> str:
+    """Return a difference in its unit, rounded and with its sign.
+
+    >>> signed(0.0042, 1), signed(-0.0091, 1), signed(-0.0004, 1)
+    ('+0.4', '−0.9', '0.0')
+    """
     rounded = round(unit.scale * difference, digits)
     sign = "+" if rounded > 0 else "−" if rounded < 0 else ""
     return f"{sign}{abs(rounded):.{digits}f}"
 
 
 def magnitude(difference: float, unit: Unit = POINTS) -> str:
-    """Return a magnitude in its unit, without trailing zeros: `0.5 points`, `1 point`."""
+    """Return the size of a difference with its unit, with no more digits than needed.
+
+    >>> magnitude(0.005), magnitude(0.01)
+    ('0.5 points', '1 point')
+    """
     words = f"{unit.scale * difference:.3g}"
     return f"{words} {unit.one if words == '1' else unit.many}"
 
 
 def values(verdict: Verdict) -> str:
-    """Return the test metric of the method and of its reference: `88.5 from 85.9 %`, or an empty string."""
+    """Return the test metric of the method and of its reference: `88.5 from 85.9 %`; empty if unknown."""
     if verdict.value is None or verdict.reference_value is None:
         return ""
     unit = unit_of(verdict.metric)
@@ -198,33 +210,41 @@ def values(verdict: Verdict) -> str:
 
 
 def interval(found: Interval | None, digits: int, unit: Unit = POINTS) -> str:
-    """Return an interval in its unit: `−0.9 to +1.7`, or `none`."""
-    return "none" if found is None else f"{points(found.low, digits, unit)} to {points(found.high, digits, unit)}"
+    """Return an interval in its unit, or `none`.
+
+    >>> interval(Interval(-0.009, 0.017), 1)
+    '−0.9 to +1.7'
+    """
+    return "none" if found is None else f"{signed(found.low, digits, unit)} to {signed(found.high, digits, unit)}"
 
 
-def effect(found: Effect, digits: int, unit: Unit = POINTS) -> str:
-    """Return an effect with its interval: `+0.4 (−0.9 to +1.7)`."""
-    return f"{points(found.mean, digits, unit)} ({interval(found.interval, digits, unit)})"
+def effect_with_interval(found: Effect, digits: int, unit: Unit = POINTS) -> str:
+    """Return an effect with its interval in its unit: `+0.4 (−0.9 to +1.7)`."""
+    return f"{signed(found.mean, digits, unit)} ({interval(found.interval, digits, unit)})"
 
 
-def chance(found: Proportion) -> str:
-    """Return a probability with its interval: `67 % (22 to 96)`."""
+def share_with_interval(found: Proportion) -> str:
+    """Return a proportion in percent with its interval: `67 % (22 to 96)`."""
     return f"{share(found)} ({share_interval(found)})"
 
 
 def share(found: Proportion) -> str:
-    """Return a probability in percent: `67 %`."""
+    """Return a proportion in percent: `67 %`."""
     return f"{100 * found.share:.0f} %"
 
 
 def share_interval(found: Proportion) -> str:
-    """Return the interval of a probability in percent: `22 to 96`."""
+    """Return the interval of a proportion in percent: `22 to 96`."""
     return f"{100 * found.interval.low:.0f} to {100 * found.interval.high:.0f}"
 
 
-def markdown(text: str) -> str:
-    """Return text escaped for Markdown, on one line."""
-    for mark, shown in (
+def escape_markdown(text: str) -> str:
+    """Return text on one line, escaped so that Markdown shows it unchanged.
+
+    >>> print(escape_markdown("a|b <c>"))
+    a\\|b &lt;c&gt;
+    """
+    for character, escaped in (
         ("\\", "\\\\"),
         ("|", "\\|"),
         ("`", "\\`"),
@@ -232,5 +252,5 @@ def markdown(text: str) -> str:
         ("[", "\\["),
         ("&", "&amp;"),
     ):
-        text = text.replace(mark, shown)
+        text = text.replace(character, escaped)
     return " ".join(text.replace("<", "&lt;").replace(">", "&gt;").split())

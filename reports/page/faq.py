@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from reports.data.overview import Audit
+from reports.data.overview import StoppingAudit
 from reports.inference.contrasts import SEARCHES_TO_CLAIM
 from reports.inference.verdicts import Verdict
 from reports.inference.wording import magnitude
@@ -23,7 +23,7 @@ class Question(NamedTuple):
     answer: str
 
 
-def questions(plan: PlanRecord, verdicts: Sequence[Verdict], audits: Sequence[Audit]) -> tuple[Question, ...]:
+def questions(plan: PlanRecord, verdicts: Sequence[Verdict], audits: Sequence[StoppingAudit]) -> tuple[Question, ...]:
     """Return the questions with the answers of a study.
 
     Args:
@@ -125,7 +125,7 @@ def _search(plan: PlanRecord) -> str:
     return f"{start} All methods were then run at the same settings, the best ones found by any of them."
 
 
-def _audit(audits: Sequence[Audit]) -> str:
+def _audit(audits: Sequence[StoppingAudit]) -> str:
     audited, would_stop = sum(one.audited for one in audits), sum(one.would_stop for one in audits)
     if audited == 0:
         return "No run was exempt from early stopping, so its errors cannot be checked here."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from reports.data.frames import StudyData
-from reports.data.overview import missing
+from reports.data.overview import missing_runs
 from reports.inference import wording as text
 from reports.inference.verdicts import Verdict
 from reports.page.claims import Claim, summary
@@ -60,7 +60,7 @@ def build_view(study: StudyData, verdicts: Sequence[Verdict]) -> View:
     return View(
         plan=study.plan,
         updated=_time(study.updated),
-        missing=tuple(missing(context.summaries)),
+        missing=tuple(missing_runs(context.summaries)),
         summary=summary(verdicts),
         smallest=text.magnitude(study.plan.smallest_effect, study.plan.unit),
         claims=context.claims,

@@ -122,7 +122,7 @@ def unbroken(words: str) -> str:
 def render_markdown(view: View) -> str:
     """Return the report as Markdown, without figures."""
     markdown = environment(TEMPLATES, autoescape=False)
-    markdown.filters["md"] = lambda value: text.markdown(str(value))
+    markdown.filters["md"] = lambda value: text.escape_markdown(str(value))
     table = text.markdown_table([claim.row for claim in view.claims], view.plan.unit)
     return markdown.get_template("report.md.j2").render(view=view, table=table)
 

@@ -1,4 +1,4 @@
-"""Messages: lines on stderr, commands that can be copied, and durations in words."""
+"""Messages: lines on stderr, and commands that can be copied."""
 
 from __future__ import annotations
 
@@ -35,16 +35,3 @@ def copyable(text: str) -> str:
 def resume_hint(folder: Path) -> str:
     """Return the command that resumes a study."""
     return f"{prefix()}assay resume {shlex.quote(str(folder))}"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in one unit.
-
-    >>> duration(45), duration(720), duration(9000)
-    ('45 s', '12 min', '2.5 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from search.monitor.counts import StudyProgress
-from search.monitor.messages import duration
 from trainables import records
+from trainables.records import duration
 
 PLAIN_SECONDS = 15.0
 LIVE_SECONDS = 0.5

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from search.monitor.messages import duration
 from search.plan.cost_estimate import StudyCosts
 from search.plan.validation import SHARED
-from trainables.records import PlanRecord
+from trainables.records import PlanRecord, duration
 
 POWER = 0.8
 MIN_TRIALS = 8

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.data.frames import StudyData, study_from
+from reports.data.frames import StudyData, study_from_frames
 from search.tracking.history import CHILDREN, read_histories, read_runs
 from search.tracking.uri import redact
 from trainables import records
@@ -75,7 +75,7 @@ def read_experiment(uri: str, experiment: str, study_id: str | None = None) -> S
     runs = _runs(listed, document["searched"])
     pages = f"{uri.rstrip('/')}/#/experiments/{found.experiment_id if found else ''}/runs"
     links = {name: f"{pages}/{id_}" for name, id_ in zip(runs["run"], runs.pop("run_id"), strict=True)}
-    return study_from(
+    return study_from_frames(
         plan=PlanRecord.parse(document["plan"]),
         facts=Facts.parse(facts),
         runs=runs,
@@ -118,7 +118,7 @@ def _artifact(client: Any, run_id: str, name: str) -> dict[str, Any]:
 
 
 def _runs(listed: pd.DataFrame, searched: Mapping[str, Any]) -> pd.DataFrame:
-    """Return one row per run, in the order of the journal, with the columns that `study_from` needs."""
+    """Return one row per run, in the order of the journal, with the columns that `study_from_frames` needs."""
     import pandas as pd
 
     order = {name: place for place, name in enumerate(searched)}

@@ -76,7 +76,7 @@ def test_the_interval_contains_the_probability_of_improvement(differences: np.nd
 
 @given(st.floats(-1, 1), st.integers(1, 2))
 def test_formatted_points_can_be_parsed(fraction: float, digits: int) -> None:
-    words = text.points(fraction, digits)
+    words = text.signed(fraction, digits)
     assert abs(float(words.replace("−", "-")) - 100 * fraction) <= 0.5 * 10**-digits + 1e-9
     assert words not in ("−0.0", "+0.0", "−0.00", "+0.00")
 
@@ -85,6 +85,6 @@ def test_formatted_points_can_be_parsed(fraction: float, digits: int) -> None:
 def test_names_never_produce_markup(name: str) -> None:
     assert not set("<>") & set(shown(name))
     assert "%{" not in shown(name)
-    cell = text.markdown(name)
+    cell = text.escape_markdown(name)
     assert not set("<>\n\r") & set(cell)
     assert "|" not in cell.replace("\\\\", "").replace("\\|", "")

@@ -1,4 +1,4 @@
-"""Journals for the tests of `reports`: written straight into SQLite, with effects that are known."""
+"""Journal builder: writes journals with known effects directly into SQLite, for the tests of `reports`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FACTS = {
 
 
 def make_factorial(factors: Mapping[str, Sequence[Any]], **changes: Any) -> dict[str, Any]:
-    """Return a plan of one condition whose arms are the cells of a factorial, each against the first."""
+    """Return a plan with one condition whose arms are the cells of a factorial, each compared with the first."""
     cells = [dict(zip(factors, levels, strict=True)) for levels in product(*factors.values())]
     names = [", ".join(f"{factor}={level}" for factor, level in cell.items()) for cell in cells]
     plan = make_plan({"c": {"model": "resnet8"}}, names, factors={name: list(own) for name, own in factors.items()})
@@ -48,7 +48,13 @@ def make_plan(
     methods: Sequence[str] = METHODS,
     **changes: Any,
 ) -> dict[str, Any]:
-    """Return a plan: every method against the first one, and `maxup` against `maxup_mean`."""
+    """Return a plan that compares every method with the first one, and `maxup` with `maxup_mean`.
+
+    Args:
+        conditions: factors of every condition by name.
+        methods: display names of the methods, the reference first.
+        changes: entries of the plan to replace.
+    """
     reference = methods[0]
     contrasts = [
         {"condition": condition, "method": method, "reference": reference}
@@ -87,7 +93,13 @@ def make_plan(
 
 
 class JournalBuilder:
-    """Writes one journal, in WAL mode as the real writer does. Times advance by a second an entry."""
+    """Writer of one journal in WAL mode, like the real one. Each entry is one second later than the previous one.
+
+    Args:
+        folder: folder of the study, created if missing.
+        plan: plan of the study, by default `make_plan()`.
+        schema: schema version of the journal.
+    """
 
     def __init__(self, folder: Path, plan: dict[str, Any] | None = None, schema: int = records.SCHEMA_VERSION):
         folder.mkdir(parents=True, exist_ok=True)
@@ -153,12 +165,12 @@ class JournalBuilder:
         reason: str = "",
         selection: float | None = None,
         test: float | None = None,
-        figures: Mapping[str, float] | None = None,
+        other_metrics: Mapping[str, float] | None = None,
     ) -> None:
         metrics = {records.SELECTION: selection, records.TEST_ACCURACY: test}
         if test is not None:
             metrics[records.TEST_LOSS] = 2 * (1 - test)
-        metrics.update(figures or {})
+        metrics.update(other_metrics or {})
         kept = {name: value for name, value in metrics.items() if value is not None}
         self.connection.execute(
             "INSERT INTO outcomes (run, outcome, epoch, reason, metrics, at) VALUES (?, ?, ?, ?, ?, ?)",
@@ -180,7 +192,7 @@ class JournalBuilder:
         )
 
     def cells(self, condition: str, method: str, selection: np.ndarray, test: np.ndarray) -> None:
-        """Add finished confirmation runs with given figures, (points, seeds); NaN cells are left out."""
+        """Add finished confirmation runs with the given metrics, float (points, seeds); NaN cells are left out."""
         for (k, seed), accuracy in np.ndenumerate(test):
             if np.isfinite(accuracy):
                 run = self.run(condition, method, k=k, seed=seed)
@@ -220,14 +232,14 @@ def simulate_study(
     """Write a study whose methods have known true effects on test accuracy, and return its folder.
 
     Args:
-        folder: made if missing.
-        plan: default `make_plan()`.
-        effects: true effect of each method, or of each arm by its name, a fraction (default 0).
-        seeds: confirmation seeds that are finished (default: all).
-        search: write the search as well.
-        images: test images.
-        failing: methods all of whose confirmation runs fail.
-        luck: standard deviation of what differs between two runs with the same seed.
+        folder: folder of the study, created if missing.
+        plan: plan of the study, by default `make_plan()`.
+        effects: true effect by method or by name of the arm, a fraction (default: 0).
+        seeds: number of finished confirmation seeds (default: all).
+        search: whether to write the search as well.
+        images: number of test images.
+        failing: methods whose confirmation runs all fail.
+        luck: standard deviation of the difference between two runs with the same seed.
     """
     plan = make_plan() if plan is None else plan
     effects = effects or {}

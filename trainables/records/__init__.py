@@ -33,7 +33,7 @@ from trainables.records.decisions import (
     latest_pools,
     settled_conditions,
 )
-from trainables.records.descriptions import describe, plain
+from trainables.records.descriptions import describe, duration, plain
 from trainables.records.facts import DataFacts, Facts, pack_labels
 from trainables.records.files import (
     ARTIFACTS,
@@ -291,6 +291,7 @@ __all__ = [
     "as_maximized",
     "confirmed_points",
     "describe",
+    "duration",
     "latest_pools",
     "pack_labels",
     "plain",

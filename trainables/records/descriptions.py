@@ -1,4 +1,4 @@
-"""Descriptions of factors and their levels in words."""
+"""Descriptions of factors, their levels and durations in words."""
 
 from __future__ import annotations
 
@@ -29,3 +29,16 @@ def plain(value: Any) -> str:
     if isinstance(value, Mapping):
         return plain(next(iter(value.values()), ""))
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in one unit.
+
+    >>> duration(75), duration(600), duration(9000)
+    ('75 s', '10 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

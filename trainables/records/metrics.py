@@ -5,7 +5,7 @@ Accuracies are fractions in [0, 1], losses are in nats.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, Protocol, Self, TypeVar, get_args
 
 # Metrics of every epoch. Training figures are measured on un-mixed, un-augmented training images. Every loss is log
 # loss in nats; calibration errors are expected ones, fractions in [0, 1].
@@ -53,8 +53,23 @@ LOWER_IS_BETTER = (TRAIN_LOSS, VALIDATION_LOSS, VALIDATION_CALIBRATION_ERROR, TE
 WORST_LOSS = 100.0  # nats; about what float32 gives for certainty in a wrong class
 
 
-def as_maximized(metric: str, value: float) -> float:
-    """Return a figure so that more is better: losses and errors with their sign turned. Twice is once."""
+T = TypeVar("T", bound="_Number")
+
+
+class _Number(Protocol):
+    """A number or an array of numbers."""
+
+    def __neg__(self) -> Self: ...
+
+
+def as_maximized(metric: str, value: T) -> T:
+    """Return a value of a metric (a number or an array) so that higher is better: losses and errors are negated.
+
+    Applied twice, it returns the original value.
+
+    >>> as_maximized("test_accuracy", 0.75), as_maximized("test_loss", 0.25)
+    (0.75, -0.25)
+    """
     return -value if metric in LOWER_IS_BETTER else value
 
 

@@ -6,11 +6,12 @@ import math
 
 import pandas as pd
 
-from reports.data.overview import ArmSummary, duration
-from reports.descriptive.cost import EqualCompute, Pace, at_equal_compute, paces
-from reports.inference.wording import interval, points
+from reports.data.overview import ArmSummary
+from reports.descriptive.cost import EpochTime, EqualComputeEffect, epoch_times, equal_compute_effects
+from reports.inference.wording import interval, signed
 from reports.page.context import Context
 from reports.page.layout import Block, Section, Table, TableCell, TableColumn, TableRow
+from trainables.records import duration
 
 MATCHES = {
     "epochs": "All methods of a condition train for the same number of epochs, regardless of the cost of an epoch.",
@@ -30,8 +31,8 @@ EQUAL_COLUMNS = (
 
 def build(context: Context) -> Section | None:
     """Return the cost of each arm, and the effects at equal compute."""
-    found = [pace for condition in context.plan.conditions for pace in paces(context.study, condition.name)]
-    equal = at_equal_compute(context.study)
+    found = [pace for condition in context.plan.conditions for pace in epoch_times(context.study, condition.name)]
+    equal = equal_compute_effects(context.study)
     blocks = [Block(sentences=tuple(_sentences(context)), table=_table(context, found))]
     if equal:
         blocks.append(_equal(context, equal))
@@ -57,7 +58,7 @@ def _sentences(context: Context) -> list[str]:
     return sentences
 
 
-def _table(context: Context, found: list[Pace]) -> Table:
+def _table(context: Context, found: list[EpochTime]) -> Table:
     summaries = {summary.arm.name: summary for summary in context.summaries}
     caption = (
         "Seconds: the median epoch of the median run. Nominal: the relative cost expected from the definition of the"
@@ -69,7 +70,7 @@ def _table(context: Context, found: list[Pace]) -> Table:
     )
 
 
-def _table_row(context: Context, pace: Pace, summary: ArmSummary) -> TableRow:
+def _table_row(context: Context, pace: EpochTime, summary: ArmSummary) -> TableRow:
     arm = pace.arm
     cells = (
         TableCell(arm.condition),
@@ -87,7 +88,7 @@ def _number(value: float, words: str) -> TableCell:
     return TableCell(words, value) if math.isfinite(value) else TableCell("")
 
 
-def _equal(context: Context, equal: list[EqualCompute]) -> Block:
+def _equal(context: Context, equal: list[EqualComputeEffect]) -> Block:
     unit, digits = context.plan.unit, context.plan.unit.digits
     rows = tuple(
         TableRow(
@@ -97,7 +98,7 @@ def _equal(context: Context, equal: list[EqualCompute]) -> Block:
                 TableCell(one.against),
                 TableCell(f"{unit.scale * one.value:.{digits}f}", one.value),
                 TableCell(f"{unit.scale * one.other:.{digits}f}", one.other),
-                TableCell(points(one.effect.mean, digits, unit), one.effect.mean),
+                TableCell(signed(one.effect.mean, digits, unit), one.effect.mean),
                 TableCell(interval(one.effect.interval, digits, unit)),
             ),
             one.condition,
@@ -113,7 +114,7 @@ def _equal(context: Context, equal: list[EqualCompute]) -> Block:
     return Block("At equal compute", table=Table(EQUAL_COLUMNS, rows, caption, folded=False))
 
 
-def _frame(context: Context, found: list[Pace]) -> pd.DataFrame:
+def _frame(context: Context, found: list[EpochTime]) -> pd.DataFrame:
     summaries = {summary.arm.name: summary for summary in context.summaries}
     return pd.DataFrame([
         {
@@ -128,7 +129,7 @@ def _frame(context: Context, found: list[Pace]) -> pd.DataFrame:
 RECORDED = ("condition", "method", "against", "value", "against_value", "effect", "low", "high")
 
 
-def _record(one: EqualCompute) -> dict[str, object]:
+def _record(one: EqualComputeEffect) -> dict[str, object]:
     bounds = one.effect.interval
     return {
         "condition": one.condition, "method": one.method, "against": one.against, "value": one.value,

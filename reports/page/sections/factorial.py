@@ -36,13 +36,13 @@ def build(context: Context) -> Section | None:
     if not found:
         return None
     plan = context.plan
-    intervals = [gain.decision.estimate.interval for gain in found if gain.decision.estimate]
+    intervals = [effect.decision.estimate.interval for effect in found if effect.decision.estimate]
     digits = text.decimals(intervals, plan.unit)
-    rows = [_effect_row(plan, gain, digits) for gain in found]
+    rows = [_effect_row(plan, effect, digits) for effect in found]
     limits = effect_range(rows, plan.smallest_effect, plan.unit)
     blocks = []
-    for number, condition in enumerate(dict.fromkeys(gain.term.condition for gain in found), start=1):
-        own = [(gain, row) for gain, row in zip(found, rows, strict=True) if gain.term.condition == condition]
+    for number, condition in enumerate(dict.fromkeys(effect.term.condition for effect in found), start=1):
+        own = [(effect, row) for effect, row in zip(found, rows, strict=True) if effect.term.condition == condition]
         described = plan.condition(condition).description
         title = f"{plan.unit.many} of {plan.unit.figure}"
         figure = effect_figure([row for _, row in own], plan, limits, title)
@@ -50,12 +50,12 @@ def build(context: Context) -> Section | None:
             Block(
                 heading=described if len(plan.conditions) > 1 else "",
                 condition=condition,
-                sentences=tuple(_sentences(plan, [gain for gain, _ in own], digits)),
+                sentences=tuple(_sentences(plan, [effect for effect, _ in own], digits)),
                 picture=Picture(f"gains-{number}", figure, f"Effect of each change {described}"),
-                table=_table(plan, [gain for gain, _ in own], digits),
+                table=_table(plan, [effect for effect, _ in own], digits),
             )
         )
-    frame = pd.DataFrame([_record(plan, gain) for gain in found])
+    frame = pd.DataFrame([_record(plan, effect) for effect in found])
     return Section("gains", "What does each change contribute?", tuple(blocks), caption=CAPTION, data={"gains": frame})
 
 
@@ -72,39 +72,41 @@ def _level(change: LevelChange) -> str:
     )
 
 
-def _label(gain: FactorialEffect) -> str:
-    if gain.decision.estimate is None:
-        return "no answer yet" if gain.provisional else "no answer"
-    labels = MAIN if len(gain.term.changes) == 1 else INTERACTION
-    return labels[gain.decision.verdict] + (", so far" if gain.provisional else "")
+def _label(effect: FactorialEffect) -> str:
+    if effect.decision.estimate is None:
+        return "no answer yet" if effect.provisional else "no answer"
+    labels = MAIN if len(effect.term.changes) == 1 else INTERACTION
+    return labels[effect.decision.verdict] + (", so far" if effect.provisional else "")
 
 
-def _effect_row(plan: PlanRecord, gain: FactorialEffect, digits: int) -> EffectRow:
-    estimate, label = gain.decision.estimate, _label(gain)
+def _effect_row(plan: PlanRecord, effect: FactorialEffect, digits: int) -> EffectRow:
+    estimate, label = effect.decision.estimate, _label(effect)
     return EffectRow(
-        name=name_of(gain.term.changes),
+        name=name_of(effect.term.changes),
         label=label,
-        verdict=gain.decision.verdict,
-        colour=MAIN_COLOUR if len(gain.term.changes) == 1 else REFERENCE,
+        verdict=effect.decision.verdict,
+        colour=MAIN_COLOUR if len(effect.term.changes) == 1 else REFERENCE,
         mean=estimate.mean if estimate else None,
         interval=estimate.interval if estimate else None,
-        hover=f"{label}<br>{_figures(plan, gain, digits)}",
+        hover=f"{label}<br>{_figures(plan, effect, digits)}",
     )
 
 
-def _figures(plan: PlanRecord, gain: FactorialEffect, digits: int) -> str:
-    estimate, unit = gain.decision.estimate, plan.unit
+def _figures(plan: PlanRecord, effect: FactorialEffect, digits: int) -> str:
+    estimate, unit = effect.decision.estimate, plan.unit
     if estimate is None:
         return ""
-    mean, interval = text.points(estimate.mean, digits, unit), text.interval(estimate.interval, digits, unit)
-    return f"{mean} {unit.many}, 95 % interval {interval}, {gain.seeds} seeds"
+    mean, interval = text.signed(estimate.mean, digits, unit), text.interval(estimate.interval, digits, unit)
+    return f"{mean} {unit.many}, 95 % interval {interval}, {effect.seeds} seeds"
 
 
 def _sentences(plan: PlanRecord, found: Sequence[FactorialEffect], digits: int) -> list[str]:
-    decided = [gain for gain in found if gain.decision.decided]
+    decided = [effect for effect in found if effect.decision.decided]
     if not decided:
         return [f"No change is shown to help or to hurt: all {len(found)} effects are undecided."]
-    return [f"{name_of(gain.term.changes)}: {_label(gain)}; {_figures(plan, gain, digits)}." for gain in decided]
+    return [
+        f"{name_of(effect.term.changes)}: {_label(effect)}; {_figures(plan, effect, digits)}." for effect in decided
+    ]
 
 
 def _table(plan: PlanRecord, found: Sequence[FactorialEffect], digits: int) -> Table:
@@ -113,38 +115,38 @@ def _table(plan: PlanRecord, found: Sequence[FactorialEffect], digits: int) -> T
         TableColumn("95 % interval", True), TableColumn("adjusted p", True), TableColumn("cells averaged", True),
         TableColumn("seeds", True),
     )  # fmt: skip
-    return Table(columns, tuple(_table_row(plan, gain, digits) for gain in found))
+    return Table(columns, tuple(_table_row(plan, effect, digits) for effect in found))
 
 
-def _table_row(plan: PlanRecord, gain: FactorialEffect, digits: int) -> TableRow:
-    estimate, decision, unit = gain.decision.estimate, gain.decision, plan.unit
+def _table_row(plan: PlanRecord, effect: FactorialEffect, digits: int) -> TableRow:
+    estimate, decision, unit = effect.decision.estimate, effect.decision, plan.unit
     interval = estimate.interval if estimate else None
     cells = (
-        TableCell(name_of(gain.term.changes)),
-        TableCell(f"{SIGNS[decision.verdict]} {_label(gain)}"),
-        TableCell(text.points(estimate.mean, digits, unit) if estimate else "", estimate.mean if estimate else None),
+        TableCell(name_of(effect.term.changes)),
+        TableCell(f"{SIGNS[decision.verdict]} {_label(effect)}"),
+        TableCell(text.signed(estimate.mean, digits, unit) if estimate else "", estimate.mean if estimate else None),
         TableCell(text.interval(interval, digits, unit) if interval else "", interval.low if interval else None),
         TableCell(f"{decision.p_adjusted:.3f}" if estimate else "", decision.p_adjusted),
-        TableCell(str(gain.cells), gain.cells),
-        TableCell(str(gain.seeds), gain.seeds),
+        TableCell(str(effect.cells), effect.cells),
+        TableCell(str(effect.seeds), effect.seeds),
     )
-    return TableRow(cells, condition=gain.term.condition)
+    return TableRow(cells, condition=effect.term.condition)
 
 
-def _record(plan: PlanRecord, gain: FactorialEffect) -> dict[str, Any]:
-    estimate, unit = gain.decision.estimate, plan.unit
+def _record(plan: PlanRecord, effect: FactorialEffect) -> dict[str, Any]:
+    estimate, unit = effect.decision.estimate, plan.unit
     return {
-        "condition": gain.term.condition,
-        "change": name_of(gain.term.changes),
-        "factors": " x ".join(change.factor for change in gain.term.changes),
-        "verdict": gain.decision.verdict,
+        "condition": effect.term.condition,
+        "change": name_of(effect.term.changes),
+        "factors": " x ".join(change.factor for change in effect.term.changes),
+        "verdict": effect.decision.verdict,
         "unit": unit.many,
         "worth": unit.scale * estimate.mean if estimate else None,
         **interval_record("worth", estimate.interval if estimate else None, unit),
-        "p": gain.decision.p,
-        "p_adjusted": gain.decision.p_adjusted,
-        "equivalence_p_adjusted": gain.decision.equivalence_p_adjusted,
-        "cells": gain.cells,
-        "seeds": gain.seeds,
-        "provisional": gain.provisional,
+        "p": effect.decision.p,
+        "p_adjusted": effect.decision.p_adjusted,
+        "equivalence_p_adjusted": effect.decision.equivalence_p_adjusted,
+        "cells": effect.cells,
+        "seeds": effect.seeds,
+        "provisional": effect.provisional,
     }

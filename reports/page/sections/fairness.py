@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from reports.data.overview import ArmSummary, Audit, audit
-from reports.descriptive.fairness import SeedSpread, seed_spread, unequal
+from reports.data.overview import ArmSummary, StoppingAudit, stopping_audit
+from reports.descriptive.fairness import SeedSpread, seed_spread, unequal_treatment
 from reports.page.context import Context
 from reports.page.faq import AUDIT_FROM
 from reports.page.layout import Section
@@ -21,7 +21,7 @@ class ArmView:
     """Run outcomes of an arm, and the audit of its early stopping."""
 
     summary: ArmSummary
-    audit: Audit
+    audit: StoppingAudit
     colour: str
     plain_epochs: str
     spread: SeedSpread | None
@@ -55,20 +55,22 @@ def build(context: Context) -> Section:
     arms = tuple(
         ArmView(
             summary=summary,
-            audit=audit(context.study, summary.arm),
+            audit=stopping_audit(context.study, summary.arm),
             colour=context.colours[summary.arm.method],
             plain_epochs=f"{summary.plain_epochs:,.0f}",
             spread=seed_spread(context.study, summary.arm),
         )
         for summary in context.summaries
     )
-    fairness = tuple(ConditionFairness(one, tuple(unequal(context.study, one))) for one in context.plan.conditions)
+    fairness = tuple(
+        ConditionFairness(one, tuple(unequal_treatment(context.study, one))) for one in context.plan.conditions
+    )
     content = FairnessContent(arms, fairness, _audited([arm.audit for arm in arms]))
     data = {"arms": _frame(arms)}
     return Section("trust", "Was the comparison fair?", template="fairness", content=content, data=data)
 
 
-def _audited(audits: Sequence[Audit]) -> str:
+def _audited(audits: Sequence[StoppingAudit]) -> str:
     """Return the result of the early-stopping audit; its error rate needs `AUDIT_FROM` would-be stops."""
     audited, stops = sum(one.audited for one in audits), sum(one.would_stop for one in audits)
     if not audited:

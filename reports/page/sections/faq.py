@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.data.overview import audit
+from reports.data.overview import stopping_audit
 from reports.page.context import Context
 from reports.page.faq import questions
 from reports.page.layout import Section
@@ -10,6 +10,6 @@ from reports.page.layout import Section
 
 def build(context: Context) -> Section:
     """Return the questions and answers."""
-    audits = [audit(context.study, arm) for arm in context.plan.arms]
+    audits = [stopping_audit(context.study, arm) for arm in context.plan.arms]
     found = questions(context.plan, context.verdicts, audits)
     return Section("questions", "Frequently asked questions", template="faq", content=found)

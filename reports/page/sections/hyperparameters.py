@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from reports.descriptive.importance import IMPORTANCE_FROM, Importance, importances
-from reports.descriptive.responses import Edge, Response, edges, full_length, responses
+from reports.descriptive.responses import RangeEdge, Response, full_length_runs, range_edges, responses
 from reports.figures.plots import PointGroup, axis, categories, diverging, scatter_figure
 from reports.page.context import Context
 from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
@@ -61,7 +61,7 @@ def _block(
     study = context.study
     arms = [arm for arm in context.plan.arms if arm.condition == condition.name and arm.spaces]
     found = [(response, share) for arm in arms for response, share in _with_importance(context, arm)]
-    near = [edge for arm in arms for edge in edges(study, arm)]
+    near = [edge for arm in arms for edge in range_edges(study, arm)]
     panels = [
         *(
             _panel(context, f"values-{number}-{i}", response)
@@ -70,7 +70,7 @@ def _block(
         ),
         *_pairs(context, number, [response for response, _ in found]),
     ]
-    fewest = min((len(full_length(study, arm)) for arm in arms), default=0)
+    fewest = min((len(full_length_runs(study, arm)) for arm in arms), default=0)
     thin = (
         [
             f"Importances need at least {IMPORTANCE_FROM} runs of full length in an arm; the smallest arm here has "
@@ -103,7 +103,7 @@ def _with_importance(context: Context, arm: ArmRecord) -> list[tuple[Response, I
     return [(response, shares.get(response.dimension)) for response in responses(context.study, arm)]
 
 
-def _advice(edge: Edge) -> str:
+def _advice(edge: RangeEdge) -> str:
     wider = "lower" if edge.end == "low" else "raise"
     return (
         f"{edge.arm.method}: {edge.runs} of its {edge.best} best runs lie at the {edge.end} end of {edge.dimension}"

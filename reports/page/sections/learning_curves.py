@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.descriptive.lead_over_epochs import EpochLead, GeneralizationGap, epoch_lead, generalization_gap
+from reports.descriptive.lead_over_epochs import GeneralisationGap, LeadOverEpochs, generalisation_gap, lead_over_epochs
 from reports.descriptive.learning_curves import ArmCurves, arm_curves
 from reports.figures.learning_curves import curve_ranges, learning_figure
 from reports.figures.plots import Curve, curves_figure
-from reports.inference.wording import interval, points
+from reports.inference.wording import interval, signed
 from reports.page.context import Context
 from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
 from trainables.records import ConditionRecord
@@ -70,12 +70,12 @@ def _block(
     found = [curves for curves in (arm_curves(study, arm) for arm in arms) if curves is not None]
     reference = plan.arm(condition.name, plan.reference(condition.name) or "")
     known = [
-        epoch_lead(study, arm, reference, condition)
+        lead_over_epochs(study, arm, reference, condition)
         for arm in arms
         if reference and arm != reference and not arm.compute_of
     ]
     leads = [one for one in known if one is not None]
-    gaps = [one for one in (generalization_gap(study, arm, condition) for arm in arms) if one is not None]
+    gaps = [one for one in (generalisation_gap(study, arm, condition) for arm in arms) if one is not None]
     means += [_long(condition, curves) for curves in found]
     courses += [_record(condition, one) for one in leads]
     against = reference.method if reference else ""
@@ -106,7 +106,7 @@ def _panels(
 
 
 def _lead_picture(
-    context: Context, number: int, condition: ConditionRecord, leads: list[EpochLead], against: str
+    context: Context, number: int, condition: ConditionRecord, leads: list[LeadOverEpochs], against: str
 ) -> Picture | None:
     drawn = [one for one in leads if len(one.epochs) > 1]
     if not drawn:
@@ -124,7 +124,7 @@ def _lead_picture(
     return Picture(f"leads-{number}", figure, f"Lead of each method over {against} by epoch")
 
 
-def _sentences(context: Context, one: EpochLead, against: str) -> list[str]:
+def _sentences(context: Context, one: LeadOverEpochs, against: str) -> list[str]:
     if one.overtakes is None:
         lead = f"{one.method} does not finish ahead of {against}."
     elif one.from_start:
@@ -136,10 +136,10 @@ def _sentences(context: Context, one: EpochLead, against: str) -> list[str]:
     unit, digits = context.plan.unit, context.plan.unit.digits + 1
     bounds = f" ({interval(one.off_gain.interval, digits, unit)})" if one.off_gain.interval else ""
     phase = f"In the final epochs without the method (from epoch {(one.off_from or 0) + 1}), its lead changes by"
-    return [f"{lead} {phase} {points(one.off_gain.mean, digits, unit)}{bounds} {unit.many}."]
+    return [f"{lead} {phase} {signed(one.off_gain.mean, digits, unit)}{bounds} {unit.many}."]
 
 
-def _table(context: Context, condition: ConditionRecord, gaps: list[GeneralizationGap], against: str) -> Table:
+def _table(context: Context, condition: ConditionRecord, gaps: list[GeneralisationGap], against: str) -> Table:
     base = next((one.gap for one in gaps if one.method == against), None)
     rows = []
     for one in gaps:
@@ -149,8 +149,8 @@ def _table(context: Context, condition: ConditionRecord, gaps: list[Generalizati
                 TableCell(one.method, colour=context.colours[one.method]),
                 TableCell(f"{100 * one.training:.1f}", one.training),
                 TableCell(f"{100 * one.validation:.1f}", one.validation),
-                TableCell(points(one.gap, 1), one.gap),
-                TableCell("" if less is None else points(less, 1), less),
+                TableCell(signed(one.gap, 1), one.gap),
+                TableCell("" if less is None else signed(less, 1), less),
             ),
             condition.name,
             one.method,
@@ -166,7 +166,7 @@ def _long(condition: ConditionRecord, curves: ArmCurves) -> pd.DataFrame:
     return frame.assign(condition=condition.name, method=curves.method, runs=curves.runs, source=curves.source)
 
 
-def _record(condition: ConditionRecord, one: EpochLead) -> dict[str, object]:
+def _record(condition: ConditionRecord, one: LeadOverEpochs) -> dict[str, object]:
     bounds = one.off_gain.interval if one.off_gain else None
     return dict(zip(COURSE_COLUMNS, (
         condition.name, one.method, one.seeds, one.overtakes, one.from_start, float(one.mean[-1]), one.off_from,

@@ -60,8 +60,8 @@ def _sentences(plan: PlanRecord, found: Sequence[EffectChange], digits: int) -> 
 def _sentence(plan: PlanRecord, change: EffectChange, digits: int) -> str:
     """Return a sentence such as "mixup's effect on resnet20 changes between train fraction 0.25 and 0.5: ..."."""
     unit, estimate = plan.unit, change.decision.estimate
-    one, other = (text.points(effect, digits, unit) for effect in change.effects if effect is not None)
-    difference = text.points(estimate.mean, digits, unit) if estimate else ""
+    one, other = (text.signed(effect, digits, unit) for effect in change.effects if effect is not None)
+    difference = text.signed(estimate.mean, digits, unit) if estimate else ""
     found = text.interval(estimate.interval if estimate else None, digits, unit)
     so_far = ", so far" if change.provisional else ""
     return (
@@ -195,7 +195,7 @@ def _table_row(context: Context, change: EffectChange, digits: int) -> TableRow:
 
 
 def _number(effect: float | None, digits: int, plan: PlanRecord) -> TableCell:
-    return TableCell("" if effect is None else text.points(effect, digits, plan.unit), effect)
+    return TableCell("" if effect is None else text.signed(effect, digits, plan.unit), effect)
 
 
 def _record(plan: PlanRecord, change: EffectChange) -> dict[str, Any]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from reports.descriptive.secondary_metrics import ClassEffect, OtherEffect, class_effects, class_names, other_effects
+from reports.descriptive.secondary_metrics import (
+    ClassAccuracies,
+    SecondaryEffect,
+    class_accuracies,
+    class_names,
+    secondary_effects,
+)
 from reports.figures.plots import NamedEstimate, estimates_figure, heat_figure
 from reports.inference import wording as text
 from reports.page.context import Context
@@ -38,8 +44,8 @@ MOST_CLASSES = 40
 
 def build(context: Context) -> Section:
     """Return the other metrics of every claim, and the accuracy per class if predictions of single images are known."""
-    others = other_effects(context.study, context.verdicts)
-    classes = class_effects(context.study, context.verdicts)
+    others = secondary_effects(context.study, context.verdicts)
+    classes = class_accuracies(context.study, context.verdicts)
     blocks = (
         _block(
             context, number, condition,
@@ -62,7 +68,11 @@ def build(context: Context) -> Section:
 
 
 def _block(
-    context: Context, number: int, condition: ConditionRecord, others: list[OtherEffect], classes: list[ClassEffect]
+    context: Context,
+    number: int,
+    condition: ConditionRecord,
+    others: list[SecondaryEffect],
+    classes: list[ClassAccuracies],
 ) -> Block:
     metrics = [metric for metric in TITLES if any(one.metric == metric for one in others)]
     panels = [
@@ -78,7 +88,7 @@ def _block(
     )
 
 
-def _panel(context: Context, name: str, metric: str, found: list[OtherEffect]) -> Panel:
+def _panel(context: Context, name: str, metric: str, found: list[SecondaryEffect]) -> Panel:
     title, unit, scale = TITLES[metric]
     estimates = []
     for one in found:
@@ -89,7 +99,7 @@ def _panel(context: Context, name: str, metric: str, found: list[OtherEffect]) -
     return Panel(title, Picture(name, estimates_figure(estimates, unit), f"Differences in {title}"))
 
 
-def _heat(context: Context, name: str, found: list[ClassEffect]) -> Picture:
+def _heat(context: Context, name: str, found: list[ClassAccuracies]) -> Picture:
     values = 100 * np.stack([one.accuracy - one.reference for one in found])
     names = class_names(context.study, values.shape[1])
     order = np.arange(values.shape[1])
@@ -103,7 +113,7 @@ def _heat(context: Context, name: str, found: list[ClassEffect]) -> Picture:
     return Picture(name, figure, "Difference in accuracy by class")
 
 
-def _table_row(context: Context, one: OtherEffect) -> TableRow:
+def _table_row(context: Context, one: SecondaryEffect) -> TableRow:
     title, _, scale = TITLES[one.metric]
     bounds = one.effect.interval
     side = one.verdict.method if one.better else one.verdict.reference
@@ -124,7 +134,7 @@ def _table_row(context: Context, one: OtherEffect) -> TableRow:
 RECORDED = ("condition", "method", "reference", "figure", "value", "reference_value", "difference", "low", "high")
 
 
-def _record(one: OtherEffect) -> dict[str, object]:
+def _record(one: SecondaryEffect) -> dict[str, object]:
     bounds = one.effect.interval
     return {
         "condition": one.verdict.condition, "method": one.verdict.method, "reference": one.verdict.reference,
@@ -133,7 +143,7 @@ def _record(one: OtherEffect) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _classes(context: Context, found: list[ClassEffect]) -> pd.DataFrame:
+def _classes(context: Context, found: list[ClassAccuracies]) -> pd.DataFrame:
     columns = ["condition", "method", "reference", "class", "accuracy", "reference_accuracy"]
     frames = [
         pd.DataFrame(dict(zip(columns, (

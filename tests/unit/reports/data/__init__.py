@@ -1,1 +1,1 @@
-"""data."""
+"""Tests of reports/data."""

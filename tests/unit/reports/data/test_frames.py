@@ -1,4 +1,4 @@
-"""Loading a journal: frames, a study in progress, and everything that is no journal."""
+"""Loading journals: data frames, studies in progress, and files that are not journals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trainables.errors import InputError
 from trainables.records import Facts
 
 
-def test_runs_hold_one_row_a_run_in_order_with_outcome_and_metrics(tmp_path: Path) -> None:
+def test_runs_have_one_row_per_run_in_order_with_outcome_and_metrics(tmp_path: Path) -> None:
     with JournalBuilder(tmp_path) as journal:
         done = journal.run("resnet8-0.1", "mixup", k=1, seed=2, parameters={"mixup.alpha": 0.2})
         journal.end(done, selection=0.8, test=0.75)
@@ -41,7 +41,7 @@ def test_runs_hold_one_row_a_run_in_order_with_outcome_and_metrics(tmp_path: Pat
     assert study.plan.name == "quickstart"
 
 
-def test_curves_hold_one_row_an_epoch_with_missing_metrics_as_nan(tmp_path: Path) -> None:
+def test_curves_have_one_row_per_epoch_with_nan_for_missing_metrics(tmp_path: Path) -> None:
     with JournalBuilder(tmp_path) as journal:
         run = journal.run("resnet8-0.1", "mixup")
         journal.report(run, 2, {records.TRAIN_LOSS: 1.0, "mine": 7.0})
@@ -54,7 +54,7 @@ def test_curves_hold_one_row_an_epoch_with_missing_metrics_as_nan(tmp_path: Path
     assert curves["mine"].isna().tolist() == [True, False]
 
 
-def test_rows_are_found_by_arm_and_by_run(tmp_path: Path) -> None:
+def test_rows_are_selected_by_arm_and_by_run(tmp_path: Path) -> None:
     study = read_study(simulate_study(tmp_path))
     runs = study.runs_of(records.CONFIRM, "resnet8-0.2", "maxup")
     assert len(runs) == 12
@@ -65,7 +65,7 @@ def test_rows_are_found_by_arm_and_by_run(tmp_path: Path) -> None:
     assert study.curves_of(["nothing"]).empty
 
 
-def test_correctness_comes_back_as_written(tmp_path: Path) -> None:
+def test_correctness_is_read_as_written(tmp_path: Path) -> None:
     correct = np.random.default_rng(1).random(37) < 0.5
     with JournalBuilder(tmp_path) as journal:
         run = journal.run("resnet8-0.1", "mixup")
@@ -75,11 +75,11 @@ def test_correctness_comes_back_as_written(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[run], correct)
 
 
-def test_a_study_is_read_while_it_runs_and_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_running_study_can_be_read_and_reading_changes_nothing(tmp_path: Path) -> None:
     journal = JournalBuilder(tmp_path)
     journal.end(journal.run("resnet8-0.1", "mixup"), test=0.5, selection=0.5)
     journal.connection.commit()
-    journal.run("resnet8-0.1", "baseline")  # written, but not committed
+    journal.run("resnet8-0.1", "baseline")  # not committed yet
     assert read_study(tmp_path).runs["method"].tolist() == ["mixup"]
     journal.connection.commit()
     assert read_study(tmp_path).runs["method"].tolist() == ["mixup", "baseline"]
@@ -100,7 +100,7 @@ def test_a_study_without_runs_has_empty_frames_with_all_columns(tmp_path: Path) 
     assert study.updated is None
 
 
-def test_a_folder_name_may_hold_any_character(tmp_path: Path) -> None:
+def test_a_folder_name_may_contain_any_character(tmp_path: Path) -> None:
     folder = tmp_path / "a?b#c%20d é"
     with JournalBuilder(folder):
         pass
@@ -128,7 +128,7 @@ def test_a_truncated_journal_is_refused(tmp_path: Path) -> None:
         read_study(tmp_path)
 
 
-def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_database_of_another_application_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / records.JOURNAL_FILE) as connection:
         connection.execute("CREATE TABLE recipes (name TEXT)")
     connection.close()
@@ -146,11 +146,11 @@ def test_a_newer_schema_is_refused_with_both_versions(tmp_path: Path) -> None:
 def test_a_journal_without_a_plan_is_refused(tmp_path: Path) -> None:
     with JournalBuilder(tmp_path) as journal:
         journal.connection.execute("DELETE FROM meta WHERE key = ?", (records.META_PLAN,))
-    with pytest.raises(InputError, match="no plan yet"):
+    with pytest.raises(InputError, match="does not contain a plan yet"):
         read_study(tmp_path)
 
 
-def test_a_plan_that_lacks_an_entry_is_refused(tmp_path: Path) -> None:
+def test_a_plan_with_a_missing_entry_is_refused(tmp_path: Path) -> None:
     plan = make_plan()
     del plan["contrasts"]
     with JournalBuilder(tmp_path, plan):
@@ -159,7 +159,7 @@ def test_a_plan_that_lacks_an_entry_is_refused(tmp_path: Path) -> None:
         read_study(tmp_path)
 
 
-def test_reports_load_neither_ray_nor_a_deep_learning_library() -> None:
+def test_reports_import_neither_ray_nor_a_deep_learning_library() -> None:
     heavy = "{'ray', 'tensorflow', 'keras', 'mlflow', 'optuna', 'plotly.express'}"
     code = f"import sys, reports.page.writer; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

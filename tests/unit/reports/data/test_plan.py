@@ -1,4 +1,4 @@
-"""The plan as the journal holds it."""
+"""The plan as stored in the journal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trainables.records import VALIDATION_LOSS, ConditionRecord, PlanRecord
         ({}, "under c"),
     ],
 )
-def test_a_condition_says_itself_in_words(values: dict[str, object], words: str) -> None:
+def test_a_condition_is_described_in_words(values: dict[str, object], words: str) -> None:
     assert ConditionRecord(name="c", values=values, epochs=10, selection_epochs=3, rungs=()).description == words
 
 
@@ -33,12 +33,12 @@ def test_references_come_first_among_the_methods() -> None:
     assert found.reference("resnet8-0.1") == "baseline"
 
 
-def test_losses_are_better_when_lower() -> None:
+def test_lower_losses_are_better() -> None:
     assert PlanRecord.parse(make_plan()).higher_is_better
     assert not PlanRecord.parse(make_plan(metric=VALIDATION_LOSS)).higher_is_better
 
 
-def test_unknown_entries_are_left_aside() -> None:
+def test_unknown_entries_are_ignored() -> None:
     assert PlanRecord.parse(make_plan(colour="blue")).seeds == 6
 
 

@@ -1,1 +1,1 @@
-"""descriptive."""
+"""Tests of reports/descriptive."""

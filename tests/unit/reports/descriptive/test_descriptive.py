@@ -1,4 +1,4 @@
-"""What describes a study beside its verdicts: tuning, courses, cost, values, other figures, health."""
+"""Descriptive analyses: tuning curves, leads, cost, responses, importances, secondary metrics, fairness."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 from reports.data.frames import StudyData, read_study
 from reports.data.overview import run_costs
 from reports.descriptive import tuning_curves as tuning
-from reports.descriptive.cost import at_equal_compute, paces
-from reports.descriptive.fairness import seed_spread, unequal
+from reports.descriptive.cost import epoch_times, equal_compute_effects
+from reports.descriptive.fairness import seed_spread, unequal_treatment
 from reports.descriptive.importance import IMPORTANCE_FROM, importances
-from reports.descriptive.lead_over_epochs import epoch_lead, generalization_gap, overtaking
-from reports.descriptive.responses import edges, place, responses
-from reports.descriptive.secondary_metrics import class_effects, other_effects
+from reports.descriptive.lead_over_epochs import generalisation_gap, lead_over_epochs, overtaking_epoch
+from reports.descriptive.responses import position_in_range, range_edges, responses
+from reports.descriptive.secondary_metrics import class_accuracies, secondary_effects
 from reports.descriptive.tuning_curves import tuning_curve
 from reports.inference.verdicts import judge
 from tests.unit.journal_builder import FACTS, JournalBuilder, make_plan
@@ -31,7 +31,7 @@ ALPHA = {"low": 0.0, "high": 1.0, "log": False, "integer": False}
 
 
 def small_plan(trials: int = 8, **changes: Any) -> dict[str, Any]:
-    """Return a plan of one condition, baseline and mixup, with what their searches vary."""
+    """Return a plan with one condition, the arms baseline and mixup, and their search spaces."""
     plan = make_plan({C: {"train_fraction": 0.1}}, ("baseline", "mixup"), trials_per_arm=trials, seeds=3, points=1)
     plan["arms"][0]["spaces"] = {"rate": RATE}
     plan["arms"][1]["spaces"] = {"rate": RATE, "mixup.alpha": ALPHA}
@@ -45,7 +45,7 @@ def epochs_of(journal: JournalBuilder, run: str, values: list[float], seconds: f
 
 
 def searched(folder: Path, count: int = 8, **changes: Any) -> StudyData:
-    """Write a search in which mixup gains what its alpha says, whatever the learning rate does."""
+    """Write a search in which mixup gains a tenth of its alpha, independently of the learning rate."""
     with JournalBuilder(folder, small_plan(count, **changes)) as journal:
         rates = np.geomspace(0.002, 0.5, count)
         alphas = np.random.default_rng(0).permutation(np.linspace(0.0, 1.0, count))
@@ -60,7 +60,7 @@ def searched(folder: Path, count: int = 8, **changes: Any) -> StudyData:
 
 
 def confirmed(folder: Path, curves: dict[str, list[list[float]]], plan: dict[str, Any] | None = None) -> StudyData:
-    """Write confirmation runs with given validation curves, by method and seed."""
+    """Write confirmation runs with the given validation curves, by method and seed."""
     plan = plan or small_plan()
     with JournalBuilder(folder, plan) as journal:
         for method, seeds in curves.items():
@@ -72,7 +72,7 @@ def confirmed(folder: Path, curves: dict[str, list[list[float]]], plan: dict[str
 
 
 @pytest.mark.parametrize("weights", [tuning.unbiased_weights, tuning.plug_in_weights])
-def test_expected_best_is_the_mean_over_all_draws(weights: Any) -> None:
+def test_expected_best_is_the_mean_of_the_maximum_over_all_draws(weights: Any) -> None:
     values = np.array([0.3, 0.9, 0.1, 0.7])
     found = tuning.expected_best(values, weights(4))
     for n in (1, 2, 3, 4):
@@ -81,7 +81,7 @@ def test_expected_best_is_the_mean_over_all_draws(weights: Any) -> None:
         assert found[n - 1] == pytest.approx(np.mean([max(draw) for draw in draws]))
 
 
-def test_tuning_curves_count_cost_and_leave_adaptive_trials_out(tmp_path: Path) -> None:
+def test_tuning_curves_include_cost_and_exclude_adaptive_trials(tmp_path: Path) -> None:
     study = searched(tmp_path, designed=6)
     curve = tuning_curve(study, study.plan.arms[0], run_costs(study))
     assert curve is not None
@@ -113,48 +113,48 @@ def test_a_stopped_run_counts_with_its_last_value_and_a_diverged_one_with_the_wo
         ([1, 1, 1, -1], (None, False)),
     ],
 )
-def test_overtaking_is_the_last_change_of_the_lead(lead: list[float], expected: tuple[int | None, bool]) -> None:
-    assert overtaking(pd.Series(lead, index=[1, 2, 3, 4], dtype=float), window=1) == expected
+def test_overtaking_epoch_is_the_last_change_of_the_lead(lead: list[float], expected: tuple[int | None, bool]) -> None:
+    assert overtaking_epoch(pd.Series(lead, index=[1, 2, 3, 4], dtype=float), window=1) == expected
 
 
-def test_a_method_with_a_cycle_is_compared_where_it_is_off_and_its_off_phase_is_measured(tmp_path: Path) -> None:
+def test_a_method_with_an_on_off_cycle_is_compared_while_off_and_its_off_phase_is_measured(tmp_path: Path) -> None:
     plan = small_plan()
     plan["arms"][1].update(block_ends=[3, 6], off_from=8)
     plan["conditions"][0]["epochs"] = 10
-    saw = [0.1, 0.1, 0.5, 0.1, 0.1, 0.6, 0.1, 0.1, 0.8, 0.9]
-    seeds = [[value + 0.01 * seed for value in saw] for seed in range(3)]
+    sawtooth = [0.1, 0.1, 0.5, 0.1, 0.1, 0.6, 0.1, 0.1, 0.8, 0.9]
+    seeds = [[value + 0.01 * seed for value in sawtooth] for seed in range(3)]
     base = [[0.55 + 0.01 * seed] * 10 for seed in range(3)]
     study = confirmed(tmp_path, {"baseline": base, "mixup": seeds}, plan)
     reference, arm = study.plan.arms
-    found = epoch_lead(study, arm, reference, study.plan.conditions[0])
+    found = lead_over_epochs(study, arm, reference, study.plan.conditions[0])
     assert found is not None
     assert found.epochs.tolist() == [3, 6, 9, 10]
     assert found.overtakes == 6
     assert found.off_gain is not None
-    assert found.off_gain.mean == pytest.approx(np.mean([0.1, 0.8, 0.9]) - 0.6)  # the last three, less epoch 6
-    level = generalization_gap(study, arm, study.plan.conditions[0])
+    assert found.off_gain.mean == pytest.approx(np.mean([0.1, 0.8, 0.9]) - 0.6)  # the last three epochs minus epoch 6
+    level = generalisation_gap(study, arm, study.plan.conditions[0])
     assert level is not None
     assert level.gap == pytest.approx(0.1)
 
 
-def test_pace_is_relative_to_the_reference(tmp_path: Path) -> None:
+def test_epoch_time_is_relative_to_the_reference(tmp_path: Path) -> None:
     study = confirmed(tmp_path, {"baseline": [[0.5, 0.6]], "mixup": [[0.5, 0.6]]})
-    assert [pace.relative for pace in paces(study, C)] == [1.0, 2.0]
+    assert [one.relative for one in epoch_times(study, C)] == [1.0, 2.0]
 
 
-def test_equal_compute_compares_with_the_longer_arm(tmp_path: Path) -> None:
+def test_equal_compute_effects_are_relative_to_the_longer_arm(tmp_path: Path) -> None:
     plan = small_plan()
     longer = {**plan["arms"][0], "name": "longer", "method": "baseline, longer", "reference": False}
     plan["arms"].append({**longer, "epochs": 24, "compute_of": "mixup", "same_as": "baseline"})
     levels = {"baseline": [0.5, 0.5, 0.5], "mixup": [0.6, 0.61, 0.62], "baseline, longer": [0.7, 0.7, 0.7]}
     study = confirmed(tmp_path, {name: [[value] for value in values] for name, values in levels.items()}, plan)
-    (found,) = at_equal_compute(study)
+    (found,) = equal_compute_effects(study)
     assert (found.method, found.against) == ("mixup", "baseline, longer")
     assert found.effect.mean == pytest.approx(-0.09)
     assert (found.value, found.other) == pytest.approx((0.61, 0.7))
 
 
-def test_gains_at_shared_points_show_what_the_method_does_and_not_what_the_rate_does(tmp_path: Path) -> None:
+def test_gains_at_shared_settings_isolate_the_method_from_the_learning_rate(tmp_path: Path) -> None:
     study = searched(tmp_path)
     found = {one.dimension: one for one in responses(study, study.plan.arms[1])}
     assert found["mixup.alpha"].trend == pytest.approx(1.0)
@@ -163,19 +163,19 @@ def test_gains_at_shared_points_show_what_the_method_does_and_not_what_the_rate_
     assert not any(one.paired for one in responses(study, study.plan.arms[0]))
 
 
-def test_best_runs_at_the_end_of_a_range_are_found_on_its_own_scale(tmp_path: Path) -> None:
+def test_best_runs_near_the_end_of_a_range_are_found_on_the_scale_of_the_range(tmp_path: Path) -> None:
     study = searched(tmp_path, count=30)
-    assert place(RATE, 0.1) == pytest.approx(2 / 3)
-    assert [(edge.dimension, edge.end) for edge in edges(study, study.plan.arms[0])] == []
+    assert position_in_range(RATE, 0.1) == pytest.approx(2 / 3)
+    assert [(edge.dimension, edge.end) for edge in range_edges(study, study.plan.arms[0])] == []
     with JournalBuilder(tmp_path / "edge", small_plan()) as journal:
         for k, rate in enumerate((0.9, 0.8, 0.1, 0.01)):
             run = journal.run(C, "baseline", phase=records.SEARCH, k=k, searched={"rate": rate})
             journal.end(run, selection=rate)
-    near = edges(study := read_study(tmp_path / "edge"), study.plan.arms[0])
+    near = range_edges(study := read_study(tmp_path / "edge"), study.plan.arms[0])
     assert [(edge.end, edge.limit, edge.runs) for edge in near] == [("high", 1.0, 2)]
 
 
-def test_importances_need_runs_enough_and_find_what_matters(tmp_path: Path) -> None:
+def test_importances_require_enough_runs_and_find_the_important_dimension(tmp_path: Path) -> None:
     few = searched(tmp_path / "few")
     assert importances(few, few.plan.arms[1]) == []
     study = searched(tmp_path / "many", count=2 * IMPORTANCE_FROM)
@@ -186,22 +186,24 @@ def test_importances_need_runs_enough_and_find_what_matters(tmp_path: Path) -> N
     assert shares["rate"] > shares["mixup.alpha"]
 
 
-def test_other_figures_and_classes_stand_beside_a_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secondary_metrics_and_class_accuracies_accompany_a_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     labels = np.array([0, 0, 1, 1, 2])
     monkeypatch.setitem(FACTS["data"], "test_labels", pack_labels(labels))
-    right = {"baseline": [1, 1, 0, 0, 1], "mixup": [1, 0, 1, 1, 1]}
+    correct = {"baseline": [1, 1, 0, 0, 1], "mixup": [1, 0, 1, 1, 1]}
     with JournalBuilder(tmp_path, small_plan()) as journal:
-        for method, seed in itertools.product(right, range(3)):
+        for method, seed in itertools.product(correct, range(3)):
             run = journal.run(C, method, seed=seed)
-            test = float(np.mean(right[method]))
+            test = float(np.mean(correct[method]))
             journal.end(run, selection=test, test=test)
-            journal.examples(run, np.array(right[method], dtype=bool))
+            journal.examples(run, np.array(correct[method], dtype=bool))
     study = read_study(tmp_path)
     verdicts = judge(study)
-    (loss,) = other_effects(study, verdicts)
+    (loss,) = secondary_effects(study, verdicts)
     assert (loss.metric, loss.better) == (records.TEST_LOSS, True)
     assert loss.effect.mean == pytest.approx(-0.4)
-    (classes,) = class_effects(study, verdicts)
+    (classes,) = class_accuracies(study, verdicts)
     assert classes.accuracy.tolist() == [0.5, 1.0, 1.0]
     assert classes.reference.tolist() == [1.0, 0.0, 1.0]
 
@@ -212,6 +214,6 @@ def test_seed_spread_and_unequal_treatment(tmp_path: Path) -> None:
     assert spread is not None
     assert spread.deviation == pytest.approx(np.std([0.5, 0.6], ddof=1))
     assert seed_spread(study, study.plan.arms[1]) is None
-    assert unequal(study, study.plan.conditions[0]) == ["Confirmation runs per method: baseline 2, mixup 1."]
+    assert unequal_treatment(study, study.plan.conditions[0]) == ["Confirmation runs per method: baseline 2, mixup 1."]
     fair = searched(tmp_path / "fair")
-    assert unequal(fair, fair.plan.conditions[0]) == []
+    assert unequal_treatment(fair, fair.plan.conditions[0]) == []

@@ -1,1 +1,1 @@
-"""inference."""
+"""Tests of reports/inference."""

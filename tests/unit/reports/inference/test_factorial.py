@@ -1,4 +1,4 @@
-"""Factorials: what each change buys, alone and together."""
+"""Factorial effects: main effects and interactions, and their section of the report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRIPLE = {**FACTORS, "stem": ["imagenet", "cifar"]}
 
 
 def factorial_study(folder: Path, plan: dict[str, object], values: np.ndarray, missing: int | None = None) -> StudyData:
-    """Return a study of one point with given test accuracies, float (arms, seeds)."""
+    """Return a study with one point and the given test accuracies, float (arms, seeds)."""
     plan.update(points=1, trials_per_arm=0, seeds=values.shape[1])
     with JournalBuilder(folder, plan) as journal:
         for place, arm in enumerate(journal.plan["arms"]):
@@ -36,7 +36,7 @@ def factorial_study(folder: Path, plan: dict[str, object], values: np.ndarray, m
     return read_study(folder)
 
 
-def test_main_effects_and_interaction_are_those_of_a_repeated_measures_anova(tmp_path: Path) -> None:
+def test_p_values_equal_those_of_a_repeated_measures_anova(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     values = 0.8 + rng.normal(0, 0.01, (4, 8)) + np.array([0, 0, 0.01, 0.03])[:, None]
     found = factorial_effects(factorial_study(tmp_path, make_factorial(FACTORS), values))
@@ -46,9 +46,9 @@ def test_main_effects_and_interaction_are_those_of_a_repeated_measures_anova(tmp
         for seed in range(8)
     ]
     expected = AnovaRM(pd.DataFrame(rows), "value", "seed", within=["optimizer", "batch"]).fit().anova_table
-    assert [gain.decision.p for gain in found] == pytest.approx(list(expected["Pr > F"]))
-    assert [gain.cells for gain in found] == [2, 2, 1]
-    assert all(gain.seeds == 8 and not gain.provisional for gain in found)
+    assert [effect.decision.p for effect in found] == pytest.approx(list(expected["Pr > F"]))
+    assert [effect.cells for effect in found] == [2, 2, 1]
+    assert all(effect.seeds == 8 and not effect.provisional for effect in found)
 
 
 def test_known_effects_are_recovered_as_means_over_the_other_factors(tmp_path: Path) -> None:
@@ -62,40 +62,44 @@ def test_known_effects_are_recovered_as_means_over_the_other_factors(tmp_path: P
         for cell in cells
     ]
     values = 0.7 + np.array(worth)[:, None] + rng.normal(0, 0.002, (8, 6))
-    found = {gain.term.changes: gain for gain in factorial_effects(factorial_study(tmp_path, plan, values))}
+    found = {effect.term.changes: effect for effect in factorial_effects(factorial_study(tmp_path, plan, values))}
     optimizer, batch, stem = (LevelChange(name, *levels) for name, levels in TRIPLE.items())
-    means = {swaps: gain.decision.estimate.mean for swaps, gain in found.items() if gain.decision.estimate is not None}
+    means = {
+        changes: effect.decision.estimate.mean
+        for changes, effect in found.items()
+        if effect.decision.estimate is not None
+    }
     expected = {(optimizer,): 0.04, (batch,): 0.02, (stem,): 0.03, (optimizer, batch): 0.04}
-    for swaps, effect in expected.items():
-        assert means[swaps] == pytest.approx(effect, abs=0.004)
-        assert found[swaps].decision.verdict == HELPS
-    assert found[optimizer, stem].decision.verdict == EQUIVALENT  # below half a point
+    for changes, effect in expected.items():
+        assert means[changes] == pytest.approx(effect, abs=0.004)
+        assert found[changes].decision.verdict == HELPS
+    assert found[optimizer, stem].decision.verdict == EQUIVALENT  # less than half a point
     assert len(found) == 3 + 3
 
 
-def test_more_than_two_levels_are_held_against_the_base(tmp_path: Path) -> None:
+def test_each_of_several_levels_is_compared_with_the_base_level(tmp_path: Path) -> None:
     plan = make_factorial({"optimizer": ["adam", "sgd", "lion"], "batch_size": [16, 128]})
     found = factorial_effects(factorial_study(tmp_path, plan, np.random.default_rng(0).random((6, 5))))
-    assert [tuple(swap.level for swap in gain.term.changes) for gain in found] == [
+    assert [tuple(change.level for change in effect.term.changes) for effect in found] == [
         ("sgd",), ("lion",), (128,), ("sgd", 128), ("lion", 128),
     ]  # fmt: skip
-    assert {swap.base for gain in found for swap in gain.term.changes} == {"adam", 16}
+    assert {change.base for effect in found for change in effect.term.changes} == {"adam", 16}
 
 
-def test_a_cell_that_failed_costs_its_own_comparisons_only(tmp_path: Path) -> None:
+def test_a_failed_cell_affects_only_comparisons_that_need_it(tmp_path: Path) -> None:
     values = 0.8 + np.random.default_rng(0).normal(0, 0.01, (8, 6))
     found = factorial_effects(factorial_study(tmp_path, make_factorial(TRIPLE), values, missing=7))
-    assert [gain.cells for gain in found] == [3, 3, 3, 1, 1, 1]
-    assert all(gain.seeds == 6 for gain in found)
+    assert [effect.cells for effect in found] == [3, 3, 3, 1, 1, 1]
+    assert all(effect.seeds == 6 for effect in found)
 
 
-def test_one_compared_factor_is_no_factorial(tmp_path: Path) -> None:
+def test_a_single_compared_factor_is_not_a_factorial(tmp_path: Path) -> None:
     study = factorial_study(tmp_path, make_factorial({"stem": ["imagenet", "cifar"]}), np.full((2, 4), 0.8))
     assert factorial_effects(study) == []
     assert section.build(Context(study, judge(study))) is None
 
 
-def test_the_section_words_and_draws_what_each_change_buys(tmp_path: Path) -> None:
+def test_the_section_describes_and_draws_the_effect_of_each_change(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     values = 0.8 + np.array([0, 0, 0.05, 0.05])[:, None] + rng.normal(0, 0.004, (4, 8))
     study = factorial_study(tmp_path, make_factorial(FACTORS), values)
@@ -111,7 +115,7 @@ def test_the_section_words_and_draws_what_each_change_buys(tmp_path: Path) -> No
     assert list(found.data["gains"]["factors"]) == ["optimizer", "batch_size", "optimizer x batch_size"]
 
 
-def test_a_factorial_without_results_has_its_section(tmp_path: Path) -> None:
+def test_a_factorial_without_results_has_a_section(tmp_path: Path) -> None:
     with JournalBuilder(tmp_path, make_factorial(FACTORS)):
         pass
     study = read_study(tmp_path)

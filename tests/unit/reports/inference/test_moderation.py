@@ -1,4 +1,4 @@
-"""When does it help? Effects that differ between neighbouring conditions."""
+"""Moderation: changes of effects between neighbouring conditions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from reports.data.frames import StudyData, read_study
-from reports.inference.moderation import effect_changes, neighbours
+from reports.inference.moderation import effect_changes, neighbour_pairs
 from reports.inference.verdicts import judge
 from reports.page.context import Context
 from reports.page.layout import Section
@@ -33,7 +33,7 @@ STEP = {name: 0.03 if values["train_fraction"] == 0.5 and "resnet" in name else 
 def grid_study(
     folder: Path, effects: Mapping[str, float], conditions: Mapping[str, Any], seeds: Mapping[str, Any] | None = None
 ) -> StudyData:
-    """Return a study of one point whose effect of mixup is known in every condition."""
+    """Return a study with one point and a known effect of mixup in every condition."""
     rng = np.random.default_rng(5)
     with JournalBuilder(folder, make_plan(conditions, ("baseline", "mixup"), points=1, trials_per_arm=0)) as journal:
         for name in conditions:
@@ -57,15 +57,15 @@ def test_neighbours_differ_in_one_factor_and_by_one_step_of_numbers() -> None:
         for share in (0.5, 0.1, 0.25)
     }
     plan = PlanRecord.parse(make_plan(conditions, ("baseline", "mixup")))
-    pairs = [(pair.factor, pair.first.condition, pair.second.condition) for pair in neighbours(plan)]
+    pairs = [(pair.factor, pair.first.condition, pair.second.condition) for pair in neighbour_pairs(plan)]
     assert ("train_fraction", "a-0.1", "a-0.25") in pairs
     assert ("train_fraction", "a-0.25", "a-0.5") in pairs
-    assert ("model", "a-0.1", "c-0.1") in pairs  # names have no order: every two are neighbours
+    assert ("model", "a-0.1", "c-0.1") in pairs  # names have no order, so any two are neighbours
     assert not any({"a-0.1", "a-0.5"} == {one, other} for _, one, other in pairs)
     assert len(pairs) == 3 * 2 + 3 * 3
 
 
-def test_an_effect_that_changes_is_found_where_it_changes(tmp_path: Path) -> None:
+def test_a_change_of_the_effect_is_found_where_it_occurs(tmp_path: Path) -> None:
     found = effect_changes(grid_study(tmp_path, STEP, GRID))
     assert len(found) == 2 * 2 + 3
     decided = {
@@ -76,7 +76,7 @@ def test_an_effect_that_changes_is_found_where_it_changes(tmp_path: Path) -> Non
     assert decided == {("resnet20-0.25", "resnet20-0.5"): HELPS, ("resnet20-0.5", "vgg11-0.5"): HURTS}
 
 
-def test_the_difference_is_scipys_paired_t_test_over_shared_seeds(tmp_path: Path) -> None:
+def test_the_difference_equals_scipys_paired_t_test_over_shared_seeds(tmp_path: Path) -> None:
     conditions = {"low": {"train_fraction": 0.1}, "high": {"train_fraction": 0.2}}
     study = grid_study(tmp_path, {"low": 0.0, "high": 0.004}, conditions, {"high": range(1, 6)})
     (found,) = effect_changes(study)
@@ -88,7 +88,7 @@ def test_the_difference_is_scipys_paired_t_test_over_shared_seeds(tmp_path: Path
     assert found.effects == pytest.approx((effect["low"].mean(), effect["high"].mean()))
 
 
-def test_conditions_that_share_no_seeds_are_compared_by_their_means(tmp_path: Path) -> None:
+def test_conditions_without_shared_seeds_are_compared_by_their_means(tmp_path: Path) -> None:
     conditions = {"low": {"train_fraction": 0.1}, "high": {"train_fraction": 0.2}}
     study = grid_study(tmp_path, {"low": 0, "high": 0.05}, conditions, {"low": range(6), "high": range(6, 12)})
     (found,) = effect_changes(study)
@@ -96,7 +96,7 @@ def test_conditions_that_share_no_seeds_are_compared_by_their_means(tmp_path: Pa
     assert found.decision.verdict == HELPS
 
 
-def test_welchs_test_is_scipys() -> None:
+def test_welchs_test_equals_scipys() -> None:
     one, other = np.array([1.0, 2.0, 4.0, 3.5]), np.array([2.0, 2.5, 7.0])
     found = estimators.unpaired(one, other)
     expected = stats.ttest_ind(one, other, equal_var=False)
@@ -105,7 +105,7 @@ def test_welchs_test_is_scipys() -> None:
     assert estimators.unpaired(np.ones(3), np.zeros(3)).interval is None
 
 
-def test_the_section_says_what_changes_where_and_draws_the_grid(tmp_path: Path) -> None:
+def test_the_section_describes_the_changes_and_draws_the_grid(tmp_path: Path) -> None:
     section = section_of(grid_study(tmp_path, STEP, GRID))
     (block,) = section.blocks
     first = next(sentence for sentence in block.sentences if "train fraction" in sentence)
@@ -121,12 +121,12 @@ def test_the_section_says_what_changes_where_and_draws_the_grid(tmp_path: Path) 
     assert len(block.table.rows) == len(section.data["when"]) == 7
 
 
-def test_where_nothing_is_shown_nothing_is_said_to_depend(tmp_path: Path) -> None:
+def test_no_dependence_is_claimed_without_a_significant_change(tmp_path: Path) -> None:
     section = section_of(grid_study(tmp_path, dict.fromkeys(GRID, 0.01), GRID))
     assert section.blocks[0].sentences[0].startswith("No effect is shown to depend on the condition; 7 differences")
 
 
-def test_an_effect_that_is_shown_not_to_change_is_said_so(tmp_path: Path) -> None:
+def test_an_equivalent_effect_is_reported_as_unchanged(tmp_path: Path) -> None:
     conditions = {"low": {"train_fraction": 0.1}, "high": {"train_fraction": 0.2}}
     study = grid_study(tmp_path, {"low": 0.1, "high": 0.1}, conditions)
     (found,) = effect_changes(read_study(tmp_path))
@@ -136,13 +136,13 @@ def test_an_effect_that_is_shown_not_to_change_is_said_so(tmp_path: Path) -> Non
     assert any("change by less than 0.5 points" in sentence for sentence in sentences) is (expected == EQUIVALENT)
 
 
-def test_a_grid_with_holes_and_conditions_without_an_answer_has_its_map(tmp_path: Path) -> None:
+def test_a_grid_with_missing_and_unanswered_conditions_has_a_heat_map(tmp_path: Path) -> None:
     conditions = {name: values for name, values in GRID.items() if name != "vgg11-0.1"}
     section = section_of(grid_study(tmp_path, STEP, conditions, {"vgg11-0.5": ()}))
     grid = section.blocks[0].panels[0].picture.figure["data"][0]["z"]
     assert sum(cell is None for row in grid for cell in row) == 2
 
 
-def test_a_study_of_one_condition_has_no_such_section(tmp_path: Path) -> None:
+def test_a_study_with_one_condition_has_no_moderation_section(tmp_path: Path) -> None:
     study = grid_study(tmp_path, {"c": 0.0}, {"c": {"model": "resnet8"}})
     assert when.build(Context(study, judge(study))) is None

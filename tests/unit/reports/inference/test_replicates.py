@@ -1,4 +1,4 @@
-"""Several searches, arms at another's compute, and other metrics than accuracy."""
+"""Studies with several searches, arms at the compute of another method, and metrics other than accuracy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reports.data.completeness import planned_confirmations
 from reports.data.frames import StudyData, read_study
 from reports.data.overview import pooled_points, summarise_arms
 from reports.inference.verdicts import judge
-from reports.inference.wording import figures, headings, reach_sentence, sentence, values, verdict_table
+from reports.inference.wording import effect_summary, headings, reach_sentence, sentence, values, verdict_table
 from reports.page.faq import questions
 from reports.statistics import estimators, significance
 from tests.unit.journal_builder import JournalBuilder, make_plan
@@ -24,7 +24,7 @@ LUCK = np.array([0.002, -0.001, 0.001, -0.002, 0.0015, -0.0015])
 
 
 def replicated(folder: Path, by_search: list[float], points: int = 2) -> StudyData:
-    """Return a study in which mixup is better by so much at the points of each search."""
+    """Return a study in which mixup has a given effect at the points of each search."""
     plan = make_plan(ONE, ("baseline", "mixup"), seeds=6, points=points, replicates=len(by_search), trials_per_arm=0)
     quality = np.repeat(np.arange(len(by_search)) * 0.01, points)[:, None]
     with JournalBuilder(folder, plan) as journal:
@@ -41,7 +41,7 @@ def replicated(folder: Path, by_search: list[float], points: int = 2) -> StudyDa
 def test_the_effect_is_the_mean_over_searches_of_the_effect_within_each(tmp_path: Path) -> None:
     (found,) = judge(replicated(tmp_path, [0.02, 0.05, 0.035]))
     assert found.searches == 3
-    assert found.points == ((0, 0), (2, 2), (4, 4))  # the first of equals in each search
+    assert found.points == ((0, 0), (2, 2), (4, 4))  # the first of tied points in each search
     assert found.tuned is not None
     assert found.tuned.mean == pytest.approx(0.035)
     assert found.tuned.interval is not None
@@ -49,25 +49,28 @@ def test_the_effect_is_the_mean_over_searches_of_the_effect_within_each(tmp_path
     assert (found.tuned.interval.low, found.tuned.interval.high) == pytest.approx((expected.low, expected.high))
 
 
-def test_an_effect_of_one_lucky_search_is_for_the_configurations_found_here(tmp_path: Path) -> None:
+def test_the_effect_of_a_single_lucky_search_holds_for_the_configurations_found_here_only(tmp_path: Path) -> None:
     lucky = replicated(tmp_path / "lucky", [0.12, 0.0, 0.0])
     steady = replicated(tmp_path / "steady", [0.04, 0.041, 0.039])
     (one,), (other,) = judge(lucky), judge(steady)
     assert one.verdict == other.verdict == HELPS
     assert one.for_these_searches
     assert not other.for_these_searches
-    assert "For the configurations found here only: over other searches the verdict would not hold." in one.notes
+    assert (
+        "The verdict holds for the configurations found here only: it changes if the variation between searches is "
+        "taken into account."
+    ) in one.notes
     assert one.other_searches is not None
     assert one.other_searches.low < 0
-    assert reach_sentence(one, lucky.plan, 1).startswith("Over seeds and 3 searches: −")
+    assert reach_sentence(one, lucky.plan, 1).startswith("95 % interval over seeds and 3 searches: −")
     assert questions(lucky.plan, [one], [])[-1].answer.startswith("Nothing was searched")
 
 
-def test_two_searches_are_too_few_to_speak_of_others(tmp_path: Path) -> None:
+def test_two_searches_are_too_few_to_generalise_to_others(tmp_path: Path) -> None:
     (found,) = judge(replicated(tmp_path, [0.12, 0.0]))
     assert found.other_searches is None
     assert not found.for_these_searches
-    assert "2 searches are too few to say whether the verdict holds for other searches." in found.notes
+    assert "2 searches are too few to tell whether the verdict generalises to other searches." in found.notes
 
 
 def test_pooled_points_are_numbered_over_all_searches(tmp_path: Path) -> None:
@@ -79,7 +82,7 @@ def test_pooled_points_are_numbered_over_all_searches(tmp_path: Path) -> None:
     assert planned_confirmations(study, "c", "mixup", 4) == 4 * 6
 
 
-def test_a_search_without_a_result_leaves_nothing_to_confirm_at_its_points(tmp_path: Path) -> None:
+def test_an_arm_is_not_confirmed_at_the_points_of_a_search_in_which_it_failed(tmp_path: Path) -> None:
     plan = make_plan(ONE, ("baseline", "mixup"), points=1, replicates=2, trials_per_arm=2, seeds=6)
     with JournalBuilder(tmp_path, plan) as journal:
         for k in range(4):
@@ -93,7 +96,7 @@ def test_a_search_without_a_result_leaves_nothing_to_confirm_at_its_points(tmp_p
     assert [summary.search.planned for summary in summarise_arms(study)] == [4, 4]
 
 
-def test_the_sign_flip_test_with_several_searches_chooses_again_in_each() -> None:
+def test_the_sign_flip_test_repeats_the_selection_within_each_search() -> None:
     rng = np.random.default_rng(4)
     selection, test = rng.normal(0, 1, (2, 2, 4, 5))
     searches = np.array([0, 0, 1, 1])
@@ -111,7 +114,7 @@ def test_the_sign_flip_test_with_several_searches_chooses_again_in_each() -> Non
     assert significance.sign_flip_p(selection, test, searches) == pytest.approx(expected)
 
 
-def test_matched_differences_weigh_every_search_alike() -> None:
+def test_matched_differences_give_every_search_the_same_weight() -> None:
     test = np.array([[[0.3], [0.1], [0.1]], [[0.0], [0.0], [0.0]]])
     assert estimators.matched_differences(test, np.array([0, 1, 1])).tolist() == pytest.approx([0.2])
 
@@ -127,7 +130,7 @@ def test_the_interval_over_seeds_and_searches_covers_with_three_searches(spread:
     assert covered / repeats >= 0.91
 
 
-def test_an_arm_at_anothers_compute_is_not_searched_and_says_that_it_is_not_retuned(tmp_path: Path) -> None:
+def test_an_arm_at_the_compute_of_another_is_not_searched_and_reported_as_not_retuned(tmp_path: Path) -> None:
     plan = make_plan(ONE, ("baseline", "maxup"), points=1, trials_per_arm=1, seeds=6)
     longer = "baseline at maxup's compute"
     arm = {**plan["arms"][0], "name": "longer/c", "method": longer, "reference": False, "epochs": 28}
@@ -147,7 +150,7 @@ def test_an_arm_at_anothers_compute_is_not_searched_and_says_that_it_is_not_retu
     assert [summary.confirm.waiting for summary in summarise_arms(study)] == [0, 0, 0]
     against = judge(study)[1]
     assert not against.provisional
-    assert f"{longer} trains longer with the settings of baseline, not retuned at that length." in against.notes
+    assert f"{longer} trains longer with the settings of baseline, not retuned for that length." in against.notes
     assert sentence(against, study.plan, 1).startswith("maxup against baseline at maxup's compute on resnet8: ")
 
 
@@ -159,23 +162,23 @@ def test_an_arm_at_anothers_compute_is_not_searched_and_says_that_it_is_not_retu
         (records.VALIDATION_CALIBRATION_ERROR, records.TEST_CALIBRATION_ERROR, -0.05, "+5.0 points"),
     ],
 )
-def test_a_study_is_judged_on_the_test_figure_of_its_metric(
+def test_a_study_is_judged_on_the_test_metric_that_belongs_to_its_metric(
     tmp_path: Path, metric: str, figure: str, better: float, shown: str
 ) -> None:
-    """Test accuracy points the other way; it must not matter."""
+    """Test accuracy has the opposite sign, which must not matter."""
     with JournalBuilder(tmp_path, make_plan(ONE, ("baseline", "mixup"), points=1, metric=metric)) as journal:
         for method, effect in (("baseline", 0.0), ("mixup", better)):
             for seed in range(6):
                 value = 0.5 + effect + 2 * LUCK[seed] * (method == "mixup")
                 run = journal.run("c", method, seed=seed)
-                journal.end(run, selection=value, test=0.9 - effect, figures={figure: value})
+                journal.end(run, selection=value, test=0.9 - effect, other_metrics={figure: value})
     study = read_study(tmp_path)
     (found,) = judge(study)
     assert found.metric == figure
     assert found.verdict == HELPS
     assert found.value == pytest.approx(0.5 + better)
-    assert shown in figures(found, study.plan, unit_of(metric).digits)
-    assert any(f"Single images have no {figure.replace('_', ' ')}" in note for note in found.notes)
+    assert shown in effect_summary(found, study.plan, unit_of(metric).digits)
+    assert any(f"The {figure.replace('_', ' ')} of single images is not recorded" in note for note in found.notes)
     assert headings(study.plan.unit).effect == f"effect ({study.plan.unit.many})"
     assert verdict_table([found])[0].effect.startswith(shown.partition(" ")[0])
     assert values(found).endswith("nats" if figure == records.TEST_LOSS else "%")

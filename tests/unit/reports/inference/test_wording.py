@@ -1,4 +1,4 @@
-"""Words and figures: one rounding for terminal, page, Markdown and CSV."""
+"""Wording of verdicts: the same rounded numbers for terminal, page and Markdown."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ VERDICT = Verdict(
 )
 
 
-def test_the_sentence_says_what_where_how_much_and_how_sure() -> None:
+def test_the_sentence_contains_comparison_condition_verdict_effect_and_interval() -> None:
     assert text.sentence(VERDICT, PLAN, 1) == (
         "mixup on resnet8 with 10 % of the data: undecided; +0.4 points, 95 % interval −0.9 to +1.7, 6 seeds."
     )
 
 
-def test_another_reference_than_the_usual_one_is_named() -> None:
+def test_a_reference_other_than_that_of_the_condition_is_named() -> None:
     other = replace(VERDICT, method="maxup", reference="maxup_mean")
     assert text.sentence(other, PLAN, 1).startswith("maxup against maxup_mean on resnet8")
 
@@ -68,22 +68,22 @@ def test_another_reference_than_the_usual_one_is_named() -> None:
         ({"tuned": None, "provisional": True}, "no answer yet"),
     ],
 )
-def test_the_label_carries_the_qualifications(changes: dict[str, object], words: str) -> None:
+def test_the_label_includes_the_qualifications(changes: dict[str, object], words: str) -> None:
     assert text.label(replace(VERDICT, **changes)) == words
 
 
-def test_equivalent_says_how_close() -> None:
+def test_equivalence_is_reported_with_its_margin() -> None:
     found = text.sentence(replace(VERDICT, verdict=EQUIVALENT), PLAN, 1)
     assert ": equivalent, less than 0.5 points apart; +0.4 points" in found
 
 
-def test_one_seed_has_no_interval() -> None:
+def test_a_single_seed_has_no_interval() -> None:
     found = replace(VERDICT, tuned=replace(EFFECT, interval=None, spread=None), seeds=1)
     assert text.sentence(found, PLAN, 1).endswith("undecided; +0.4 points, 1 seed.")
     assert text.verdict_table([found])[0].interval == "none"
 
 
-def test_without_pairs_nothing_is_quantified() -> None:
+def test_without_pairs_there_are_no_numbers() -> None:
     empty = replace(VERDICT, tuned=None, matched=None, improvement=None, images=None, seeds=0)
     assert text.sentence(empty, PLAN, 1).endswith("no answer; no seed has finished in both arms.")
     row = text.verdict_table([empty])[0]
@@ -93,8 +93,8 @@ def test_without_pairs_nothing_is_quantified() -> None:
 @pytest.mark.parametrize(
     ("fraction", "words"), [(0.0042, "+0.4"), (-0.0091, "−0.9"), (0.0, "0.0"), (-0.0004, "0.0"), (0.1, "+10.0")]
 )
-def test_points_have_a_sign_and_no_negative_zero(fraction: float, words: str) -> None:
-    assert text.points(fraction, 1) == words
+def test_signed_differences_have_no_negative_zero(fraction: float, words: str) -> None:
+    assert text.signed(fraction, 1) == words
 
 
 def test_narrow_intervals_get_a_second_decimal() -> None:
@@ -106,20 +106,20 @@ def test_narrow_intervals_get_a_second_decimal() -> None:
 @pytest.mark.parametrize(
     ("needed", "words"),
     [
-        (SeedsNeeded(29, 67, 381), "29 to 381 seeds, likely about 67."),
-        (SeedsNeeded(88, 219, None), "88 to more than 1000 seeds, likely about 219."),
+        (SeedsNeeded(29, 67, 381), "29 to 381 seeds, probably about 67."),
+        (SeedsNeeded(88, 219, None), "88 to more than 1000 seeds, probably about 219."),
         (SeedsNeeded(700, None, None), "700 to more than 1000 seeds."),
         (SeedsNeeded(None, None, None), "more than 1000 seeds."),
     ],
 )
-def test_the_seeds_needed_are_a_range(needed: SeedsNeeded, words: str) -> None:
+def test_the_seeds_needed_are_reported_as_a_range(needed: SeedsNeeded, words: str) -> None:
     found = text.seeds_sentence(replace(VERDICT, seeds_needed=needed), PLAN)
-    assert found == f"Detecting a true effect of 0.5 points would take {words}"
+    assert found == f"Detecting a true effect of 0.5 points would require {words}"
     assert text.seeds_sentence(replace(VERDICT, seeds_needed=None), PLAN) == ""
     assert text.seeds_sentence(replace(VERDICT, seeds_needed=needed, provisional=True), PLAN) == ""
 
 
-def test_the_table_row_holds_the_same_figures_as_the_sentence_and_the_record() -> None:
+def test_the_table_row_contains_the_same_numbers_as_the_sentence_and_the_record() -> None:
     row, record = text.verdict_table([VERDICT])[0], verdict_records([VERDICT])[0]
     assert (row.effect, row.interval) == ("+0.4", "−0.9 to +1.7")
     assert row.matched == "−0.1 (−0.9 to +1.7)"
@@ -130,7 +130,7 @@ def test_the_table_row_holds_the_same_figures_as_the_sentence_and_the_record() -
     assert record["seeds_needed_high"] == 381
 
 
-def test_markdown_cells_cannot_be_left() -> None:
+def test_text_in_markdown_cells_is_escaped() -> None:
     rows = text.verdict_table([replace(VERDICT, method="a|b\n<i>`*[x](y)")])
     lines = text.markdown_table(rows).splitlines()
     assert len(lines) == 3

@@ -140,7 +140,7 @@ def test_the_page_of_an_unfinished_study_lists_missing_runs(tmp_path: Path) -> N
     assert view.missing == ("60 of 120 confirmation runs have ended.",)
     page = text_of(render_html(view))
     assert "60 of 120 confirmation runs have ended." in page
-    assert "Only 3 of 6 seeds are complete" in page
+    assert "Seeds completed so far: 3 of 6;" in page
 
 
 def test_an_empty_study_has_a_page(tmp_path: Path) -> None:

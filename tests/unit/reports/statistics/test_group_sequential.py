@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from reports.data.frames import read_study
-from reports.data.overview import missing, summarise_arms
-from reports.inference.verdicts import Verdict, judge, settled_conditions
+from reports.data.overview import missing_runs, summarise_arms
+from reports.inference.verdicts import Verdict, decided_conditions, judge
 from reports.inference.wording import reach_sentence
 from reports.page.faq import questions
 from reports.statistics.estimators import Estimate, over_seeds
@@ -66,7 +66,7 @@ def test_a_decided_claim_keeps_its_verdict_and_values_while_seeds_are_added(tmp_
     )
     assert not found["a"].provisional
     plan = read_study(tmp_path).plan
-    assert reach_sentence(found["a"], plan, 1) == "Decided at the look at 6 of at most 12 seeds."
+    assert reach_sentence(found["a"], plan, 1) == "Decided at the interim look after 6 of at most 12 seeds."
     assert reach_sentence(found["b"], plan, 1) == ""
 
 
@@ -91,9 +91,11 @@ def test_a_look_is_not_final_before_all_of_its_runs_have_ended(tmp_path: Path) -
     assert found["a"].verdict == HELPS
     assert found["a"].provisional
     assert found["a"].look is None
-    assert "Other claims of the same family are not finished." in found["a"].notes
-    assert found["b"].notes[0] == "3 seeds are complete so far; the next look is at 6."
-    assert settled_conditions(study, 6) == set()
+    assert "Other claims that are tested together with this one are not complete yet." in found["a"].notes
+    assert found["b"].notes[0] == (
+        "Seeds completed so far: 3 of 6; the next look takes place once all runs with these seeds have ended."
+    )
+    assert decided_conditions(study, 6) == set()
 
 
 def test_conditions_with_only_decided_claims_are_settled(tmp_path: Path) -> None:
@@ -101,8 +103,8 @@ def test_conditions_with_only_decided_claims_are_settled(tmp_path: Path) -> None
     with journal_of(tmp_path, arms, 6, look_plan(("baseline", "mixup", "cutmix"))):
         pass
     study = read_study(tmp_path)
-    assert settled_conditions(study, 6) == {"a"}
-    assert settled_conditions(study, 5) == set()
+    assert decided_conditions(study, 6) == {"a"}
+    assert decided_conditions(study, 5) == set()
 
 
 def test_a_settled_condition_needs_no_more_seeds(tmp_path: Path) -> None:
@@ -115,11 +117,11 @@ def test_a_settled_condition_needs_no_more_seeds(tmp_path: Path) -> None:
     found = by_condition(judge(study))
     assert (found["a"].look, found["a"].notes) == (
         6,
-        ("Single images are not recorded, so nothing can be said about other images of the same kind.",),
+        ("Predictions of single images are not recorded, so the verdict cannot be generalised to other images.",),
     )
     assert not found["b"].provisional
-    assert missing(summarise_arms(study)) == []
-    assert settled_conditions(study, 12) == {"a"}
+    assert missing_runs(summarise_arms(study)) == []
+    assert decided_conditions(study, 12) == {"a"}
 
 
 def test_an_undecided_claim_waits_for_the_next_look(tmp_path: Path) -> None:
