@@ -77,7 +77,9 @@ class Study:
         self.id = f"{folder.parent.name}-{folder.name}"
         self.journal = Journal.create(folder / records.JOURNAL_FILE)
         self.journal.set_meta(records.META_ID, self.id)
-        self.journal.set_meta(records.META_PLAN, plan_of(plan.pop("name", self.id), **{"metric": "validation_loss", **plan}).dump())
+        self.journal.set_meta(
+            records.META_PLAN, plan_of(plan.pop("name", self.id), **{"metric": "validation_loss", **plan}).dump()
+        )
         self.journal.set_meta(records.META_FACTS, {"versions": {"keras": "3"}})
         (folder / records.STUDY_FILE).write_text(f"name: {self.id}\n")
 
