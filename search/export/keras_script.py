@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 COPIED = (
     ("data.selection", "select"), ("engine.resident", "channel_statistics"), ("randomness", "derive_seed"),
-    ("engine.network", "_random_variables"), ("engine.batches", "draw_batches"), ("schedules", "part"),
-    ("schedules", "learning_rates"), ("engine.step", "cross_entropy"), ("engine.step", "reduced"),
-    ("engine.step", "worst_copies"), ("engine.saved_model", "save_model"),
+    ("models.variables", "random_variables"), ("engine.batches", "draw_batches"), ("schedules", "part"),
+    ("schedules", "learning_rates"), ("engine.objectives", "cross_entropy"), ("engine.objectives", "reduce_losses"),
+    ("engine.objectives", "worst_copies"), ("engine.saved_model", "save_model"),
 )  # fmt: skip
 """Functions that the training loop calls."""
 IMPORTED = (
