@@ -34,7 +34,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 RUNS: list[tuple[float, dict[str, Any]]] = [
     (
-        0.002,
+        0.03,
         {
             "model": "tests.networks:convolutional",
             "method": "maxup+mixup",
@@ -44,7 +44,7 @@ RUNS: list[tuple[float, dict[str, Any]]] = [
         },
     ),
     (
-        0.002,
+        0.03,
         {
             "model": "resnet8",
             "method": {"name": "cutmix", "partner": "dataset"},
@@ -56,7 +56,7 @@ RUNS: list[tuple[float, dict[str, Any]]] = [
         },
     ),
     (
-        0.05,  # bfloat16
+        0.15,  # bfloat16
         {
             "model": "resnet8",
             "dropout": 0.2,
