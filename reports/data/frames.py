@@ -13,7 +13,7 @@ import pandas as pd
 
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import Decision, DecisionRow, ExampleRow, Facts, JournalReader, PlanRecord
+from trainables.records import Decision, DecisionRow, ExampleRow, Facts, JournalReader, PlanRecord, RunRow
 
 D = TypeVar("D", bound=Decision)
 UNFINISHED = "unfinished"
@@ -111,7 +111,7 @@ class StudyData:
         """
         if self.journal is None:
             return {run: self.examples[run].unpacked() for run in runs if run in self.examples}
-        with JournalReader.open(self.journal) as journal:
+        with JournalReader.reopen(self.journal) as journal:
             return {row.run: row.unpacked() for row in journal.examples(runs)}
 
 
@@ -133,12 +133,13 @@ def read_study(folder: Path) -> StudyData:
         plan = journal.plan()
         if plan is None:
             raise InputError(f"{journal.path} does not contain a plan yet. Start the study with `assay run`.")
-        curves, span = _curve_frame(journal), journal.span()
+        runs, span = journal.runs(), journal.span()
+        curves = _curve_frame(journal, runs)
         return StudyData(
             journal=journal.path,
             plan=plan,
             facts=journal.facts(),
-            runs=_run_frame(journal, curves),
+            runs=_run_frame(journal, runs, curves),
             curves=curves,
             decisions=tuple(journal.all_decisions()),
             updated=span[1] if span else None,
@@ -199,11 +200,11 @@ _OUTCOME_COLUMNS = (*RUN_COLUMNS, "ended", "outcome", "epoch", "reason", "metric
 _EPOCH_COLUMNS = ("run", "epoch", "at")
 
 
-def _run_frame(journal: JournalReader, curves: pd.DataFrame) -> pd.DataFrame:
+def _run_frame(journal: JournalReader, runs: Sequence[RunRow], curves: pd.DataFrame) -> pd.DataFrame:
     """Return `StudyData.runs`."""
     outcomes = {row.run: row for row in journal.outcomes()}
     rows = []
-    for _, run, at in journal.runs():
+    for _, run, at in runs:
         ended = outcomes.get(run.name)
         outcome = ended.outcome if ended else None
         rows.append(
@@ -229,9 +230,9 @@ def _completed(frame: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     return frame.join(_numbers(metrics, FINAL_METRICS, columns))
 
 
-def _curve_frame(journal: JournalReader) -> pd.DataFrame:
+def _curve_frame(journal: JournalReader, announced: Sequence[RunRow]) -> pd.DataFrame:
     """Return `StudyData.curves`."""
-    order = {row.run.name: row.id for row in journal.runs()}
+    order = {row.run.name: row.id for row in announced}
     rows = sorted(journal.reports(), key=lambda row: (order[row.run], row.epoch))
     runs = pd.Series([row.run for row in rows], dtype="category", name="run")
     epochs = pd.Series([row.epoch for row in rows], dtype="int64", name="epoch")

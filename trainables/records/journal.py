@@ -251,6 +251,16 @@ class JournalReader:
             check_journal(connection, journal)
         return cls(journal, connection)
 
+    @classmethod
+    def reopen(cls, journal: Path) -> Self:
+        """Open a journal that this process has opened before, without looking for damage: that reads the whole file.
+
+        Args:
+            journal: `study.db`.
+        """
+        with journal_errors(journal):
+            return cls(journal, sqlite3.connect(_read_only(journal), **CONNECTION))
+
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
@@ -282,6 +292,17 @@ class JournalReader:
         """Return the plan, or None where the study was stopped before it was announced."""
         plan = self.meta(META_PLAN)
         return None if plan is None else PlanRecord.parse(plan)
+
+    def required_plan(self) -> PlanRecord:
+        """Return the plan.
+
+        Raises:
+            InputError: the study was stopped before it had one.
+        """
+        plan = self.plan()
+        if plan is None:
+            raise InputError(f"the study in {self.path.parent} was stopped before it was planned; nothing was run")
+        return plan
 
     def facts(self) -> Facts:
         """Return versions, machine and data, as far as they were noted."""
