@@ -20,12 +20,11 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from trainables import records
 from trainables.errors import InputError, StoppedError
 from trainables.records import ExtensionDecision, JournalReader, Outcome, PlanRecord, Run
+from trainables.records.atomic import atomic_file
 from trainables.records.journal import CONNECTION, check_journal, find_journal, journal_errors
 
 if TYPE_CHECKING:
     import numpy as np
-
-__all__ = ["Journal", "JournalReader", "Outcome", "Run"]
 
 
 class Journal(JournalReader):
@@ -55,24 +54,18 @@ class Journal(JournalReader):
                 f"the folder {path.parent} cannot be created ({error}); choose another `--output`"
             ) from None
         lock = _lock(path)
-        unfinished = path.with_suffix(".new")
         try:
             if path.exists():
                 raise InputError(f"{path} exists already. Continue it with `assay resume {path.parent}`.")
-            unfinished.unlink(missing_ok=True)
-            with closing(sqlite3.connect(unfinished)) as db:
+            with atomic_file(path) as unfinished, closing(sqlite3.connect(unfinished)) as db:
                 db.executescript(records.JOURNAL_SCHEMA)
                 db.execute("INSERT INTO meta VALUES (?, ?)", (records.META_SCHEMA, str(records.SCHEMA_VERSION)))
                 db.commit()
-            unfinished.rename(path)
             return cls._opened(path, lock)
-        except sqlite3.OperationalError as error:
-            unfinished.unlink(missing_ok=True)
+        except BaseException as error:
             lock.close()
-            raise InputError(f"{path} cannot be written ({error}); nothing was started") from None
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            lock.close()
+            if isinstance(error, sqlite3.OperationalError):
+                raise InputError(f"{path} cannot be written ({error}); nothing was started") from None
             raise
 
     @classmethod

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from search.tracking.uri import sqlite_path
+from trainables.records.atomic import atomic_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -48,13 +48,8 @@ def _create_sqlite(uri: str) -> None:
         return
     from mlflow import MlflowClient
 
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with atomic_file(path) as unfinished:
         MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
-        unfinished.rename(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def retry(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

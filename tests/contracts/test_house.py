@@ -55,7 +55,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "records": {"errors"},
         "registration": {"errors"},
         "backends": {"errors"},
-        "data": {"errors", "randomness", "registration"},
+        "data": {"errors", "randomness", "records", "registration"},
         "augmentation": {"errors", "registration"},
         "methods": {"errors", "registration", "schedules"},
         "optimizers": {"registration"},
@@ -191,7 +191,7 @@ def test_the_constraints_file_is_the_tested_set() -> None:
 def test_the_top_level_holds_nothing_else() -> None:
     tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=False)
     if tracked.returncode:
-        pytest.skip("this is no git checkout")
+        pytest.skip("not a git checkout")
     top = {line.split("/")[0] for line in tracked.stdout.splitlines()}
     usual = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "constraints.txt", ".pre-commit-config.yaml", ".gitignore"}
     assert top - usual <= {"pyproject.toml", "README.md", "tests", ".ci", ".github", *PACKAGES}

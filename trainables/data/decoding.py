@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from trainables.errors import InputError
+from trainables.records.atomic import write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,20 +107,12 @@ def decode(root: Path, files: Sequence[str], shape: Shape) -> Decoded:
         key = _digest([FORMAT, [header.digest for header in headers], list(files), asdict(shape)])
         if not (cache_folder() / key / "images.npy").is_file():
             _write(cache_folder() / key, root, files, headers, shape)
-        _write_atomically(seen, key)
+        write_atomically(seen, key)
     return _read(cache_folder() / key)
 
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:40]
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Write a small file atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.write(text)
-    Path(file.name).replace(path)
 
 
 def _read(folder: Path) -> Decoded:

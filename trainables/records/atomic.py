@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +18,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         path: the file to write; an existing one is replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    unfinished.unlink(missing_ok=True)  # of a killed process that had the same id
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")  # unique on all nodes of a cluster
     try:
         yield unfinished
         unfinished.replace(path)
