@@ -31,13 +31,6 @@ if TYPE_CHECKING:
     from search.export.recipe import Recipe
 
 TEMPLATES = Path(__file__).parent / "templates"
-COPIED = (
-    ("data.selection", "select"), ("engine.resident", "channel_statistics"), ("randomness", "derive_seed"),
-    ("models.variables", "random_variables"), ("engine.batches", "draw_batches"), ("schedules", "part"),
-    ("schedules", "learning_rates"), ("engine.objectives", "cross_entropy"), ("engine.objectives", "reduce_losses"),
-    ("engine.objectives", "worst_copies"), ("engine.saved_model", "save_model"),
-)  # fmt: skip
-"""Functions that the training loop calls."""
 IMPORTED = (
     ("", "argparse", "argparse"), ("", "os", "os"), ("pathlib", "Path", "Path"), ("typing", "Any", "Any"),
     ("", "keras", "keras"), ("", "numpy", "np"), ("", "tensorflow", "tf"), ("keras", "ops", "ops"),
@@ -132,8 +125,8 @@ def _sections(config: RunConfig, copier: SourceCopier) -> list[tuple[str, str]]:
     """
     for module, name, alias in IMPORTED:
         copier.add_import(module, name, alias)
-    for module, name in COPIED:
-        copier.copy(f"trainables.{module}", name)
+    for function in _loop_functions():
+        copier.copy(function.__module__, function.__name__)
     sections = [("Split, draws, schedule and loss", copier.take())]
     method, drawn = config.method, ("draw", "apply")
     values = {"copies": method.copies, "guests": method.guests, "objective": method.objective}
@@ -150,6 +143,23 @@ def _sections(config: RunConfig, copier: SourceCopier) -> list[tuple[str, str]]:
             raise _refuse(f"{title} `{named}`", str(error)) from None
         sections.append((f"{title.capitalize()}: {_comment(named)}", f"{copier.take()}\n\n\n{constant} = {made}"))
     return sections
+
+
+def _loop_functions() -> tuple[Callable[..., Any], ...]:
+    """Return the functions that the training loop of the template calls."""
+    from trainables.data.selection import select
+    from trainables.engine.batches import draw_batches
+    from trainables.engine.objectives import cross_entropy, reduce_losses, worst_copies
+    from trainables.engine.resident import channel_statistics
+    from trainables.engine.saved_model import save_model
+    from trainables.models.variables import random_variables
+    from trainables.randomness import derive_seed
+    from trainables.schedules import learning_rates, part
+
+    return (
+        select, channel_statistics, derive_seed, random_variables, draw_batches, part, learning_rates, cross_entropy,
+        reduce_losses, worst_copies, save_model,
+    )  # fmt: skip
 
 
 def _package(statement: str) -> str:
@@ -186,7 +196,7 @@ def _network(recipe: Recipe) -> keras.Model:
     backend.configure(deterministic=False)
     import keras
 
-    from trainables.models.custom import layers_of
+    from trainables.models.variables import layers_of
 
     config = recipe.train
     model = config.model.model_copy(update={"pretrained": "none"} if _is_pretrained(config) else {})

@@ -34,7 +34,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 RUNS: list[tuple[float, dict[str, Any]]] = [
     (
-        0.03,
+        0.002,
         {
             "model": "tests.networks:convolutional",
             "method": "maxup+mixup",
