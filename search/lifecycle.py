@@ -105,8 +105,7 @@ def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
         extension, plan = find_extension(before.study, study), make_plan(study)
         check_kept(before, plan)
         options, data = _load_unchanged(plan, journal, folder, options)
-        old = journal.plan() or study_record(before)
-        decision = extension.decision(old)
+        decision = extension.decision(journal.required_plan())
         history = [*(row.decision for row in journal.decisions(ExtensionDecision)), decision]
         journal.extend(study.document(), study_record(plan, history), decision)
         decide(journal, before.study.resources, study.resources)
@@ -155,7 +154,7 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
 
     folder = folder.absolute()
     controller = StudyController(plan, journal, lambda seeds: decided_conditions(read_study(folder), seeds))
-    study, record = plan.study, journal.plan() or study_record(plan)
+    study, record = plan.study, journal.required_plan()
     (report, recipe), undelivered = execute_runs(
         controller,
         folder,

@@ -44,8 +44,8 @@ def write_model_card(
         runs[str(row.run)]: [list(counts) for counts in row.decision.counts]
         for row in journal.decisions(ConfusionDecision)
     }
-    plan, facts = journal.plan(), journal.facts()
-    if plan is None or facts.data is None:
+    plan, facts = journal.required_plan(), journal.facts()
+    if facts.data is None:
         raise InputError(f"{journal.path} is not the journal of a final training")
     return write_card(
         Card(

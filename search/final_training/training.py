@@ -148,7 +148,7 @@ def _continue_training(
 ) -> TrainingResult:
     folder = folder.absolute()
     controller = TrainingController([_run(request, index) for index in range(request.seeds)], journal)
-    plan = journal.plan() or _plan(request)
+    plan = journal.required_plan()
     card, undelivered = execute_runs(
         controller,
         folder,

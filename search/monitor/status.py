@@ -58,8 +58,7 @@ class JournalProgress:
         self._epochs: dict[str, int] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._read = {"runs": 0, "reports": 0, "outcomes": 0}
-        if journal.plan() is None:
-            raise InputError(f"the study in {journal.path.parent} was stopped before it was planned; nothing was run")
+        journal.required_plan()
 
     def __call__(self) -> StudyProgress:
         """Return the current progress."""
@@ -73,9 +72,7 @@ class JournalProgress:
         runs = [
             RunProgress(run, self._epochs.get(name, 0), self._outcomes.get(name)) for name, run in self._runs.items()
         ]
-        plan = self._journal.plan()
-        if plan is None:
-            raise InputError(f"{self._journal.path} no longer has a plan")
+        plan = self._journal.required_plan()
         return count_runs(plan, runs, _confirmations(self._journal, plan.seeds))
 
 

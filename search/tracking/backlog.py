@@ -191,8 +191,7 @@ class Backlog:
 
         Without validation data it is the first one, since the test set must not be used for selection.
         """
-        plan = self.journal.plan()
-        metric = plan.metric if plan else records.VALIDATION_ACCURACY
+        metric = self.journal.required_plan().metric
         values = {
             item.run.name: records.as_maximized(
                 metric, item.outcome.metrics.get(records.SELECTION, records.worst(metric))
