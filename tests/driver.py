@@ -9,10 +9,11 @@ from reports.inference.verdicts import decided_conditions
 from search.orchestration.controller import StudyController
 from search.plan.model import Plan
 from search.plan.record import study_record
-from search.store.journal import Journal, Run
+from search.store.journal import Journal
 from tests.faults import FaultyReplay
 from trainables import records
 from trainables.errors import DivergedError, TrialError
+from trainables.records import Run
 from trainables.worker.replay import read_curves
 from trainables.worker.requests import RunResult
 

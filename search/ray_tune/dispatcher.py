@@ -17,7 +17,7 @@ from trainables.errors import BudgetError, StoppedError
 from trainables.worker.requests import EPOCHS, FINAL, RunRequest, RunResult
 
 if TYPE_CHECKING:
-    from search.store.journal import Run
+    from trainables.records import Run
 
 
 @dataclass(frozen=True)

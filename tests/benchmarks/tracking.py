@@ -18,7 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from search.store.journal import Journal, Outcome
+from search.store.journal import Journal
 from search.tracking.backlog import Backlog
 from search.tracking.client import ENVIRONMENT
 from search.tracking.history import read_histories, read_runs
@@ -27,7 +27,7 @@ from search.tracking.uri import own_store
 from tests.benchmarks.common import Cost, table
 from tests.runs import plan_of, run_of
 from trainables import records
-from trainables.records import EndDecision, JournalReader
+from trainables.records import EndDecision, JournalReader, Outcome
 
 NAME = "benchmark"
 RUNS, EPOCHS = 5000, 100

@@ -17,12 +17,12 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
-from search.store.journal import Journal, Outcome, Run
+from search.store.journal import Journal
 from search.tracking.backlog import Backlog
 from search.tracking.synchronizer import Synchronizer
 from tests.runs import plan_of, run_of
 from trainables import records
-from trainables.records import EndDecision, JournalReader
+from trainables.records import EndDecision, JournalReader, Outcome, Run
 
 FINALS = {"selection": 0.5, "test_accuracy": 0.25, "test_loss": 1.5}
 COMPLETED = Outcome(records.COMPLETED, 3, "", FINALS)

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from search.store.journal import Outcome
 from tests.integration.mlflow_stores import COMPLETED, Study
 from tests.runs import plan_of
 from trainables import records
-from trainables.records import ExtensionDecision
+from trainables.records import ExtensionDecision, Outcome
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 

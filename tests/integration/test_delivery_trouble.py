@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from search.store.journal import Outcome
 from search.tracking.history import read_histories, read_runs
 from search.tracking.mlflow_store import TrackingStore
 from search.tracking.state import DeliveryState
 from search.tracking.supervisor import start_delivery, sync
 from tests.integration.mlflow_stores import LOST, Study, free_port, kill_group, proxied, wait_until
 from trainables import records
+from trainables.records import Outcome
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 

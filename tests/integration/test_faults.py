@@ -24,14 +24,14 @@ import pytest
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.ray_tune.dispatcher import ExecutionContext, RunDispatcher
-from search.store.journal import Journal, JournalReader
+from search.store.journal import Journal
 from search.store.study_folder import refuse_used
 from tests.conftest import make_study
 from tests.faults import FaultyTrainable
 from trainables import records
 from trainables.engine import checkpoints
 from trainables.errors import BudgetError, InputError, StoppedError
-from trainables.records import PoolDecision, RungDecision
+from trainables.records import JournalReader, PoolDecision, RungDecision
 from trainables.worker import trainable
 from trainables.worker.requests import FINAL
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 import search
-from search.store.journal import JournalReader
 from tests.integration.test_faults import SMALL, facts, written
 from tests.integration.test_replayed_study import FAULTY, assay, command, write_study
 from trainables import records
+from trainables.records import JournalReader
 
 UV = {**os.environ, "UV_RUN_RECURSION_DEPTH": "1"}
 

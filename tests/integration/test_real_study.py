@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from reports.data.frames import read_study
-from search.store.journal import JournalReader
 from tests.integration.test_replayed_study import assay, write_study
 from trainables import records
+from trainables.records import JournalReader
 
 pytestmark = pytest.mark.timeout(300)
 

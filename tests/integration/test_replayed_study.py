@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.store.journal import JournalReader
 from tests.conftest import study_document
 from trainables import records
-from trainables.records import EndDecision
+from trainables.records import EndDecision, JournalReader
 
 pytestmark = pytest.mark.timeout(240)
 KILLS = 2

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from search.store.journal import Outcome
 from search.tracking.backlog import Backlog
 from search.tracking.history import read_histories, read_runs
 from search.tracking.state import DeliveryState, delivered_runs
@@ -19,7 +18,7 @@ from search.tracking.ui import ui_command
 from search.tracking.uri import own_store, relative_artifacts
 from tests.integration.mlflow_stores import Study
 from trainables import records
-from trainables.records import JournalReader
+from trainables.records import JournalReader, Outcome
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 

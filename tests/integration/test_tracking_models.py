@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from search.store.journal import Outcome
 from search.tracking import models
 from tests.integration.mlflow_stores import Study, wait_until
 from tests.runs import run_of
 from trainables import records
+from trainables.records import Outcome
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning"),

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from search.store.journal import Outcome
 from tests.integration.mlflow_stores import Study
 from tests.runs import run_of
 from trainables import records
+from trainables.records import Outcome
 
 README = Path(__file__).parents[2] / "search" / "tracking" / "README.md"
 ROW = re.compile(r"^\| ([^|]+\?) \| `([^`]+)` \| `([^`]+)` \| ([^|]+) \|$", re.MULTILINE)

@@ -13,12 +13,13 @@ from search.export.recipe import read_recipe, write_recipe
 from search.export.selection import Export, select_best
 from search.plan.builder import make_plan
 from search.plan.record import study_record
-from search.store.journal import Journal, Outcome
+from search.store.journal import Journal
 from search.tracking.state import DeliveryState, delivered_runs, write_state
 from tests.conftest import make_study
 from tests.runs import run_of
 from trainables import records
 from trainables.errors import InputError
+from trainables.records import Outcome
 
 FACTS = {
     "versions": {"keras": "3.15.0"},

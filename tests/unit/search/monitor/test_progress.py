@@ -22,12 +22,12 @@ from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.plan.record import study_record
 from search.session import Options
-from search.store.journal import Journal, JournalReader, Outcome
+from search.store.journal import Journal
 from tests.conftest import make_study
 from tests.runs import run_of
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import RungDecision
+from trainables.records import JournalReader, Outcome, RungDecision
 from trainables.worker.requests import RunResult
 
 PLAN = study_record(make_plan(make_study(conditions={}, methods=["baseline", "mixup"])))

@@ -12,13 +12,12 @@ import pytest
 from search.orchestration.pooling import Trial, pool
 from search.plan.builder import make_plan
 from search.plan.model import Plan
-from search.store.journal import JournalReader, Run
 from search.store.optuna_storage import write_optuna_file
 from spaces.distributions import Space
 from tests.conftest import make_study
 from tests.driver import carry_out
 from trainables import records
-from trainables.records import PoolDecision, RungDecision
+from trainables.records import JournalReader, PoolDecision, Run, RungDecision
 
 
 def facts(path: Path) -> tuple[dict[str, str], dict[tuple[str, int], str], dict[str, float]]:

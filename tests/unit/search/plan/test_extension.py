@@ -14,12 +14,12 @@ from search.plan.builder import make_plan
 from search.plan.extension import check_kept, find_extension
 from search.plan.model import Plan
 from search.plan.record import study_record
-from search.store.journal import Journal, JournalReader
+from search.store.journal import Journal
 from tests.conftest import make_study
 from tests.driver import carry_out
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import ExtensionDecision, LookDecision, PoolDecision
+from trainables.records import ExtensionDecision, JournalReader, LookDecision, PoolDecision
 
 
 def curves(plan: Plan, path: Path, effects: dict[str, float] | None = None, seeds: int = 40) -> Path:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.store.journal import Journal, JournalReader, Outcome
+from search.store.journal import Journal
 from tests.runs import run_of
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import RungDecision
+from trainables.records import JournalReader, Outcome, RungDecision
 
 RUN = run_of("r1", "confirm", "all", "all: mixup", "mixup", 0, 1, False, {"epochs": 3}, {"mixup.alpha": 0.2}, {"a": 1})
 

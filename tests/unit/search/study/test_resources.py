@@ -10,12 +10,12 @@ from search.lifecycle import resume_study
 from search.plan.builder import make_plan
 from search.plan.record import study_record
 from search.session import Options
-from search.store.journal import Journal, JournalReader
+from search.store.journal import Journal
 from search.study.resources import Resources, changed, decide, recalled
 from tests.conftest import make_study
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import ResourcesDecision
+from trainables.records import JournalReader, ResourcesDecision
 
 
 @pytest.fixture

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from search.store.journal import Outcome, Run
 from search.tracking import mapping
 from search.tracking import uri as tracking_uris
 from search.tracking.mapping import Point, StudyCard
 from search.tracking.ui import ui_arguments, ui_command
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import ArmRecord, ConditionRecord, DataFacts, Facts, PlanRecord, ReportRow
+from trainables.records import ArmRecord, ConditionRecord, DataFacts, Facts, Outcome, PlanRecord, ReportRow, Run
 
 RUN = Run(
     name="s-mixup-3",
