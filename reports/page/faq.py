@@ -146,7 +146,7 @@ def _open(verdicts: Sequence[Verdict]) -> str:
 
 def _images(verdicts: Sequence[Verdict], plan: PlanRecord) -> str:
     if plan.unit.metric != TEST_ACCURACY:
-        return f"This cannot be answered for {plan.unit.figure}, which is not defined for single images."
+        return f"This cannot be answered for {plan.unit.figure}, which is not recorded for single images."
     decided = [verdict for verdict in verdicts if verdict.verdict != UNDECIDED]
     narrow = sum(verdict.on_this_test_set for verdict in decided)
     marked = "; they are marked “on this test set”" if narrow else ""
