@@ -11,7 +11,7 @@ import pandas as pd
 from reports.data.completeness import planned_confirmations, pools_by_search
 from reports.data.frames import UNFINISHED, StudyData
 from trainables import records
-from trainables.records import ArmRecord, RungDecision, as_maximized
+from trainables.records import ArmRecord, RungDecision
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def stopping_audit(study: StudyData, arm: ArmRecord) -> StoppingAudit:
         if run in audited and decision.action == records.WOULD_STOP
     }
     full = runs[runs["outcome"].isin([records.COMPLETED, records.DIVERGED])].set_index("run")
-    values = as_maximized(study.plan.metric, full[records.SELECTION])
+    values = study.plan.as_maximized(full[records.SELECTION])
     better = set(values.index[values >= values.median()]) if len(values) > 1 else set()
     return StoppingAudit(audited=len(audited), would_stop=len(stops), mistakes=len(stops & better))
 

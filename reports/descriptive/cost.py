@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from reports.data.frames import StudyData
 from reports.inference.contrasts import contrast_data
 from reports.statistics.estimators import Estimate
-from trainables.records import CONFIRM, SEARCH, SECONDS, ArmRecord, ContrastRecord, as_maximized
+from trainables.records import CONFIRM, SEARCH, SECONDS, ArmRecord, ContrastRecord
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,6 @@ def equal_compute_effects(study: StudyData) -> list[EqualComputeEffect]:
         data = contrast_data(study, contrast)
         if data.tuned_over_seeds is None:
             continue
-        own, other = (as_maximized(study.plan.unit.metric, float(mean)) for mean in data.test_values.mean(axis=1))
+        own, other = (study.plan.unit.as_maximized(float(mean)) for mean in data.test_values.mean(axis=1))
         found.append(EqualComputeEffect(arm.condition, arm.compute_of, arm.method, data.tuned_over_seeds, own, other))
     return found

@@ -10,7 +10,7 @@ import pandas as pd
 from reports.data.frames import StudyData
 from reports.descriptive.learning_curves import best_runs
 from reports.statistics.estimators import Estimate, over_seeds, t_quantile
-from trainables.records import TRAIN_ACCURACY, VALIDATION_ACCURACY, ArmRecord, ConditionRecord, as_maximized
+from trainables.records import TRAIN_ACCURACY, VALIDATION_ACCURACY, ArmRecord, ConditionRecord
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _by_seed(study: StudyData, arm: ArmRecord) -> pd.DataFrame:
     rows = study.curves_of(runs["run"])
     seeds = rows["run"].astype(str).map(runs.set_index("run")["seed_index"])
     table = rows.assign(seed=seeds).pivot_table(index="epoch", columns="seed", values=study.plan.metric)
-    return as_maximized(study.plan.metric, table)
+    return study.plan.as_maximized(table)
 
 
 def _compared(differences: pd.DataFrame, arms: list[ArmRecord]) -> pd.DataFrame:

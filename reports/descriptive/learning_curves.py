@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reports.data.frames import StudyData
-from trainables.records import CONFIRM, FAILED, SEARCH, SELECTION, ArmRecord, as_maximized
+from trainables.records import CONFIRM, FAILED, SEARCH, SELECTION, ArmRecord
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _usable(study: StudyData, arm: ArmRecord, phase: str) -> pd.DataFrame:
 
 def _best(selection: pd.Series, study: StudyData) -> int:
     """Return the index of the best value of the selection metric, or the first index if no value is known."""
-    values = as_maximized(study.plan.metric, selection.to_numpy(dtype=float))
+    values = study.plan.as_maximized(selection.to_numpy(dtype=float))
     return int(selection.index.to_numpy(dtype=int)[np.argmax(np.nan_to_num(values, nan=-np.inf))])
 
 

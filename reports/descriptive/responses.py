@@ -12,7 +12,7 @@ import pandas as pd
 
 from reports.data.frames import StudyData
 from reports.inference.moderation import is_number
-from trainables.records import COMPLETED, SEARCH, SELECTION, ArmRecord, as_maximized
+from trainables.records import COMPLETED, SEARCH, SELECTION, ArmRecord
 
 EDGE = 0.1
 """Share of a range, on its own scale, that counts as its edge."""
@@ -74,7 +74,7 @@ def full_length_runs(study: StudyData, arm: ArmRecord) -> pd.DataFrame:
     """
     runs = study.runs_of(SEARCH, arm.condition, arm.method)
     runs = runs[(runs["outcome"] == COMPLETED) & runs[SELECTION].notna()]
-    return runs.assign(value=as_maximized(study.plan.metric, runs[SELECTION].astype(float)))
+    return runs.assign(value=study.plan.as_maximized(runs[SELECTION].astype(float)))
 
 
 def responses(study: StudyData, arm: ArmRecord) -> list[Response]:

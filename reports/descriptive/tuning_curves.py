@@ -23,7 +23,6 @@ from trainables.records import (
     SELECTION,
     STOPPED,
     ArmRecord,
-    as_maximized,
     worst,
 )
 
@@ -74,17 +73,17 @@ def tuning_curve(study: StudyData, arm: ArmRecord, costs: pd.DataFrame) -> Tunin
     runs = runs.loc[found.index]
     if runs.empty:
         return None
-    metric = study.plan.metric
-    values = as_maximized(metric, found.to_numpy())
+    oriented = study.plan.as_maximized
+    values = oriented(found.to_numpy())
     count = np.arange(1, len(values) + 1)
     mean = costs.reindex(runs["run"]).mean()
-    band = [as_maximized(metric, bound) for bound in bootstrap_band(values)]
+    band = [oriented(bound) for bound in bootstrap_band(values)]
     return TuningCurve(
         method=arm.method,
         plain_epochs=count * float(mean[PLAIN_EPOCHS]),
         seconds=count * float(mean[SECONDS]),
-        plug_in=as_maximized(metric, expected_best(values, plug_in_weights(len(values)))),
-        unbiased=as_maximized(metric, expected_best(values, unbiased_weights(len(values)))),
+        plug_in=oriented(expected_best(values, plug_in_weights(len(values)))),
+        unbiased=oriented(expected_best(values, unbiased_weights(len(values)))),
         low=np.minimum(*band),
         high=np.maximum(*band),
         stopped=int((runs["outcome"] == STOPPED).sum()),

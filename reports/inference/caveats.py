@@ -130,7 +130,8 @@ def _unfinished(study: StudyData, judged: JudgedContrast) -> list[str]:
         return [f"Seeds completed so far: {pairs} of {planned}; {consequence}."]
     notes = ["Other claims that are tested together with this one are not complete yet."] if judged.provisional else []
     if pairs < planned:
-        notes.append(f"{pairs} of {planned} planned seeds are complete in both arms.")
+        seeds = "seeds" if study.plan.observed else "planned seeds"
+        notes.append(f"{pairs} of {planned} {seeds} are complete in both arms.")
     elif pairs > planned:
         notes.append(
             f"There are {pairs} seeds instead of the planned {planned}: seeds added after a look at the results make "
@@ -195,7 +196,9 @@ def _generalisation(study: StudyData, judged: JudgedContrast) -> list[str]:
         )
     elif judged.data.seeds > 1 and not judged.images_known:
         known = (
-            "Predictions of single images are not recorded"
+            "Results on single test examples are not known"
+            if study.plan.observed
+            else "Predictions of single images are not recorded"
             if unit.metric == TEST_ACCURACY
             else f"The {unit.figure} of single images is not recorded"
         )

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from reports.data.frames import StudyData
-from trainables.records import CONFIRM, SELECTION, as_maximized
+from trainables.records import CONFIRM, SELECTION
 
 KEPT_SHARE = 0.5
 """A point is left out if it has fewer pairs than this share of the pairs of the point with the most."""
@@ -60,8 +60,11 @@ def paired_cells(study: StudyData, condition: str, methods: Sequence[str], limit
     points = np.unique(np.concatenate([frame["index"].to_numpy(dtype=int) for frame in frames]))
     seeds = np.unique(np.concatenate([frame["seed_index"].to_numpy(dtype=int) for frame in frames]))
     selection, test = (
-        as_maximized(metric, np.stack([_grid(frame, column, points, seeds).astype(float) for frame in frames]))
-        for metric, column in ((study.plan.metric, SELECTION), (study.plan.unit.metric, study.plan.unit.metric))
+        oriented(np.stack([_grid(frame, column, points, seeds).astype(float) for frame in frames]))
+        for oriented, column in (
+            (study.plan.as_maximized, SELECTION),
+            (study.plan.unit.as_maximized, study.plan.unit.metric),
+        )
     )
     names = np.stack([_grid(frame, "run", points, seeds) for frame in frames])
 

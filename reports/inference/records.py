@@ -7,12 +7,12 @@ from typing import Any
 
 from reports.inference.verdicts import Effect, Verdict
 from reports.statistics.estimators import Interval
-from trainables.records import Unit, unit_of
+from trainables.records import Unit
 
 
 def verdict_records(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """Return one record per verdict. Effects are in the unit that the record names."""
-    return [_record(verdict, unit_of(verdict.metric)) for verdict in verdicts]
+    return [_record(verdict, verdict.unit) for verdict in verdicts]
 
 
 def _record(verdict: Verdict, unit: Unit) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from reports.statistics.estimators import (
 )
 from reports.statistics.group_sequential import Decision, decide
 from reports.statistics.significance import SeedsNeeded, seeds_needed, sign_flip_p
-from trainables.records import ContrastRecord, as_maximized
+from trainables.records import ContrastRecord, Unit
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Verdict:
         condition: name of the condition.
         method: display name of the method.
         reference: display name of the arm that it is compared with.
-        metric: the test metric that is judged, one of `records.TEST_METRICS`.
+        metric: the test metric that is judged.
+        unit: unit of the effects.
         verdict: one of `records.VERDICTS`.
         on_this_test_set: whether the verdict holds for this test set only, because it changes if the sampling of test
             images is taken into account. Also True if single images are not recorded.
@@ -86,6 +87,7 @@ class Verdict:
     method: str
     reference: str
     metric: str
+    unit: Unit
     verdict: str
     on_this_test_set: bool
     for_these_searches: bool
@@ -241,14 +243,13 @@ def _assembled(
 ) -> Verdict:
     plan, data, decision = study.plan, judged.data, judged.decision
     contrast, tuned = data.contrast, _effect(data.tuned, decision.p, decision.p_adjusted)
-    values = (
-        [as_maximized(plan.unit.metric, float(arm.mean())) for arm in data.test_values] if data.seeds else [None, None]
-    )
+    values = [plan.unit.as_maximized(float(arm.mean())) for arm in data.test_values] if data.seeds else [None, None]
     return Verdict(
         condition=contrast.condition,
         method=contrast.method,
         reference=contrast.reference,
         metric=plan.unit.metric,
+        unit=plan.unit,
         verdict=decision.verdict,
         on_this_test_set=judged.on_this_test_set,
         for_these_searches=judged.for_these_searches,

@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 from reports.inference.verdicts import Effect, Verdict
 from reports.statistics.estimators import Interval, Proportion
 from reports.statistics.significance import MOST_SEEDS, SeedsNeeded
-from trainables.records import EQUIVALENT, POINTS, PlanRecord, Unit, unit_of
+from trainables.records import EQUIVALENT, POINTS, PlanRecord, Unit
 
 NARROW = 10
 """If an interval is narrower than this many steps of the last decimal, one more decimal is shown."""
@@ -66,7 +66,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> list[Row]:
 
 
 def _row(verdict: Verdict, digits: int) -> Row:
-    unit = unit_of(verdict.metric)
+    unit = verdict.unit
     return Row(
         condition=verdict.condition,
         method=verdict.method,
@@ -169,7 +169,7 @@ def label(verdict: Verdict) -> str:
 
 def digits_for(verdicts: Sequence[Verdict]) -> int:
     """Return the number of decimals for the effects of all verdicts of a study."""
-    unit = unit_of(verdicts[0].metric) if verdicts else POINTS
+    unit = verdicts[0].unit if verdicts else POINTS
     return decimals([verdict.tuned.interval for verdict in verdicts if verdict.tuned], unit)
 
 
@@ -204,7 +204,7 @@ def values(verdict: Verdict) -> str:
     """Return the test metric of the method and of its reference: `88.5 from 85.9 %`; empty if unknown."""
     if verdict.value is None or verdict.reference_value is None:
         return ""
-    unit = unit_of(verdict.metric)
+    unit = verdict.unit
     own, other = (f"{unit.scale * value:.{unit.digits}f}" for value in (verdict.value, verdict.reference_value))
     return f"{own} from {other} {'%' if unit.many == POINTS.many else unit.many}"
 

@@ -121,6 +121,7 @@ from trainables.records.plan import (
     ConditionRecord,
     ContrastRecord,
     ExtensionRecord,
+    ObservedRecord,
     PlanRecord,
 )
 from trainables.records.tags import (
@@ -276,6 +277,7 @@ __all__ = [
     "JournalReader",
     "LookDecision",
     "Metric",
+    "ObservedRecord",
     "Outcome",
     "OutcomeRow",
     "PlanRecord",

@@ -26,7 +26,7 @@ from pydantic import Field, ValidationError, model_validator
 from trainables.errors import InputError
 from trainables.records.base import Record, problem
 from trainables.records.descriptions import describe
-from trainables.records.metrics import LOWER_IS_BETTER
+from trainables.records.metrics import LOWER_IS_BETTER, T
 from trainables.records.units import Unit, unit_of
 
 PLAN_VERSION = 1
@@ -131,6 +131,18 @@ class ExtensionRecord(Record):
     exploratory: bool
 
 
+class ObservedRecord(Record):
+    """How runs that Assay did not launch are judged. None of them is outstanding, and no family was fixed before them.
+
+    Args:
+        unit: the figure that is judged, which may have any name.
+        selection_higher_is_better: the direction of the plan's `metric`.
+    """
+
+    unit: Unit
+    selection_higher_is_better: bool
+
+
 class PlanRecord(Record):
     """What a study fixed before it ran.
 
@@ -151,6 +163,7 @@ class PlanRecord(Record):
         match: what methods of different cost are compared at: `epochs`, `steps` or `compute`.
         final_seeds: seeds of a final training; 0 in a study.
         extensions: how the study was extended.
+        observed: set where the runs were not launched by Assay, and the plan was inferred from them.
         version: version of this record.
     """
 
@@ -172,6 +185,7 @@ class PlanRecord(Record):
     match: str = "epochs"
     final_seeds: int = 0
     extensions: tuple[ExtensionRecord, ...] = ()
+    observed: ObservedRecord | None = None
     version: int = PLAN_VERSION
 
     @model_validator(mode="before")
@@ -213,12 +227,16 @@ class PlanRecord(Record):
     @property
     def higher_is_better(self) -> bool:
         """Whether a higher selection metric is better (no for losses)."""
-        return self.metric not in LOWER_IS_BETTER
+        return self.observed.selection_higher_is_better if self.observed else self.metric not in LOWER_IS_BETTER
+
+    def as_maximized(self, value: T) -> T:
+        """Return values of the selection metric so that higher is better. Applied twice, it returns the original."""
+        return value if self.higher_is_better else -value
 
     @property
     def unit(self) -> Unit:
         """The unit of effects: that of the test metric which belongs to the selection metric."""
-        return unit_of(self.metric)
+        return self.observed.unit if self.observed else unit_of(self.metric)
 
     @property
     def families(self) -> tuple[tuple[int, ...], ...]:

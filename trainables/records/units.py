@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainables.records.metrics import LOWER_IS_BETTER, TEST_LOSS, VALIDATION_ACCURACY
+from trainables.records.metrics import LOWER_IS_BETTER, TEST_LOSS, VALIDATION_ACCURACY, T
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Unit:
         many: the unit of several ("points").
         scale: what a difference is multiplied with to be in that unit.
         digits: decimals of a usual difference.
+        higher_is_better: whether a higher figure is better (no for losses and errors).
     """
 
     metric: str
@@ -24,17 +25,22 @@ class Unit:
     many: str
     scale: float
     digits: int
+    higher_is_better: bool = True
 
     @property
     def figure(self) -> str:
         """The test figure in words: `test accuracy`."""
         return self.metric.replace("_", " ")
 
+    def as_maximized(self, value: T) -> T:
+        """Return values of the figure so that higher is better. Applied twice, it returns the original values."""
+        return value if self.higher_is_better else -value
+
     @property
     def effect(self) -> str:
         """What an effect is, in words: `the difference in test accuracy, in percentage points`."""
         unit = "percentage points" if self.many == "points" else self.many
-        if self.metric in LOWER_IS_BETTER:
+        if not self.higher_is_better:
             return f"how much lower the {self.figure} is, in {unit}"
         return f"the difference in {self.figure}, in {unit}"
 
@@ -46,9 +52,10 @@ def unit_of(metric: str) -> Unit:
         metric: such as `validation_macro_f1`, which is judged on `test_macro_f1`.
     """
     test = metric.replace("validation_", "test_")
+    higher = test not in LOWER_IS_BETTER
     if test == TEST_LOSS:
-        return Unit(test, "nat", "nats", 1.0, 3)
-    return Unit(test, "point", "points", 100.0, 1)
+        return Unit(test, "nat", "nats", 1.0, 3, higher)
+    return Unit(test, "point", "points", 100.0, 1, higher)
 
 
 POINTS = unit_of(VALIDATION_ACCURACY)

@@ -12,7 +12,7 @@ from reports.inference.verdicts import Effect, Verdict
 from reports.statistics.estimators import Interval, Proportion
 from reports.statistics.significance import SeedsNeeded
 from tests.unit.journal_builder import make_plan
-from trainables.records import EQUIVALENT, HELPS, TEST_ACCURACY, UNDECIDED, PlanRecord
+from trainables.records import EQUIVALENT, HELPS, POINTS, TEST_ACCURACY, UNDECIDED, PlanRecord
 
 PLAN = PlanRecord.parse(make_plan())
 EFFECT = Effect(0.0042, 0.01, Interval(-0.0091, 0.0174), 0.3, 0.9, None)
@@ -21,6 +21,7 @@ VERDICT = Verdict(
     method="mixup",
     reference="baseline",
     metric=TEST_ACCURACY,
+    unit=POINTS,
     verdict=UNDECIDED,
     on_this_test_set=False,
     for_these_searches=False,
