@@ -133,7 +133,10 @@ def journal_plan(journal: Journal, folder: Path) -> Plan:
         InputError: the journal has no plan.
     """
     if journal.meta(records.META_PLAN) is None or journal.meta(records.META_STUDY) is None:
-        raise InputError(f"the study in {folder} was stopped before it was planned; remove the folder and start again")
+        raise InputError(
+            f"the study in {folder} was stopped before it was planned, and nothing was run; start it again with "
+            "another `--output`"
+        )
     return make_plan(validate(journal.meta(records.META_STUDY), str(folder / records.STUDY_FILE), folder))
 
 

@@ -133,6 +133,7 @@ def read_study(folder: Path) -> StudyData:
         plan = journal.plan()
         if plan is None:
             raise InputError(f"{journal.path} does not contain a plan yet. Start the study with `assay run`.")
+        journal.check("examples")  # they are read later, by run
         runs, span = journal.runs(), journal.span()
         curves = _curve_frame(journal, runs)
         return StudyData(

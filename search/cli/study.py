@@ -128,14 +128,25 @@ def run(
 
 @command()
 def resume(
-    folder: Folder, sets: ResourceSets = None, address: Address = None, json: Json = False, debug: Debug = False
+    folder: Folder,
+    sets: ResourceSets = None,
+    address: Address = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Keep what is whole of a damaged study.db, and do the damaged runs again.")
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Continue an interrupted study or final training."""
     from search.final_training.training import resume_training
     from search.lifecycle import resume_study
+    from search.monitor.messages import note
     from search.session import Options
+    from search.store.journal import Journal
     from trainables import records
 
+    if repair:
+        note(Journal.repair(folder) or f"nothing in {folder} is damaged")
     with records.JournalReader.open(folder) as journal:
         final = journal.meta(records.META_RECIPE) is not None
     remember(folder)

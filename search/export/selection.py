@@ -73,6 +73,7 @@ def select_best(
         InputError: there is no such study, condition or method, or nothing is confirmed yet.
     """
     with JournalReader.open(folder) as journal:
+        journal.check()
         plan = _plan(journal, folder)
         conditions = _matching_conditions(plan.conditions, condition)
         _check_method(plan.arms, method, conditions)

@@ -64,7 +64,7 @@ class JournalProgress:
         """Return the current progress."""
         for ended in self._journal.outcomes(self._read["outcomes"]):
             self._outcomes[ended.run], self._read["outcomes"] = ended.outcome, ended.id
-        for report in self._journal.reports(self._read["reports"]):
+        for report in self._journal.arrivals(self._read["reports"]):
             self._epochs[report.run] = max(report.epoch, self._epochs.get(report.run, 0))
             self._read["reports"] = report.id
         for row in self._journal.runs(self._read["runs"]):
@@ -83,6 +83,7 @@ def study_progress(folder: Path) -> StudyProgress:
         InputError: there is no journal, or it is damaged.
     """
     with JournalReader.open(folder) as journal:
+        journal.check("examples")
         return JournalProgress(journal)()
 
 

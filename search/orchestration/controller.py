@@ -115,7 +115,7 @@ class StudyController:
 
     def _restore_run(self, state: RunState) -> None:
         run = state.run
-        if state.outcome is None and self._was_stopped(run):
+        if state.outcome is None and self._was_stopped(state):
             self.ended(run.name, RunResult())
         if state.outcome is None:
             self._interrupted.append(run.name)
@@ -127,9 +127,10 @@ class StudyController:
         else:
             search.add_ended(values, state.outcome.outcome, state.curve, self._selected(state.outcome))
 
-    def _was_stopped(self, run: Run) -> bool:
-        """Return whether the journal holds the decision to stop a run but not its end."""
-        return any(name == run.name and action == records.STOP for (name, _), action in self._actions.items())
+    def _was_stopped(self, state: RunState) -> bool:
+        """Return whether the journal holds the decision to stop a run, and its epochs so far, but not its end."""
+        rungs = [rung for rung in self.rungs(state.run) if rung in state.curve]
+        return any(self._actions.get((state.run.name, rung)) == records.STOP for rung in rungs)
 
     # Starting runs
 

@@ -12,19 +12,25 @@ import json
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from search.store.journal_repair import repair, upgrade
 from trainables import records
 from trainables.errors import InputError, StoppedError
 from trainables.records import ExtensionDecision, JournalReader, Outcome, PlanRecord, Run
 from trainables.records.atomic import atomic_file
-from trainables.records.journal import CONNECTION, check_journal, find_journal, journal_errors
+from trainables.records.journal_damage import journal_errors
+from trainables.records.journal_file import CONNECTION, check_journal, find_journal, has_checksums
+from trainables.records.journal_schema import META, META_ROWS, TABLES, checksum, seal, write_entry
 
 if TYPE_CHECKING:
     import numpy as np
+
+CHECKPOINT_SECONDS = 60.0
+"""How much of the journal may be lost with its write-ahead log, in seconds."""
 
 
 class Journal(JournalReader):
@@ -39,6 +45,8 @@ class Journal(JournalReader):
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: IO[str]) -> None:
         super().__init__(path, connection)
         self._lock = lock
+        self._counts: dict[str, int] = json.loads(self._entries()[META_ROWS])
+        self._checkpointed = time.monotonic()
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -59,7 +67,8 @@ class Journal(JournalReader):
                 raise InputError(f"{path} exists already. Continue it with `assay resume {path.parent}`.")
             with atomic_file(path) as unfinished, closing(sqlite3.connect(unfinished)) as db:
                 db.executescript(records.JOURNAL_SCHEMA)
-                db.execute("INSERT INTO meta VALUES (?, ?)", (records.META_SCHEMA, str(records.SCHEMA_VERSION)))
+                write_entry(db, records.META_SCHEMA, str(records.SCHEMA_VERSION))
+                seal(db)
                 db.commit()
             return cls._opened(path, lock)
         except BaseException as error:
@@ -86,17 +95,44 @@ class Journal(JournalReader):
             lock.close()
             raise
 
+    @staticmethod
+    def repair(path: Path) -> str:
+        """Repair a damaged journal (see `search.store.journal_repair.repair`).
+
+        Args:
+            path: `study.db`, or the folder that holds it.
+
+        Returns:
+            What was done, in words; empty if nothing is damaged.
+
+        Raises:
+            InputError: it is missing, too little of it can be read, or another process writes it.
+        """
+        journal = find_journal(path)
+        with closing(_lock(journal)):
+            return repair(journal)
+
     @classmethod
     def _opened(cls, path: Path, lock: IO[str]) -> Self:
         with journal_errors(path):
-            db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", **CONNECTION)
+            db = _connect(path)
             check_journal(db, path)
+            if not has_checksums(db):
+                db.close()
+                upgrade(path)
+                db = _connect(path)
+            if db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+                db.execute("REINDEX")  # the tables were found whole; an index can be derived from them
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
-        return cls(path, db, lock)
+            journal = cls(path, db, lock)
+        journal.check("examples")  # all other rows are read, and so checked, by the controllers
+        return journal
 
     def close(self) -> None:
-        """Close the journal and release its lock."""
+        """Close the journal and release its lock. A closed journal is one file, without a write-ahead log."""
+        with suppress(sqlite3.OperationalError):  # somebody is reading it, or the disk is full
+            self._db.execute("PRAGMA journal_mode=DELETE")
         super().close()
         self._lock.close()
 
@@ -107,55 +143,84 @@ class Journal(JournalReader):
         Raises:
             StoppedError: the disk is full or gone.
         """
+        before = dict(self._counts)
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield self._db
+            if self._counts != before:
+                write_entry(self._db, META_ROWS, json.dumps(self._counts))
             self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+            before = self._counts
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
             raise StoppedError(f"{self.path} cannot be written ({error})") from error
         finally:
+            self._counts = before
             if self._db.in_transaction:
                 self._db.rollback()
+        if time.monotonic() - self._checkpointed > CHECKPOINT_SECONDS:
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        """Move the write-ahead log into `study.db`, so that little is lost if the log is."""
+        with suppress(sqlite3.OperationalError):  # the log stays
+            self._db.execute("PRAGMA wal_checkpoint")
+        self._checkpointed = time.monotonic()
+
+    def _append(self, table: str, values: Sequence[Any], unless: str = "", **unchecked: Any) -> None:
+        """Append a row to a table, within a transaction.
+
+        Args:
+            table: its name.
+            values: the values of the columns of `TABLES`, without the number of the row.
+            unless: columns of which an equal row must not exist yet.
+            unchecked: values of columns that the checksum does not cover.
+        """
+        row = (self._counts[table] + 1, *values)
+        columns = (*TABLES[table], "checksum", *unchecked)
+        statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        if unless:
+            statement += f" ON CONFLICT ({unless}) DO NOTHING"
+        self._counts[table] += self._db.execute(statement, (*row, checksum(row), *unchecked.values())).rowcount
 
     def set_meta(self, key: str, value: Any) -> None:
         """Write one value about the whole study; the first value of a key stays."""
         with self._writing() as db:
-            db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+            if db.execute(f"SELECT 1 FROM {META} WHERE key = ?", (key,)).fetchone() is None:
+                write_entry(db, key, json.dumps(value))
+                self._counts[META] += 1
+        self._checkpoint()
 
     def add_runs(self, runs: Iterable[Run]) -> None:
         """Announce runs."""
-        rows = [
-            (
-                run.name, run.phase, run.condition, run.arm, run.method, run.index, run.seed_index, int(run.audit),
-                json.dumps(run.config), json.dumps(run.parameters), json.dumps(run.searched), time.time(),
-            )
-            for run in runs
-        ]  # fmt: skip
-        with self._writing() as db:
-            db.executemany(
-                "INSERT INTO runs"
-                " (run, phase, condition, arm, method, k, seed, audit, config, parameters, searched, at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
+        with self._writing():
+            for run in runs:
+                texts = [json.dumps(value) for value in (run.config, run.parameters, run.searched)]
+                identity = (run.name, run.phase, run.condition, run.arm, run.method, run.index, run.seed_index)
+                self._append("runs", (*identity, int(run.audit), *texts, time.time()))
 
     def report(self, run: str, epochs: Iterable[tuple[int, dict[str, float]]]) -> None:
         """Write what a run measured after some epochs."""
-        rows = [(run, epoch, json.dumps(metrics), time.time()) for epoch, metrics in epochs]
-        with self._writing() as db:
-            db.executemany("INSERT OR IGNORE INTO reports (run, epoch, metrics, at) VALUES (?, ?, ?, ?)", rows)
+        with self._writing():
+            for epoch, metrics in epochs:
+                self._append("reports", (run, epoch, json.dumps(metrics), time.time()), unless="run, epoch")
 
     def decide(self, decision: records.Decision, run: str | None = None) -> None:
         """Write a decision, about one run or about the study."""
-        with self._writing() as db:
-            _insert(db, decision, run)
+        with self._writing():
+            self._append_decision(decision, run)
 
-    def extend(self, study: dict[str, Any], plan: PlanRecord, decision: ExtensionDecision) -> None:
+    def extend(self, study: Mapping[str, Any], plan: PlanRecord, decision: ExtensionDecision) -> None:
         """Write an extension: the new study file and plan, and the decision that keeps the old plan."""
         with self._writing() as db:
-            _insert(db, decision, None)
+            self._append_decision(decision, None)
             for key, value in ((records.META_STUDY, study), (records.META_PLAN, plan.dump())):
-                db.execute("UPDATE meta SET value = ? WHERE key = ?", (json.dumps(value), key))
+                write_entry(db, key, json.dumps(value))
+        self._checkpoint()
+
+    def _append_decision(self, decision: records.Decision, run: str | None) -> None:
+        self._append("decisions", (decision.kind, run, json.dumps(decision.dump()), time.time()))
 
     def end(
         self, run: str, outcome: Outcome, correct: np.ndarray | None = None, loss: np.ndarray | None = None
@@ -170,22 +235,17 @@ class Journal(JournalReader):
         """
         import numpy as np
 
-        with self._writing() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO outcomes (run, outcome, epoch, reason, metrics, at) VALUES (?, ?, ?, ?, ?, ?)",
-                (run, outcome.outcome, outcome.epoch, outcome.reason, json.dumps(outcome.metrics), time.time()),
-            )
+        ended = (run, outcome.outcome, outcome.epoch, outcome.reason, json.dumps(outcome.metrics), time.time())
+        with self._writing():
+            self._append("outcomes", ended, unless="run")
             if correct is not None and loss is not None:
                 bits = zlib.compress(np.packbits(correct).tobytes())
                 losses = zlib.compress(np.clip(loss, 0, 60000).astype(np.float16).tobytes())
-                db.execute("INSERT OR IGNORE INTO examples VALUES (?, ?, ?, ?)", (run, bits, losses, len(correct)))
+                self._append("examples", (run, len(correct), bits), unless="run", loss=losses)
 
 
-def _insert(db: sqlite3.Connection, decision: records.Decision, run: str | None) -> None:
-    db.execute(
-        "INSERT INTO decisions (kind, run, detail, at) VALUES (?, ?, ?, ?)",
-        (decision.kind, run, json.dumps(decision.dump()), time.time()),
-    )
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", **CONNECTION)
 
 
 def _lock(path: Path) -> IO[str]:
@@ -194,7 +254,10 @@ def _lock(path: Path) -> IO[str]:
     Raises:
         InputError: another process has it.
     """
-    lock = path.with_suffix(".lock").open("w")
+    try:
+        lock = path.with_suffix(".lock").open("w")
+    except OSError as error:
+        raise InputError(f"the study in {path.parent} cannot be written ({error.strerror})") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

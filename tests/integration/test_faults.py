@@ -11,11 +11,13 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -314,3 +316,29 @@ def test_a_study_stops_when_its_budget_is_used_up(tmp_path: Path, write_curves: 
         drive(tmp_path / "study", write_curves(), changes, deadline=time.monotonic())
     drive(tmp_path / "study", write_curves(), changes)
     assert len(facts(tmp_path / "study")[0]) == 8
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_damaged_runs_are_done_again_and_give_the_same_study(
+    early_stopping: bool, tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    curves, chance = write_curves(), random.Random(5)
+    changes = {"search": {"trials_per_arm": 4, "early_stopping": early_stopping}}
+    drive(tmp_path / "whole", curves, changes)
+    outcomes, _, pools = facts(tmp_path / "whole")
+    for table in ("runs", "reports", "outcomes", "decisions"):
+        folder = Path(shutil.copytree(tmp_path / "whole", tmp_path / f"damaged {table}"))
+        with closing(sqlite3.connect(folder / records.JOURNAL_FILE)) as db, db:
+            (count,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()
+            changed, removed = chance.sample(range(1, count + 1), 2)
+            db.execute(f"UPDATE {table} SET at = 1 WHERE id = ?", (changed,))
+            db.execute(f"DELETE FROM {table} WHERE id = ?", (removed,))
+        with pytest.raises(InputError, match=f"row {min(changed, removed)} of `{table}`.*--repair"):
+            drive(folder, curves, changes)
+        Journal.repair(folder)
+        drive(folder, curves, changes)
+        again, _, pools_again = facts(folder)
+        assert pools_again == pools
+        if not early_stopping:  # else a run that comes to a rung later may be stopped by what came before
+            assert again == outcomes
+        assert again.keys() == outcomes.keys()

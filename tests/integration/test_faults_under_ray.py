@@ -20,6 +20,7 @@ from tests.integration.test_faults import SMALL, facts, written
 from tests.integration.test_replayed_study import FAULTY, assay, command, write_study
 from trainables import records
 from trainables.records import JournalReader
+from trainables.records.journal_schema import seal
 
 UV = {**os.environ, "UV_RUN_RECURSION_DEPTH": "1"}
 
@@ -75,6 +76,7 @@ def test_budget_terminate_and_ctrl_c_save_everything_and_say_how_to_go_on(
     assert f"assay resume {folder}" in first.stderr
     with sqlite3.connect(folder / records.JOURNAL_FILE) as db:
         db.execute("UPDATE meta SET value = replace(value, '1e-06', 'null') WHERE key = ?", (records.META_STUDY,))
+        seal(db)
     db.close()
     for number in (signal.SIGTERM, signal.SIGINT):
         count = written(folder)

@@ -21,6 +21,7 @@ from tests.unit.journal_builder import make_plan, simulate_study
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import JournalReader
+from trainables.records.journal_schema import seal, write_entry
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
@@ -40,7 +41,8 @@ def small_study(folder: Path, name: str, study_id: str) -> Path:
     plan = make_plan(conditions, ("baseline", "mixup", "cutmix"), name=name, seeds=3)
     simulate_study(folder, plan=plan, effects={"mixup": 0.05}, failing=["cutmix"], images=60)
     with closing(sqlite3.connect(folder / records.JOURNAL_FILE)) as journal, journal:
-        journal.execute("INSERT INTO meta VALUES (?, ?)", (records.META_ID, json.dumps(study_id)))
+        write_entry(journal, records.META_ID, json.dumps(study_id))
+        seal(journal)
     return folder
 
 

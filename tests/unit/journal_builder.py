@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from trainables import records
+from trainables.records.journal_schema import seal, write_entry
 
 START = 1_760_000_000.0
 CONDITIONS = {
@@ -118,11 +119,16 @@ class JournalBuilder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.connection.commit()
+        self.commit()
         self.connection.close()
 
+    def commit(self) -> None:
+        """Write the checksums of all rows so far, and commit."""
+        seal(self.connection)
+        self.connection.commit()
+
     def _meta(self, key: str, value: Any) -> None:
-        self.connection.execute("INSERT INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+        write_entry(self.connection, key, json.dumps(value))
 
     def _now(self) -> float:
         self.at += 1
@@ -181,7 +187,7 @@ class JournalBuilder:
         loss = np.where(correct, 0.1, 2.0).astype(np.float16)
         packed = zlib.compress(np.packbits(correct).tobytes())
         self.connection.execute(
-            "INSERT INTO examples VALUES (?, ?, ?, ?)",
+            "INSERT INTO examples (run, correct, loss, n) VALUES (?, ?, ?, ?)",
             (run, packed, zlib.compress(loss.tobytes()), len(correct)),
         )
 

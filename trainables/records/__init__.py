@@ -3,7 +3,7 @@
 metrics, units, verdicts    what is measured, in which unit, and what is concluded
 tags, files                 names in MLflow and in a study's folder
 plan, decisions, facts      what a study fixed, decided and noted, as typed values
-journal                     schema, row types and reader of `study.db`
+journal                     row types and reader of `study.db`; journal_schema, _file, _damage: what it is made of
 """
 
 from trainables.records.base import Record
@@ -56,6 +56,17 @@ from trainables.records.files import (
     STUDY_FILE,
 )
 from trainables.records.journal import (
+    ArrivalRow,
+    DecisionRow,
+    ExampleRow,
+    JournalReader,
+    Outcome,
+    OutcomeRow,
+    ReportRow,
+    Run,
+    RunRow,
+)
+from trainables.records.journal_schema import (
     COMPLETED,
     CONFIRM,
     DIVERGED,
@@ -75,15 +86,6 @@ from trainables.records.journal import (
     SEARCH,
     STOPPED,
     TRAIN,
-    ArrivalRow,
-    DecisionRow,
-    ExampleRow,
-    JournalReader,
-    Outcome,
-    OutcomeRow,
-    ReportRow,
-    Run,
-    RunRow,
 )
 from trainables.records.metrics import (
     AT,

@@ -1,14 +1,14 @@
-"""Journal: schema, row types and reader of `study.db`, the append-only record of a study.
+"""Journal: row types and reader of `study.db`, the append-only record of a study.
 
 One process writes (`search.store.journal.Journal`); any number of processes read with `JournalReader`, also while the
 study runs: the controller, the delivery to MLflow, `assay status`, export and reports. JSON columns hold one object
-each. Times are POSIX seconds.
+each. Times are POSIX seconds. Every row is checked against its checksum when it is read (`journal_schema`).
 """
 
 from __future__ import annotations
 
+import gc
 import json
-import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,89 +20,24 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 from trainables.errors import InputError
 from trainables.records.decisions import KINDS, Decision, EndDecision
 from trainables.records.facts import Facts
-from trainables.records.files import JOURNAL_FILE
+from trainables.records.journal_damage import damage_error, journal_errors
+from trainables.records.journal_file import check_journal, find_journal, has_checksums, open_read_only
+from trainables.records.journal_schema import (
+    CONFIRM,
+    META,
+    META_FACTS,
+    META_PLAN,
+    META_ROWS,
+    SEARCH,
+    TABLES,
+    are_intact,
+)
 from trainables.records.plan import PlanRecord
 
 if TYPE_CHECKING:
     import numpy as np
 
 D = TypeVar("D", bound=Decision)
-
-# Phases of a study, and the final training from a recipe.
-SEARCH = "search"
-CONFIRM = "confirm"
-TRAIN = "train"
-PHASES = (SEARCH, CONFIRM, TRAIN)
-
-# How a run ends.
-COMPLETED = "completed"
-STOPPED = "stopped"
-DIVERGED = "diverged"
-FAILED = "failed"
-OUTCOMES = (COMPLETED, STOPPED, DIVERGED, FAILED)
-
-# Keys of the journal's `meta` table; every value is JSON.
-META_SCHEMA = "schema"
-META_CURVES = "curves"  # path of the table that is replayed, or empty
-META_RECIPE = "recipe"  # of a final training: {recipe, seeds, config, incomparable}
-META_ID = "id"  # unique, one per study: how its runs are recognised in MLflow
-META_STUDY = "study"  # the resolved study file
-META_PLAN = "plan"  # a `PlanRecord`
-META_REGISTER = "register"  # of a final training: the name under which its best model is registered, or null
-META_FACTS = "facts"  # a `Facts`
-
-SCHEMA_VERSION = 1
-JOURNAL_SCHEMA = """
-CREATE TABLE meta (
-    key TEXT PRIMARY KEY,
-    value TEXT NOT NULL
-);
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY,          -- order of creation
-    run TEXT NOT NULL UNIQUE,        -- name, the same in every repetition of the study
-    phase TEXT NOT NULL,
-    condition TEXT NOT NULL,
-    arm TEXT NOT NULL,               -- unique name of the arm (method and condition)
-    method TEXT NOT NULL,            -- display name of the method
-    k INTEGER NOT NULL,              -- search: trial number in its arm; confirm: number of the pooled point
-    seed INTEGER NOT NULL,           -- search: 0; confirm: seed number, from 0
-    audit INTEGER NOT NULL,          -- 1: runs to the end whatever the rungs say
-    config TEXT NOT NULL,            -- JSON, a whole RunConfig
-    parameters TEXT NOT NULL,        -- JSON, plain names (learning_rate, mixup.alpha) to values
-    searched TEXT NOT NULL DEFAULT '{}', -- JSON, the values of the searched dimensions
-    at REAL NOT NULL
-);
-CREATE TABLE reports (
-    id INTEGER PRIMARY KEY,
-    run TEXT NOT NULL REFERENCES runs(run),
-    epoch INTEGER NOT NULL,          -- epochs finished, from 1
-    metrics TEXT NOT NULL,           -- JSON, EPOCH_METRICS
-    at REAL NOT NULL,
-    UNIQUE (run, epoch)
-);
-CREATE TABLE decisions (
-    id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,              -- Decision.kind
-    run TEXT,                        -- RUNG, CONFUSION: the run
-    detail TEXT NOT NULL,            -- JSON
-    at REAL NOT NULL
-);
-CREATE TABLE outcomes (
-    id INTEGER PRIMARY KEY,
-    run TEXT NOT NULL UNIQUE REFERENCES runs(run),
-    outcome TEXT NOT NULL,           -- one of OUTCOMES
-    epoch INTEGER NOT NULL,          -- epochs finished
-    reason TEXT NOT NULL,            -- empty, or why it failed, or what is wrong with a completed run
-    metrics TEXT NOT NULL,           -- JSON: SELECTION, and in confirmation TEST_METRICS
-    at REAL NOT NULL
-);
-CREATE TABLE examples (              -- confirmation runs: each test example, in the order of the data
-    run TEXT PRIMARY KEY REFERENCES runs(run),
-    correct BLOB NOT NULL,           -- zlib of numpy.packbits of bool (n,)
-    loss BLOB NOT NULL,              -- zlib of float16 (n,), log loss in nats
-    n INTEGER NOT NULL
-);
-"""
 
 # Row types
 
@@ -185,6 +120,7 @@ class ArrivalRow(NamedTuple):
 
     id: int
     run: str
+    epoch: int
 
 
 class OutcomeRow(NamedTuple):
@@ -226,6 +162,8 @@ class ExampleRow(NamedTuple):
 class JournalReader:
     """An open journal, for reading. Use it as a context manager.
 
+    Every method raises an `InputError` that names the damage if a row does not match its checksum or is missing.
+
     Args:
         path: `study.db`.
         connection: an open connection to it.
@@ -234,6 +172,10 @@ class JournalReader:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._db = connection
+        self._decisions: list[Any] = []
+        with journal_errors(path):
+            self._checked = has_checksums(connection)
+        self._index_checked = not self._checked
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -247,7 +189,7 @@ class JournalReader:
         """
         journal = find_journal(path)
         with journal_errors(journal):
-            connection = sqlite3.connect(_read_only(journal), **CONNECTION)
+            connection = open_read_only(journal)
             check_journal(connection, journal)
         return cls(journal, connection)
 
@@ -259,7 +201,7 @@ class JournalReader:
             journal: `study.db`.
         """
         with journal_errors(journal):
-            return cls(journal, sqlite3.connect(_read_only(journal), **CONNECTION))
+            return cls(journal, open_read_only(journal))
 
     def close(self) -> None:
         """Close the connection."""
@@ -284,9 +226,19 @@ class JournalReader:
 
     def meta(self, key: str) -> Any:
         """Return one value about the whole study, or None."""
-        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
+        entries = self._entries()
         with journal_errors(self.path):
-            return json.loads(rows[0][0]) if rows else None
+            return json.loads(entries[key]) if key in entries else None
+
+    def _entries(self) -> dict[str, str]:
+        """Return all values about the whole study as JSON texts, checked."""
+        rows = self._rows(f"SELECT key, value{', checksum' if self._checked else ''} FROM {META} NOT INDEXED")
+        entries = {row[0]: row[1] for row in rows}
+        if self._checked and not (
+            are_intact(rows) and len(entries) == json.loads(entries.get(META_ROWS, "{}")).get(META)
+        ):
+            raise damage_error(self.path)
+        return entries
 
     def plan(self) -> PlanRecord | None:
         """Return the plan, or None where the study was stopped before it was announced."""
@@ -310,43 +262,42 @@ class JournalReader:
 
     def span(self) -> tuple[float, float] | None:
         """Return when the first run was announced and when the last row was written, or None where it is empty."""
-        first = self._rows("SELECT min(at) FROM runs")[0][0]
-        newest = [self._rows(f"SELECT at FROM {table} ORDER BY id DESC LIMIT 1") for table in _TIMED]
-        times = [rows[0][0] for rows in newest if rows]
-        return (min(times) if first is None else first, max(times)) if times else None
+        first = self._select("runs", "ORDER BY id LIMIT 1")
+        newest = [self._select(table, "ORDER BY id DESC LIMIT 1") for table in _TIMED]
+        times = [rows[0][TABLES[table].index("at")] for table, rows in zip(_TIMED, newest, strict=True) if rows]
+        return (first[0][12] if first else min(times), max(times)) if times else None
 
     # Tables; `after` is the id of the last row that is known already
 
     def runs(self, after: int = 0) -> list[RunRow]:
         """Return the runs, in the order of their announcement."""
-        rows = self._rows(
-            "SELECT id, run, phase, condition, arm, method, k, seed, audit, config, parameters, searched, at FROM runs"
-            " WHERE id > ? ORDER BY id",
-            (after,),
-        )
+        rows = self._table("runs", after)
         parsed = zip(*(self._objects([row[column] for row in rows]) for column in (9, 10, 11)), strict=True)
         return [RunRow(row[0], _run(row, *json_values), row[12]) for row, json_values in zip(rows, parsed, strict=True)]
 
     def reports(self, after: int = 0, run: str | None = None) -> list[ReportRow]:
         """Return the epochs in order of arrival, of one run or of all."""
-        condition, values = ("", (after,)) if run is None else (" AND run = ?", (after, run))
-        rows = self._rows(
-            f"SELECT id, run, epoch, metrics, at FROM reports WHERE id > ?{condition} ORDER BY id", values
-        )
-        metrics = self._objects([row[3] for row in rows])
-        return [ReportRow(row[0], row[1], row[2], found, row[4]) for row, found in zip(rows, metrics, strict=True)]
+        with _paused_collection():
+            rows = self._table("reports", after) if run is None else self._reports_of(run, after)
+            metrics = self._objects([row[3] for row in rows])
+            return [ReportRow(row[0], row[1], row[2], found, row[4]) for row, found in zip(rows, metrics, strict=True)]
+
+    def _reports_of(self, run: str, after: int) -> list[Any]:
+        if not self._index_checked:
+            with journal_errors(self.path):
+                if self._db.execute("PRAGMA integrity_check(reports)").fetchone()[0] != "ok":
+                    raise damage_error(self.path)
+            self._index_checked = True
+        return self._select("reports", "WHERE run = ? AND id > ? ORDER BY id", (run, after))
 
     def arrivals(self, after: int = 0) -> list[ArrivalRow]:
-        """Return which runs reported, in order of arrival, without reading what they reported."""
-        return [
-            ArrivalRow(*row) for row in self._rows("SELECT id, run FROM reports WHERE id > ? ORDER BY id", (after,))
-        ]
+        """Return which runs reported which epoch, in order of arrival, without what they reported."""
+        with _paused_collection():
+            return [ArrivalRow(row[0], row[1], row[2]) for row in self._table("reports", after)]
 
     def outcomes(self, after: int = 0) -> list[OutcomeRow]:
         """Return how runs ended, in order."""
-        rows = self._rows(
-            "SELECT id, run, outcome, epoch, reason, metrics, at FROM outcomes WHERE id > ? ORDER BY id", (after,)
-        )
+        rows = self._table("outcomes", after)
         metrics = self._objects([row[5] for row in rows])
         return [
             OutcomeRow(row[0], row[1], Outcome(row[2], row[3], row[4], found), row[6])
@@ -355,35 +306,76 @@ class JournalReader:
 
     def decisions(self, kind: type[D]) -> list[DecisionRow[D]]:
         """Return the decisions of one kind, in order."""
-        rows = self._rows("SELECT id, run, detail, at FROM decisions WHERE kind = ? ORDER BY id", (kind.kind,))
-        details = self._objects([row[2] for row in rows])
+        rows = [row for row in self._decided() if row[1] == kind.kind]
+        details = self._objects([row[3] for row in rows])
         return [
-            DecisionRow(row[0], row[1], kind.parse(detail), row[3]) for row, detail in zip(rows, details, strict=True)
+            DecisionRow(row[0], row[2], kind.parse(detail), row[4]) for row, detail in zip(rows, details, strict=True)
         ]
 
     def all_decisions(self) -> list[DecisionRow[Decision]]:
         """Return the decisions of every kind, in order; kinds that this version does not know are left out."""
-        rows = self._rows("SELECT id, run, detail, at, kind FROM decisions ORDER BY id")
-        details = self._objects([row[2] for row in rows])
+        rows = self._decided()
+        details = self._objects([row[3] for row in rows])
         return [
-            DecisionRow(row[0], row[1], KINDS[row[4]].parse(detail), row[3])
+            DecisionRow(row[0], row[2], KINDS[row[1]].parse(detail), row[4])
             for row, detail in zip(rows, details, strict=True)
-            if row[4] in KINDS
+            if row[1] in KINDS
         ]
 
     def runs_at_end(self) -> int | None:
         """Return how many runs the study had when it ended, or None if it did not end, or went on."""
-        rows = self._rows("SELECT kind, detail FROM decisions ORDER BY id DESC LIMIT 1")
-        if not rows or rows[0][0] != EndDecision.kind:
+        rows = self._decided()
+        if not rows or rows[-1][1] != EndDecision.kind:
             return None
-        return EndDecision.parse(self._objects([rows[0][1]])[0]).runs
+        return EndDecision.parse(self._objects([rows[-1][3]])[0]).runs
+
+    def _decided(self) -> list[Any]:
+        """Return the rows of all decisions; those read before are kept."""
+        self._decisions += self._table("decisions", self._decisions[-1][0] if self._decisions else 0)
+        return self._decisions
 
     def examples(self, runs: Iterable[str] | None = None) -> list[ExampleRow]:
-        """Return which test examples runs classified correctly, of some runs or of all; some may have no record."""
+        """Return which test examples runs classified correctly, of some runs or of all; some may have no record.
+
+        Of some runs only their own records are checked; `check` checks all of them.
+        """
         if runs is None:
-            return [ExampleRow(*row) for row in self._rows("SELECT run, correct, n FROM examples ORDER BY run")]
-        found = [self._rows("SELECT run, correct, n FROM examples WHERE run = ?", (run,)) for run in runs]
-        return [ExampleRow(*row) for rows in found for row in rows]
+            rows = sorted(self._table("examples"), key=lambda row: row[1])
+        else:
+            ids = {row[1]: row[0] for row in self._rows("SELECT rowid, run FROM examples NOT INDEXED")}
+            found = [self._select("examples", "WHERE rowid = ?", (ids[run],)) for run in runs if run in ids]
+            rows = [row for own in found for row in own]
+        return [ExampleRow(row[1], row[3], row[2]) for row in rows]
+
+    def check(self, *tables: str) -> None:
+        """Check every row of some tables, by default of all.
+
+        Raises:
+            InputError: one is damaged or missing.
+        """
+        for table in tables or TABLES:
+            self._table(table)
+
+    # Reading and checking rows
+
+    def _table(self, table: str, after: int = 0) -> list[Any]:
+        """Return the rows of a table after that one, checked: each matches its checksum, and none is missing."""
+        known = json.loads(self._entries()[META_ROWS])[table] if self._checked else 0
+        rows = self._select(table, "WHERE rowid > ? ORDER BY rowid", (after,))
+        if self._checked:
+            numbered = all(row[0] == number for number, row in enumerate(rows, after + 1))
+            if not numbered or after + len(rows) < known:
+                raise damage_error(self.path)
+        return rows
+
+    def _select(self, table: str, condition: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return some rows of a table, each checked by itself."""
+        columns = TABLES[table] if self._checked else ("rowid", *TABLES[table][1:])
+        names = ", ".join((*columns, "checksum") if self._checked else columns)
+        rows = self._rows(f"SELECT {names} FROM {table} {condition}", values)
+        if self._checked and not are_intact(rows):
+            raise damage_error(self.path)
+        return rows
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         with journal_errors(self.path):
@@ -395,9 +387,19 @@ class JournalReader:
             return json.loads(f"[{','.join(texts)}]")
 
 
+@contextmanager
+def _paused_collection() -> Iterator[None]:
+    """Pause the garbage collector, which would look again and again at millions of new objects that are all in use."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 _TIMED = ("runs", "reports", "decisions", "outcomes")
-CONNECTION: dict[str, Any] = {"uri": True, "timeout": 30, "isolation_level": None, "check_same_thread": False}
-"""Arguments of every connection to a journal."""
 
 
 def _run(row: Sequence[Any], config: Any, parameters: Any, searched: Any) -> Run:
@@ -416,62 +418,3 @@ def _run(row: Sequence[Any], config: Any, parameters: Any, searched: Any) -> Run
         parameters=parameters,
         searched=searched,
     )
-
-
-def find_journal(path: Path) -> Path:
-    """Return the path of a journal, given the path itself or the folder that holds it.
-
-    Raises:
-        InputError: there is none.
-    """
-    folder = path.parent if path.name == JOURNAL_FILE else path
-    journal = path if path.is_file() else folder / JOURNAL_FILE
-    if journal.is_file():
-        return journal
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}; give the folder of a study")
-    raise InputError(
-        f"{folder} is not a study folder: it has no {JOURNAL_FILE}. Create one with `assay run STUDY -o {folder}`."
-    )
-
-
-@contextmanager
-def journal_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite and JSON raise on reading a journal into an `InputError`."""
-    try:
-        yield
-    except (sqlite3.DatabaseError, json.JSONDecodeError, zlib.error) as error:
-        raise InputError(
-            f"{path} is damaged or not a journal of Assay ({error}). Nothing was changed; restore it from a copy."
-        ) from None
-
-
-def check_journal(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse a journal that is damaged, of another kind, or newer than this version.
-
-    Raises:
-        InputError: it is newer.
-        sqlite3.DatabaseError: it is damaged or not a journal.
-    """
-    verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(verdict)
-    row = db.execute("SELECT value FROM meta WHERE key = ?", (META_SCHEMA,)).fetchone()
-    version = int(row[0]) if row and str(row[0]).isdigit() else 0
-    if version < 1:
-        raise sqlite3.DatabaseError("it has no version")
-    if version > SCHEMA_VERSION:
-        raise InputError(
-            f"{path} was written by a newer Assay (journal version {version}, this one reads up to {SCHEMA_VERSION}). "
-            "Update Assay; nothing was changed."
-        )
-
-
-def _read_only(journal: Path) -> str:
-    """Return the SQLite address for reading.
-
-    In a folder where SQLite may not create its lock file, a closed journal is read as it is.
-    """
-    address = f"{journal.absolute().as_uri()}?mode=ro"
-    closed = not journal.with_name(f"{journal.name}-wal").exists()
-    return f"{address}&immutable=1" if closed and not os.access(journal.parent, os.W_OK) else address

@@ -78,10 +78,10 @@ def test_correctness_is_read_as_written(tmp_path: Path) -> None:
 def test_a_running_study_can_be_read_and_reading_changes_nothing(tmp_path: Path) -> None:
     journal = JournalBuilder(tmp_path)
     journal.end(journal.run("resnet8-0.1", "mixup"), test=0.5, selection=0.5)
-    journal.connection.commit()
+    journal.commit()
     journal.run("resnet8-0.1", "baseline")  # not committed yet
     assert read_study(tmp_path).runs["method"].tolist() == ["mixup"]
-    journal.connection.commit()
+    journal.commit()
     assert read_study(tmp_path).runs["method"].tolist() == ["mixup", "baseline"]
     journal.connection.close()
     before = (tmp_path / records.JOURNAL_FILE).read_bytes()

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 import sqlite3
 import zlib
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from search.store.journal import Journal
-from tests.runs import run_of
+from tests.runs import plan_of, run_of
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import JournalReader, Outcome, RungDecision
+from trainables.records import EndDecision, JournalReader, Outcome, RungDecision
+from trainables.records.journal_schema import write_entry
+
+OLD = Path(__file__).parents[3] / "data" / "study_before_typed_records"
 
 RUN = run_of("r1", "confirm", "all", "all: mixup", "mixup", 0, 1, False, {"epochs": 3}, {"mixup.alpha": 0.2}, {"a": 1})
 
@@ -86,7 +93,175 @@ def test_a_missing_damaged_foreign_or_newer_journal_is_refused_and_left_alone(pa
             Journal.open(tmp_path / name)
         assert (tmp_path / name).read_bytes() == before
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
+        write_entry(db, "schema", "99")
     db.close()
     with pytest.raises(InputError, match="newer Assay"):
         Journal.open(path)
+
+
+# Damage
+
+
+def write_full(folder: Path, names: tuple[str, ...] = ("r1", "r2", "r3")) -> Path:
+    """Write a journal of three ended runs of three epochs with test examples, and a decision about each."""
+    correct, loss = np.array([True, False, True]), np.array([0.1, 2.0, 1.0], np.float32)
+    with Journal.create(folder / "study.db") as journal:
+        journal.set_meta(records.META_PLAN, plan_of("damage").dump())
+        for number, name in enumerate(names):
+            journal.add_runs([replace(RUN, name=name, seed_index=number)])
+            journal.report(name, [(epoch, {"validation_accuracy": epoch / 7}) for epoch in (1, 2, 3)])
+            journal.decide(RUNG, name)
+            journal.end(name, Outcome("completed", 3, "", {"test_accuracy": 2 / 3}), correct, loss)
+        journal.decide(EndDecision(runs=len(names)))
+    return folder / "study.db"
+
+
+def read_all(path: Path) -> list[object]:
+    """Return all that a journal tells."""
+    with JournalReader.open(path) as journal:
+        return [
+            journal.plan(), journal.span(), journal.runs(), journal.reports(), journal.outcomes(),
+            journal.all_decisions(), journal.examples(), journal.runs_at_end(), journal.arrivals(),
+            journal.reports(run="r2"), journal.examples(["r2"]),
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        ("UPDATE outcomes SET metrics = replace(metrics, '0.6', '0.8') WHERE id = 2", "row 2 of `outcomes` (run r2)"),
+        ("UPDATE outcomes SET outcome = 'failed' WHERE id = 2", "row 2 of `outcomes` (run r2)"),
+        ("DELETE FROM outcomes WHERE id = 2", "row 2 of `outcomes` does not"),
+        ("DELETE FROM outcomes WHERE id = 3", "row 3 of `outcomes` does not"),
+        ("UPDATE reports SET metrics = '{\"x' WHERE id = 5", "row 5 of `reports` (run r2)"),
+        ("UPDATE reports SET at = at + 1 WHERE id = 5", "row 5 of `reports` (run r2)"),
+        ("UPDATE reports SET id = 40 WHERE id = 9", "row 9 of `reports`"),
+        ("DELETE FROM reports WHERE id > 3", "row 4 of `reports` does not match its checksum or is missing; so do 5"),
+        ("UPDATE decisions SET kind = 'rong' WHERE id = 1", "row 1 of `decisions` (run r1)"),
+        ("UPDATE runs SET seed = 7 WHERE id = 2", "row 2 of `runs` (run r2)"),
+        ("UPDATE examples SET n = 2 WHERE id = 2", "row 2 of `examples` (run r2)"),
+        ("UPDATE examples SET correct = x'00' WHERE id = 2", "row 2 of `examples` (run r2)"),
+        ("UPDATE meta SET value = replace(value, 'damage', 'demage') WHERE key = 'plan'", "an entry of `meta`"),
+        ("DELETE FROM meta WHERE key = 'plan'", "an entry of `meta`"),
+    ],
+)
+def test_a_changed_or_missing_row_is_named_and_nothing_is_written(tmp_path: Path, damage: str, named: str) -> None:
+    path = write_full(tmp_path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(damage)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(InputError) as caught:
+        read_all(path)
+    assert named in str(caught.value)
+    assert ("--repair" in str(caught.value)) == ("`meta`" not in named)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "kept"),
+    [
+        ("UPDATE outcomes SET metrics = '{}' WHERE id = 2", {"r1", "r3"}),
+        ("DELETE FROM outcomes WHERE id = 3", {"r1", "r2"}),
+        ("UPDATE reports SET epoch = 7 WHERE id = 4", {"r1", "r3"}),
+        ("DELETE FROM reports WHERE id IN (1, 9)", {"r2"}),
+        ("UPDATE decisions SET detail = '{}' WHERE id = 2", {"r1", "r3"}),
+        ("DELETE FROM decisions WHERE id = 4", {"r1", "r2", "r3"}),
+        ("UPDATE runs SET config = '{}' WHERE id = 1", {"r2", "r3"}),
+        ("DELETE FROM examples WHERE id = 3", {"r1", "r2"}),
+        ("UPDATE meta SET value = '{}' WHERE key = 'rows'", {"r1", "r2", "r3"}),
+    ],
+)
+def test_a_repair_keeps_whole_runs_and_removes_the_others(tmp_path: Path, damage: str, kept: set[str]) -> None:
+    path = write_full(tmp_path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(damage)
+    damaged = path.read_bytes()
+    assert "is repaired" in Journal.repair(path)
+    assert (tmp_path / "study.db.damaged-1").read_bytes() == damaged
+    read_all(path)
+    with Journal.open(path) as journal:
+        assert {row.run for row in journal.outcomes()} == kept
+        assert journal.runs_at_end() is None
+        for name in {"r1", "r2", "r3"} - kept:
+            assert journal.reports(run=name) in ([], journal.reports(run=name)[:3])
+        known = {row.run.name for row in journal.runs()}
+        journal.add_runs([replace(RUN, name=name) for name in ("r1", "r2", "r3") if name not in known])
+        for name in {"r1", "r2", "r3"} - kept:
+            journal.report(name, [(epoch, {"validation_accuracy": 0.5}) for epoch in (1, 2, 3)])
+            journal.end(name, Outcome("completed", 3, "", {}))
+    with JournalReader.open(path) as journal:
+        assert {row.run for row in journal.outcomes()} == {"r1", "r2", "r3"}
+        assert len(journal.reports()) == 9
+    assert Journal.repair(path) == ""
+
+
+def test_every_flipped_bit_of_a_page_of_rows_is_noticed_or_changes_nothing(tmp_path: Path) -> None:
+    path = write_full(tmp_path / "study")
+    whole, expected = path.read_bytes(), read_all(path)
+    flips = random.Random(7).sample(range(8 * len(whole)), 300)
+    noticed = 0
+    for flip in flips:
+        damaged = bytearray(whole)
+        damaged[flip // 8] ^= 1 << flip % 8
+        path.write_bytes(damaged)
+        try:
+            assert read_all(path) == expected, flip
+        except InputError:
+            noticed += 1
+    assert noticed > 30
+
+
+def test_a_lost_log_costs_what_was_written_since_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.store.journal.CHECKPOINT_SECONDS", 0)
+    with Journal.create(tmp_path / "study.db") as journal:
+        journal.set_meta(records.META_PLAN, plan_of("lost").dump())
+        journal.add_runs([RUN])
+        (tmp_path / "copy").mkdir()
+        shutil.copy(journal.path, tmp_path / "copy")
+    with JournalReader.open(tmp_path / "copy") as copied:
+        assert copied.required_plan().name == "lost"
+        assert [row.run for row in copied.runs()] == [RUN]
+
+
+def test_a_killed_study_in_a_read_only_folder_is_read_whole_and_left_alone(tmp_path: Path) -> None:
+    place = tmp_path / "killed"
+    place.mkdir()
+    with Journal.create(tmp_path / "study.db") as journal:
+        journal.add_runs([RUN])
+        for name in ("study.db", "study.db-wal"):
+            shutil.copy(tmp_path / name, place)
+    with JournalReader.open(place) as killed:
+        assert [row.run for row in killed.runs()] == [RUN]
+    assert sorted(file.name for file in place.iterdir()) == ["study.db", "study.db-wal"]
+
+
+def test_a_journal_of_the_first_version_gets_checksums_when_it_is_written(tmp_path: Path) -> None:
+    path = Path(shutil.copy(OLD / "study.db", tmp_path))
+    before = path.read_bytes()
+    old = read_old(path)
+    assert path.read_bytes() == before
+    with Journal.open(path):
+        pass
+    assert read_old(path) == old
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE reports SET at = at + 1 WHERE id = 3")
+    with pytest.raises(InputError, match="row 3 of `reports`"):
+        read_old(path)
+
+
+def read_old(path: Path) -> list[object]:
+    with JournalReader.open(path) as journal:
+        tables = journal.runs(), journal.reports(), journal.outcomes(), journal.all_decisions(), journal.examples()
+        return [journal.plan(), *tables]
+
+
+def test_an_old_journal_that_is_damaged_is_repaired_as_far_as_it_can_be_read(tmp_path: Path) -> None:
+    path = Path(shutil.copy(OLD / "study.db", tmp_path))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE outcomes SET metrics = '{\"x' WHERE id = 3")
+    with pytest.raises(InputError, match=r"row 3 of `outcomes` .* 28 runs that have ended are whole"):
+        read_old(path)
+    assert "1 runs are done again" in Journal.repair(path)
+    assert len(JournalReader.open(path).outcomes()) == 28

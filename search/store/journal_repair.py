@@ -1,0 +1,118 @@
+"""Repair of a damaged journal, and upgrade of an older one: its whole rows are written to a new file."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from trainables.records import END, JOURNAL_SCHEMA, LOOK, META_SCHEMA, SCHEMA_VERSION
+from trainables.records.atomic import atomic_file
+from trainables.records.journal_damage import Survey, damage_error, survey
+from trainables.records.journal_file import find_journal, open_read_only, side_files
+from trainables.records.journal_schema import META_ROWS, TABLES, seal, write_entry
+
+_Rows = Mapping[str, Sequence[Sequence[Any]]]
+
+
+def upgrade(journal: Path) -> None:
+    """Give the rows of a journal of the first version their checksums. The caller holds the writer's lock.
+
+    Raises:
+        InputError: it is damaged.
+        sqlite3.DatabaseError: it cannot be read, or another process is reading it.
+    """
+    with closing(sqlite3.connect(journal)) as db:
+        found = survey(db)
+        if any(found.damaged.values()):
+            raise damage_error(journal)
+        db.execute("PRAGMA journal_mode = DELETE")  # nothing of it may be left in a log
+    _rewrite(journal, found.entries, {table: list(rows.values()) for table, rows in found.rows.items()})
+
+
+def repair(path: Path) -> str:
+    """Repair a damaged journal: keep the whole rows, and remove the runs of which something is damaged.
+
+    The runs are done again when the study is resumed. The decisions about a run stay; interim looks behind a damaged
+    decision are taken again. The damaged file is kept beside the new one. The caller holds the writer's lock.
+
+    Args:
+        path: `study.db`, or the folder that holds it.
+
+    Returns:
+        What was done, in words; empty if nothing is damaged.
+
+    Raises:
+        InputError: there is no journal, or too little of it can be read.
+    """
+    journal = find_journal(path)
+    try:
+        with closing(open_read_only(journal)) as db:
+            found = survey(db)
+            intact = db.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
+    except sqlite3.DatabaseError as error:
+        raise damage_error(journal, str(error)) from None
+    if found.damaged_entries:
+        raise damage_error(journal)
+    if intact and META_ROWS in found.entries and not any(found.damaged.values()):
+        return ""
+    aside = _set_aside(journal)
+    again = found.to_repeat() | found.unannounced
+    _rewrite(journal, found.entries, _kept(found))
+    lost = sum(map(len, found.damaged.values()))
+    return (
+        f"{journal} is repaired: {lost} rows were damaged or missing, {len(again)} runs are done again. "
+        f"The damaged file is kept as {aside.name}."
+    )
+
+
+def _kept(found: Survey) -> _Rows:
+    """Return the rows of a damaged journal that a repair keeps."""
+    gone = found.to_repeat()
+    runs = found.runs
+    first = min(found.damaged["decisions"], default=None)
+    decisions = [
+        row
+        for row in found.rows["decisions"].values()
+        if (row[2] is None or row[2] in runs) and not (first is not None and row[1] == LOOK and row[0] > first)
+    ]
+    while decisions and decisions[-1][1] == END:
+        decisions.pop()
+    ended = {
+        table: [row for row in found.rows[table].values() if row[1] in runs and row[1] not in gone]
+        for table in ("reports", "outcomes", "examples")
+    }
+    return {"runs": list(found.rows["runs"].values()), "decisions": decisions, **ended}
+
+
+def _set_aside(journal: Path) -> Path:
+    """Copy a journal and its write-ahead log beside it, and return the copy."""
+    number = 1
+    while (aside := journal.with_name(f"{journal.name}.damaged-{number}")).exists():
+        number += 1
+    log, _ = side_files(journal)
+    shutil.copy2(journal, aside)
+    if log.exists():
+        shutil.copy2(log, side_files(aside)[0])
+    return aside
+
+
+def _rewrite(journal: Path, entries: Mapping[str, str], rows: _Rows) -> None:
+    """Replace a journal by one with these entries and rows, which are numbered anew."""
+    with atomic_file(journal) as unfinished:
+        with closing(sqlite3.connect(unfinished)) as db:
+            db.executescript(JOURNAL_SCHEMA)
+            for table, names in TABLES.items():
+                columns = (*names, "loss") if table == "examples" else names
+                numbered = [(number, *row[1:]) for number, row in enumerate(rows[table], 1)]
+                marks = ", ".join("?" * len(columns))
+                db.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", numbered)
+            for key, value in {**entries, META_SCHEMA: str(SCHEMA_VERSION)}.items():
+                write_entry(db, key, value)
+            seal(db)
+            db.commit()
+        for path in side_files(journal):  # of the old file: SQLite would apply the log to the new one
+            path.unlink(missing_ok=True)
