@@ -37,6 +37,10 @@ IMPORTED = (
 )  # fmt: skip
 """What it imports: the module, if there is one; the name; and the name that it gets."""
 PARTS = ("SOURCE", "MODEL", "AUGMENTATION", "METHOD", "OPTIMIZER", "NETWORK")
+DECODE = '''def decode_cached(root, files, shape):
+    """Return the decoded images of files; unlike in Assay, there is no cache of them."""
+    return decode_files(root, files, shape)
+'''
 Constant = tuple[str, str, str]
 
 
@@ -68,13 +72,11 @@ def script(recipe: Recipe, file: str) -> str:
     constants = _constants(recipe)
     written = (TEMPLATES / "script.py.j2").read_text(encoding="utf-8")
     own = [*re.findall(r"^(?:def|class) (\w+)", written, re.MULTILINE), *PARTS]
-    grey = recipe.image_shape[2] == 1
-    decode = templates.get_template("decode.py.j2").render(size=tuple(recipe.image_shape[:2]), grey=grey)
     parts = (config.data, config.method.drawing, config.optimizer, config.model, *config.augmentation.steps)
     copier = SourceCopier(
         packages=[type(part).__module__.partition(".")[0] for part in parts],
         reserved=[*own, *(name for name, _, _ in constants)],
-        replaced={Key("trainables.data.decoding", "decode"): decode},
+        replaced={Key("trainables.data.cache", "decode_cached"): DECODE},
     )
     sections = _sections(config, copier)
     code = "\n\n\n".join(text for _, text in sections)

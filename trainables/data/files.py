@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from trainables.data.base import Dataset, Source
-from trainables.data.decoding import SHOWN, Colour, Decoded, Resize, Shape, decode
+from trainables.data.cache import decode_cached
+from trainables.data.decoding import Colour, Decoded, Shape
+from trainables.data.pixels import Resize
 from trainables.data.splits import drawn_test_part
+from trainables.data.text import check_class_names, listed, printable
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +21,16 @@ if TYPE_CHECKING:
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 Side = Annotated[int, Field(ge=1, le=4096)]
+Finite = Annotated[float, Field(ge=-1e30, le=1e30)]
+Byte = Annotated[int, Field(ge=0, le=255)]
+BACKGROUNDS = {"white": (255, 255, 255), "black": (0, 0, 0)}
+
+
+def _increasing(value_range: tuple[float, float]) -> tuple[float, float]:
+    low, high = value_range
+    if not low < high:
+        raise ValueError(f"`value_range` must be [black, white] with black below white, but is [{low:g}, {high:g}]")
+    return value_range
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,16 @@ class FileSource(Source):
     ] = None
     resize: Annotated[Resize, Field(description="how images get that size")] = "stretch"
     colour: Annotated[Colour, Field(description="auto: colour if any image is in colour")] = "auto"
+    background: Annotated[
+        Literal["white", "black"] | tuple[Byte, Byte, Byte],
+        Field(description="what is behind transparent pixels: white, black, or [red, green, blue]"),
+    ] = "white"
+    value_range: Annotated[
+        Annotated[tuple[Finite, Finite], AfterValidator(_increasing)] | None,
+        Field(
+            description="values that are black and white in images with more than 8 bits; by default from their bits"
+        ),
+    ] = None
     bad_files: Annotated[
         Literal["refuse", "skip"], Field(description="damaged images, and files that are not images")
     ] = "refuse"
@@ -67,10 +90,13 @@ class FileSource(Source):
     def load(self) -> Dataset:
         """Load the images (see `Source.load`)."""
         root, entries, names = self.entries()
+        check_class_names(names, printable(root))
         size = (self.size, self.size) if isinstance(self.size, int) else self.size
-        decoded = decode(root, [entry.file for entry in entries], Shape(size, self.resize, self.colour))
+        background = BACKGROUNDS[self.background] if isinstance(self.background, str) else self.background
+        shape = Shape(size, self.resize, self.colour, background, self.value_range)
+        decoded = decode_cached(root, [entry.file for entry in entries], shape)
         if decoded.bad and self.bad_files == "refuse":
-            raise InputError(f"{root}: {_listed(decoded.bad)}. Remove these files, or set `bad_files: skip`")
+            raise InputError(f"{printable(root)}: {_listed(decoded.bad)}. Remove these files, or set `bad_files: skip`")
         return _dataset(root, [entries[i] for i in decoded.kept], names, decoded, self.test_fraction)
 
 
@@ -88,7 +114,7 @@ def _dataset(root: Path, entries: list[Entry], names: list[str], decoded: Decode
     development = ~test
     missing = [name for name, i in number.items() if not (labels[development] == i).any()]
     if missing:
-        raise InputError(f"{root}: no training image of the class(es) {', '.join(missing[:SHOWN])}")
+        raise InputError(f"{printable(root)}: no training image of the class(es) {listed(missing)}")
     held = parts[development] == VALIDATION
     return Dataset(
         decoded.images[development],
@@ -99,7 +125,7 @@ def _dataset(root: Path, entries: list[Entry], names: list[str], decoded: Decode
         None if groups is None else groups[development],
         held if held.any() else None,
         None if groups is None else groups[test],
-        (f"skipped {_listed(decoded.bad)}",) if decoded.bad else (),
+        (*([f"skipped {_listed(decoded.bad)}"] if decoded.bad else []), *decoded.notes),
     )
 
 
@@ -117,6 +143,4 @@ def _group_numbers(entries: list[Entry]) -> np.ndarray | None:
 
 
 def _listed(bad: dict[str, str]) -> str:
-    shown = ", ".join(f"{file} ({why})" for file, why in list(bad.items())[:SHOWN])
-    more = f", and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-    return f"{len(bad)} file(s) cannot be read: {shown}{more}"
+    return f"{len(bad)} file(s) cannot be read: {listed([f'{file} ({why})' for file, why in bad.items()])}"

@@ -12,6 +12,7 @@ import pytest
 from search.export.keras_script import script
 from tests.networks import LINEAR
 from tests.scripts import loaded, recipe
+from tests.unit.trainables.data import zoo
 from tests.unit.trainables.data.test_files import folder, write
 from trainables.data import SOURCES, Dataset
 from trainables.data.selection import select
@@ -80,6 +81,28 @@ def test_groups_stay_together_as_in_the_product(tmp_path: Path) -> None:
     data = made.SOURCE.load()
     chosen = made.select(data.arrays(), made.Config(0, 0), 2)
     assert not set(data.groups[chosen.train]) & set(data.groups[chosen.validation])
+
+
+@pytest.mark.parametrize("background", ["white", [10, 200, 30]], ids=str)
+def test_every_depth_and_mode_is_the_products(tmp_path: Path, background: object) -> None:
+    for number, animal in enumerate([*zoo.GREY, *zoo.COLOUR]):
+        place = tmp_path / "a" / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        animal.write(place / animal.name)
+        zoo.turned(zoo.Image.fromarray(zoo.WORDS), place / f"{number}.tiff", number % 8 + 1)
+    check({"source": "directory", "path": str(tmp_path / "a"), "size": [18, 16], "background": background})
+
+
+def test_a_range_of_values_is_the_products(tmp_path: Path) -> None:
+    for label in "ab":
+        (tmp_path / "a" / label).mkdir(parents=True)
+        for number in range(5):
+            values = zoo.RNG.normal(0, 400, (16, 16)).astype("float32")
+            zoo.Image.fromarray(values).save(tmp_path / "a" / label / f"{number}.tiff")
+    made = check({"source": "directory", "path": str(tmp_path / "a"), "value_range": [-1000, 400.5]})
+    made.SOURCE.value_range = None
+    with pytest.raises(made.InputError, match="no certain scale"):
+        made.SOURCE.load()
 
 
 @pytest.mark.parametrize("parts", [("train",), ("train", "test"), ("train", "validation", "test")], ids=str)

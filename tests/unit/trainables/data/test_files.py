@@ -15,7 +15,7 @@ from PIL import Image
 from trainables.data import SOURCES, Dataset
 from trainables.data import decoding as decoding_module
 from trainables.data.base import with_absolute_paths
-from trainables.data.decoding import resized
+from trainables.data.pixels import resized
 from trainables.errors import InputError
 
 Write = Callable[..., Path]
@@ -138,7 +138,12 @@ def test_damaged_files_are_listed_and_refused_or_skipped(tmp_path: Path) -> None
     (root / "cat" / ".DS_Store").write_bytes(b"hidden")
     with pytest.raises(InputError) as caught:
         load(root)
-    for part in ("2 file(s) cannot be read", "cat/notes.txt (not an image)", "dog/1.png (damaged", "`bad_files: skip`"):
+    for part in (
+        "2 file(s) cannot be read",
+        "cat/notes.txt (not an image of",
+        "dog/1.png (damaged",
+        "`bad_files: skip`",
+    ):
         assert part in str(caught.value)
     data = load(root, bad_files="skip")
     assert len(data.images) + len(data.test_images) == 9
@@ -151,8 +156,8 @@ def test_unchanged_files_are_not_decoded_again(tmp_path: Path, monkeypatch: pyte
     root = folder(tmp_path / "a")
     before = load(root).fingerprint
     decoded: list[Path] = []
-    real = decoding_module._pixels
-    monkeypatch.setattr(decoding_module, "_pixels", lambda path, *rest: decoded.append(path) or real(path, *rest))
+    real = decoding_module.read_picture
+    monkeypatch.setattr(decoding_module, "read_picture", lambda path, *rest: decoded.append(path) or real(path, *rest))
     assert load(root).fingerprint == before
     for path in root.rglob("*.png"):
         os.utime(path, (1, 1))
@@ -170,7 +175,7 @@ def test_an_incomplete_cache_is_not_used(tmp_path: Path, cache: Path, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(decoding_module, "_pixels", interrupted)
+        patch.setattr(decoding_module, "read_picture", interrupted)
         with pytest.raises(KeyboardInterrupt):
             load(root)
     assert not list(cache.glob("*/images.npy"))
