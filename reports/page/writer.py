@@ -67,7 +67,20 @@ def write_study(study: StudyData, folder: Path) -> ReportPaths:
     Raises:
         InputError: If the files cannot be written.
     """
-    view = build_view(study, judge(study))
+    return write_view(build_view(study, judge(study)), study, folder)
+
+
+def write_view(view: View, study: StudyData, folder: Path) -> ReportPaths:
+    """Write a report whose content is given.
+
+    Args:
+        view: content of the report.
+        study: data of the study, for the table of runs.
+        folder: folder of the report, created if missing.
+
+    Raises:
+        InputError: If the files cannot be written.
+    """
     tables = report_tables(view, study)
     paths = ReportPaths(
         folder=folder,

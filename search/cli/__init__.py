@@ -11,18 +11,18 @@ import os
 import sys
 from typing import NoReturn
 
-from search.cli import final, listing, report, study, tracking
+from search.cli import final, judge, listing, report, study, tracking
 from search.cli.app import app
 from search.monitor import interrupts
 
-ORDER = ("plan", "run", "resume", "status", "report", "export", "train", "ui", "sync", "list")
+ORDER = ("plan", "run", "resume", "status", "report", "export", "train", "judge", "ui", "sync", "list")
 """Commands in the order of `assay --help`, which is the order in which a study needs them."""
 
 INTERRUPTED = 130
 
 app.registered_commands.sort(key=lambda entry: ORDER.index(entry.name or getattr(entry.callback, "__name__", "")))
 
-__all__ = ["app", "final", "listing", "main", "report", "study", "tracking"]
+__all__ = ["app", "final", "judge", "listing", "main", "report", "study", "tracking"]
 
 
 def main() -> None:

@@ -1,0 +1,62 @@
+"""Duplicates: runs with the same arm, condition, setting and pair, of which one counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from reports.judging.question import Question
+from reports.judging.run_table import METRICS, RUN_NAMES, count, joined, listed
+from reports.judging.values import Level
+from trainables.errors import InputError
+
+ARM, CONDITION, PAIR, SETTING, VALUE, SELECTION = "arm", "condition", "pair", "setting", "value", "selection"
+KEYS = [CONDITION, ARM, SETTING, PAIR]
+FEW = 0.1
+"""Up to this share of keys with several different runs, the first run counts; beyond, the user must say which."""
+_EPOCH_NAMES = ("epoch", "step", "_step", "training_iteration", "iteration", "trainer/global_step")
+
+
+def distinct_runs(
+    runs: pd.DataFrame, frame: pd.DataFrame, found: Mapping[str, Sequence[tuple[Level, ...]]], question: Question
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return at most one run per arm, condition, setting and pair; without pairs, all runs."""
+    if not question.pair_columns:
+        return runs, []
+    exact = runs.duplicated([*KEYS, VALUE, SELECTION])
+    left_out = [f"{count(exact)} that repeat another run exactly."] if exact.any() else []
+    runs = runs[~exact]
+    again = runs.duplicated(KEYS)
+    if not again.any():
+        return runs, left_out
+    repeated = runs[runs.duplicated(KEYS, keep=False)]
+    if question.duplicates is None and len(repeated.drop_duplicates(KEYS)) > FEW * len(runs.drop_duplicates(KEYS)):
+        row = repeated.iloc[0]
+        own = repeated[(repeated[KEYS] == row[KEYS]).all(axis=1)]
+        pair = ", ".join(
+            f"{name} {value}" for name, value in zip(question.pair_columns, found[PAIR][row[PAIR]], strict=True)
+        )
+        raise InputError(
+            f"{len(own):,} different runs have the arm {joined(found[ARM][row[ARM]])} and {pair}"
+            f"{_hint(frame.iloc[own['row']], question)} Or say which run counts with --duplicates first, last or mean."
+        )
+    which = question.duplicates or "first"
+    chosen = "their mean counts" if which == "mean" else f"the {which} one counts"
+    left_out.append(f"{count(again)} beyond one per arm and pair; {chosen}.")
+    if which == "mean":
+        means = runs.groupby(KEYS)[[VALUE, SELECTION]].transform("mean")
+        return runs.assign(**{VALUE: means[VALUE], SELECTION: means[SELECTION]})[~again], left_out
+    return runs[~runs.duplicated(KEYS, keep=which)], left_out
+
+
+def _hint(rows: pd.DataFrame, question: Question) -> str:
+    """Return what may distinguish runs with the same arm and pair."""
+    epoch = next((name for name in _EPOCH_NAMES if name in rows and rows[name].nunique() == len(rows)), None)
+    if epoch and question.epoch is None:
+        return f". If the table has one row per epoch, give --epoch {epoch}."
+    taken = {*question.arm, *question.condition, *question.pair_columns, question.metric, question.select, *RUN_NAMES}
+    factors = [name for name in rows if name not in taken and 1 < rows[name].astype(str).nunique() < len(rows) + 1]
+    factors = [str(name) for name in factors if not str(name).startswith(METRICS)]
+    varying = f" These columns differ: {listed(factors, 6)}." if factors else ""
+    return f".{varying} Name what distinguishes them with --condition, --setting or --pair."

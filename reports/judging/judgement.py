@@ -1,0 +1,108 @@
+"""Judgement: the verdicts on runs that Assay did not launch, and what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from reports.data.frames import StudyData
+from reports.inference.verdicts import Verdict, judge
+from reports.judging.limits import limits, unpairable
+from reports.judging.observed_study import observed_study, reference_code
+from reports.judging.question import NO_PAIRING, Question
+from reports.judging.run_table import RunTable, joined, listed
+from reports.judging.unpaired import judge_unpaired
+from reports.judging.usable_runs import UsableRuns, usable_runs
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What verdicts rest on, as sentences.
+
+    Args:
+        used: the runs that count, how they were paired, and how the metric was read.
+        left_out: the runs that do not count, and why.
+        limits: what the runs cannot support.
+    """
+
+    used: tuple[str, ...]
+    left_out: tuple[str, ...]
+    limits: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class JudgedRuns:
+    """Verdicts on runs that Assay did not launch.
+
+    Args:
+        question: what was asked.
+        study: the runs as the data of a study with an inferred plan.
+        evidence: what the verdicts rest on.
+        paired: whether runs were compared within pairs.
+    """
+
+    question: Question
+    study: StudyData
+    evidence: Evidence
+    paired: bool
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """One verdict per comparison."""
+        return judge(self.study) if self.paired else judge_unpaired(self.study)
+
+
+def judge_runs(table: RunTable, question: Question, name: str) -> JudgedRuns:
+    """Judge runs of any origin.
+
+    Args:
+        table: the runs.
+        question: what is asked about them.
+        name: name of the report.
+
+    Raises:
+        InputError: the runs cannot answer the question.
+    """
+    usable = usable_runs(table, question)
+    reference = reference_code(usable, question)
+    apart = unpairable(usable, reference) if usable.pairs else []
+    if apart:
+        question = replace(question, pair=(NO_PAIRING,))
+        usable = usable_runs(table, question)
+    study = observed_study(usable, question, name)
+    paired = bool(usable.pairs)
+    used = (*usable.used, *_reading(usable, question), _pairing(usable, question, apart))
+    evidence = Evidence(used, usable.left_out, limits(usable, question, reference, paired))
+    return JudgedRuns(question, study, evidence, paired)
+
+
+def _reading(usable: UsableRuns, question: Question) -> list[str]:
+    """Return how the metric was read."""
+    unit = usable.unit
+    scale = {100.0: " (fractions)", 1.0: " (percent)"}[unit.scale] if unit.many == "points" else ""
+    last = f", mean of the last {question.last} epochs" if question.last > 1 else ""
+    sentences = [f"Judged: {usable.metric}{scale}, {'higher' if unit.higher_is_better else 'lower'} is better{last}."]
+    if question.setting:
+        better = "highest" if usable.selection_higher else "lowest"
+        sentences.append(
+            f"{len(usable.settings)} settings by {listed(question.setting)}; each arm is judged at the one with the "
+            f"{better} mean {usable.select}."
+        )
+    return sentences
+
+
+def _pairing(usable: UsableRuns, question: Question, apart: Sequence[str]) -> str:
+    if usable.pairs:
+        return f"Paired by {listed(question.pair_columns)}: {len(usable.pairs)} levels, {_shown(usable)}."
+    if apart:
+        return (
+            f"Unpaired: {listed(apart, 5)} share fewer than two pairs with the reference, so all comparisons are "
+            "Welch's t-tests. Leave these arms out with --where to compare the others within pairs."
+        )
+    reason = "as asked" if question.unpaired else "no --seed or --pair was named"
+    return f"Unpaired ({reason}): all comparisons are Welch's t-tests."
+
+
+def _shown(usable: UsableRuns) -> str:
+    return listed([joined(pair) for pair in usable.pairs], 6)

@@ -1,0 +1,232 @@
+"""Limits: what the runs cannot support, in sentences that accompany the verdicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from reports.judging.duplicates import ARM, CONDITION, PAIR, SETTING
+from reports.judging.question import Question
+from reports.judging.run_table import EPOCH, FACTORS, RUN, RUN_NAMES, count, joined, listed
+from reports.judging.usable_runs import UsableRuns
+
+MORE_RUNS = 1.2
+"""Arms whose numbers of runs differ by more than this factor may have been searched unequally."""
+RUNNING_BEST_FROM = 8
+"""Minimum number of epochs, with at least `CHANGES` different values, in which a running best can be recognised."""
+CHANGES = 4
+MOST_RUNS = 0.8
+"""A pattern of the curves is reported if at least this share of the runs show it."""
+_HYPERPARAMETERS = {
+    "alpha", "augmentation", "batch_size", "dropout", "epochs", "label_smoothing", "learning_rate", "lr", "model",
+    "momentum", "num_epochs", "optimizer", "scheduler", "steps", "warmup", "wd", "weight_decay",
+}  # fmt: skip
+
+
+def limits(usable: UsableRuns, question: Question, reference: int, paired: bool) -> tuple[str, ...]:
+    """Return what the runs cannot support, the most serious first.
+
+    Args:
+        usable: the runs.
+        question: what is asked about them.
+        reference: code of the reference arm.
+        paired: whether runs are compared within pairs.
+    """
+    return (
+        *_running_best(usable),
+        *_few_runs(usable),
+        *_missing_arms(usable),
+        *_missing_pairs(usable, reference, paired),
+        *_unequal_numbers(usable),
+        *_unequal_lengths(usable),
+        *_confounded(usable, question, paired),
+        *_validation(usable),
+        "The comparisons were formed from the runs that are there. If arms, conditions or the metric were chosen after "
+        "a look at the results, the error rate is higher than stated.",
+    )
+
+
+def _name(usable: UsableRuns, arm: int) -> str:
+    return joined(usable.arms[arm])
+
+
+def _few_runs(usable: UsableRuns) -> list[str]:
+    runs = {key: len(own) for key, own in _pairs_by_arm(usable).items()} if usable.pairs else _sizes(usable)
+    single = sorted({arm for (_, arm), number in runs.items() if number == 1})
+    if not single:
+        return []
+    names = listed([_name(usable, arm) for arm in single], 5)
+    return [f"Only one seed of {names}: one run cannot tell a difference from chance."]
+
+
+def _sizes(usable: UsableRuns) -> dict[tuple[int, int], int]:
+    """Return the number of runs of every condition and arm."""
+    return _counts(usable.runs)
+
+
+def _counts(runs: pd.DataFrame) -> dict[tuple[int, int], int]:
+    return dict(
+        Counter((int(condition), int(arm)) for condition, arm in runs[[CONDITION, ARM]].itertuples(index=False))
+    )
+
+
+def _pairs_by_arm(usable: UsableRuns) -> dict[tuple[int, int], set[int]]:
+    """Return the pairs of every condition and arm."""
+    found: dict[tuple[int, int], set[int]] = {}
+    for condition, arm, pair in usable.runs[[CONDITION, ARM, PAIR]].itertuples(index=False):
+        found.setdefault((int(condition), int(arm)), set()).add(int(pair))
+    return found
+
+
+def _missing_arms(usable: UsableRuns) -> list[str]:
+    missing = sorted(set(usable.candidates[ARM]) - set(usable.runs[ARM]))
+    if not missing:
+        return []
+    return [f"No usable run of {listed([_name(usable, int(arm)) for arm in missing], 5)}."]
+
+
+def _missing_pairs(usable: UsableRuns, reference: int, paired: bool) -> list[str]:
+    """Return which pairs are incomplete because one side is missing."""
+    if not paired:
+        return []
+    found = []
+    sets = _pairs_by_arm(usable)
+    for (condition, arm), own in sets.items():
+        other = sets.get((condition, reference))
+        if arm == reference or other is None or own == other:
+            continue
+        missing = [
+            f"{_name(usable, side)} lacks {listed([joined(usable.pairs[pair]) for pair in sorted(lacking)], 5)}"
+            for side, lacking in ((arm, other - own), (reference, own - other))
+            if lacking
+        ]
+        where = f" under {joined(usable.conditions[condition])}" if len(usable.conditions) > 1 else ""
+        found.append(f"{_name(usable, arm)}{where}: {len(own & other)} pairs; {'; '.join(missing)}.")
+    if len(found) > 5:
+        return [*found[:5], f"{len(found) - 5} more comparisons have incomplete pairs."]
+    return found
+
+
+def _unequal_numbers(usable: UsableRuns) -> list[str]:
+    """Return whether arms had different numbers of runs, which may stem from unequal searches."""
+    found = []
+    sizes = _counts(usable.candidates)
+    for condition in sorted({condition for condition, _ in sizes}):
+        by_arm = {arm: size for (own, arm), size in sizes.items() if own == condition}
+        if max(by_arm.values()) > MORE_RUNS * min(by_arm.values()):
+            numbers = listed([f"{_name(usable, arm)} {size:,}" for arm, size in sorted(by_arm.items())], 6)
+            where = f" under {joined(usable.conditions[condition])}" if len(usable.conditions) > 1 else ""
+            found.append(
+                f"The numbers of runs differ{where}: {numbers}. If they were tuned with different numbers of trials, "
+                "the arm with more is flattered."
+            )
+    return found[:3]
+
+
+def _unequal_lengths(usable: UsableRuns) -> list[str]:
+    if usable.curves is None:
+        return []
+    last = usable.curves.groupby(RUN)[EPOCH].max()
+    arms = usable.runs.loc[last.index, ARM].to_numpy()
+    medians = {int(arm): float(last[arms == arm].median()) for arm in np.unique(arms)}
+    if max(medians.values()) <= 1.05 * min(medians.values()):
+        return []
+    lengths = listed([f"{_name(usable, arm)} {epochs:g}" for arm, epochs in medians.items()], 6)
+    return [f"The arms were trained for different numbers of epochs (medians: {lengths})."]
+
+
+def _running_best(usable: UsableRuns) -> list[str]:
+    """Return whether the judged values are those of the best epoch, chosen on the judged metric itself."""
+    curves, metric = usable.curves, usable.metric
+    if curves is None:
+        return []
+    found = []
+    oriented = usable.unit.as_maximized(curves.drop(columns=EPOCH)).assign(**{RUN: curves[RUN]})
+    if metric in oriented:
+        known = oriented[[RUN, metric]].dropna()
+        steps = known.groupby(RUN)[metric].diff()
+        by_run = pd.DataFrame({"falls": steps < -1e-12, "rises": steps > 1e-12}).groupby(known[RUN]).sum()
+        long = (known.groupby(RUN).size() >= RUNNING_BEST_FROM) & (by_run["rises"] >= CHANGES)
+        if long.sum() and (by_run["falls"][long] == 0).mean() >= MOST_RUNS:
+            found.append(
+                f"`{metric}` never gets worse from epoch to epoch, so it is probably a running best: the epoch was "
+                "chosen on the judged data, which flatters every arm and noisy ones most."
+            )
+    finals = usable.unit.as_maximized(usable.runs["value"])
+    for name in oriented.columns.difference([RUN], sort=False):
+        known = oriented.dropna(subset=name).groupby(RUN)[name]
+        best, last, length = known.max(), known.last(), known.size()
+        values = finals.loc[best.index]
+        telling = (length >= RUNNING_BEST_FROM) & (best - last > 1e-9)
+        if telling.sum() > 1 and np.isclose(values[telling], best[telling], rtol=0, atol=1e-9).mean() >= MOST_RUNS:
+            found.append(
+                f"`{metric}` is the best epoch of `{name}` in {count(telling)}, not the last one: the epoch was chosen "
+                "on the judged data, which flatters every arm and noisy ones most."
+            )
+            break
+    return found
+
+
+def _confounded(usable: UsableRuns, question: Question, paired: bool) -> list[str]:
+    """Return which other settings differ between the arms, or within pairs."""
+    frame, runs = usable.frame.iloc[usable.runs["row"]], usable.runs
+    taken = {*question.arm, *question.condition, *question.pair_columns, *question.setting, *RUN_NAMES}
+    settings = [
+        name
+        for name in map(str, frame.columns)
+        if (name.startswith(FACTORS) or name.lower() in _HYPERPARAMETERS)
+        and not name.startswith(("tags.mlflow.", "tags.assay."))
+        and name not in taken
+        and _stem(name) not in taken
+    ]
+    by_arm, within = [], []
+    arms, blocks = runs[ARM].to_numpy(), [runs[CONDITION], runs[SETTING]]
+    for name in settings:
+        codes = pd.Series(pd.factorize(frame[name].astype(str))[0], index=runs.index)
+        if codes.nunique() < 2:
+            continue
+        per_arm = codes.groupby([*blocks, arms]).nunique()
+        shared = codes.groupby([*blocks, runs[PAIR]] if paired else blocks).nunique()
+        if (per_arm == 1).all() and (codes.groupby(blocks).nunique() > 1).any():
+            by_arm.append(_stem(name))
+        elif (per_arm > 1).any() and (shared > 1).any():
+            within.append(_stem(name))
+    found = []
+    if by_arm:
+        found.append(f"The arms also differ in {listed(by_arm, 6)}: the verdicts are about all of it together.")
+    if within:
+        inside = "runs of a pair" if paired else "runs of an arm"
+        found.append(
+            f"{inside.capitalize()} also differ in {listed(within, 6)}: the verdicts are about averages over these "
+            "settings, not about tuned arms."
+        )
+    return found
+
+
+def _stem(name: str) -> str:
+    """Return a column's name without the prefix of its source."""
+    return next((name.removeprefix(prefix) for prefix in FACTORS if name.startswith(prefix)), name)
+
+
+def _validation(usable: UsableRuns) -> list[str]:
+    name = usable.metric.lower()
+    if "val" not in name or "test" in name:
+        return []
+    return [
+        f"`{usable.metric}` seems to be a validation metric: if settings or epochs were chosen on it, the effects are "
+        "flattered. Judge a test metric that nothing was chosen on."
+    ]
+
+
+def unpairable(usable: UsableRuns, reference: int) -> Sequence[str]:
+    """Return the arms that share fewer than two pairs with the reference although both have several runs."""
+    sets = _pairs_by_arm(usable)
+    found = []
+    for (condition, arm), own in sets.items():
+        other = sets.get((condition, reference), set())
+        if arm != reference and min(len(own), len(other)) > 1 and len(own & other) < 2:
+            found.append(_name(usable, arm))
+    return list(dict.fromkeys(found))

@@ -1,0 +1,239 @@
+"""Judgement of tables: the verdicts of a native study, pairs, duplicates, unpaired runs, factorials, other metrics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from reports.inference.factorial import factorial_effects
+from reports.inference.moderation import effect_changes
+from reports.judging.judgement import JudgedRuns, judge_runs
+from reports.judging.question import Question
+from reports.judging.sources.recognise import read_source
+from reports.page.writer import write_report
+from tests.unit.reports.judging.tables import NATIVE, assert_same_verdicts, native_study, runs_frame
+from trainables.errors import InputError
+
+ASKED = Question(arm=("method",), metric="test_accuracy", seed=("seed",))
+
+
+def judged(frame: pd.DataFrame, question: Question = ASKED, **changes: object) -> JudgedRuns:
+    return judge_runs(read_source(frame), replace(question, **changes), "runs")  # type: ignore[arg-type]
+
+
+def found(judgement: JudgedRuns) -> dict[tuple[str, str], str]:
+    return {(verdict.condition, verdict.method): verdict.verdict for verdict in judgement.verdicts}
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "csv.gz"])
+def test_a_native_study_exported_as_a_table_has_the_same_verdicts(tmp_path: Path, ending: str) -> None:
+    folder = native_study(tmp_path / "study")
+    runs = pd.read_csv(write_report(folder).tables["runs"])
+    path = tmp_path / f"runs.{ending}"
+    if ending == "parquet":
+        runs.to_parquet(path)
+    else:
+        runs.to_csv(path, index=False, sep="\t" if ending == "tsv" else ",")
+    judgement = judge_runs(read_source(path), NATIVE, "table")
+    assert_same_verdicts(judgement.verdicts, folder)
+    assert judgement.evidence.left_out == ("24 runs without test_accuracy, selection.",)
+
+
+def test_verdicts_are_those_of_the_paired_t_test() -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.02, "cutout": 0.0})
+    judgement = judged(frame)
+    assert found(judgement) == {
+        ("these conditions", "cutout"): "equivalent",
+        ("these conditions", "mixup"): "helps",
+    }
+    table = frame.pivot_table(index="seed", columns="method", values="test_accuracy")
+    by_arm = {verdict.method: verdict for verdict in judgement.verdicts}
+    for arm in ("mixup", "cutout"):
+        expected = stats.ttest_rel(table[arm], table["baseline"])
+        assert by_arm[arm].tuned.p == pytest.approx(expected.pvalue)  # type: ignore[union-attr]
+        assert not by_arm[arm].provisional
+
+
+def test_a_seed_that_one_arm_lacks_is_named_and_left_out_of_its_pair() -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.02})
+    judgement = judged(frame[~((frame["method"] == "mixup") & (frame["seed"] == 3))])
+    assert [(verdict.seeds, verdict.planned_seeds) for verdict in judgement.verdicts] == [(7, 8)]
+    assert "mixup: 7 pairs; mixup lacks 3." in judgement.evidence.limits
+
+
+def test_a_run_that_is_listed_twice_counts_once() -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.02})
+    judgement = judged(pd.concat([frame, frame.head(3)]))
+    assert judgement.evidence.left_out == ("3 runs that repeat another run exactly.",)
+    assert judgement.verdicts == judged(frame).verdicts
+
+
+def test_of_a_few_repeated_seeds_the_first_counts_and_more_are_refused() -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.02}, seeds=10)
+    once = frame[(frame["method"] == "mixup") & (frame["seed"] == 3)].assign(test_accuracy=0.99)
+    judgement = judged(pd.concat([frame, once]))
+    assert judgement.verdicts == judged(frame).verdicts
+    assert judgement.evidence.left_out == ("1 run beyond one per arm and pair; the first one counts.",)
+    again = frame[frame["method"] == "mixup"].assign(test_accuracy=0.99, lr=0.5)
+    repeated = pd.concat([frame.assign(lr=0.1), again])
+    with pytest.raises(InputError, match=r"2 different runs have the arm mixup and seed 0.*These columns differ: lr"):
+        judged(repeated)
+    assert judged(repeated, duplicates="last").verdicts[0].value == pytest.approx(0.99)
+    mean = judged(repeated, duplicates="mean").verdicts[0].value
+    assert mean == pytest.approx((0.99 + frame.loc[frame["method"] == "mixup", "test_accuracy"].mean()) / 2)
+
+
+@pytest.mark.parametrize("changes", [{"seed": ()}, {"pair": ("none",)}])
+def test_runs_without_pairs_are_compared_by_welch(changes: dict[str, tuple[str, ...]]) -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.03})[:-2]
+    judgement = judged(frame, **changes)
+    [verdict] = judgement.verdicts
+    sides = [own["test_accuracy"] for _, own in frame.groupby("method")]
+    expected = stats.ttest_ind(sides[1], sides[0], equal_var=False)
+    assert verdict.tuned is not None
+    assert verdict.tuned.p == pytest.approx(expected.pvalue)
+    interval = expected.confidence_interval()
+    assert (verdict.tuned.interval.low, verdict.tuned.interval.high) == pytest.approx((interval.low, interval.high))  # type: ignore[union-attr]
+    assert (verdict.verdict, verdict.seeds, verdict.planned_seeds) == ("helps", 6, 8)
+    assert any(line.startswith("Unpaired") for line in judgement.evidence.used)
+
+
+def test_arms_that_share_no_seed_are_compared_without_pairs_and_named() -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.03})
+    frame.loc[frame["method"] == "mixup", "seed"] += 100
+    judgement = judged(frame)
+    assert not judgement.paired
+    assert any("mixup share fewer than two pairs" in line for line in judgement.evidence.used)
+
+
+def test_one_seed_per_arm_decides_nothing() -> None:
+    judgement = judged(runs_frame({"baseline": 0.0, "mixup": 0.2}, seeds=1))
+    assert found(judgement) == {("these conditions", "mixup"): "undecided"}
+    assert judgement.evidence.limits[0].startswith("Only one seed of baseline, mixup")
+
+
+def test_pairs_may_be_formed_by_any_columns() -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.02}).rename(columns={"seed": "fold"}).assign(repeat="r1")
+    assert judged(frame, seed=(), pair=("repeat", "fold")).verdicts[0].seeds == 8
+
+
+def test_several_columns_form_a_factorial() -> None:
+    cells = {"sgd,crop": 0.0, "sgd,none": -0.02, "adam,crop": 0.02, "adam,none": 0.0}
+    frame = runs_frame(cells)
+    frame[["optimizer", "augmentation"]] = frame["method"].str.split(",", expand=True)
+    judgement = judged(frame, arm=("optimizer", "augmentation"), reference="sgd, crop")
+    assert found(judgement)["these conditions", "optimizer=adam, augmentation=crop"] == "helps"
+    main = {effect.term.changes[0].factor: effect for effect in factorial_effects(judgement.study)[:2]}
+    assert main["optimizer"].decision.estimate.mean == pytest.approx(0.02, abs=0.004)  # type: ignore[union-attr]
+    assert main["augmentation"].decision.estimate.mean == pytest.approx(-0.02, abs=0.004)  # type: ignore[union-attr]
+    named = judged(frame, arm=("optimizer", "augmentation"), reference="optimizer=sgd,augmentation=crop")
+    assert named.verdicts == judgement.verdicts
+
+
+def test_an_effect_that_depends_on_a_condition_is_found() -> None:
+    small = runs_frame({"baseline": 0.0, "mixup": 0.03}, images=1_000)
+    large = runs_frame({"baseline": 0.0, "mixup": 0.0}, random=8, images=50_000)
+    judgement = judged(pd.concat([small, large]), condition=("images",))
+    assert found(judgement) == {("1000", "mixup"): "helps", ("50000", "mixup"): "equivalent"}
+    [change] = effect_changes(judgement.study)
+    assert (change.pair.factor, change.decision.verdict) == ("images", "hurts")
+
+
+def test_the_direction_of_a_loss_is_known_and_that_of_an_unknown_metric_must_be_given() -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.2})
+    frame["test_loss"], frame["quux"] = frame["test_accuracy"], frame["test_accuracy"]
+    assert found(judged(frame, metric="test_loss"))["these conditions", "mixup"] == "hurts"
+    with pytest.raises(InputError, match="higher or a lower `quux` is better; give --higher or --lower"):
+        judged(frame, metric="quux")
+    assert found(judged(frame, metric="quux", higher=False))["these conditions", "mixup"] == "hurts"
+
+
+def test_percent_and_fractions_give_the_same_effects_in_points() -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.02})
+    percent = frame.assign(test_accuracy=100 * frame["test_accuracy"])
+    one, other = judged(frame).verdicts[0], judged(percent).verdicts[0]
+    assert one.tuned is not None
+    assert other.tuned is not None
+    assert 100 * one.tuned.mean == pytest.approx(other.tuned.mean)
+    assert one.verdict == other.verdict
+    assert one.equivalence_p == pytest.approx(other.equivalence_p)
+    assert (one.unit.scale, other.unit.scale) == (100, 1)
+
+
+def test_equivalence_needs_a_smallest_effect_for_metrics_that_are_not_accuracies() -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.0}, metric="test_loss")
+    assert judged(frame, metric="test_loss").verdicts[0].verdict == "undecided"
+    assert judged(frame, metric="test_loss", smallest=0.05).verdicts[0].verdict == "equivalent"
+
+
+def test_the_last_epochs_of_a_table_are_averaged() -> None:
+    runs = runs_frame({"baseline": 0.0, "mixup": 0.02})
+    rise = {1: 0.5, 2: 0.9, 3: 1.1}
+    epochs = pd.concat([runs.assign(epoch=e, test_accuracy=share * runs["test_accuracy"]) for e, share in rise.items()])
+    epochs = epochs.sample(frac=1, random_state=0)
+    value = runs.loc[runs["method"] == "mixup", "test_accuracy"].mean()
+    assert judged(epochs, epoch="epoch", percent=False).verdicts[0].value == pytest.approx(1.1 * value)
+    assert judged(epochs, epoch="epoch", percent=False, last=2).verdicts[0].value == pytest.approx(value)
+
+
+def test_a_running_best_is_recognised_in_the_curves() -> None:
+    runs = runs_frame({"baseline": 0.0, "mixup": 0.02})
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "method": run.method,
+            "seed": run.seed,
+            "epoch": epoch,
+            "test_accuracy": run.test_accuracy + rng.normal(0, 0.02),
+        }
+        for run in runs.itertuples()
+        for epoch in range(1, 21)
+    ]
+    frame = pd.DataFrame(rows)
+    assert not any("running best" in line for line in judged(frame, epoch="epoch").evidence.limits)
+    best = frame.assign(best_accuracy=frame.groupby(["method", "seed"])["test_accuracy"].cummax())
+    limits = judged(best, epoch="epoch", metric="best_accuracy").evidence.limits
+    assert any("`best_accuracy` never gets worse from epoch to epoch" in line for line in limits)
+
+
+def test_settings_are_chosen_on_the_validation_metric() -> None:
+    good = runs_frame({"baseline": 0.0, "mixup": 0.02}, lr=0.1)
+    bad = runs_frame({"baseline": -0.1, "mixup": 0.1}, lr=0.9)
+    frame = pd.concat([good.assign(val_loss=0.1), bad.assign(val_loss=0.5)])
+    [verdict] = judged(frame, setting=("lr",), select="val_loss").verdicts
+    assert verdict.points == ((0, 0),)
+    assert verdict.tuned is not None
+    assert verdict.tuned.mean == pytest.approx(0.02, abs=0.004)
+    [worst] = judged(frame, setting=("lr",), select="val_loss", select_higher=True).verdicts
+    assert worst.points == ((1, 1),)
+
+
+def test_other_settings_that_differ_between_arms_or_within_pairs_are_named() -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.02})
+    frame["epochs"] = frame["method"].map({"baseline": 100, "mixup": 200})
+    frame["learning_rate"] = np.random.default_rng(0).random(len(frame))
+    frame["weight_decay"] = frame["seed"] / 10
+    limits = " ".join(judged(frame).evidence.limits)
+    assert "The arms also differ in epochs" in limits
+    assert "Runs of a pair also differ in learning_rate:" in limits
+    assert "weight_decay" not in limits
+
+
+def test_columns_are_taken_from_run_names() -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.02})
+    named = pd.DataFrame(
+        {"run": "exp/" + frame["method"] + "/s" + frame["seed"].astype(str), "test_accuracy": frame["test_accuracy"]}
+    )
+    assert judged(named, names="{method}/s{seed}").verdicts == judged(frame).verdicts
+
+
+def test_rows_are_chosen_with_where() -> None:
+    frame = pd.concat([runs_frame({"baseline": 0.0, "mixup": 0.02}, phase="test"), runs_frame({"a": 0}, phase="draft")])
+    judgement = judged(frame, where=("phase=test", "seed!=7"))
+    assert judgement.verdicts[0].seeds == 7
+    assert judgement.evidence.left_out == ("10 rows excluded by --where.",)

@@ -1,0 +1,122 @@
+"""The command `judge`: what it prints, writes and returns, and that bad input writes nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from search.cli import app
+from tests.unit.reports.judging.tables import runs_frame
+
+ARGUMENTS = ("--arm", "method", "--seed", "seed", "--metric", "test_accuracy")
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "runs.csv"
+    runs_frame({"baseline": 0.0, "mixup": 0.02, "a|b <c>": 0.0}).to_csv(path, index=False)
+    return path
+
+
+def assay(*arguments: object) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, ["judge", *map(str, arguments)])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_the_verdicts_and_what_they_rest_on_are_printed_and_nothing_is_written(table: Path) -> None:
+    code, out, _ = assay(table, *ARGUMENTS)
+    assert code == 0
+    for words in ("helps", "equivalent", "24 of 24 runs", "Paired by seed: 8 levels", "in doubt: The comparisons"):
+        assert words in out
+    assert [path.name for path in table.parent.iterdir()] == ["runs.csv"]
+
+
+def test_json_has_verdicts_and_evidence(table: Path) -> None:
+    code, out, _ = assay(table, *ARGUMENTS, "--json", "--require", "mixup helps")
+    document = json.loads(out)
+    assert code == 0
+    assert [(one["method"], one["verdict"]) for one in document["verdicts"]] == [
+        ("a|b <c>", "equivalent"), ("mixup", "helps"),
+    ]  # fmt: skip
+    assert (document["paired"], document["required"], document["report"]) == (True, {"mixup helps": True}, None)
+    assert document["used"]
+    assert document["limits"]
+
+
+@pytest.mark.parametrize(
+    ("requirement", "code"),
+    [
+        ("mixup helps", 0),
+        ("mixup not hurts on these conditions", 0),
+        ("all helps or equivalent", 0),
+        ("mixup hurts", 3),
+        ("all helps", 3),
+        ("a|b <c> helps", 3),
+        ("cutmix helps", 2),
+        ("mixup helps on mars", 2),
+        ("mixup wins", 2),
+    ],
+)
+def test_a_requirement_decides_the_exit_code(table: Path, requirement: str, code: int) -> None:
+    found, out, err = assay(table, *ARGUMENTS, "--require", requirement)
+    assert found == code
+    assert f"required: {requirement}: {'yes' if code == 0 else 'no'}" in out if code != 2 else "--require" in err
+
+
+def test_the_report_is_written_with_escaped_names(table: Path) -> None:
+    folder = table.parent / "report"
+    code, out, _ = assay(table, *ARGUMENTS, "-o", folder, "--name", "<b>mine</b>")
+    assert code == 0
+    assert out.rstrip().endswith(f"report: {folder / 'index.html'}")
+    page = (folder / "index.html").read_text()
+    assert "&lt;b&gt;mine&lt;/b&gt;" in page
+    assert "a|b &lt;c&gt;" in page
+    assert "a|b <c>" not in page.replace("a|b \\u003cc\\u003e", "")
+    assert "What do the verdicts rest on?" in page
+    assert (
+        "a\\|b &lt;c>" in (folder / "report.md").read_text() or "a\\|b &lt;c&gt;" in (folder / "report.md").read_text()
+    )
+    assert len(pd.read_csv(folder / "values.csv")) == 3
+    assert json.loads((folder / "report.json").read_text())["evidence"][0]["kind"] == "Used"
+
+
+def test_markdown_is_printed_for_a_pull_request(table: Path) -> None:
+    code, out, _ = assay(table, *ARGUMENTS, "--markdown")
+    assert code == 0
+    assert out.startswith("### runs.csv\n\n2 claims: helps in 1, equivalent in 1.\n\n| condition | method |")
+    assert "a\\|b &lt;c&gt;" in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--arm", "methods", "--metric", "test_accuracy"),
+        ("--arm", "method", "--metric", "test_accuracy", "--alpha", "2"),
+        ("--arm", "method", "--metric", "test_accuracy", "--json", "--markdown"),
+        ("--arm", "method", "--metric", "method"),
+        ("--arm", "method", "--metric", "test_accuracy", "--require", "nothing"),
+    ],
+)
+def test_bad_input_exits_with_2_and_writes_nothing(table: Path, arguments: tuple[str, ...]) -> None:
+    folder = table.parent / "report"
+    code, out, err = assay(table, *arguments, "-o", folder)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert not folder.exists()
+
+
+def test_judging_a_table_imports_nothing_heavy(table: Path) -> None:
+    script = (
+        "import sys\nfrom search.cli import app\n"
+        f"app(['judge', {str(table)!r}, *{ARGUMENTS!r}, '-o', {str(table.parent / 'report')!r}],"
+        " standalone_mode=False)\n"
+        "print(sorted({'ray', 'tensorflow', 'keras', 'mlflow', 'optuna', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
