@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.monitor.counts import RunProgress, StudyProgress, count_runs
+from search.monitor.messages import warn
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.plan.data_validation import check_data, refuse_changed
@@ -34,6 +35,7 @@ from trainables.records.atomic import write_atomically
 
 if TYPE_CHECKING:
     from reports.page.writer import ReportPaths
+    from search.store.optuna_storage import OptunaFile
     from trainables.data import Dataset
 
 
@@ -153,11 +155,18 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
     from reports.data.frames import read_study
     from reports.inference.verdicts import decided_conditions
     from search.export.selection import export_recipe
+    from search.store.optuna_storage import OptunaFile
     from search.tracking.state import delivered_runs
 
     folder = folder.absolute()
     controller = StudyController(plan, journal, lambda seeds: decided_conditions(read_study(folder), seeds))
     study, record = plan.study, journal.required_plan()
+    optuna_file = OptunaFile(folder / records.OPTUNA_FILE)
+
+    def progress() -> StudyProgress:
+        optuna_file.update(controller.optuna_studies)
+        return count(controller, record)
+
     (report, recipe), undelivered = execute_runs(
         controller,
         folder,
@@ -166,8 +175,8 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
         options,
         data,
         title=study.name,
-        count=lambda: count(controller, record),
-        conclude=lambda: _conclude(controller, journal, folder),
+        count=progress,
+        conclude=lambda: _conclude(controller, journal, folder, optuna_file),
     )
     if recipe:  # the one that was delivered could not name them yet
         recipe = export_recipe(folder, delivered_runs(folder))
@@ -175,14 +184,18 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
     return StudyResult(folder, report, recipe, undelivered, failed=outcomes <= {records.FAILED, records.DIVERGED})
 
 
-def _conclude(controller: StudyController, journal: Journal, folder: Path) -> tuple[ReportPaths, Path | None]:
+def _conclude(
+    controller: StudyController, journal: Journal, folder: Path, optuna_file: OptunaFile
+) -> tuple[ReportPaths, Path | None]:
     from reports.page.writer import write_report
     from search.export.selection import export_recipe
-    from search.store.optuna_storage import write_optuna_file
 
     if controller.done:
         journal.decide(EndDecision(runs=len(controller.states)))
-    write_optuna_file(controller.optuna_studies, folder / records.OPTUNA_FILE)
+    optuna_file.update(controller.optuna_studies)
+    optuna_file.close()
+    if optuna_file.error:
+        warn(f"{records.OPTUNA_FILE} is not complete ({optuna_file.error}); nothing else depends on it")
     report = write_report(folder)
     try:
         recipe = export_recipe(folder)
@@ -194,6 +207,7 @@ def _conclude(controller: StudyController, journal: Journal, folder: Path) -> tu
 def count(controller: StudyController, plan: PlanRecord) -> StudyProgress:
     """Return the progress of a study."""
     runs = (
-        RunProgress(state.run, max(state.curve, default=0), state.outcome) for state in list(controller.states.values())
+        RunProgress(state.run, 0 if state.outcome else max(list(state.curve), default=0), state.outcome)
+        for state in list(controller.states.values())
     )
-    return count_runs(plan, runs, controller.confirmations)
+    return count_runs(plan, runs, controller.decisions)

@@ -203,7 +203,7 @@ def _show_status(folder: Path, count: StudyProgress, alive: bool) -> None:
     best = best_table(count)
     if best:
         console().print("", best, sep="\n")
-    finished = not alive and count.done >= count.total
+    finished = not alive and count.finished
     hint = "" if alive or finished else f"; continue with `{resume_hint(folder)}`"
-    share = 100 * count.done / max(count.total, 1e-9)
-    typer.echo(f"{'running' if alive else 'finished' if finished else 'not running'}, {share:.0f} % done{hint}")
+    share = 100 if finished else min(99, int(100 * count.done / max(count.total, 1e-9)))
+    typer.echo(f"{'running' if alive else 'finished' if finished else 'not running'}, {share} % done{hint}")

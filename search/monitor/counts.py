@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
 from trainables import records
-from trainables.records import ArmRecord, Outcome, PlanRecord, Run
+from trainables.records import Decision, Outcome, PlanRecord, Run, confirmation_runs
 
 
 @dataclass
@@ -45,12 +45,14 @@ class StudyProgress:
         arms: counts of each arm.
         done, total: work in epochs of plain training; epochs saved by early stopping count as done.
         metric: name of the selection metric.
+        finished: whether every run has ended, and the end is recorded.
     """
 
     arms: list[ArmCount]
     done: float
     total: float
     metric: str = records.VALIDATION_ACCURACY
+    finished: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,18 +64,17 @@ class RunProgress:
     outcome: Outcome | None
 
 
-def count_runs(
-    plan: PlanRecord, runs: Iterable[RunProgress], confirmed: Mapping[str, tuple[int, int]] | None = None
-) -> StudyProgress:
+def count_runs(plan: PlanRecord, runs: Iterable[RunProgress], decisions: Iterable[Decision] = ()) -> StudyProgress:
     """Count the runs of a study.
 
     Args:
         plan: the study's plan.
         runs: the runs announced so far.
-        confirmed: numbers of points and seeds of the confirmation, by condition, as far as they are decided.
+        decisions: the decisions about its confirmation so far.
     """
     planned = {arm.name: arm for arm in plan.arms}
-    arms = {arm.name: ArmCount(arm.condition, arm.method, _expected(plan, arm, confirmed or {})) for arm in plan.arms}
+    expected = _expected(plan, decisions)
+    arms = {arm.name: ArmCount(arm.condition, arm.method, expected[arm.name]) for arm in plan.arms}
     done = 0.0
     selected: dict[str, dict[tuple[str, ...], list[RunProgress]]] = {name: {} for name in arms}
     for progress in runs:
@@ -119,10 +120,14 @@ def _mean(runs: list[RunProgress]) -> float:
     return fmean(progress.outcome.metrics[records.SELECTION] for progress in runs if progress.outcome)
 
 
-def _expected(plan: PlanRecord, arm: ArmRecord, confirmed: Mapping[str, tuple[int, int]]) -> dict[str, int]:
-    points, seeds = confirmed.get(arm.condition, (0, 0))
+def _expected(plan: PlanRecord, decisions: Iterable[Decision]) -> dict[str, dict[str, int]]:
+    """Return the expected number of runs by arm and phase."""
+    confirmed = confirmation_runs(plan, decisions)
     return {
-        records.SEARCH: plan.trials_of(arm),
-        records.CONFIRM: points * seeds if arm.condition in confirmed else plan.most_confirmations,
-        records.TRAIN: plan.final_seeds,
+        arm.name: {
+            records.SEARCH: plan.trials_of(arm),
+            records.CONFIRM: confirmed[arm.name],
+            records.TRAIN: plan.final_seeds,
+        }
+        for arm in plan.arms
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,6 @@ from trainables.records import (
     PoolDecision,
     Run,
     RungDecision,
-    confirmed_points,
-    latest_pools,
-    settled_conditions,
 )
 from trainables.registration.registry import unknown
 
@@ -72,8 +70,12 @@ class JournalProgress:
         runs = [
             RunProgress(run, self._epochs.get(name, 0), self._outcomes.get(name)) for name, run in self._runs.items()
         ]
-        plan = self._journal.required_plan()
-        return count_runs(plan, runs, _confirmations(self._journal, plan.seeds))
+        decisions = [
+            *(row.decision for row in self._journal.decisions(PoolDecision)),
+            *(row.decision for row in self._journal.decisions(LookDecision)),
+        ]
+        counted = count_runs(self._journal.required_plan(), runs, decisions)
+        return replace(counted, finished=self._journal.is_finished())
 
 
 def study_progress(folder: Path) -> StudyProgress:
@@ -98,13 +100,6 @@ def watch(folder: Path) -> None:
         with Display(JournalProgress(journal), plan.name if plan else ""):
             while is_running(folder):
                 time.sleep(WATCH_SECONDS)
-
-
-def _confirmations(journal: JournalReader, seeds: int) -> dict[str, tuple[int, int]]:
-    """Return (points, seeds) of the confirmation by condition, as far as they are decided."""
-    points = confirmed_points(latest_pools(row.decision for row in journal.decisions(PoolDecision)))
-    settled = settled_conditions(row.decision for row in journal.decisions(LookDecision))
-    return {condition: (count, settled.get(condition, seeds)) for condition, count in points.items()}
 
 
 def run_facts(folder: Path, name: str) -> dict[str, Any]:

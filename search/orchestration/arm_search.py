@@ -10,6 +10,7 @@ from optuna.trial import TrialState, create_trial
 
 from search.orchestration.successive_halving import Rungs
 from search.plan.model import Arm, Plan
+from search.store.optuna_storage import TRIAL
 from spaces.design import random_points, sobol_points
 from trainables.randomness import derive_seed
 from trainables.records import COMPLETED, STOPPED, RungDecision
@@ -54,14 +55,18 @@ class ArmSearch:
         if trial_index - self._first < len(self._design):
             self._optuna.enqueue_trial(self._design[trial_index - self._first])
         self.open_trials[trial_index] = self._optuna.ask(self._space)
+        self.open_trials[trial_index].set_user_attr(TRIAL, trial_index)
         return dict(self.open_trials[trial_index].params)
 
     def reopen(self, trial_index: int, values: dict[str, Any]) -> None:
         """Reopen a trial that the journal holds without an outcome."""
         self._optuna.enqueue_trial(values)
         self.open_trials[trial_index] = self._optuna.ask(self._space)
+        self.open_trials[trial_index].set_user_attr(TRIAL, trial_index)
 
-    def add_ended(self, values: dict[str, Any], outcome: str, curve: dict[int, float], value: float | None) -> None:
+    def add_ended(
+        self, trial_index: int, values: dict[str, Any], outcome: str, curve: dict[int, float], value: float | None
+    ) -> None:
         """Add an ended trial from the journal."""
         state = _state(outcome, value)
         self._optuna.add_trial(
@@ -71,6 +76,7 @@ class ArmSearch:
                 distributions=self._space,
                 intermediate_values=curve,
                 value=None if state is TrialState.FAIL else _told(value, curve),
+                user_attrs={TRIAL: trial_index},
             )
         )
 

@@ -9,6 +9,7 @@ seeds.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -21,7 +22,7 @@ from search.orchestration.protocol import EpochMetrics
 from search.plan.model import Arm, Plan, file_name
 from search.store.journal import Journal
 from trainables import records
-from trainables.records import LookDecision, Outcome, Run, RungDecision
+from trainables.records import LookDecision, Outcome, PoolDecision, Run, RungDecision
 from trainables.schedules import selection_epochs
 from trainables.worker.requests import RunResult
 
@@ -88,9 +89,14 @@ class StudyController:
         self._pools = PoolStore(plan, journal, self._completed)
         self._settled: dict[str, int] = {}
         self._looks_taken = 0
+        self._looks: list[LookDecision] = []
         self._actions: dict[tuple[str, int], str] = {}
-        self._interrupted: list[str] = []
+        self._interrupted: deque[str] = deque()
         self._running: set[str] = set()
+        # What is still to be done, so that no run has to look at all the others.
+        self._new_trials = self._unannounced_trials()
+        self._open_trials: dict[str, set[str]] = {}
+        self._new_confirmations: dict[str, deque[Confirmation]] = {}
         self._restore()
 
     # Restoring the state from the journal
@@ -108,10 +114,20 @@ class StudyController:
             self._search_of(state.run).rungs.values[decision.rung].append(decision.value)
         for row in self._journal.decisions(LookDecision):
             self._apply_look(row.decision)
+        self._open_trials = {condition.name: self._unended_trials(condition.name) for condition in self.plan.conditions}
         for state in sorted(
             self.states.values(), key=lambda state: (state.run.phase != records.SEARCH, state.run.index)
         ):
             self._restore_run(state)
+
+    def _unended_trials(self, condition: str) -> set[str]:
+        """Return the names of the planned trials of a condition that have not ended."""
+        names = {
+            _trial_name(arm, trial_index)
+            for arm in self.plan.searched_in(condition)
+            for trial_index in self.plan.trial_indices
+        }
+        return {name for name in names if name not in self.states or self.states[name].outcome is None}
 
     def _restore_run(self, state: RunState) -> None:
         run = state.run
@@ -125,7 +141,7 @@ class StudyController:
         if state.outcome is None:
             search.reopen(run.trial_index, values)
         else:
-            search.add_ended(values, state.outcome.outcome, state.curve, self._selected(state.outcome))
+            search.add_ended(run.trial_index, values, state.outcome.outcome, state.curve, self._selected(state.outcome))
 
     def _was_stopped(self, state: RunState) -> bool:
         """Return whether the journal holds the decision to stop a run, and its epochs so far, but not its end."""
@@ -151,15 +167,19 @@ class StudyController:
         return run
 
     def _next_interrupted(self) -> Run | None:
-        return self.states[self._interrupted.pop(0)].run if self._interrupted else None
+        return self.states[self._interrupted.popleft()].run if self._interrupted else None
 
     def _new_trial(self) -> Run | None:
+        announced = next(self._new_trials, None)
+        return self._announce_trial(*announced) if announced else None
+
+    def _unannounced_trials(self) -> Iterator[tuple[Arm, int]]:
+        """Yield the trials that are not announced yet, in order."""
         for condition in self.plan.conditions:
             for trial_index in self.plan.trial_indices:
                 for arm in self.plan.searched_in(condition.name):
                     if _trial_name(arm, trial_index) not in self.states:
-                        return self._announce_trial(arm, trial_index)
-        return None
+                        yield arm, trial_index
 
     def _announce_trial(self, arm: Arm, trial_index: int) -> Run:
         search = self._searches[arm.name, self.plan.search_of_trial(trial_index)]
@@ -184,10 +204,8 @@ class StudyController:
 
     def _new_confirmation(self) -> Run | None:
         for condition in self.plan.conditions:
-            if self._is_searched(condition.name):
-                missing = next(self._missing_confirmations(condition.name), None)
-                if missing:
-                    return self._announce_confirmation(missing)
+            if self._is_searched(condition.name) and self._missing(condition.name):
+                return self._announce_confirmation(self._missing(condition.name).popleft())
         return None
 
     def _announce_confirmation(self, missing: Confirmation) -> Run:
@@ -217,7 +235,13 @@ class StudyController:
         self.states[run.name] = RunState(run)
         return run
 
-    def _missing_confirmations(self, condition: str) -> Iterator[Confirmation]:
+    def _missing(self, condition: str) -> deque[Confirmation]:
+        """Return the confirmation runs of a searched condition, up to the next look, that are not announced yet."""
+        if condition not in self._new_confirmations:
+            self._new_confirmations[condition] = deque(self._unannounced_confirmations(condition))
+        return self._new_confirmations[condition]
+
+    def _unannounced_confirmations(self, condition: str) -> Iterator[Confirmation]:
         """Yield the confirmation runs of a condition that are not announced yet, pairs together."""
         arms = self.plan.in_condition(condition)
         for seed_index in range(self._settled.get(condition, self._seeds)):
@@ -231,7 +255,7 @@ class StudyController:
     def _all_announced(self) -> bool:
         """Return whether every run up to the next look has been announced."""
         return all(
-            self._is_searched(condition.name) and next(self._missing_confirmations(condition.name), None) is None
+            self._is_searched(condition.name) and not self._missing(condition.name)
             for condition in self.plan.conditions
         )
 
@@ -255,22 +279,20 @@ class StudyController:
 
     def _apply_look(self, decision: LookDecision) -> None:
         self._looks_taken = decision.look + 1
+        self._looks.append(decision)
+        self._new_confirmations.clear()
         for condition in decision.settled:
             self._settled.setdefault(condition, decision.seeds)
 
     def _ended_up_to_look(self) -> bool:
         """Return whether every run up to the next look has been announced and has ended."""
-        return self._all_announced() and all(state.outcome for state in self.states.values())
+        return not self._running and not self._interrupted and self._all_announced()
 
     # Results of the search
 
     def _is_searched(self, condition: str) -> bool:
         """Return whether all trials of a condition have ended."""
-        return all(
-            state and state.outcome
-            for arm in self.plan.searched_in(condition)
-            for state in self._trials(arm, self.plan.trial_indices)
-        )
+        return not self._open_trials[condition]
 
     def _trials(self, arm: Arm, indices: range) -> list[RunState | None]:
         return [self.states.get(_trial_name(arm, index)) for index in indices]
@@ -291,11 +313,9 @@ class StudyController:
         return [search.study for search in self._searches.values()]
 
     @property
-    def confirmations(self) -> dict[str, tuple[int, int]]:
-        """Number of points and of seeds of the confirmation, by condition, where that is decided."""
-        seeds = self.plan.study.confirm.seeds
-        counts = self._pools.counts
-        return {condition: (count, self._settled.get(condition, seeds)) for condition, count in counts.items()}
+    def decisions(self) -> list[PoolDecision | LookDecision]:
+        """The decisions about how many runs are confirmed: the pools in force, and the looks taken."""
+        return [*self._pools.latest, *self._looks]
 
     # Receiving results
 
@@ -340,6 +360,7 @@ class StudyController:
             metrics[records.SELECTION] = records.worst(self.plan.study.metric)
         epoch = max(state.curve, default=0) if final.epoch is None else final.epoch
         state.outcome = Outcome(final.outcome, epoch, final.reason, metrics)
+        self._open_trials[run.condition].discard(name)
         self._journal.end(name, state.outcome, final.correct, final.loss)
         if run.trial_index is not None and run.trial_index in self._search_of(run).open_trials:
             self._search_of(run).finish(run.trial_index, final.outcome, self._selected(state.outcome))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from search.orchestration.pooling import Trial, pool, with_own_values
 from search.plan.model import Arm, Plan
 from search.store.journal import Journal
-from trainables.records import PoolDecision, PooledPoint, confirmed_points, latest_pools
+from trainables.records import PoolDecision, PooledPoint, latest_pools
 
 Completed = Callable[[Arm, int], list[Trial]]
 
@@ -29,9 +29,9 @@ class PoolStore:
         self._pools = latest_pools(row.decision for row in journal.decisions(PoolDecision))
 
     @property
-    def counts(self) -> dict[str, int]:
-        """Number of points of each condition, where that is decided."""
-        return confirmed_points(dict(self._pools))
+    def latest(self) -> list[PoolDecision]:
+        """The pools in force."""
+        return list(self._pools.values())
 
     def points(self, condition: str) -> dict[int, PooledPoint]:
         """Return the points of a condition whose search has ended, by index; each search has a block of indices."""

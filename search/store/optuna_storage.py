@@ -1,31 +1,94 @@
 """Optuna storage: one Optuna study per arm in one SQLite file, derived from the journal.
 
-`optuna-dashboard sqlite:///optuna.db` opens it. It is written when a study ends, not while it runs: a call to Optuna's
-storage takes tens of milliseconds, and no decision depends on it.
+`optuna-dashboard sqlite:///optuna.db` opens it, also while the study runs. No decision depends on it: a call to
+Optuna's storage takes ten milliseconds and more, so the controller keeps its Optuna studies in memory, and their ended
+trials are copied to the file from the thread of the progress display.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 import optuna
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import URL
 
-from trainables.records.atomic import atomic_file
+TRIAL = "trial"
+"""Attribute of an Optuna trial: its index in the arm."""
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
-def write_optuna_file(studies: Iterable[optuna.Study], path: Path) -> None:
-    """Write Optuna studies to a new SQLite file, atomically; an existing file is replaced.
+class OptunaFile:
+    """The file of a study, to which ended trials are added. It may fail: the error is kept, and nothing is raised.
 
     Args:
-        studies: one per arm.
-        path: the file.
+        path: the file; one that exists is continued, or written anew if it cannot be.
     """
-    with atomic_file(path) as unfinished:
-        storage = optuna.storages.RDBStorage(f"sqlite:///{unfinished}")
-        try:
-            for study in studies:
-                copy = optuna.create_study(study_name=study.study_name, storage=storage, direction=study.direction)
-                copy.add_trials(study.get_trials(deepcopy=False))
-        finally:
-            storage.engine.dispose()
+
+    def __init__(self, path: Path) -> None:
+        self.error = ""
+        self._path = path
+        self._lock = threading.Lock()
+        self._storage: optuna.storages.RDBStorage | None = None
+        self._written: dict[str, set[int]] = {}
+
+    def update(self, studies: Iterable[optuna.Study]) -> None:
+        """Add the trials that have ended since the last time.
+
+        Args:
+            studies: one per arm.
+        """
+        with self._lock:
+            if self.error:
+                return
+            try:
+                for study in studies:
+                    self._add(study)
+            except Exception as error:  # SQLAlchemy, Optuna, a full disk
+                self.error = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._storage is not None:
+                self._storage.engine.dispose()
+            self._storage = None
+
+    def _add(self, study: optuna.Study) -> None:
+        known = self._written.get(study.study_name)
+        ended = study.get_trials(deepcopy=False, states=_ENDED)
+        if known is not None and len(known) == len(ended):
+            return
+        storage = self._open()
+        copy = optuna.create_study(
+            study_name=study.study_name, storage=storage, direction=study.direction, load_if_exists=True
+        )
+        known = self._written.setdefault(study.study_name, {_index(trial) for trial in copy.get_trials(deepcopy=False)})
+        for trial in ended:
+            if _index(trial) not in known:
+                copy.add_trial(trial)
+                known.add(_index(trial))
+
+    def _open(self) -> optuna.storages.RDBStorage:
+        if self._storage is None:
+            for unfinished in self._path.parent.glob(f".{self._path.name}.*"):  # of an older version that was killed
+                unfinished.unlink(missing_ok=True)
+            try:
+                self._storage = _storage(self._path)
+                for study in self._storage.get_all_studies():
+                    for trial in self._storage.get_all_trials(study._study_id, deepcopy=False):
+                        _index(trial)
+            except Exception:  # damaged, or of a version that did not number its trials: derived data, written anew
+                self._path.unlink(missing_ok=True)
+                self._storage = _storage(self._path)
+        return self._storage
+
+
+def _storage(path: Path) -> optuna.storages.RDBStorage:
+    return optuna.storages.RDBStorage(URL.create("sqlite", database=str(path)).render_as_string())
+
+
+def _index(trial: FrozenTrial) -> int:
+    return trial.user_attrs[TRIAL]

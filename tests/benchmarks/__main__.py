@@ -5,6 +5,7 @@ methods        a step of each method, beside the usual ways; option: the name of
 augmentations  each policy, beside Keras's layers in sequence
 reports        a report of 50, 1 000 and 5 000 runs, and the size of the page; options: numbers of runs
 parallel       two single-threaded runs, beside one on both cores; options: names of networks
+scale          the controller and optuna.db at 500, 2 000 and 5 000 runs; options: numbers of runs
 tracking       MLflow beside Ray's callback and the plain client; options: report, deliver, read
 truth          simulated studies with known effects: are the verdicts true? options: --studies N, --quick, parts
 
@@ -18,8 +19,8 @@ import os
 import sys
 import warnings
 
-NAMES = ("steps", "methods", "augmentations", "parallel", "reports", "tracking", "truth")
-LIGHT = ("parallel", "reports", "tracking")
+NAMES = ("steps", "methods", "augmentations", "parallel", "reports", "scale", "tracking", "truth")
+LIGHT = ("parallel", "reports", "scale", "tracking")
 
 
 def main(arguments: list[str]) -> int:

@@ -29,7 +29,7 @@ from trainables.records.decisions import (
     PooledPoint,
     ResourcesDecision,
     RungDecision,
-    confirmed_points,
+    confirmation_runs,
     latest_pools,
     settled_conditions,
 )
@@ -293,7 +293,7 @@ __all__ = [
     "RungDecision",
     "Unit",
     "as_maximized",
-    "confirmed_points",
+    "confirmation_runs",
     "describe",
     "duration",
     "latest_pools",

@@ -190,18 +190,6 @@ def latest_pools(decisions: Iterable[PoolDecision]) -> dict[tuple[str, int], Poo
     return {(pool.condition, pool.search): pool for pool in decisions}
 
 
-def confirmed_points(pools: Mapping[tuple[str, int], PoolDecision]) -> dict[str, int]:
-    """Return the number of pooled points of each condition over all its searches.
-
-    Args:
-        pools: the pools in force by (condition, search), as `latest_pools` returns them.
-    """
-    found: dict[str, int] = {}
-    for (condition, _), pool in pools.items():
-        found[condition] = found.get(condition, 0) + len(pool.points)
-    return found
-
-
 def settled_conditions(decisions: Iterable[LookDecision]) -> dict[str, int]:
     """Return the conditions that get no more seeds, with the confirmation seeds they have."""
     found: dict[str, int] = {}
@@ -209,3 +197,29 @@ def settled_conditions(decisions: Iterable[LookDecision]) -> dict[str, int]:
         for condition in look.settled:
             found.setdefault(condition, look.seeds)
     return found
+
+
+def confirmation_runs(plan: PlanRecord, decisions: Iterable[Decision]) -> dict[str, int]:
+    """Return how many confirmation runs each arm gets, by name of the arm; an upper bound until its points are chosen.
+
+    An arm without a completed trial in a search is not confirmed at the points of that search.
+
+    Args:
+        plan: the study's plan.
+        decisions: what the study has decided; pools and looks are considered.
+    """
+    decided = list(decisions)
+    pools = latest_pools(decision for decision in decided if isinstance(decision, PoolDecision))
+    settled = settled_conditions(decision for decision in decided if isinstance(decision, LookDecision))
+    found = {}
+    for arm in plan.arms:
+        source = plan.arm(arm.condition, arm.same_as or arm.method) or arm
+        chosen = [pools.get((arm.condition, search)) for search in range(plan.replicates)]
+        points = sum(plan.points if pool is None else _points_of(source.name, plan, pool) for pool in chosen)
+        found[arm.name] = points * settled.get(arm.condition, plan.seeds)
+    return found
+
+
+def _points_of(arm: str, plan: PlanRecord, pool: PoolDecision) -> int:
+    """Return the number of points of a pool at which an arm is confirmed; without a search at all of them."""
+    return sum(arm in point.own or not plan.trials_per_arm for point in pool.points)

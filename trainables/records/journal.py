@@ -27,6 +27,7 @@ from trainables.records.journal_schema import (
     META,
     META_FACTS,
     META_PLAN,
+    META_RECIPE,
     META_ROWS,
     SEARCH,
     TABLES,
@@ -328,6 +329,16 @@ class JournalReader:
         if not rows or rows[-1][1] != EndDecision.kind:
             return None
         return EndDecision.parse(self._objects([rows[-1][3]])[0]).runs
+
+    def is_finished(self) -> bool:
+        """Return whether every run has ended and no more will follow.
+
+        A study records its end as its last decision; a final training announces all its runs at once.
+        """
+        runs, outcomes = (self._rows(f"SELECT count(*) FROM {table}")[0][0] for table in ("runs", "outcomes"))
+        if self.meta(META_RECIPE) is not None:
+            return 0 < runs == outcomes
+        return runs == outcomes == self.runs_at_end()
 
     def _decided(self) -> list[Any]:
         """Return the rows of all decisions; those read before are kept."""

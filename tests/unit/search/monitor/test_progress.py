@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,23 +14,27 @@ from rich.console import Console
 import search
 from reports.inference.wording import Row
 from search.cli.console import print_verdicts
+from search.cli.study import _show_status
 from search.lifecycle import count
 from search.monitor.counts import ArmCount, RunProgress, StudyProgress, count_runs
 from search.monitor.messages import copyable, resume_hint
 from search.monitor.progress import Display, best_table, count_table
-from search.monitor.status import JournalProgress, log_tail, run_facts
+from search.monitor.status import JournalProgress, log_tail, run_facts, study_progress
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.plan.record import study_record
 from search.session import Options
 from search.store.journal import Journal
 from tests.conftest import make_study
+from tests.driver import carry_out
 from tests.runs import run_of
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import JournalReader, Outcome, RungDecision
+from trainables.records import EndDecision, JournalReader, Outcome, RungDecision
 from trainables.worker.requests import RunResult
 
+RECIPE = {"model": "resnet8", "augmentation": "crop", "epochs": 12}
+CONFIRM = {"points": 1, "seeds": 3}
 PLAN = study_record(make_plan(make_study(conditions={}, methods=["baseline", "mixup"])))
 
 
@@ -128,6 +133,35 @@ def test_status_has_the_counts_of_the_driver_and_the_reason_why_a_run_ended(tmp_
     assert log_tail(facts) == []
     with pytest.raises(InputError, match="unknown run of this study"):
         run_facts(tmp_path, "nothing")
+
+
+def test_an_arm_whose_trials_all_failed_is_not_expected_to_be_confirmed(
+    tmp_path: Path, write_curves: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = make_plan(
+        make_study(conditions={}, methods=["baseline", "mixup"], recipe={**RECIPE, "epochs": 7}, confirm=CONFIRM)
+    )
+    carry_out(plan, tmp_path / records.JOURNAL_FILE, write_curves(epochs=7, mixup="raise"))
+    progress = study_progress(tmp_path)
+    expected = {arm.method: arm.expected[records.CONFIRM] for arm in progress.arms}
+    assert expected == {"baseline": 3, "mixup": 0}
+    assert all(arm.ended == arm.expected for arm in progress.arms)
+    _show_status(tmp_path, progress, alive=False)
+    assert "not running, 99 % done; continue with" in capsys.readouterr().out
+    with Journal.open(tmp_path) as journal:
+        journal.decide(EndDecision(runs=len(journal.runs())))
+    _show_status(tmp_path, study_progress(tmp_path), alive=False)
+    assert "finished, 100 % done\n" in capsys.readouterr().out
+
+
+def test_a_study_is_finished_by_its_counts_and_its_recorded_end_whatever_the_work_sums_to(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    almost = StudyProgress([], 666.6666666666666, 666.6666666666667)
+    _show_status(Path("s1"), replace(almost, finished=True), alive=False)
+    assert "finished, 100 % done\n" in capsys.readouterr().out
+    _show_status(Path("s1"), replace(almost, done=almost.total), alive=False)
+    assert "not running, 99 % done; continue with `" in capsys.readouterr().out
 
 
 def test_commands_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 
+from search.orchestration import controller as controller_module
 from search.orchestration.pooling import Trial, pool
 from search.plan.builder import make_plan
 from search.plan.model import Plan
-from search.store.optuna_storage import write_optuna_file
+from search.store.optuna_storage import OptunaFile
 from spaces.distributions import Space
 from tests.conftest import make_study
 from tests.driver import carry_out
@@ -149,12 +151,30 @@ def test_an_arm_without_results_contributes_no_point() -> None:
 
 def test_the_optuna_file_has_one_study_per_arm(plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]) -> None:
     controller = carry_out(plan, tmp_path / "study.db", write_curves(mixup="raise"))
-    write_optuna_file(controller.optuna_studies, tmp_path / "optuna.db")
+    file = OptunaFile(tmp_path / "optuna.db")
+    file.update(controller.optuna_studies)
+    file.close()
     storage = f"sqlite:///{tmp_path / 'optuna.db'}"
     assert sorted(optuna.get_all_study_names(storage)) == sorted(arm.name for arm in plan.arms)
     for arm in plan.arms:
         states = {trial.state.name for trial in optuna.load_study(study_name=arm.name, storage=storage).trials}
         assert states <= ({"FAIL"} if arm.method == "mixup" else {"COMPLETE", "PRUNED"})
+
+
+def test_a_new_run_does_not_look_at_all_the_others(
+    plan: Plan, tmp_path: Path, write_curves: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Counter()
+    original = controller_module._trial_name
+
+    def counted(*arguments: Any) -> str:
+        asked["names"] += 1
+        return original(*arguments)
+
+    monkeypatch.setattr(controller_module, "_trial_name", counted)
+    controller = carry_out(plan, tmp_path / "study.db", write_curves())
+    trials = sum(state.run.phase == records.SEARCH for state in controller.states.values())
+    assert asked["names"] <= 6 * trials
 
 
 def test_decisions_are_the_same_for_a_loss_and_for_its_negative(

@@ -19,7 +19,7 @@ from tests.conftest import make_study
 from tests.driver import carry_out
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import ExtensionDecision, JournalReader, LookDecision, PoolDecision
+from trainables.records import ExtensionDecision, JournalReader, LookDecision, PoolDecision, confirmation_runs
 
 
 def curves(plan: Plan, path: Path, effects: dict[str, float] | None = None, seeds: int = 40) -> Path:
@@ -64,7 +64,10 @@ def test_a_settled_condition_gets_no_more_seeds(tmp_path: Path) -> None:
         looks = [row.decision for row in journal.decisions(LookDecision)]
     assert [look.seeds for look in looks] == [4, 8]
     assert looks[0].settled == ("train_fraction=0.1",)
-    assert controller.confirmations == {"train_fraction=0.1": (1, 4), "train_fraction=0.3": (1, 12)}
+    expected = confirmation_runs(study_record(plan), controller.decisions)
+    assert {arm.name: expected[arm.name] for arm in plan.arms} == {
+        arm.name: 4 if arm.condition.name == "train_fraction=0.1" else 12 for arm in plan.arms
+    }
 
 
 @pytest.mark.parametrize("fuse", [60, 130, 200, 290])
@@ -82,7 +85,7 @@ def test_looks_are_the_same_after_a_kill(tmp_path: Path, fuse: int) -> None:
     resumed = carry_out(plan, tmp_path / "killed.db", table)
     whole = carry_out(plan, tmp_path / "whole.db", table)
     assert set(resumed.states) == set(whole.states)
-    assert resumed.confirmations == whole.confirmations
+    assert resumed.decisions == whole.decisions
 
 
 def test_every_replicate_has_its_own_points_split_and_pool(tmp_path: Path) -> None:
