@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 IMPORTED = (
-    ("", "argparse", "argparse"), ("", "os", "os"), ("pathlib", "Path", "Path"), ("typing", "Any", "Any"),
+    ("", "argparse", "argparse"), ("", "os", "os"), ("", "sys", "sys"), ("pathlib", "Path", "Path"),
+    ("types", "ModuleType", "ModuleType"), ("typing", "Any", "Any"),
     ("", "keras", "keras"), ("", "numpy", "np"), ("", "tensorflow", "tf"), ("keras", "ops", "ops"),
 )  # fmt: skip
 """What it imports: the module, if there is one; the name; and the name that it gets."""

@@ -1,1 +1,5 @@
-"""Study file: schema, factors, resources, error messages and the catalogue of what a file may name."""
+"""Study file: its schema, presets, factors and error messages."""
+
+from search.study.schema import Study, load_study
+
+__all__ = ["Study", "load_study"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -178,3 +179,15 @@ def test_the_place_of_the_images_can_be_changed(tmp_path: Path) -> None:
 def test_a_source_that_loads_code_is_refused() -> None:
     with pytest.raises(InputError, match="which works only inside Assay"):
         script(recipe(data={"source": "tests.networks:linear"}), "train.py")
+
+
+def test_a_script_is_loaded_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "own_training.py").write_text(
+        script(recipe(data={"source": "digits"}, model=LINEAR), "own_training.py")
+    )
+    spec = spec_from_file_location("own_training", tmp_path / "own_training.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert len(module.SOURCE.load().images) == 1201
