@@ -37,7 +37,7 @@ IMPORTED = (
     ("", "keras", "keras"), ("", "numpy", "np"), ("", "tensorflow", "tf"), ("keras", "ops", "ops"),
 )  # fmt: skip
 """What it imports: the module, if there is one; the name; and the name that it gets."""
-PARTS = ("SOURCE", "MODEL", "AUGMENTATION", "METHOD", "OPTIMIZER", "NETWORK")
+PARTS = ("DATA", "SOURCE", "MODEL", "AUGMENTATION", "METHOD", "OPTIMIZER", "NETWORK")
 DECODE = '''def decode_cached(root, files, shape):
     """Return the decoded images of files; unlike in Assay, there is no cache of them."""
     return decode_files(root, files, shape)

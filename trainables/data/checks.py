@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trainables.data.text import listed
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -62,7 +64,13 @@ def inspect(data: Dataset, selections: Mapping[str, Selection]) -> Report:
         parts = f"{len(chosen.train)} training, {len(chosen.validation)} validation, {len(chosen.test)} test{noise}"
         facts.append((name, parts))
     classes = zip(data.class_names, numbers[0].tolist(), numbers[1].tolist(), strict=True)
-    warnings = [*data.notes, *_duplicates(data), *_imbalance(data, numbers[0]), *_shared_groups(data)]
+    warnings = [
+        *data.notes,
+        *_duplicates(data),
+        *_imbalance(data, numbers[0]),
+        *_untested(data, numbers[1]),
+        *_shared_groups(data),
+    ]
     warnings += [line for name, chosen in selections.items() for line in _small(name, chosen, data)]
     return Report(tuple(facts), tuple(classes), tuple(dict.fromkeys(warnings)))
 
@@ -105,6 +113,15 @@ def _imbalance(data: Dataset, counts: np.ndarray) -> list[str]:
         f"class `{large}` has {ratio:.1f} times as many images as `{small}` ({counts.max()} and {counts.min()}): also "
         "consider balanced accuracy and macro F1"
     ]
+
+
+def _untested(data: Dataset, counts: np.ndarray) -> list[str]:
+    missing = [name for name, count in zip(data.class_names, counts, strict=True) if count == 0]
+    return (
+        [f"{len(missing)} class(es) have no test image, so nothing is measured on: {listed(missing)}"]
+        if missing
+        else []
+    )
 
 
 def _shared_groups(data: Dataset) -> list[str]:

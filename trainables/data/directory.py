@@ -9,11 +9,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from trainables.data.base import SOURCES
-from trainables.data.files import TEST, TRAIN, VALIDATION, Entry, FileSource
+from trainables.data.files import Entry, FileSource, Listing
+from trainables.data.folders import Found, find_files, subfolders
+from trainables.data.layout import TEST, TRAIN, VALIDATION, read_layout
+from trainables.data.text import listed, printable
 from trainables.errors import InputError
-
-PARTS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
-LITTER = {"thumbs.db", "desktop.ini"}
 
 
 def _one_group(pattern: str) -> str:
@@ -30,8 +30,10 @@ def _one_group(pattern: str) -> str:
 class Directory(FileSource):
     """Images in class folders: PATH/CLASS/IMAGE, or PATH/train/CLASS/IMAGE with `test` and `val` next to `train`.
 
-    If there is no test part, a fixed fifth of each class becomes the test part. A folder `val`, `valid` or `validation`
-    is the validation part, or with `validation_is: test` the test part. Hidden files are ignored.
+    Parts may be named in other usual ways, such as `Training` and `Testing`, and lie in a folder of their own. If there
+    is no test part, a fixed fifth of each class becomes the test part. A validation folder is the validation part, or
+    with `validation_is: test` the test part. Links are followed. Hidden files and the thumbnails of file servers are
+    left out.
 
     Examples:
         >>> from PIL import Image
@@ -39,14 +41,17 @@ class Directory(FileSource):
         ...     Path("pets", label).mkdir(parents=True)
         ...     for number in range(10):
         ...         Image.new("L", (8, 8), 20 * number).save(Path("pets", label, f"{number}.png"))
-        >>> root, entries, names = Directory(path=Path("pets")).entries()
-        >>> len(entries), names
-        (20, ['cat', 'dog'])
+        >>> found = Directory(path=Path("pets")).entries()
+        >>> len(found.entries), found.names
+        (20, ('cat', 'dog'))
     """
 
     summary: ClassVar[str] = "class folders of JPEG or PNG images, with or without train, val and test"
     source: Literal["directory"] = "directory"
     path: Annotated[Path, Field(description="the folder; a relative path is relative to the study file")]
+    layout: Annotated[
+        Literal["auto", "classes"], Field(description="auto: find the parts; classes: every folder in it is a class")
+    ] = "auto"
     validation_is: Annotated[
         Literal["validation", "test"], Field(description="what a validation folder is used for")
     ] = "validation"
@@ -57,48 +62,67 @@ class Directory(FileSource):
         ),
     ] = None
 
-    def entries(self) -> tuple[Path, list[Entry], list[str]]:
+    def entries(self) -> Listing:
         """Return every file below a class folder (see `FileSource.entries`)."""
         if not self.path.is_dir():
             raise InputError(
-                f"{self.path}: there is no such folder; `path` must be a folder that contains one folder per class"
+                f"{printable(self.path)}: there is no such folder; `path` must be a folder that contains one folder per"
+                " class"
             )
-        tops = _folders(self.path)
-        parts = {folder: PARTS[folder.name.lower()] for folder in tops if folder.name.lower() in PARTS}
-        if TRAIN not in parts.values():
-            parts = {self.path: TRAIN}
+        try:
+            return self._entries()
+        except OSError as error:
+            raise InputError(
+                f"{printable(error.filename or self.path)} cannot be read: {error.strerror or error}"
+            ) from None
+
+    def _entries(self) -> Listing:
+        found = read_layout(self.path, self.layout == "classes")
+        parts = found.parts
         if self.validation_is == "test":
             if {TEST, VALIDATION} <= set(parts.values()):
-                raise InputError(f"{self.path} has a test folder; remove `validation_is: test`")
+                raise InputError(f"{printable(self.path)} has a test folder; remove `validation_is: test`")
             parts = {folder: TEST if part == VALIDATION else part for folder, part in parts.items()}
-        names = sorted({folder.name for part, kind in parts.items() if kind == TRAIN for folder in _folders(part)})
-        if len(names) < 2:
-            raise InputError(f"{self.path} has {len(names)} class folder(s); at least two are required, one per class")
-        entries = [entry for folder, part in parts.items() for entry in self._in_part(folder, part, names)]
-        return self.path, entries, names
-
-    def _in_part(self, folder: Path, part: str, names: list[str]) -> list[Entry]:
         entries: list[Entry] = []
-        for place in _folders(folder):
-            if place.name not in names:
-                raise InputError(f"{place}: class `{place.name}` has no training folder; the classes are {names}")
-            files = sorted(path for path in place.rglob("*") if path.is_file() and not _hidden(path.relative_to(place)))
-            if not files and part == TRAIN:
-                raise InputError(f"{place} contains no files; add images or remove the folder")
-            entries += [
-                Entry(file.relative_to(self.path).as_posix(), place.name, part, self._group(file.relative_to(folder)))
-                for file in files
-            ]
-        return entries
+        everything: list[Found] = []
+        for folder, part in parts.items():
+            before = len(entries)
+            for place in subfolders(folder):
+                if place.name not in found.names:
+                    raise InputError(
+                        f"{printable(place)}: class `{printable(place.name)}` has no training folder; the classes are "
+                        f"{listed(found.names)}"
+                    )
+                inside = find_files(place)
+                if not inside.files and not inside.broken and part == TRAIN:
+                    raise InputError(f"{printable(place)} contains no files; add images or remove the folder")
+                everything.append(inside)
+                entries += [self._entry(file, place, folder, part) for file in inside.files]
+            if len(entries) == before and not any(inside.broken for inside in everything):
+                raise InputError(f"{printable(folder)} contains no images; add some, or remove the folder")
+        bad = {self._name(path): why for inside in everything for path, why in inside.broken.items()}
+        notes = (*found.notes, *self._left_out(everything, len(entries)))
+        return Listing(self.path, entries, found.names, bad, notes)
+
+    def _entry(self, file: Path, place: Path, folder: Path, part: str) -> Entry:
+        return Entry(self._name(file), place.name, part, self._group(file.relative_to(folder)))
+
+    def _name(self, file: Path) -> str:
+        return file.relative_to(self.path).as_posix()
 
     def _group(self, file: Path) -> str | None:
         found = re.search(self.groups, file.as_posix()) if self.groups else None
         return found[1] if found else None
 
-
-def _folders(path: Path) -> list[Path]:
-    return sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts) or path.name.lower() in LITTER
+    def _left_out(self, everything: list[Found], used: int) -> list[str]:
+        """Return messages about files that were left out, and about links."""
+        linked = sum(inside.linked for inside in everything)
+        notes = [f"{linked} of {used} files are in linked folders, which are followed"] if linked else []
+        for paths, what in (
+            ([path for inside in everything for path in inside.litter], "in folders of file servers and archivers"),
+            ([path for inside in everything for path in inside.hidden], "hidden"),
+            ([path for inside in everything for path in inside.circles], "links to a folder that they lie in"),
+        ):
+            if paths:
+                notes.append(f"left out {len(paths)} file(s), {what}: {listed([self._name(path) for path in paths])}")
+        return notes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field
 
 from trainables.data.base import Dataset, Source
 from trainables.data.cache import decode_cached
-from trainables.data.decoding import Colour, Decoded, Shape
+from trainables.data.decoding import Colour, Shape
+from trainables.data.layout import TEST, TRAIN, VALIDATION
 from trainables.data.pixels import Resize
 from trainables.data.splits import drawn_test_part
 from trainables.data.text import check_class_names, listed, printable
@@ -19,7 +20,6 @@ from trainables.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
 Side = Annotated[int, Field(ge=1, le=4096)]
 Finite = Annotated[float, Field(ge=-1e30, le=1e30)]
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -48,6 +48,25 @@ class Entry:
     label: str
     part: str
     group: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The image files of a source.
+
+    Args:
+        root: the folder that file names are relative to.
+        entries: all files.
+        names: names of the classes, in the order of their labels.
+        bad: reasons why other files cannot be read, by path.
+        notes: messages for the user.
+    """
+
+    root: Path
+    entries: list[Entry]
+    names: tuple[str, ...]
+    bad: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class FileSource(Source):
@@ -79,8 +98,8 @@ class FileSource(Source):
         float, Field(gt=0, lt=1, description="fraction of each class for the test, if the data has no test part")
     ] = 0.2
 
-    def entries(self) -> tuple[Path, list[Entry], list[str]]:
-        """Return the root, all files, and the names of the classes in order.
+    def entries(self) -> Listing:
+        """Return all files and the names of the classes in order.
 
         Raises:
             InputError: If there are no files, or a label is unknown.
@@ -89,20 +108,39 @@ class FileSource(Source):
 
     def load(self) -> Dataset:
         """Load the images (see `Source.load`)."""
-        root, entries, names = self.entries()
-        check_class_names(names, printable(root))
+        found = self.entries()
+        root, entries = found.root, found.entries
+        check_class_names(found.names, printable(root))
+        if found.bad and self.bad_files == "refuse":
+            raise InputError(_refusal(root, found.bad))
         size = (self.size, self.size) if isinstance(self.size, int) else self.size
         background = BACKGROUNDS[self.background] if isinstance(self.background, str) else self.background
         shape = Shape(size, self.resize, self.colour, background, self.value_range)
         decoded = decode_cached(root, [entry.file for entry in entries], shape)
         if decoded.bad and self.bad_files == "refuse":
-            raise InputError(f"{printable(root)}: {_listed(decoded.bad)}. Remove these files, or set `bad_files: skip`")
-        return _dataset(root, [entries[i] for i in decoded.kept], names, decoded, self.test_fraction)
+            raise InputError(_refusal(root, decoded.bad))
+        bad = found.bad | decoded.bad
+        notes = (*([f"skipped {_listed(bad)}"] if bad else []), *found.notes, *decoded.notes)
+        return _dataset(
+            replace(found, entries=[entries[i] for i in decoded.kept], notes=notes), decoded.images, self.test_fraction
+        )
 
 
-def _dataset(root: Path, entries: list[Entry], names: list[str], decoded: Decoded, test_fraction: float) -> Dataset:
+def _refusal(root: Path, bad: dict[str, str]) -> str:
+    return f"{printable(root)}: {_listed(bad)}. Remove these files, or set `bad_files: skip`"
+
+
+def _dataset(found: Listing, images: np.ndarray, test_fraction: float) -> Dataset:
+    """Return the data set of files.
+
+    Args:
+        found: the files that were decoded.
+        images: uint8 (n, height, width, channels).
+        test_fraction: fraction of each class for the test, if the data has no test part.
+    """
     import numpy as np
 
+    entries, names = found.entries, found.names
     number = {name: i for i, name in enumerate(names)}
     labels = np.array([number[entry.label] for entry in entries], dtype="int32")
     parts = np.array([entry.part for entry in entries])
@@ -114,18 +152,18 @@ def _dataset(root: Path, entries: list[Entry], names: list[str], decoded: Decode
     development = ~test
     missing = [name for name, i in number.items() if not (labels[development] == i).any()]
     if missing:
-        raise InputError(f"{printable(root)}: no training image of the class(es) {listed(missing)}")
+        raise InputError(f"{printable(found.root)}: no training image of the class(es) {listed(missing)}")
     held = parts[development] == VALIDATION
     return Dataset(
-        decoded.images[development],
+        images[development],
         labels[development],
-        decoded.images[test],
+        images[test],
         labels[test],
         tuple(names),
         None if groups is None else groups[development],
         held if held.any() else None,
         None if groups is None else groups[test],
-        (*([f"skipped {_listed(decoded.bad)}"] if decoded.bad else []), *decoded.notes),
+        found.notes,
     )
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from trainables.data.base import SOURCES
-from trainables.data.files import TEST, TRAIN, VALIDATION, Entry, FileSource
+from trainables.data.files import Entry, FileSource, Listing
+from trainables.data.layout import TEST, TRAIN, VALIDATION
 from trainables.errors import InputError
 
 List = Annotated[
@@ -27,8 +28,7 @@ class Lists(FileSource):
         >>> for name in ("a.png", "b.png"):
         ...     Path(name).touch()
         >>> _ = Path("train.txt").write_text("a.png cat\\nb.png dog\\n")
-        >>> root, entries, names = Lists(train=Path("train.txt")).entries()
-        >>> [(entry.file, entry.label) for entry in entries]
+        >>> [(entry.file, entry.label) for entry in Lists(train=Path("train.txt")).entries().entries]
         [('a.png', 'cat'), ('b.png', 'dog')]
     """
 
@@ -39,7 +39,7 @@ class Lists(FileSource):
     test: List | None = None
     root: Annotated[Path | None, Field(description="the folder that paths in the lists are relative to")] = None
 
-    def entries(self) -> tuple[Path, list[Entry], list[str]]:
+    def entries(self) -> Listing:
         """Return all files of the lists (see `FileSource.entries`)."""
         root = self.root or self.train.parent
         parts = {TRAIN: self.train, VALIDATION: self.validation, TEST: self.test}
@@ -54,7 +54,7 @@ class Lists(FileSource):
             if entry.file in seen:
                 raise InputError(f"{entry.file} is listed twice; remove one entry")
             seen.add(entry.file)
-        return root, entries, names
+        return Listing(root, entries, tuple(names))
 
 
 def _read(path: Path, part: str, root: Path) -> list[Entry]:

@@ -183,11 +183,17 @@ def test_a_source_that_loads_code_is_refused() -> None:
 
 def test_a_script_is_loaded_by_its_path(tmp_path: Path) -> None:
     (tmp_path / "own_training.py").write_text(
-        script(recipe(data={"source": "digits"}, model=LINEAR), "own_training.py")
+        script(recipe((8, 8, 1), 10, data={"source": "digits"}, model=LINEAR), "own_training.py")
     )
     spec = spec_from_file_location("own_training", tmp_path / "own_training.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert len(module.SOURCE.load().images) == 1201
+    images, test_images, _ = module.load_data(module.DATA)
+    assert (len(images), len(test_images)) == (1201, 596)
+    module.IMAGE_SHAPE = (9, 9, 1)
+    with pytest.raises(
+        SystemExit, match=r"the images are \(8, 8, 1\) in 10 classes, but this script is for \(9, 9, 1\)"
+    ):
+        module.load_data(module.DATA)

@@ -1,0 +1,117 @@
+"""Files below a folder: links are followed, and what is left out is counted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SUFFIXES = {
+    ".apng", ".avif", ".bmp", ".bw", ".dds", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg",
+    ".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".ras", ".rgb", ".sgi", ".tga", ".tif",
+    ".tiff", ".webp", ".xbm",
+}  # fmt: skip
+"""Endings of image files."""
+LITTER = {
+    "#recycle", "#snapshot", "$recycle.bin", "@eadir", "@recycle", "@tmp", "__macosx", "__pycache__", "lost+found",
+    "network trash folder", "system volume information", "temporary items",
+}  # fmt: skip
+"""Folders that file servers, archivers and systems create."""
+SYSTEM_FILES = {".ds_store", ".gitignore", ".gitkeep", ".keep", "desktop.ini", "thumbs.db"}
+"""Files that systems and tools create."""
+
+
+@dataclass
+class Found:
+    """What lies below a folder.
+
+    Args:
+        files: regular files, in the order of their paths.
+        broken: what is no file, by path: links to nothing, and others, with the reason.
+        hidden: files whose name or folder begins with a dot, except those that systems create.
+        litter: files in folders that file servers and archivers create.
+        linked: number of `files` that are reached by a link to a folder.
+        circles: links to a folder that they lie in.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    broken: dict[Path, str] = field(default_factory=dict)
+    hidden: list[Path] = field(default_factory=list)
+    litter: list[Path] = field(default_factory=list)
+    linked: int = 0
+    circles: list[Path] = field(default_factory=list)
+
+
+def find_files(folder: Path) -> Found:
+    """Return what lies below a folder, at any depth.
+
+    Raises:
+        OSError: If a folder cannot be read.
+    """
+    found = Found()
+    above = tuple(_identity(each) for each in (folder, *folder.absolute().parents))
+    _collect(folder, found, above, found.files, is_linked=False)
+    for paths in (found.files, found.hidden, found.litter):
+        paths.sort()
+    return found
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, without hidden ones and those that systems create."""
+    return sorted(each for each in folder.iterdir() if each.is_dir() and not is_hidden(each) and not is_litter(each))
+
+
+def loose_images(folder: Path) -> list[Path]:
+    """Return the image files that lie directly in a folder."""
+    return sorted(each for each in folder.iterdir() if is_image(each) and not is_hidden(each) and not each.is_dir())
+
+
+def is_image(path: Path) -> bool:
+    """Return whether a file's name ends like that of an image."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def is_hidden(path: Path) -> bool:
+    """Return whether a name begins with a dot."""
+    return path.name.startswith(".")
+
+
+def is_litter(path: Path) -> bool:
+    """Return whether file servers, archivers and systems create folders of this name."""
+    return path.name.lower() in LITTER
+
+
+def _collect(folder: Path, found: Found, above: tuple[tuple[int, int], ...], into: list[Path], is_linked: bool) -> None:
+    """Sort the entries of a folder into what was found.
+
+    Args:
+        folder: the folder.
+        found: what was found.
+        above: identities of the folder and those that it lies in.
+        into: the list that its files belong to.
+        is_linked: whether it is reached by a link to a folder.
+    """
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        path = folder / entry.name
+        if entry.is_dir():
+            identity = _identity(path)
+            if identity in above:
+                found.circles.append(path)
+                continue
+            inner = found.litter if is_litter(path) else found.hidden if is_hidden(path) else into
+            inner = into if into is not found.files else inner
+            _collect(path, found, (*above, identity), inner, is_linked or entry.is_symlink())
+        elif path.name.lower() in SYSTEM_FILES or path.name.startswith("._"):
+            continue
+        elif is_hidden(path):
+            found.hidden.append(path)
+        elif entry.is_file():
+            into.append(path)
+            found.linked += is_linked and into is found.files
+        elif into is found.files:
+            found.broken[path] = "a link to nothing" if entry.is_symlink() else "not a file"
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    stat = folder.stat()
+    return stat.st_dev, stat.st_ino

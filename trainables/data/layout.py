@@ -1,0 +1,231 @@
+"""Layout of an image folder: which of its folders are parts (training, validation, test), and which are classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainables.data.folders import find_files, is_image, loose_images, subfolders
+from trainables.data.text import listed, printable
+from trainables.errors import InputError
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+PARTS = {
+    TRAIN: {"train", "training", "trn"},
+    VALIDATION: {"val", "valid", "validation", "validate", "validating", "dev"},
+    TEST: {"test", "testing", "tst", "eval", "evaluation", "evaluate", "evaluating", "holdout"},
+}
+"""Words that name a part."""
+FILLERS = {
+    "classification", "crop", "cropped", "data", "dataset", "datasets", "dir", "directory", "file", "files", "folder",
+    "image", "images", "img", "imgs", "original", "part", "photo", "photos", "pic", "pics", "picture", "pictures",
+    "raw", "sample", "samples", "seg", "segmentation", "set", "sets", "split", "splits", "subset",
+}  # fmt: skip
+"""Words that may stand beside it."""
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+|\d+")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an image folder is read.
+
+    Args:
+        parts: the part of each folder that holds class folders.
+        names: names of the classes, sorted.
+        notes: messages about what is not used.
+    """
+
+    parts: dict[Path, str]
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def part_of(name: str) -> str | None:
+    """Return the part that a folder's name stands for, or None.
+
+    >>> [part_of(name) for name in ("Training", "seg_test", "ValidationSet", "train2017", "trains", "train_test")]
+    ['train', 'test', 'validation', 'train', None, None]
+    """
+    found = set()
+    for word in (each.lower() for each in WORD.findall(name)):
+        if word.isdecimal() or word in FILLERS:
+            continue
+        found.add(_part_of_word(word))
+    return found.pop() if len(found) == 1 else None
+
+
+def read_layout(path: Path, is_classes: bool = False) -> Layout:
+    """Return how an image folder is read.
+
+    Args:
+        path: the folder.
+        is_classes: whether every folder in it is a class, whatever its name and content.
+
+    Raises:
+        InputError: If it has fewer than two classes, or can be read in several ways.
+        OSError: If a folder cannot be read.
+    """
+    base = path if is_classes else _inner(path)
+    tops = subfolders(base)
+    parts = {} if is_classes else _containers(tops)
+    if parts:
+        _check_parts(base, parts)
+        parts = {_inner(top): part for top, part in parts.items()}
+    elif not is_classes:
+        _refuse_flat_parts(base, tops)
+    parts = parts or {base: TRAIN}
+    classes = [folder for top, part in parts.items() if part == TRAIN for folder in subfolders(top)]
+    names = sorted({folder.name for folder in classes})
+    if len(names) < 2:
+        raise InputError(
+            f"{printable(path)} has {len(names)} class folder(s); at least two are required, one per class"
+        )
+    if not is_classes:
+        _refuse_parts_as_classes(classes)
+    parts = {_inner(top, names): part for top, part in parts.items()}
+    notes = [f"the classes are read from {printable(base)}"] if base != path else []
+    notes += _loose(path, base, list(parts))
+    if list(parts) != [base]:
+        used = [top for top in tops if any(folder == top or top in folder.parents for folder in parts)]
+        notes += _unused(base, [top for top in tops if top not in used], names, set(parts.values()))
+    return Layout(parts, tuple(names), tuple(notes))
+
+
+def _part_of_word(word: str) -> str | None:
+    for part, words in PARTS.items():
+        if any(word in {name, *(f"{name}{filler}" for filler in FILLERS)} for name in words):
+            return part
+    return None
+
+
+def _inner(folder: Path, names: Sequence[str] = ()) -> Path:
+    """Return the folder itself or, where it holds nothing but another folder of folders, that one.
+
+    Args:
+        folder: the folder.
+        names: names of classes, if they are known; their folders are not entered.
+    """
+    while True:
+        inner = subfolders(folder)
+        if len(inner) != 1 or inner[0].name in names or loose_images(folder):
+            return folder
+        if loose_images(inner[0]) or not subfolders(inner[0]):
+            return folder
+        folder = inner[0]
+
+
+def _containers(tops: Sequence[Path]) -> dict[Path, str]:
+    """Return the folders that are named like a part and hold folders, by their part.
+
+    A folder that holds images beside folders is one only if no folder with another name has images.
+    """
+    named = {top: part for top in tops if (part := part_of(top.name)) and subfolders(top)}
+    strict = {top: part for top, part in named.items() if not loose_images(top)}
+    if len(strict) == len(named):
+        return strict
+    foreign = any(part_of(top.name) is None and find_files(top).files for top in tops)
+    return strict if foreign else named
+
+
+def _check_parts(base: Path, parts: dict[Path, str]) -> None:
+    """Refuse parts that lack the training part, or of which two are the same.
+
+    Raises:
+        InputError: They do.
+    """
+    for part in PARTS:
+        same = [top.name for top, each in parts.items() if each == part]
+        if len(same) > 1:
+            raise InputError(
+                f"{printable(base)}: the folders {listed(same)} would all be the {part} part; rename all but one"
+            )
+    if TRAIN not in parts.values():
+        raise InputError(
+            f"{printable(base)} has the folder(s) {listed([top.name for top in parts])}, but no training part beside "
+            "them; name its folder `train`, or set `layout: classes` if every folder is a class"
+        )
+
+
+def _refuse_flat_parts(base: Path, tops: Sequence[Path]) -> None:
+    """Refuse folders that are named like parts and hold images without classes.
+
+    Raises:
+        InputError: All folders with images are.
+    """
+    flat = {top: part_of(top.name) for top in tops if loose_images(top)}
+    if len(flat) > 1 and TRAIN in flat.values() and None not in flat.values():
+        raise InputError(
+            f"{printable(base)}: the folders {listed([top.name for top in flat])} hold images, but no class folders. "
+            "Move the images into one folder per class, name their classes in a list (`source: lists`), or set "
+            "`layout: classes` if these folders are the classes"
+        )
+
+
+def _refuse_parts_as_classes(classes: Sequence[Path]) -> None:
+    """Refuse "classes" that hold no image of their own but the folders of the classes proper.
+
+    Raises:
+        InputError: There are some.
+    """
+    inner = {folder: {each.name for each in subfolders(folder)} for folder in classes if not loose_images(folder)}
+    remedy = "Name the parts `train`, `val` and `test`; or set `layout: classes` if every folder is a class"
+    if len(inner) == len(classes) and len(shared := set.intersection(*inner.values())) > 1:
+        raise InputError(
+            f"{printable(classes[0].parent)}: the folders {listed([folder.name for folder in classes])} hold no images "
+            f"of their own, but the same folders each ({listed(sorted(shared))}), so they are no classes. {remedy}"
+        )
+    names = {folder.name for folder in classes}
+    for folder, found in inner.items():
+        if len(found & names) > 1 or (found and found <= names):
+            raise InputError(
+                f"{printable(folder)} holds no images of its own, but folders named like the classes beside it "
+                f"({listed(sorted(found & names))}), so it is no class. Move it out of {printable(folder.parent)}."
+                f" {remedy}"
+            )
+
+
+def _loose(path: Path, base: Path, parts: Sequence[Path]) -> list[str]:
+    """Return a message about images that lie beside class folders and so have no class."""
+    places = dict.fromkeys(
+        [path, base, *parts, *(each for part in parts for each in part.parents if path in each.parents)]
+    )
+    images = [image.relative_to(path) for place in places for image in loose_images(place)]
+    return [f"{len(images)} image(s) lie in no class folder and are not used: {listed(images)}"] if images else []
+
+
+def _unused(base: Path, others: Sequence[Path], names: Sequence[str], parts: set[str]) -> list[str]:
+    """Return messages about the folders beside the parts.
+
+    Args:
+        base: the folder of all of them.
+        others: the folders that are no part.
+        names: names of the classes.
+        parts: the parts that there are.
+
+    Raises:
+        InputError: One of them looks like a part or like a class.
+    """
+    notes = []
+    is_alone = parts == {TRAIN} and not any(part_of(other.name) for other in others)
+    for other in others:
+        inner = {each.name for each in subfolders(_inner(other))}
+        files = [file for file in find_files(other).files if is_image(file)]
+        part = part_of(other.name)
+        if part and not files:
+            raise InputError(f"{printable(other)} contains no images; add some, or remove the folder")
+        if part is None and len(inner & set(names)) > 1:
+            raise InputError(
+                f"{printable(other)} has folders named like the classes, but its name is that of no part; name it "
+                f"`train`, `val` or `test`, or move it out of {printable(base)}"
+            )
+        if is_alone and loose_images(other):
+            raise InputError(
+                f"{printable(base)}: `{printable(other.name)}` may be a class beside a class `train`, or a folder "
+                "beside the training part. Set `layout: classes` if every folder is a class; otherwise move it out"
+            )
+        if files:
+            drawn = "; the test part is drawn from the training part" if part == TEST and TEST not in parts else ""
+            notes.append(f"{len(files)} image(s) in {printable(other)} belong to no class and are not used{drawn}")
+    return notes
