@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports.judging.duplicates import ARM, CONDITION, PAIR, SETTING
 from reports.judging.question import Question
-from reports.judging.run_table import EPOCH, FACTORS, RUN, RUN_NAMES, count, joined, listed
+from reports.judging.run_table import EPOCH, FACTORS, RUN, RUN_NAMES, count, joined, listed, short_name
 from reports.judging.usable_runs import UsableRuns
 
 MORE_RUNS = 1.2
@@ -180,7 +180,7 @@ def _confounded(usable: UsableRuns, question: Question, paired: bool) -> list[st
         if (name.startswith(FACTORS) or name.lower() in _HYPERPARAMETERS)
         and not name.startswith(("tags.mlflow.", "tags.assay."))
         and name not in taken
-        and _stem(name) not in taken
+        and short_name(name) not in taken
     ]
     by_arm, within = [], []
     arms, blocks = runs[ARM].to_numpy(), [runs[CONDITION], runs[SETTING]]
@@ -191,9 +191,9 @@ def _confounded(usable: UsableRuns, question: Question, paired: bool) -> list[st
         per_arm = codes.groupby([*blocks, arms]).nunique()
         shared = codes.groupby([*blocks, runs[PAIR]] if paired else blocks).nunique()
         if (per_arm == 1).all() and (codes.groupby(blocks).nunique() > 1).any():
-            by_arm.append(_stem(name))
+            by_arm.append(short_name(name))
         elif (per_arm > 1).any() and (shared > 1).any():
-            within.append(_stem(name))
+            within.append(short_name(name))
     found = []
     if by_arm:
         found.append(f"The arms also differ in {listed(by_arm, 6)}: the verdicts are about all of it together.")
@@ -204,11 +204,6 @@ def _confounded(usable: UsableRuns, question: Question, paired: bool) -> list[st
             "settings, not about tuned arms."
         )
     return found
-
-
-def _stem(name: str) -> str:
-    """Return a column's name without the prefix of its source."""
-    return next((name.removeprefix(prefix) for prefix in FACTORS if name.startswith(prefix)), name)
 
 
 def _validation(usable: UsableRuns) -> list[str]:

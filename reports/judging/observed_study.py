@@ -11,7 +11,7 @@ from reports.data.frames import StudyData
 from reports.judging.duplicates import ARM, CONDITION, PAIR, SELECTION, SETTING, VALUE
 from reports.judging.metrics import smallest_effect
 from reports.judging.question import Question
-from reports.judging.run_table import EPOCH, RUN, joined, listed
+from reports.judging.run_table import EPOCH, RUN, joined, listed, short_name
 from reports.judging.usable_runs import Levels, UsableRuns
 from trainables import records
 from trainables.errors import InputError
@@ -61,7 +61,7 @@ def observed_study(usable: UsableRuns, question: Question, name: str) -> StudyDa
     length = _lengths(usable)
     plan = PlanRecord(
         name=name,
-        metric=usable.select,
+        metric=short_name(usable.select),
         smallest_effect=smallest_effect(question.smallest, usable.unit),
         alpha=question.alpha,
         seeds=int(seeds),
@@ -128,19 +128,12 @@ def _names(columns: Sequence[str], levels: Sequence[Levels]) -> list[str]:
     if len(columns) == 1:
         return [str(level) for (level,) in levels]
     return [
-        ", ".join(f"{_short(column)}={level}" for column, level in zip(columns, own, strict=True)) for own in levels
+        ", ".join(f"{short_name(column)}={level}" for column, level in zip(columns, own, strict=True)) for own in levels
     ]
 
 
-def _short(column: str) -> str:
-    """Return a column's name without the prefix of its source: `params.model` becomes `model`."""
-    for prefix in ("params.", "config.", "config/", "tags.", "user_attrs.", "hparams/"):
-        column = column.removeprefix(prefix)
-    return column
-
-
 def _values(columns: Sequence[str], levels: Levels) -> dict[str, object]:
-    return {_short(column): level for column, level in zip(columns, levels, strict=True)}
+    return {short_name(column): level for column, level in zip(columns, levels, strict=True)}
 
 
 def _arm(question: Question, levels: Levels, name: str, condition: str, reference: bool) -> ArmRecord:
@@ -220,10 +213,9 @@ def _unique(names: pd.Series) -> pd.Series:
 
 def _curves(usable: UsableRuns, runs: pd.DataFrame) -> pd.DataFrame:
     """Return `StudyData.curves` with the selection metric, or the judged metric if that has no epochs."""
-    curves = usable.curves
+    curves, metric = usable.curves, short_name(usable.select)
     if curves is None or usable.select not in curves:
-        return pd.DataFrame({"run": pd.Categorical([]), "epoch": np.array([], dtype=int), usable.select: []})
-    run = pd.Categorical.from_codes(curves[RUN].to_numpy(dtype=int), categories=pd.Index(runs["run"]))
-    kept = [EPOCH, usable.select]
-    found = curves[kept].astype({EPOCH: int, usable.select: float})
-    return pd.concat([pd.Series(run, name="run", index=found.index), found], axis=1)
+        return pd.DataFrame({"run": pd.Categorical([]), "epoch": np.array([], dtype=int), metric: []})
+    found = curves[[RUN, EPOCH, usable.select]].dropna().rename(columns={usable.select: metric})
+    run = pd.Categorical.from_codes(found[RUN].to_numpy(dtype=int), categories=pd.Index(runs["run"]))
+    return found.assign(run=run).astype({EPOCH: int, metric: float}).reset_index(drop=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 import pandas as pd
@@ -14,7 +14,7 @@ from trainables.errors import InputError
 RUN = "run"
 EPOCH = "epoch"
 RUN_NAMES = ("run", "run_id", "trial_id", "run_name", "name", "Name", "ID", "id")
-METRICS = ("metrics.", "summary.", "summary/")
+METRICS = ("metrics.", "summary.", "summary/", "user_attrs.")
 FACTORS = ("params.", "config.", "config/", "tags.", "user_attrs.", "hparams/")
 _MOST_LISTED = 20
 _SEPARATOR = re.compile(r"[./]")
@@ -31,12 +31,14 @@ class RunTable:
         curves: one row per run and epoch, sorted: `run` (int64: row of `frame`), `epoch` and one float column per
             metric; None without curves.
         notes: what the reader has left out, as sentences.
+        directions: whether a higher value is better, by metric, where the source says so.
     """
 
     source: str
     frame: pd.DataFrame
     curves: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
+    directions: Mapping[str, bool] = field(default_factory=dict)
 
 
 def find_column(columns: Iterable[object], asked: str, option: str, prefer: Sequence[str] = ()) -> str:
@@ -89,6 +91,15 @@ def listed(names: Iterable[object], most: int = _MOST_LISTED) -> str:
     if len(every) <= most:
         return ", ".join(every)
     return f"{', '.join(every[:most])} and {len(every) - most:,} more"
+
+
+def short_name(column: str) -> str:
+    """Return a column's name without the prefix of its source.
+
+    >>> short_name("params.model"), short_name("validation/accuracy")
+    ('model', 'validation/accuracy')
+    """
+    return next((column.removeprefix(prefix) for prefix in (*METRICS, *FACTORS) if column.startswith(prefix)), column)
 
 
 def joined(levels: Iterable[object]) -> str:

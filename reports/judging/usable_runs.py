@@ -11,7 +11,18 @@ from reports.judging.duplicates import ARM, CONDITION, KEYS, PAIR, SELECTION, SE
 from reports.judging.epochs import curves_of_runs, one_row_per_run, with_last_epochs
 from reports.judging.metrics import higher_is_better, inferred_direction, unit_of_runs
 from reports.judging.question import Question
-from reports.judging.run_table import FACTORS, METRICS, RUN, RUN_NAMES, RunTable, count, find_column, joined, listed
+from reports.judging.run_table import (
+    FACTORS,
+    METRICS,
+    RUN,
+    RUN_NAMES,
+    RunTable,
+    count,
+    find_column,
+    joined,
+    listed,
+    short_name,
+)
 from reports.judging.values import Level, level_codes, matching, numbers, with_named_columns
 from trainables.errors import InputError
 from trainables.records import Unit
@@ -78,7 +89,8 @@ def usable_runs(table: RunTable, question: Question) -> UsableRuns:
     _check_levels(complete, levels, question)
     runs, repeated = distinct_runs(complete, table.frame, levels, question)
     runs = runs.sort_values(KEYS, kind="stable", ignore_index=True)
-    higher = higher_is_better(metric, question.higher)
+    known = table.directions.get(metric)
+    higher = higher_is_better(metric, known if question.higher is None else question.higher)
     names = runs[ARM].map(dict(enumerate(map(joined, levels[ARM]))))
     return UsableRuns(
         runs=runs,
@@ -86,7 +98,7 @@ def usable_runs(table: RunTable, question: Question) -> UsableRuns:
         conditions=levels[CONDITION],
         settings=levels[SETTING],
         pairs=levels[PAIR] if question.pair_columns else [],
-        unit=unit_of_runs(metric, runs[VALUE], names, higher, question.percent),
+        unit=unit_of_runs(short_name(metric), runs[VALUE], names, higher, question.percent),
         selection_higher=_select_higher(select, question, higher),
         metric=metric,
         select=select,

@@ -24,7 +24,7 @@ def judge(
     source: Annotated[
         str,
         typer.Argument(
-            help="Table (.csv, .tsv, .parquet), folder of Ray Tune, TensorBoard or W&B runs, Optuna storage, or MLflow "
+            help="Table (.csv, .tsv, .parquet), folder of Ray Tune, TensorBoard runs, Optuna storage, or MLflow "
             "store (with --experiment).",
             show_default=False,
         ),
@@ -34,6 +34,10 @@ def judge(
     seed: Annotated[
         str, typer.Option(metavar="COLUMN[,COLUMN]", help="Repetition; runs of two arms with the same seed are paired.")
     ] = "",
+    experiment: Annotated[
+        str | None, typer.Option(help="MLflow experiment, by name or id; the source is the store or its address.")
+    ] = None,
+    filter_: Annotated[str, typer.Option("--filter", help="Filter string of MLflow for the runs.")] = "",
     condition: Annotated[
         str, typer.Option(metavar="COLUMN[,COLUMN]", help="Circumstances that are judged separately.")
     ] = "",
@@ -102,7 +106,7 @@ def judge(
     from reports.judging.judgement import judge_runs
     from reports.judging.question import Question
     from reports.judging.requirement import check_names, parse_requirement
-    from reports.judging.sources.recognise import read_source
+    from reports.judging.sources.recognise import Access, read_source
 
     if json and markdown:
         raise InputError("--json and --markdown exclude each other; leave one out")
@@ -129,7 +133,9 @@ def judge(
         duplicates=duplicates,  # type: ignore[arg-type]
         drop_nan=drop_nan,
     )
-    judged = judge_runs(read_source(source), question, name or Path(source).name)
+    metrics = [one for one in (metric, select) if one]
+    table = read_source(source, Access(experiment, filter_, metrics, epochs=last > 1))
+    judged = judge_runs(table, question, name or experiment or Path(source).name)
     for requirement in required:
         check_names(requirement, judged.verdicts)
     page = _write(judged, output)

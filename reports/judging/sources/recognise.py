@@ -2,34 +2,151 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from reports.judging.run_table import RunTable
+from reports.judging.sources.mlflow_runs import read_mlflow, shown
+from reports.judging.sources.optuna_storage import read_optuna
+from reports.judging.sources.ray_results import RESULT, read_ray_results
 from reports.judging.sources.tables import ENDINGS, read_table
+from reports.judging.sources.tensorboard_events import EVENTS, read_tensorboard
 from trainables.errors import InputError
+from trainables.records import JOURNAL_FILE
 
 KINDS = (
-    "a table (.csv, .tsv, .parquet), a folder of Ray Tune results, an Optuna storage, a folder of TensorBoard events, "
-    "a folder of Weights & Biases runs, or an MLflow store with --experiment"
+    "a table (.csv, .tsv, .parquet), a folder of Ray Tune results or TensorBoard events, an Optuna storage, or an "
+    "MLflow store (with --experiment)"
 )
+_SQLITE = b"SQLite format 3"
+_DATABASES = ("sqlite", "mysql", "postgresql", "mssql")
+_TABLES = {"MLflow": {"experiments", "runs", "params"}, "Optuna": {"studies", "trials"}, "Assay": {"meta", "decisions"}}
 
 
-def read_source(source: str | Path | pd.DataFrame) -> RunTable:
+@dataclass(frozen=True)
+class Access:
+    """How a source is read.
+
+    Args:
+        experiment: name or id of an MLflow experiment.
+        where: filter string of MLflow.
+        metrics: metrics whose epochs are of interest.
+        epochs: whether the epochs are needed however many runs there are.
+    """
+
+    experiment: str | None = None
+    where: str = ""
+    metrics: Sequence[str] = ()
+    epochs: bool = False
+
+
+def read_source(source: str | Path | pd.DataFrame, access: Access | None = None) -> RunTable:
     """Read runs from wherever they are.
 
     Args:
         source: a data frame, a path or an address.
+        access: how to read it; only MLflow needs it.
 
     Raises:
         InputError: there is nothing there, or it is of no known kind.
     """
+    access = access or Access()
     if isinstance(source, pd.DataFrame):
         return RunTable("the data frame", source.reset_index(drop=True))
+    if isinstance(source, str) and ("://" in source or source == "databricks"):
+        return _read_address(source, access)
     path = Path(source).expanduser()
     if not path.exists():
         raise InputError(f"{source} does not exist. A source is {KINDS}.")
-    if path.is_file() and path.name.lower().endswith(ENDINGS):
+    try:
+        return _read_folder(path, access) if path.is_dir() else _read_file(path, access)
+    except PermissionError as error:
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}") from None
+
+
+def _mlflow(uri: str, access: Access) -> RunTable:
+    return read_mlflow(uri, access.experiment, access.where, access.metrics, access.epochs)
+
+
+def _read_address(uri: str, access: Access) -> RunTable:
+    scheme = uri.partition("://")[0].partition("+")[0]
+    path = Path(uri.partition(":///")[2].partition("?")[0])
+    if scheme == "sqlite":
+        if not path.is_file():
+            raise InputError(f"{uri}: the file {path} does not exist")
+        return _read_file(path, access)
+    if scheme in _DATABASES and access.experiment is None:
+        return read_optuna(uri)
+    if scheme in (*_DATABASES, "http", "https", "databricks", "uc", "databricks-uc"):
+        return _mlflow(uri, access)
+    if scheme == "file":
+        return read_source(Path(uri.removeprefix("file://")), access)
+    raise InputError(f"{shown(uri)} is an address of no known kind. A source is {KINDS}.")
+
+
+def _read_file(path: Path, access: Access) -> RunTable:
+    if path.name.lower().endswith(ENDINGS):
         return read_table(path)
-    raise InputError(f"{source} is of no known kind. A source is {KINDS}.")
+    with path.open("rb") as stream:
+        start = stream.read(256)
+    if start.startswith(_SQLITE):
+        return _read_database(path, access)
+    if start.startswith(b"{") and b"op_code" in start:
+        return read_optuna(path)
+    raise InputError(f"{path} is of no known kind. A source is {KINDS}.")
+
+
+def _read_database(path: Path, access: Access) -> RunTable:
+    try:
+        with sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.DatabaseError as error:
+        raise InputError(f"the database {path} cannot be read: {error}") from None
+    kind = next((kind for kind, own in _TABLES.items() if own <= tables), None)
+    if kind == "MLflow":
+        return _mlflow(f"sqlite:///{path.absolute()}", access)
+    if kind == "Optuna":
+        return read_optuna(path)
+    if kind == "Assay":
+        raise _own_study(path.parent)
+    raise InputError(f"the database {path} is neither of MLflow nor of Optuna. A source is {KINDS}.")
+
+
+def _own_study(folder: Path) -> InputError:
+    return InputError(
+        f"{folder} is a study of Assay, which is judged by its own plan: use `assay report {folder}`. Its runs as a "
+        "table are in report/runs.csv."
+    )
+
+
+def _read_folder(folder: Path, access: Access) -> RunTable:
+    if (folder / JOURNAL_FILE).exists():
+        raise _own_study(folder)
+    if access.experiment is not None or (folder / "0" / "meta.yaml").exists():
+        database = folder / "mlflow.db"
+        return _read_file(database, access) if database.exists() else _mlflow(str(folder.absolute()), access)
+    results: list[Path] = []
+    events: list[Path] = []
+    offline = False
+    for directory, _, names in os.walk(folder):
+        offline = offline or any(name.endswith(".wandb") for name in names)
+        if RESULT in names:
+            results.append(Path(directory, RESULT))
+        events += [Path(directory, name) for name in names if EVENTS in name]
+    if results:
+        return read_ray_results(folder, sorted(results))
+    if events:
+        return read_tensorboard(folder, events)
+    if (folder / "mlflow.db").exists():
+        return _read_file(folder / "mlflow.db", access)
+    if offline:
+        raise InputError(
+            f"{folder} has runs of Weights & Biases in their own binary form, which only `wandb sync` reads. Export "
+            "them as a CSV file from the page of the project, or with wandb.Api().runs() and pandas."
+        )
+    raise InputError(f"{folder} has neither results of Ray Tune nor TensorBoard events. A source is {KINDS}.")

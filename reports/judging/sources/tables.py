@@ -43,6 +43,8 @@ def read_table(path: Path) -> RunTable:
     if binary:
         raise InputError(f"{path}: the column `{binary[0]}` is not UTF-8 text; save the table as UTF-8")
     names = table.column_names
+    if names and not names[0]:  # the index of a data frame
+        table, names = table.drop_columns([names[0]]), names[1:]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated or not all(names):
         what = f"several columns called `{repeated[0]}`" if repeated else "a column without a name"

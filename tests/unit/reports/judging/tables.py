@@ -30,9 +30,11 @@ _RECORDED_WITH_STUDY = {"on_this_test_set", "images", "notes", "look", "points"}
 """What rests on records beside the runs: single test images, declared looks, numbers of the pooled points."""
 
 
-def native_study(folder: Path) -> Path:
+def native_study(folder: Path, name: str = "native") -> Path:
     """Write a native study of two conditions whose mixup helps, and return its folder."""
-    return simulate_study(folder, plan=make_plan(methods=METHODS), effects={"mixup": 0.03, "sample_pairing": -0.005})
+    return simulate_study(
+        folder, plan=make_plan(methods=METHODS, name=name), effects={"mixup": 0.03, "sample_pairing": -0.005}
+    )
 
 
 def assert_same_verdicts(found: list[Verdict], folder: Path) -> None:

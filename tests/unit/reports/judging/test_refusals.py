@@ -109,7 +109,7 @@ def test_impossible_questions_are_refused(changes: dict[str, Any], part: str) ->
     [
         ("runs.csv", b"", "is empty"),
         ("runs.csv", b"a,a\n1,2\n", "several columns called `a`"),
-        ("runs.csv", b"a,\n1,2\n", "a column without a name"),
+        ("runs.csv", b"a,,b\n1,2,3\n", "a column without a name"),
         ("runs.csv", b"a,b\n1,2\n1,2,3\n", "cannot be read as a table"),
         ("runs.csv", b"a,b\n\xff\xfe,2\n", "not UTF-8"),
         ("runs.parquet", b"PAR1", "cannot be read as a table"),

@@ -1,0 +1,153 @@
+"""MLflow experiments: the runs of any experiment, nested or flat, whoever logged them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from reports.judging.run_table import EPOCH, RUN, RunTable, find_column, listed
+from reports.judging.sources.extras import needs
+from trainables.errors import InputError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+FINISHED = "FINISHED"
+MOST_CURVES = 500
+"""MLflow needs one request per metric and run, so the epochs of more runs are read only if they are averaged."""
+_PAGE = 1000
+_USER = re.compile(r"(?<=://)[^\s/@]+@")
+_FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"
+
+
+def read_mlflow(
+    uri: str, experiment: str | None, where: str = "", metrics: Sequence[str] = (), epochs: bool = False
+) -> RunTable:
+    """Read the finished runs of an experiment.
+
+    Columns: `run`, `run_id`, `params.NAME`, `metrics.NAME` (the last value) and `tags.NAME`.
+
+    Args:
+        uri: the tracking store.
+        experiment: name or id of the experiment; None if there is only one.
+        where: filter string of MLflow.
+        metrics: metrics whose epochs are read.
+        epochs: whether to read them however many runs there are.
+
+    Raises:
+        InputError: the store or the experiment cannot be read, or the filter is not valid.
+    """
+    needs("mlflow", "MLflow runs")
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with _file_stores():
+            client = MlflowClient(uri)
+            id_, name = _experiment(client, uri, experiment)
+            found = list(_runs(client, id_, where))
+            runs = [run for run in found if run.info.status == FINISHED]
+            frame = pd.DataFrame([_row(run) for run in runs])
+            wanted = runs if epochs or len(runs) <= MOST_CURVES else []
+            curves = _curves(client, wanted, _logged(frame, metrics))
+    except MlflowException as error:
+        raise InputError(f"MLflow at {shown(uri)} cannot be read: {shown(str(error).splitlines()[0])}") from None
+    others = len(found) - len(runs)
+    notes = (f"{others:,} runs that are not FINISHED.",) if others else ()
+    return RunTable(f"the MLflow experiment {name} at {shown(uri)}", frame, curves, notes)
+
+
+def shown(text: str) -> str:
+    """Return a text without user and password in addresses.
+
+    >>> shown("https://me:secret@host/x")
+    'https://host/x'
+    """
+    return _USER.sub("", text)
+
+
+@contextmanager
+def _file_stores() -> Iterator[None]:
+    """Let MLflow read folders such as `mlruns`, which it no longer does by default."""
+    before = os.environ.get(_FILE_STORE)
+    os.environ[_FILE_STORE] = "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_FILE_STORE]
+        else:
+            os.environ[_FILE_STORE] = before
+
+
+def _experiment(client: MlflowClient, uri: str, asked: str | None) -> tuple[str, str]:
+    """Return id and name of the experiment."""
+    if asked is not None:
+        found = client.get_experiment_by_name(asked)
+        if found is not None:
+            return found.experiment_id, found.name
+    known = {one.experiment_id: one.name for one in client.search_experiments()}
+    if asked is not None:
+        if asked in known:
+            return asked, known[asked]
+        raise InputError(
+            f"--experiment {asked}: MLflow at {shown(uri)} has no such experiment; it has {listed(known.values())}"
+        )
+    used = {id_: name for id_, name in known.items() if client.search_runs([id_], max_results=1)}
+    if len(used) != 1:
+        raise InputError(
+            f"MLflow at {shown(uri)} has {len(used)} experiments with runs; name one with --experiment: "
+            f"{listed(used.values())}"
+        )
+    return next(iter(used.items()))
+
+
+def _runs(client: MlflowClient, experiment: str, where: str) -> Iterator[Run]:
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment], where, max_results=_PAGE, page_token=token, order_by=["start_time ASC"])
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _row(run: Run) -> dict[str, Any]:
+    tags = {name: value for name, value in run.data.tags.items() if not name.startswith("mlflow.")}
+    return {
+        RUN: run.info.run_name,
+        "run_id": run.info.run_id,
+        **{f"params.{name}": value for name, value in run.data.params.items()},
+        **{f"metrics.{name}": np.inf if np.isnan(value) else value for name, value in run.data.metrics.items()},
+        **{f"tags.{name}": value for name, value in tags.items()},
+    }
+
+
+def _logged(frame: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
+    """Return the names under which MLflow has the metrics."""
+    own = [str(name) for name in frame if str(name).startswith("metrics.")]
+    found = [find_column(own, name, "--metric") for name in metrics if any(one.endswith(name) for one in own)]
+    return [name.removeprefix("metrics.") for name in dict.fromkeys(found)]
+
+
+def _curves(client: MlflowClient, runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame | None:
+    """Return the epochs of the metrics that have several."""
+    frames = []
+    for row, run in enumerate(runs):
+        points = {
+            f"metrics.{metric}": pd.Series({point.step: point.value for point in history}, dtype=float)
+            for metric in metrics
+            if metric in run.data.metrics and (history := client.get_metric_history(run.info.run_id, metric))
+        }
+        if points:
+            curve = pd.DataFrame(points).sort_index().rename_axis(EPOCH).reset_index()
+            frames.append(curve.assign(**{RUN: row}))
+    found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({RUN: []})
+    return found if len(found) > len(frames) else None

@@ -1,0 +1,102 @@
+"""Optuna storages: the trials of all studies in a database or a journal file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from reports.judging.run_table import EPOCH, RUN, RunTable
+from reports.judging.sources.extras import needs
+from trainables.errors import InputError
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+VALUE = "value"
+"""Column of the objective; several objectives are `value_0`, `value_1`, ..."""
+
+
+def read_optuna(source: str | Path) -> RunTable:
+    """Read the completed trials of all studies. Nothing is written to the storage.
+
+    Columns: `study`, `run`, `number`, `value`, `params.NAME`, `user_attrs.NAME`; the intermediate values become the
+    curve of `value`.
+
+    Args:
+        source: path of a SQLite file or journal, or URL of a database.
+
+    Raises:
+        InputError: the storage cannot be read, or has no completed trial.
+    """
+    optuna = needs("optuna", "an Optuna storage")
+    storage = _storage(source)
+    rows: list[dict[str, Any]] = []
+    curves: list[pd.DataFrame] = []
+    unfinished, directions = 0, set()
+    for study in storage.get_all_studies():
+        higher = [direction == optuna.study.StudyDirection.MAXIMIZE for direction in study.directions]
+        directions.add(tuple(higher))
+        for trial in storage.get_all_trials(study._study_id, deepcopy=False):
+            if trial.state != optuna.trial.TrialState.COMPLETE:
+                unfinished += 1
+                continue
+            rows.append(_row(study.study_name, trial))
+            if trial.intermediate_values and len(higher) == 1:
+                curves.append(_curve(len(rows) - 1, trial))
+    notes = (f"{unfinished:,} trials that were pruned, failed or have not ended.",) if unfinished else ()
+    if not rows:
+        raise InputError(" ".join((f"{_shown(source)} has no completed trial.", *notes)))
+    names = (
+        [VALUE] if len(next(iter(directions))) == 1 else [f"{VALUE}_{i}" for i in range(len(next(iter(directions))))]
+    )
+    known = dict(zip(names, next(iter(directions)), strict=True)) if len(directions) == 1 else {}
+    epochs = pd.concat(curves, ignore_index=True) if curves else None
+    return RunTable(f"the Optuna storage {_shown(source)}", pd.DataFrame(rows), epochs, notes, known)
+
+
+def _storage(source: str | Path) -> BaseStorage:
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if isinstance(source, str):
+        return RDBStorage(source, skip_table_creation=True)
+    with source.open("rb") as stream:
+        database = stream.read(15) == b"SQLite format 3"
+    if database:
+        return RDBStorage(f"sqlite:///file:{source.absolute()}?mode=ro&uri=true", skip_table_creation=True)
+    return JournalStorage(JournalFileBackend(str(source)))
+
+
+def _row(study: str, trial: FrozenTrial) -> dict[str, Any]:
+    values = trial.values or []
+    names = [VALUE] if len(values) == 1 else [f"{VALUE}_{position}" for position in range(len(values))]
+    return {
+        "study": study,
+        RUN: f"{study}/{trial.number}",
+        "number": trial.number,
+        **dict(zip(names, values, strict=True)),
+        **{f"params.{name}": value for name, value in trial.params.items()},
+        **{f"user_attrs.{name}": _plain(value) for name, value in trial.user_attrs.items()},
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and np.isnan(value):
+        return np.inf
+    return value if isinstance(value, str | int | float | None) else str(value)
+
+
+def _curve(row: int, trial: FrozenTrial) -> pd.DataFrame:
+    steps = sorted(trial.intermediate_values)
+    return pd.DataFrame({RUN: row, EPOCH: steps, VALUE: [float(trial.intermediate_values[step]) for step in steps]})
+
+
+def _shown(source: str | Path) -> str:
+    """Return the source without user and password."""
+    text = str(source)
+    head, _, rest = text.partition("://")
+    return f"{head}://{rest.rpartition('@')[2]}" if rest else text

@@ -1,0 +1,135 @@
+"""Results of Ray Tune: a folder with `result.json` and `params.json` in the folder of every trial."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports.judging.run_table import EPOCH, RUN, RunTable
+from trainables.errors import InputError
+
+RESULT = "result.json"
+PARAMETERS = "params.json"
+ERROR = "error.txt"
+ITERATION = "training_iteration"
+_OWN = {
+    "checkpoint_dir_name", "config", "date", "done", "experiment_tag", "hostname", "iterations_since_restore",
+    "node_ip", "pid", "should_checkpoint", "time_since_restore", "timestamp", ITERATION,
+}  # fmt: skip
+"""What Ray adds to every result, beside what the trial reports."""
+
+
+def read_ray_results(folder: Path, files: list[Path]) -> RunTable:
+    """Read the trials of one or several experiments. Ray is not imported.
+
+    The configuration of a trial becomes columns `config/NAME`; of every metric the last result counts. Trials with an
+    error and those without results are left out.
+
+    Args:
+        folder: the folder that the user has named.
+        files: its `result.json` files.
+
+    Raises:
+        InputError: no trial has a result.
+    """
+    rows: list[dict[str, Any]] = []
+    curves: list[pd.DataFrame] = []
+    failed = empty = damaged = 0
+    for path in files:
+        if (path.parent / ERROR).exists():
+            failed += 1
+            continue
+        results, cut = _results(path)
+        damaged += cut
+        if not results:
+            empty += 1
+            continue
+        rows.append(
+            {RUN: str(path.parent.relative_to(folder)), **_configuration(path.parent, results[-1]), **_last(results)}
+        )
+        curves.append(_curve(len(rows) - 1, results))
+    notes = [
+        f"{number:,} trials {what}."
+        for number, what in (
+            (failed, "that ended with an error"),
+            (empty, "without results"),
+            (damaged, f"whose {RESULT} ends in the middle of a line, without that line"),
+        )
+        if number
+    ]
+    if not rows:
+        raise InputError(f"no trial in {folder} has a result: {' '.join(notes)}")
+    frame, epochs = pd.DataFrame(rows), pd.concat(curves, ignore_index=True)
+    return RunTable(f"the Ray Tune results in {folder}", frame, epochs, tuple(notes))
+
+
+def _results(path: Path) -> tuple[list[dict[str, Any]], bool]:
+    """Return the results of a trial, and whether its last line is cut off; a repeated iteration replaces the first."""
+    results: dict[Any, dict[str, Any]] = {}
+    lines = path.read_bytes().splitlines()
+    for number, line in enumerate(lines, start=1):
+        try:
+            result = json.loads(line)
+        except ValueError:
+            if number == len(lines):
+                return list(results.values()), True
+            raise InputError(f"{path}, line {number} is not JSON: {line[:60]!r}") from None
+        results[result.get(ITERATION, number)] = result
+    return list(results.values()), False
+
+
+def _configuration(folder: Path, last: Mapping[str, Any]) -> dict[str, Any]:
+    path = folder / PARAMETERS
+    if path.exists():
+        try:
+            return flat(json.loads(path.read_text("utf-8")), "config/")
+        except ValueError:
+            raise InputError(f"{path} is not JSON; restore it, or remove the folder of the trial") from None
+    return flat(last.get("config", {}), "config/")
+
+
+def _last(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the last value of everything that the trial reported."""
+    found: dict[str, Any] = {}
+    for result in results[-1:] if len(results) == 1 else (results[0], results[-1]):
+        found.update(flat({name: value for name, value in result.items() if name not in _OWN}))
+    return {name: _number(value) for name, value in found.items()}
+
+
+def _curve(row: int, results: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the numeric metrics of a trial by iteration."""
+    names = [name for name, value in results[-1].items() if name not in _OWN and _is_number(value)]
+    columns = {name: np.array([result.get(name) for result in results], dtype=float) for name in names}
+    epochs = [float(result.get(ITERATION, number)) for number, result in enumerate(results, start=1)]
+    return pd.DataFrame({RUN: row, EPOCH: epochs, **columns})
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one, with names joined by slashes.
+
+    >>> flat({"optimizer": {"lr": 0.1}}, "config/")
+    {'config/optimizer/lr': 0.1}
+    """
+    return dict(_pairs(values, prefix))
+
+
+def _pairs(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _pairs(value, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", json.dumps(value) if isinstance(value, list) else value
+
+
+def _number(value: Any) -> Any:
+    """Return infinity for NaN, which was recorded, unlike a missing value."""
+    return np.inf if isinstance(value, float) and np.isnan(value) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

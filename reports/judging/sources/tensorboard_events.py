@@ -1,0 +1,139 @@
+"""TensorBoard event files: scalars and hyperparameters of every run folder, read without TensorFlow.
+
+The container is TFRecord: length (uint64), checksum (uint32), data, checksum (uint32); the content is the message
+`Event`, whose definition comes with tensorboardX.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports.judging.run_table import EPOCH, RUN, RunTable
+from reports.judging.sources.extras import needs
+from trainables.errors import InputError
+
+EVENTS = "events.out.tfevents."
+PARTS = ("train", "validation", "val", "test", "eval")
+"""Folders of these names are parts of the run in the folder above: Keras writes `train` and `validation`."""
+_HPARAMS = "_hparams_/session_start_info"
+_HEADER = struct.Struct("<QI")
+_CHECKSUM = 4
+_FLOAT, _DOUBLE = 1, 2
+
+Series = dict[str, dict[int, float]]
+
+
+def read_tensorboard(folder: Path, files: list[Path]) -> RunTable:
+    """Read the scalars of every run; of repeated steps the last one counts.
+
+    Columns: `run` (its path in the folder), the last value of every tag, and `hparams/NAME`. The tags of Keras's
+    folders `train` and `validation` are `train/TAG` and `validation/TAG` of one run.
+
+    Args:
+        folder: the folder that the user has named.
+        files: its event files.
+
+    Raises:
+        InputError: no file has a scalar.
+    """
+    scalars: dict[str, Series] = defaultdict(lambda: defaultdict(dict))
+    hparams: dict[str, dict[str, Any]] = defaultdict(dict)
+    cut = 0
+    for path in sorted(files):
+        run, part = _run_of(folder, path)
+        for event in _events(path):
+            if event is None:
+                cut += 1
+                continue
+            for value in event.summary.value:
+                if value.tag == _HPARAMS:
+                    hparams[run].update(_hyperparameters(value))
+                else:
+                    number = _scalar(value)
+                    if number is not None:
+                        scalars[run][part + value.tag][event.step] = number
+    notes = (f"The end of {cut:,} event files, which is cut off or damaged.",) if cut else ()
+    if not scalars:
+        raise InputError(" ".join((f"no event file in {folder} has a scalar.", *notes)))
+    rows, curves = [], []
+    for row, (run, series) in enumerate(scalars.items()):
+        last = {tag: points[max(points)] for tag, points in series.items()}
+        rows.append({RUN: run, **last, **{f"hparams/{name}": value for name, value in hparams[run].items()}})
+        curve = pd.DataFrame({tag: pd.Series(points, dtype=float) for tag, points in series.items()}).sort_index()
+        curves.append(curve.rename_axis(EPOCH).reset_index().assign(**{RUN: row}))
+    return RunTable(
+        f"the TensorBoard runs in {folder}", pd.DataFrame(rows), pd.concat(curves, ignore_index=True), notes
+    )
+
+
+def _run_of(folder: Path, path: Path) -> tuple[str, str]:
+    """Return the name of the run that an event file belongs to, and the prefix of its tags."""
+    own = path.parent.relative_to(folder)
+    if own.name in PARTS and len(own.parts) > 1:
+        return str(own.parent), f"{own.name}/"
+    return str(own) if own.parts else folder.resolve().name, ""
+
+
+def _events(path: Path) -> Iterator[Any]:
+    """Yield the events of a file, and None at the end if it is cut off or damaged."""
+    from google.protobuf.message import DecodeError
+
+    event = needs("tensorboardX.proto.event_pb2", "TensorBoard event files").Event
+    content = path.read_bytes()
+    position = 0
+    while position < len(content):
+        start = position + _HEADER.size
+        if start > len(content):
+            yield None
+            return
+        length, _ = _HEADER.unpack_from(content, position)
+        position = start + length + _CHECKSUM
+        if position > len(content):
+            yield None
+            return
+        try:
+            yield event.FromString(content[start : start + length])
+        except DecodeError:
+            yield None
+            return
+
+
+def _scalar(value: Any) -> float | None:
+    """Return the number of a summary value, infinity for NaN; None if it is not a scalar."""
+    kind = value.WhichOneof("value")
+    number = None
+    if kind == "simple_value":
+        number = value.simple_value
+    elif kind == "tensor" and not any(axis.size > 1 for axis in value.tensor.tensor_shape.dim):
+        number = _from_tensor(value.tensor)
+    if number is None:
+        return None
+    return float(np.inf if np.isnan(number) else number)
+
+
+def _from_tensor(tensor: Any) -> float | None:
+    if tensor.dtype not in (_FLOAT, _DOUBLE):
+        return None
+    packed = tensor.float_val if tensor.dtype == _FLOAT else tensor.double_val
+    if packed:
+        return packed[0]
+    kind = np.dtype("<f4" if tensor.dtype == _FLOAT else "<f8")
+    return float(np.frombuffer(tensor.tensor_content, kind)[0]) if len(tensor.tensor_content) == kind.itemsize else None
+
+
+def _hyperparameters(value: Any) -> dict[str, Any]:
+    """Return the hyperparameters that the plug-in of TensorBoard records."""
+    plugin = needs("tensorboardX.proto.plugin_hparams_pb2", "TensorBoard event files")
+    data = plugin.HParamsPluginData.FromString(value.metadata.plugin_data.content)
+    found = {}
+    for name, own in data.session_start_info.hparams.items():
+        kind = own.WhichOneof("kind")
+        found[name] = getattr(own, kind) if kind in ("number_value", "string_value", "bool_value") else None
+    return found

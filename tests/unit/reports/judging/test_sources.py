@@ -1,0 +1,289 @@
+"""Sources: a native study through each has the same verdicts; damaged and unfinished runs are left out or refused."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from tensorboardX import SummaryWriter
+from tensorboardX.proto.event_pb2 import Event
+
+from reports.data.frames import read_study
+from reports.judging.judgement import judge_runs
+from reports.judging.question import Question
+from reports.judging.sources.recognise import read_source
+from reports.page.writer import runs_table
+from tests.unit.reports.judging.tables import NATIVE, assert_same_verdicts, native_study, runs_frame
+from trainables.errors import InputError
+
+CONFIG = ["condition", "method", "k", "seed"]
+ASKED = Question(arm=("method",), metric="test_accuracy", seed=("seed",))
+FRAME = runs_frame({"baseline": 0.0, "mixup": 0.02}, seeds=4)
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return native_study(tmp_path_factory.mktemp("native"))
+
+
+def confirmed(folder: Path) -> pd.DataFrame:
+    """Return the confirmation runs of a native study."""
+    runs = runs_table(read_study(folder))
+    return runs[runs["phase"] == "confirm"].reset_index(drop=True)
+
+
+def config_of(row: Any) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in CONFIG}
+
+
+def write_ray(runs: pd.DataFrame, folder: Path) -> Path:
+    for row in runs.itertuples():
+        trial = folder / "train" / f"train_{row.Index:05d}"
+        trial.mkdir(parents=True)
+        (trial / "params.json").write_text(json.dumps({name: plain(value) for name, value in config_of(row).items()}))
+        results = [
+            {"training_iteration": epoch, "pid": 1, "config": {}, "test_accuracy": share * row.test_accuracy,
+             "selection": row.selection, "timers": {"load": 0.1}}
+            for epoch, share in ((1, 0.5), (2, 1.0))
+        ]  # fmt: skip
+        (trial / "result.json").write_text("".join(json.dumps(result) + "\n" for result in results))
+    return folder
+
+
+def plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def write_optuna(runs: pd.DataFrame, folder: Path) -> Path:
+    path = folder / "optuna.db"
+    study = optuna.create_study(storage=f"sqlite:///{path}", study_name="mine", direction="maximize")
+    study.add_trials([
+        optuna.create_trial(
+            value=row.test_accuracy,
+            params={"k": row.k},
+            distributions={"k": optuna.distributions.IntDistribution(0, 9)},
+            user_attrs={name: plain(value) for name, value in config_of(row).items() if name != "k"}
+            | {"selection": row.selection, "test_accuracy": row.test_accuracy},
+        )
+        for row in runs.itertuples()
+    ])  # fmt: skip
+    study.ask()
+    return path
+
+
+def write_events(path: Path, events: list[Event]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = [(len(data := event.SerializeToString()), data) for event in events]
+    path.write_bytes(b"".join(struct.pack("<QI", size, 0) + data + bytes(4) for size, data in frames))
+
+
+def exact_event(tag: str, value: float, step: int) -> Event:
+    """Return an event with a double; `add_scalar` would keep seven digits."""
+    event = Event(step=step)
+    entry = event.summary.value.add(tag=tag)
+    entry.tensor.dtype = 2
+    entry.tensor.double_val.append(value)
+    return event
+
+
+def write_tensorboard(runs: pd.DataFrame, folder: Path) -> Path:
+    for row in runs.itertuples():
+        path = folder / f"{row.condition}/{row.method}/k{row.k}/s{row.seed}" / "events.out.tfevents.1"
+        tags = {"test_accuracy": row.test_accuracy, "selection": row.selection}
+        write_events(path, [exact_event(tag, float(value), 1) for tag, value in tags.items()])
+    return folder
+
+
+def write_wandb(runs: pd.DataFrame, folder: Path) -> Path:
+    rows = [
+        {"name": f"run-{row.Index}", "config": str({name: plain(value) for name, value in config_of(row).items()}),
+         "summary": str({"test_accuracy": row.test_accuracy, "selection": row.selection, "x": float("nan")})}
+        for row in runs.itertuples()
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_csv(folder / "project.csv")
+    return folder / "project.csv"
+
+
+@pytest.mark.parametrize(
+    ("write", "names"),
+    [
+        (write_ray, None),
+        (write_optuna, None),
+        (write_tensorboard, "{condition}/{method}/k{k}/s{seed}"),
+        (write_wandb, None),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_native_study_through_a_source_has_the_same_verdicts(
+    native: Path, tmp_path: Path, write: Callable[[pd.DataFrame, Path], Path], names: str | None
+) -> None:
+    table = read_source(write(confirmed(native), tmp_path))
+    judged = judge_runs(table, replace(NATIVE, names=names), "runs")
+    assert_same_verdicts(judged.verdicts, native)
+
+
+def test_ray_trials_with_errors_or_without_results_are_left_out(tmp_path: Path) -> None:
+    folder = write_ray(FRAME.assign(condition="c", k=0, selection=0.0), tmp_path)
+    trials = sorted((folder / "train").iterdir())
+    (trials[0] / "error.txt").write_text("Traceback")
+    (trials[1] / "result.json").write_text("")
+    with (trials[2] / "result.json").open("a") as stream:
+        stream.write('{"training_iteration": 3, "test_acc')
+    (trials[3] / "result.json").unlink()
+    (trials[3] / "progress.csv").write_text("")
+    table = read_source(folder)
+    assert table.notes == (
+        "1 trials that ended with an error.",
+        "1 trials without results.",
+        "1 trials whose result.json ends in the middle of a line, without that line.",
+    )
+    assert len(table.frame) == 5
+    assert table.frame["config/seed"].tolist() == [2, 0, 1, 2, 3]
+    assert table.frame["test_accuracy"].tolist() == FRAME["test_accuracy"][[2, 4, 5, 6, 7]].tolist()
+    assert table.curves is not None
+    assert table.curves.groupby("run").size().tolist() == [2] * 5
+
+
+def test_a_damaged_ray_result_is_refused(tmp_path: Path) -> None:
+    folder = write_ray(FRAME.head(1).assign(condition="c", k=0, selection=0.0), tmp_path)
+    path = next(folder.rglob("result.json"))
+    path.write_text("garbage\n" + path.read_text())
+    with pytest.raises(InputError, match=r"result\.json, line 1 is not JSON"):
+        read_source(folder)
+
+
+def test_nan_in_a_ray_result_is_not_a_missing_value(tmp_path: Path) -> None:
+    folder = write_ray(FRAME.assign(condition="c", k=0, selection=0.0), tmp_path)
+    path = next(iter(sorted(folder.rglob("result.json"))))
+    path.write_text('{"training_iteration": 1, "test_accuracy": NaN}\n')
+    with pytest.raises(InputError, match="`test_accuracy` is not finite"):
+        judge_runs(read_source(folder), ASKED, "runs")
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("kind", ["database", "journal"])
+def test_an_optuna_storage_is_read_without_being_changed(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "optuna.store"
+    if kind == "database":
+        storage: Any = f"sqlite:///{path}"
+    else:
+        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    for arm, direction in (("baseline", "minimize"), ("mixup", "minimize")):
+        study = optuna.create_study(storage=storage, study_name=arm, direction=direction)
+        for seed in range(4):
+            trial = study.ask({"lr": optuna.distributions.FloatDistribution(0, 1)})
+            trial.set_user_attr("seed", seed)
+            trial.report(0.5, 1)
+            trial.report(0.4, 2)
+            study.tell(
+                trial, 0.3 - 0.1 * (arm == "mixup") + 0.01 * seed + 0.001 * (trial.number % 2) * (arm == "mixup")
+            )
+        study.tell(study.ask(), state=optuna.trial.TrialState.PRUNED)
+    before = path.read_bytes()
+    table = read_source(path)
+    assert path.read_bytes() == before
+    assert table.directions == {"value": False}
+    assert table.notes == ("2 trials that were pruned, failed or have not ended.",)
+    judged = judge_runs(table, Question(arm=("study",), metric="value", seed=("seed",)), "runs")
+    assert [(one.method, one.verdict) for one in judged.verdicts] == [("mixup", "helps")]
+    assert table.curves is not None
+    assert table.curves["value"].tolist() == [0.5, 0.4] * 8
+
+
+def test_tensorboard_runs_of_several_writers(tmp_path: Path) -> None:
+    """A plain writer with restarted steps, the two folders and tensors of Keras, hyperparameters, a truncated file."""
+    for row in FRAME.itertuples():
+        folder = tmp_path / f"{row.method}-{row.seed}"
+        with closing(SummaryWriter(str(folder), write_to_disk=True)) as writer:
+            for step, share in ((0, 0.1), (1, 0.2), (1, 1.0)):
+                writer.add_scalar("test_accuracy", share * row.test_accuracy, step)
+            writer.add_histogram("weights", np.arange(3.0), 0)
+        keras = exact_event("epoch_accuracy", 0.75, 4)
+        keras.summary.value[0].tensor.Clear()
+        keras.summary.value[0].tensor.dtype = 1
+        keras.summary.value[0].tensor.tensor_content = struct.pack("<f", 0.75)
+        write_events(folder / "validation" / "events.out.tfevents.1.v2", [keras])
+    broken = tmp_path / "broken" / "events.out.tfevents.2"
+    write_events(broken, [exact_event("test_accuracy", 0.5, 1), exact_event("test_accuracy", 0.6, 2)])
+    broken.write_bytes(broken.read_bytes()[:-10])
+    table = read_source(tmp_path)
+    assert table.notes == ("The end of 1 event files, which is cut off or damaged.",)
+    rows = table.frame.set_index("run")
+    assert rows.loc["broken", "test_accuracy"] == 0.5
+    assert rows.loc["mixup-1", "validation/epoch_accuracy"] == 0.75
+    judged = judge_runs(table, replace(ASKED, names="{method}-{seed}"), "runs")
+    expected = judge_runs(read_source(FRAME), ASKED, "runs")
+    assert judged.verdicts[0].value == pytest.approx(expected.verdicts[0].value)
+    assert judged.study.curves.groupby("run", observed=True).size().tolist() == [2] * 8
+
+
+def test_hyperparameters_of_tensorboard_are_columns(tmp_path: Path) -> None:
+    with closing(SummaryWriter(str(tmp_path / "one"), write_to_disk=True)) as writer:
+        writer.add_hparams({"lr": 0.5, "method": "mixup"}, {"test_accuracy": 0.75}, name="trial")
+    [row] = read_source(tmp_path).frame.to_dict("records")
+    assert (row["run"], row["hparams/lr"], row["hparams/method"]) == ("one/trial", 0.5, "mixup")
+    assert row["test_accuracy"] == 0.75
+
+
+def folders_without_runs(folder: Path) -> Iterator[tuple[Path, str]]:
+    (folder / "empty").mkdir()
+    yield folder / "empty", "has neither results of Ray Tune nor TensorBoard events"
+    (folder / "events").mkdir()
+    (folder / "events" / "events.out.tfevents.1").write_bytes(b"")
+    yield folder / "events", "no event file in .* has a scalar"
+    (folder / "wandb" / "offline-run-1").mkdir(parents=True)
+    (folder / "wandb" / "offline-run-1" / "run-1.wandb").write_bytes(b":W&B")
+    yield folder / "wandb", "`wandb sync`"
+    (folder / "ray").mkdir()
+    (folder / "ray" / "result.json").write_text("")
+    yield folder / "ray", r"no trial in .* has a result: 1 trials without results\."
+    with closing(sqlite3.connect(folder / "other.db")) as database, database:
+        database.execute("CREATE TABLE mine (a)")
+    yield folder / "other.db", "is neither of MLflow nor of Optuna"
+    (folder / "broken.db").write_bytes(b"SQLite format 3\0" + b"x" * 200)
+    yield folder / "broken.db", r"broken\.db cannot be read"
+    yield native_study(folder / "native"), "use `assay report"
+    yield folder / "native" / "study.db", "use `assay report"
+
+
+def test_folders_without_runs_are_refused(tmp_path: Path) -> None:
+    for path, message in folders_without_runs(tmp_path):
+        with pytest.raises(InputError, match=message):
+            read_source(path)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("ftp://me:secret@host/x", "ftp://host/x is an address of no known kind"),
+        ("sqlite:////nowhere/x.db", "the file /nowhere/x.db does not exist"),
+        ("file:///nowhere/x", "does not exist"),
+    ],
+)
+def test_addresses_without_runs_are_refused(address: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_source(address)
+
+
+def test_sources_import_neither_ray_nor_tensorflow_nor_keras(native: Path, tmp_path: Path) -> None:
+    runs = confirmed(native).head(4)
+    places = [writer(runs, tmp_path / writer.__name__) for writer in (write_ray, write_tensorboard)]
+    script = (
+        "import sys\nfrom reports.judging.sources.recognise import read_source\n"
+        f"for place in {[str(place) for place in places]}: read_source(place)\n"
+        "print(sorted({'ray', 'tensorflow', 'keras', 'mlflow', 'optuna'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
