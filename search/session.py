@@ -86,12 +86,14 @@ def execute_runs(
         The value of `conclude`, and a sentence about what MLflow has not received, empty if it has everything.
     """
     from search.tracking.supervisor import start_delivery
+    from search.tracking.uri import store_uri
 
+    store = store_uri(folder, tracking_uri)  # before the working directory changes
     started = time.monotonic()
     note(f"working in {folder}" + (f", with Ray at {options.address}" if options.address else ""))
     with ExitStack() as session:
         work = _prepared(session, source, folder, resources, options, data, started)
-        delivery = start_delivery(folder, tracking_uri)
+        delivery = start_delivery(folder, store)
 
         def tick() -> StudyProgress:
             delivery.ensure()

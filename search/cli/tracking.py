@@ -19,15 +19,16 @@ def ui(
 ) -> None:
     """Open MLflow's web pages for a study. They are served on this machine only."""
     from search.tracking.ui import is_server, ui_arguments, ui_command
-    from search.tracking.uri import configured_uri, store_uri
+    from search.tracking.uri import client_uri, configured_uri, existing_store, store_uri
 
     uri = configured_uri(folder)
     store = store_uri(folder, uri)
     if is_server(store):
         typer.echo(ui_command(folder, uri))
         return
+    client = client_uri(existing_store(store))
     typer.echo(f"MLflow's pages: http://127.0.0.1:{port} (Ctrl-C stops them)", err=True)
-    arguments, variables = ui_arguments(store, port)
+    arguments, variables = ui_arguments(client, port)
     os.execve(sys.executable, [sys.executable, *arguments], {**os.environ, **variables})
 
 

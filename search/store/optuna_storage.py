@@ -13,10 +13,13 @@ from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import URL
+
+from search.store.sqlite_uri import sqlite_uri
 
 TRIAL = "trial"
 """Attribute of an Optuna trial: its index in the arm."""
+_NUMBERED = "numbered"
+"""Attribute of an Optuna study in the file: its trials have the attribute `TRIAL`."""
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -65,7 +68,11 @@ class OptunaFile:
         copy = optuna.create_study(
             study_name=study.study_name, storage=storage, direction=study.direction, load_if_exists=True
         )
-        known = self._written.setdefault(study.study_name, {_index(trial) for trial in copy.get_trials(deepcopy=False)})
+        copy.set_user_attr(_NUMBERED, True)
+        if known is None and storage.get_n_trials(copy._study_id) == len(ended):
+            known = {_index(trial) for trial in ended}
+        known = known or {_index(trial) for trial in copy.get_trials(deepcopy=False)}
+        self._written[study.study_name] = known
         for trial in ended:
             if _index(trial) not in known:
                 copy.add_trial(trial)
@@ -77,9 +84,8 @@ class OptunaFile:
                 unfinished.unlink(missing_ok=True)
             try:
                 self._storage = _storage(self._path)
-                for study in self._storage.get_all_studies():
-                    for trial in self._storage.get_all_trials(study._study_id, deepcopy=False):
-                        _index(trial)
+                if not all(study.user_attrs.get(_NUMBERED) for study in self._storage.get_all_studies()):
+                    raise ValueError("trials are not numbered")
             except Exception:  # damaged, or of a version that did not number its trials: derived data, written anew
                 self._path.unlink(missing_ok=True)
                 self._storage = _storage(self._path)
@@ -87,7 +93,7 @@ class OptunaFile:
 
 
 def _storage(path: Path) -> optuna.storages.RDBStorage:
-    return optuna.storages.RDBStorage(URL.create("sqlite", database=str(path)).render_as_string())
+    return optuna.storages.RDBStorage(sqlite_uri(path))
 
 
 def _index(trial: FrozenTrial) -> int:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from search.store.sqlite_uri import absolute_uri
 from search.store.yaml_files import apply_override, parse_mapping, read_mapping
 from search.study.error_messages import explain
 from search.study.factors import (
@@ -372,7 +373,7 @@ def validate(document: dict[str, Any], source: str, folder: Path) -> Study:
     Args:
         document: content of a study file.
         source: name of the file, for messages.
-        folder: folder that relative data paths refer to.
+        folder: folder that relative paths of data and of a SQLite tracking store refer to.
 
     Raises:
         InputError: If it is invalid; the message gives the key, the value and the allowed values.
@@ -390,6 +391,9 @@ def validate(document: dict[str, Any], source: str, folder: Path) -> Study:
             document = {**document, "data": with_absolute_paths(data, folder)}
         except (RuntimeError, ValueError) as error:
             raise InputError(f"{source}: data: not a valid path: {error}") from None
+    tracking = document.get("tracking")
+    if isinstance(tracking, dict) and isinstance(tracking.get("uri"), str):
+        document = {**document, "tracking": {**tracking, "uri": absolute_uri(tracking["uri"], folder)}}
     try:
         return Study.model_validate(document)
     except ValidationError as error:

@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from search.tracking.uri import sqlite_path
+from search.store.sqlite_uri import sqlite_path, sqlite_uri
+from search.tracking.uri import client_uri
 from trainables.records.atomic import atomic_file
 
 if TYPE_CHECKING:
@@ -32,24 +37,36 @@ T = TypeVar("T")
 
 
 def open_client(uri: str) -> MlflowClient:
-    """Return a client of a tracking store; a missing SQLite store is created."""
+    """Return a client of a tracking store; a SQLite store that is missing or empty is created."""
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
     _create_sqlite(uri)
-    return MlflowClient(uri)
+    return MlflowClient(client_uri(uri))
 
 
 def _create_sqlite(uri: str) -> None:
-    """Create a missing SQLite store under a temporary name first: an incomplete schema cannot be repaired."""
+    """Create a missing or empty SQLite store under a temporary name first: an incomplete schema cannot be repaired."""
     path = sqlite_path(uri)
-    if path is None or path.exists():
+    if path is None or (path.exists() and (path.stat().st_size > 0)):
         return
     from mlflow import MlflowClient
 
-    with atomic_file(path) as unfinished:
-        MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
+    with atomic_file(path) as unfinished, _harmless_working_directory():
+        MlflowClient(client_uri(sqlite_uri(unfinished.absolute()))).search_experiments(max_results=1)
+
+
+@contextmanager
+def _harmless_working_directory() -> Iterator[None]:
+    """Leave a working directory whose path MLflow cannot put into SQL: it does so unquoted, in a new store."""
+    before = Path.cwd()
+    if not re.fullmatch(r"[\w/. +=@,-]*", str(before)):
+        os.chdir("/")
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def retry(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from search.tracking.mapping import RUNNING
-from search.tracking.uri import relative_artifacts
+from search.tracking.uri import client_uri, relative_artifacts
 from trainables import records
 from trainables.records import ReportRow
 
@@ -64,7 +64,7 @@ def read_runs(uri: str, experiment: str, where: str = CHILDREN) -> pd.DataFrame:
     import pandas as pd
     from mlflow import MlflowClient
 
-    client = MlflowClient(uri)
+    client = MlflowClient(client_uri(uri))
     found = client.get_experiment_by_name(experiment)
     if found is None:
         raise LookupError(f"MLflow has no experiment {experiment!r}")
@@ -106,7 +106,7 @@ def read_histories(uri: str, runs: pd.DataFrame, at_once: int = 500) -> Iterator
     import pandas as pd
     from mlflow import MlflowClient
 
-    client = MlflowClient(uri)
+    client = MlflowClient(client_uri(uri))
     with tempfile.TemporaryDirectory(prefix="assay-history-") as scratch, ThreadPoolExecutor(_READERS) as readers:
         read = partial(_history, client, uri, Path(scratch))
         for first in range(0, len(runs), at_once):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.data.frames import StudyData, study_from_frames
 from search.tracking.history import CHILDREN, read_histories, read_runs
-from search.tracking.uri import redact
+from search.tracking.uri import client_uri, existing_store, redact
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import KINDS, DecisionRow, ExampleRow, Facts, JournalReader, PlanRecord
@@ -58,12 +58,13 @@ def read_experiment(uri: str, experiment: str, study_id: str | None = None) -> S
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
+    uri = existing_store(uri)
     try:
         parents = read_runs(uri, experiment, _STUDIES)
         parent, own_id = _select_study(parents, experiment, study_id)
         children = f"{CHILDREN} and tags.`{records.TAG_STUDY_ID}` = '{own_id}'"
         listed = read_runs(uri, experiment, children)
-        client = MlflowClient(uri)
+        client = MlflowClient(client_uri(uri))
         document = _artifact(client, parent, records.JOURNAL_ARTIFACT)
         facts = _artifact(client, parent, records.FACTS_ARTIFACT)
         found = client.get_experiment_by_name(experiment)

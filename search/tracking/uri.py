@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import shutil
+import tempfile
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from search.store.sqlite_uri import absolute_uri, has_table, is_sqlite, sqlite_path, sqlite_uri
 from search.tracking.state import read_state
 from trainables import records
 from trainables.errors import InputError
@@ -18,7 +23,6 @@ SCHEMES = {"http", "https", "sqlite", "mysql", "postgresql", "mssql", "databrick
 """Schemes of MLflow's own stores; installed plug-ins may add others."""
 ARTIFACT_SCHEME = "assay"
 """Scheme of artifact URIs relative to the SQLite file of the store (see `search.tracking.artifact_repository`)."""
-_SQLITE = "sqlite:///"
 _USER = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)[\w.~!$&'()*+,;=:%@-]+@")
 _SECRET = re.compile(
     r"(?P<before>[A-Za-z][\w+.-]*://[^\s\"'<>]*?[?&](?:password|passwd|pwd|token|access_token|secret)=)[^\s&\"'<>]+"
@@ -51,7 +55,8 @@ def configured_uri(folder: Path) -> str | None:
     """
     with JournalReader.open(folder) as journal:
         study = journal.meta(records.META_STUDY) or {}
-    return study.get("tracking", {}).get("uri")
+    uri = study.get("tracking", {}).get("uri")
+    return uri and absolute_uri(uri, folder)  # older studies hold a relative path, which referred to their folder
 
 
 def store_uri(folder: Path, uri: str | None = None) -> str:
@@ -70,7 +75,7 @@ def store_uri(folder: Path, uri: str | None = None) -> str:
             support, or if its credentials are unknown.
     """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or _previous_uri(folder) or own_store(folder)
-    scheme, separator, path = uri.partition("://")
+    scheme, separator, _ = uri.partition("://")
     if scheme.startswith("file") or (not separator and uri != "databricks"):
         raise InputError(
             f"tracking.uri is {redact(uri)!r}, a folder, which MLflow no longer supports as a store. "
@@ -81,9 +86,9 @@ def store_uri(folder: Path, uri: str | None = None) -> str:
             f"tracking.uri is {redact(uri)!r}, but MLflow has no store with the scheme `{scheme}`. "
             "Name a server (http://host:5000) or a database (sqlite:///mlflow.db), or leave it out."
         )
-    if scheme == "sqlite" and path.startswith("/"):
-        return f"{_SQLITE}{Path(path[1:]).absolute()}"
-    return uri
+    if is_sqlite(uri) and sqlite_path(uri) is None:
+        raise InputError(f"tracking.uri is {redact(uri)!r}, which names no file; write `sqlite:////FOLDER/mlflow.db`")
+    return absolute_uri(uri, Path.cwd())
 
 
 def _plugin_schemes() -> set[str]:
@@ -92,7 +97,38 @@ def _plugin_schemes() -> set[str]:
 
 def own_store(folder: Path) -> str:
     """Return the URI of the SQLite file in a study's folder."""
-    return f"{_SQLITE}{folder.absolute() / records.MLFLOW_FILE}"
+    return sqlite_uri(folder.absolute() / records.MLFLOW_FILE)
+
+
+def existing_store(uri: str) -> str:
+    """Return a tracking store that is only read, with an absolute path if it is a SQLite file.
+
+    Raises:
+        InputError: If it is a SQLite file that is missing or is not a store of MLflow: MLflow would create it.
+    """
+    store = absolute_uri(uri, Path.cwd())
+    path = sqlite_path(store)
+    if is_sqlite(store) and (path is None or not has_table(path, "experiments")):
+        raise InputError(
+            f"{redact(uri)} is not a tracking store: " + (f"{path} is no database of MLflow" if path else "no file")
+        )
+    return store
+
+
+@cache
+def client_uri(uri: str) -> str:
+    """Return the URI to give to MLflow for a tracking store.
+
+    MLflow creates the parent folder of a SQLite file without unquoting its name, so a path with special characters is
+    given by a symbolic link, which is removed when the process ends.
+    """
+    path = sqlite_path(uri)
+    if path is None or "%" not in sqlite_uri(path.parent):
+        return uri
+    link = Path(tempfile.mkdtemp(prefix="assay-mlflow-")) / "store"
+    atexit.register(shutil.rmtree, link.parent, ignore_errors=True)
+    link.symlink_to(path.parent.absolute(), target_is_directory=True)
+    return sqlite_uri(link / path.name)
 
 
 def _previous_uri(folder: Path) -> str | None:
@@ -104,11 +140,6 @@ def _previous_uri(folder: Path) -> str | None:
             "Set MLFLOW_TRACKING_URI to the complete URI."
         )
     return uri
-
-
-def sqlite_path(uri: str) -> Path | None:
-    """Return the file of a SQLite store, or None for any other store."""
-    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
 
 
 def artifact_location(uri: str, folder: Path) -> str | None:

@@ -8,11 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
+from search.store.journal import Journal
+from search.store.sqlite_uri import sqlite_path, sqlite_uri
+from search.study.schema import validate
 from search.tracking import mapping
 from search.tracking import uri as tracking_uris
+from search.tracking.import_study import read_experiment
 from search.tracking.mapping import Point, StudyCard
 from search.tracking.ui import ui_arguments, ui_command
+from tests.conftest import study_document
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import ArmRecord, ConditionRecord, DataFacts, Facts, Outcome, PlanRecord, ReportRow, Run
@@ -227,6 +233,44 @@ def test_a_study_keeps_the_store_that_it_was_delivered_to(tmp_path):
         tracking_uris.store_uri(tmp_path)
     state.write_text("cut sho")
     assert tracking_uris.store_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+@pytest.mark.parametrize("name", ["plain", "per%cent%20x", "{brace}", "what?", 'o\'neill "x"', "größe", "a b+c=d@e"])
+def test_a_sqlite_address_names_the_same_file_for_everybody(tmp_path, name):
+    path = tmp_path / name / "mlflow.db"
+    uri = sqlite_uri(path)
+    assert (sqlite_path(uri), make_url(uri).database) == (path, str(path))
+    assert tracking_uris.store_uri(path.parent) == tracking_uris.store_uri(tmp_path, uri) == uri
+    assert tracking_uris.artifact_location(uri, path.parent) == "assay:/artifacts"
+    path.parent.mkdir()
+    alias = sqlite_path(tracking_uris.client_uri(uri))
+    assert (alias.parent.resolve(), alias.name) == (path.parent, "mlflow.db")
+    assert "%" not in str(alias.parent)
+
+
+@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite+pysqlite://"])
+def test_a_sqlite_store_needs_a_file(uri):
+    with pytest.raises(InputError, match="names no file"):
+        tracking_uris.store_uri(Path("/runs/one"), uri)
+
+
+def test_the_store_of_a_study_file_is_beside_it_and_that_of_an_older_study_in_its_folder(tmp_path):
+    study = validate({**study_document(), "tracking": {"uri": "sqlite:///all.db"}}, "study.yaml", tmp_path)
+    assert study.tracking.uri == f"sqlite:///{tmp_path}/all.db"
+    with Journal.create(tmp_path / "old" / records.JOURNAL_FILE) as journal:
+        journal.set_meta(records.META_STUDY, {"tracking": {"uri": "sqlite:///all.db"}})
+    assert tracking_uris.configured_uri(tmp_path / "old") == f"sqlite:///{tmp_path}/old/all.db"
+
+
+@pytest.mark.parametrize("name", ["typo/x.db", "study.db", "empty.db", "text.db"])
+def test_a_store_that_is_only_read_is_never_created(tmp_path, name):
+    Journal.create(tmp_path / "study.db").close()
+    (tmp_path / "empty.db").touch()
+    (tmp_path / "text.db").write_text("text")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(InputError, match="is not a tracking store"):
+        read_experiment(f"sqlite:///{tmp_path}/{name}", "x")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_artifacts_are_beside_their_store(tmp_path):
