@@ -73,7 +73,7 @@ class StudyCard:
             facts: versions, machine and data.
         """
         excluded = {"name", "version"} if plan.final_seeds else {"name", "version", "final_seeds"}
-        fixed = plan.model_dump(mode="json", exclude=excluded)
+        fixed = plan.model_dump(mode="json", exclude=excluded, exclude_none=True)
         own = {
             **_tags(records.TAG_PLAN, {key: value for key, value in fixed.items() if _is_flat(value)}),
             **_tags(records.TAG_VERSION, facts.versions),
