@@ -6,6 +6,7 @@
     result                                    # verdicts, as a table in a notebook
     result.verdicts                           # DataFrame with one row per contrast
     result.runs                               # DataFrame with one row per run
+    result.figures                            # the figures of the report
 
 Progress is shown in the notebook cell, on the terminal, or as lines on stderr. After an interruption
 `resume("runs/s1")` continues without loss.
@@ -18,50 +19,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reports.page.results import Results
 from search.study.schema import Study, load_study, validate
 from trainables import records
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from reports.inference.wording import Row
+    from reports.page.view import View
     from search.lifecycle import StudyResult
-    from trainables.records import Unit
 
 
-@dataclass(frozen=True, repr=False)
-class Result:
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Result(Results):
     """Results of a study.
 
     Args:
         folder: the study's folder.
-        rows: the verdicts as displayed in the report.
-        unit: unit of the effects.
-        verdicts: one row per contrast, unrounded, with the columns of `verdicts.csv`.
-        runs: one row per run, with the columns of `runs.csv`.
         report: HTML page of the report.
         recipe: recipe of the best configuration for `assay train`, or None if nothing could be confirmed.
         undelivered: description of what MLflow has not received, or empty.
     """
 
     folder: Path
-    rows: tuple[Row, ...]
-    unit: Unit
-    verdicts: pd.DataFrame
-    runs: pd.DataFrame
     report: Path
     recipe: Path | None
     undelivered: str = ""
 
-    def __repr__(self) -> str:
-        from reports.inference.wording import row_sentence
+    @property
+    def files(self) -> Mapping[str, Path | None]:
+        """Report and recipe."""
+        return {"report": self.report, "recipe": self.recipe}
 
-        return "\n".join([*(row_sentence(row, self.unit) for row in self.rows), f"report: {self.report}"])
+    def _view(self) -> View:
+        from reports.data.frames import read_study
+        from reports.inference.verdicts import judge
+        from reports.page.view import build_view
 
-    def _repr_html_(self) -> str:
-        from reports.page.writer import render_answer
-
-        return render_answer(self.rows, self.unit, {"report": self.report, "recipe": self.recipe})
+        study = read_study(self.folder)
+        return build_view(study, judge(study))
 
 
 def run(
@@ -162,12 +156,12 @@ def _load_result(folder: Path, report: Path, recipe: Path | None, undelivered: s
     study = read_study(folder)
     verdicts = judge(study)
     return Result(
-        folder,
-        tuple(verdict_table(verdicts)),
-        study.plan.unit,
-        pd.DataFrame(verdict_records(verdicts)),
-        runs_table(study),
-        report,
-        recipe,
-        undelivered,
+        rows=tuple(verdict_table(verdicts)),
+        unit=study.plan.unit,
+        verdicts=pd.DataFrame(verdict_records(verdicts)),
+        runs=runs_table(study),
+        folder=folder,
+        report=report,
+        recipe=recipe,
+        undelivered=undelivered,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+import numpy as np
 import pandas as pd
 
 from trainables.errors import InputError
@@ -39,6 +40,22 @@ class RunTable:
     curves: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
     directions: Mapping[str, bool] = field(default_factory=dict)
+
+
+def stacked_curves(curves: Sequence[Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Return the curves of all runs as one frame, as `RunTable.curves`.
+
+    Args:
+        curves: by row of the frame of runs: `epoch` and metrics, float (E,) each; metrics may differ between runs.
+    """
+    lengths = [len(curve[EPOCH]) for curve in curves]
+    ends = np.cumsum([0, *lengths])
+    names = dict.fromkeys(name for curve in curves for name in curve)
+    columns = {name: np.full(ends[-1], np.nan) for name in names}
+    for start, end, curve in zip(ends, ends[1:], curves, strict=False):
+        for name, values in curve.items():
+            columns[name][start:end] = values
+    return pd.DataFrame({RUN: np.repeat(np.arange(len(curves)), lengths), **columns})
 
 
 def find_column(columns: Iterable[object], asked: str, option: str, prefer: Sequence[str] = ()) -> str:
@@ -107,7 +124,15 @@ def joined(levels: Iterable[object]) -> str:
     return ", ".join(map(str, levels))
 
 
+def number_of(number: int, noun: str) -> str:
+    """Return a number of things in words.
+
+    >>> number_of(1, "trial"), number_of(1234, "run")
+    ('1 trial', '1,234 runs')
+    """
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def count(which: pd.Series) -> str:
-    """Return the number of true values as a number of runs: `1 run`, `1,234 runs`."""
-    runs = int(which.sum())
-    return "1 run" if runs == 1 else f"{runs:,} runs"
+    """Return the number of true values as a number of runs."""
+    return number_of(int(which.sum()), "run")

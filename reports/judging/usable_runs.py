@@ -21,6 +21,7 @@ from reports.judging.run_table import (
     find_column,
     joined,
     listed,
+    number_of,
     short_name,
 )
 from reports.judging.values import Level, level_codes, matching, numbers, with_named_columns
@@ -138,7 +139,7 @@ def _filtered(table: RunTable, question: Question) -> RunTable:
     if curves is not None:
         new = np.where(kept, np.cumsum(kept) - 1, -1)[curves[RUN].to_numpy()]
         curves = curves[new >= 0].assign(**{RUN: new[new >= 0]})
-    notes = (*table.notes, f"{int((~kept).sum()):,} rows excluded by --where.")
+    notes = (*table.notes, f"{number_of(int((~kept).sum()), 'row')} excluded by --where.")
     return replace(table, frame=table.frame[kept].reset_index(drop=True), curves=curves, notes=notes)
 
 

@@ -61,7 +61,7 @@ def test_foreign_runs_are_read_with_their_epochs_and_without_those_that_failed(s
     [verdict] = judged.verdicts
     assert (verdict.verdict, verdict.seeds, verdict.planned_seeds) == ("helps", 4, 5)
     assert judged.evidence.left_out == (
-        "1 runs that are not FINISHED.",
+        "1 run whose status is not FINISHED.",
         "1 run without method (--arm).",
     )
     assert judged.study.curves.groupby("run", observed=True).size().tolist() == [3] * 9

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.judging.run_table import EPOCH, RUN, RunTable, find_column, listed
+from reports.judging.run_table import EPOCH, RUN, RunTable, find_column, listed, number_of
 from reports.judging.sources.extras import needs
 from trainables.errors import InputError
 
@@ -60,7 +60,7 @@ def read_mlflow(
     except MlflowException as error:
         raise InputError(f"MLflow at {shown(uri)} cannot be read: {shown(str(error).splitlines()[0])}") from None
     others = len(found) - len(runs)
-    notes = (f"{others:,} runs that are not FINISHED.",) if others else ()
+    notes = (f"{number_of(others, 'run')} whose status is not FINISHED.",) if others else ()
     return RunTable(f"the MLflow experiment {name} at {shown(uri)}", frame, curves, notes)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.judging.run_table import EPOCH, RUN, RunTable
+from reports.judging.run_table import EPOCH, RUN, RunTable, number_of, stacked_curves
 from reports.judging.sources.extras import needs
 from trainables.errors import InputError
 
@@ -35,7 +35,7 @@ def read_optuna(source: str | Path) -> RunTable:
     optuna = needs("optuna", "an Optuna storage")
     storage = _storage(source)
     rows: list[dict[str, Any]] = []
-    curves: list[pd.DataFrame] = []
+    curves: list[dict[str, np.ndarray]] = []
     unfinished, directions = 0, set()
     for study in storage.get_all_studies():
         higher = [direction == optuna.study.StudyDirection.MAXIMIZE for direction in study.directions]
@@ -45,17 +45,18 @@ def read_optuna(source: str | Path) -> RunTable:
                 unfinished += 1
                 continue
             rows.append(_row(study.study_name, trial))
-            if trial.intermediate_values and len(higher) == 1:
-                curves.append(_curve(len(rows) - 1, trial))
-    notes = (f"{unfinished:,} trials that were pruned, failed or have not ended.",) if unfinished else ()
+            curves.append(_curve(trial))
+    notes = (f"{number_of(unfinished, 'trial')} pruned, failed or not ended.",) if unfinished else ()
     if not rows:
         raise InputError(" ".join((f"{_shown(source)} has no completed trial.", *notes)))
     names = (
         [VALUE] if len(next(iter(directions))) == 1 else [f"{VALUE}_{i}" for i in range(len(next(iter(directions))))]
     )
     known = dict(zip(names, next(iter(directions)), strict=True)) if len(directions) == 1 else {}
-    epochs = pd.concat(curves, ignore_index=True) if curves else None
-    return RunTable(f"the Optuna storage {_shown(source)}", pd.DataFrame(rows), epochs, notes, known)
+    epochs = stacked_curves(curves)
+    return RunTable(
+        f"the Optuna storage {_shown(source)}", pd.DataFrame(rows), epochs if len(epochs) else None, notes, known
+    )
 
 
 def _storage(source: str | Path) -> BaseStorage:
@@ -90,9 +91,10 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | None) else str(value)
 
 
-def _curve(row: int, trial: FrozenTrial) -> pd.DataFrame:
+def _curve(trial: FrozenTrial) -> dict[str, np.ndarray]:
     steps = sorted(trial.intermediate_values)
-    return pd.DataFrame({RUN: row, EPOCH: steps, VALUE: [float(trial.intermediate_values[step]) for step in steps]})
+    values = np.array([trial.intermediate_values[step] for step in steps], dtype=float)
+    return {EPOCH: np.array(steps, dtype=float), VALUE: values}
 
 
 def _shown(source: str | Path) -> str:

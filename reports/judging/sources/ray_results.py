@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.judging.run_table import EPOCH, RUN, RunTable
+from reports.judging.run_table import EPOCH, RUN, RunTable, number_of, stacked_curves
 from trainables.errors import InputError
 
 RESULT = "result.json"
@@ -38,7 +38,7 @@ def read_ray_results(folder: Path, files: list[Path]) -> RunTable:
         InputError: no trial has a result.
     """
     rows: list[dict[str, Any]] = []
-    curves: list[pd.DataFrame] = []
+    curves: list[dict[str, np.ndarray]] = []
     failed = empty = damaged = 0
     for path in files:
         if (path.parent / ERROR).exists():
@@ -52,9 +52,9 @@ def read_ray_results(folder: Path, files: list[Path]) -> RunTable:
         rows.append(
             {RUN: str(path.parent.relative_to(folder)), **_configuration(path.parent, results[-1]), **_last(results)}
         )
-        curves.append(_curve(len(rows) - 1, results))
+        curves.append(_curve(results))
     notes = [
-        f"{number:,} trials {what}."
+        f"{number_of(number, 'trial')} {what}."
         for number, what in (
             (failed, "that ended with an error"),
             (empty, "without results"),
@@ -64,23 +64,30 @@ def read_ray_results(folder: Path, files: list[Path]) -> RunTable:
     ]
     if not rows:
         raise InputError(f"no trial in {folder} has a result: {' '.join(notes)}")
-    frame, epochs = pd.DataFrame(rows), pd.concat(curves, ignore_index=True)
-    return RunTable(f"the Ray Tune results in {folder}", frame, epochs, tuple(notes))
+    return RunTable(f"the Ray Tune results in {folder}", pd.DataFrame(rows), stacked_curves(curves), tuple(notes))
 
 
 def _results(path: Path) -> tuple[list[dict[str, Any]], bool]:
     """Return the results of a trial, and whether its last line is cut off; a repeated iteration replaces the first."""
-    results: dict[Any, dict[str, Any]] = {}
     lines = path.read_bytes().splitlines()
+    try:
+        results, cut = json.loads(b"[%s]" % b",".join(lines)), False
+    except ValueError:
+        results, cut = _line_by_line(path, lines)
+    by_iteration = {result.get(ITERATION, number): result for number, result in enumerate(results)}
+    return list(by_iteration.values()), cut
+
+
+def _line_by_line(path: Path, lines: list[bytes]) -> tuple[list[dict[str, Any]], bool]:
+    results = []
     for number, line in enumerate(lines, start=1):
         try:
-            result = json.loads(line)
+            results.append(json.loads(line))
         except ValueError:
             if number == len(lines):
-                return list(results.values()), True
+                return results, True
             raise InputError(f"{path}, line {number} is not JSON: {line[:60]!r}") from None
-        results[result.get(ITERATION, number)] = result
-    return list(results.values()), False
+    return results, False
 
 
 def _configuration(folder: Path, last: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,12 +108,12 @@ def _last(results: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: _number(value) for name, value in found.items()}
 
 
-def _curve(row: int, results: list[dict[str, Any]]) -> pd.DataFrame:
+def _curve(results: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Return the numeric metrics of a trial by iteration."""
     names = [name for name, value in results[-1].items() if name not in _OWN and _is_number(value)]
     columns = {name: np.array([result.get(name) for result in results], dtype=float) for name in names}
-    epochs = [float(result.get(ITERATION, number)) for number, result in enumerate(results, start=1)]
-    return pd.DataFrame({RUN: row, EPOCH: epochs, **columns})
+    epochs = [result.get(ITERATION, number) for number, result in enumerate(results, start=1)]
+    return {EPOCH: np.array(epochs, dtype=float), **columns}
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from collections.abc import Iterator
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from reports.judging.run_table import EPOCH, RUN, RunTable
+from reports.judging.run_table import EPOCH, RUN, RunTable, number_of, stacked_curves
 from reports.judging.sources.extras import needs
 from trainables.errors import InputError
 
@@ -52,25 +53,32 @@ def read_tensorboard(folder: Path, files: list[Path]) -> RunTable:
             if event is None:
                 cut += 1
                 continue
+            step, own = event.step, scalars[run]
             for value in event.summary.value:
-                if value.tag == _HPARAMS:
+                number = _scalar(value)
+                if number is not None:
+                    own[part + value.tag][step] = number
+                elif value.tag == _HPARAMS:
                     hparams[run].update(_hyperparameters(value))
-                else:
-                    number = _scalar(value)
-                    if number is not None:
-                        scalars[run][part + value.tag][event.step] = number
-    notes = (f"The end of {cut:,} event files, which is cut off or damaged.",) if cut else ()
+    notes = (f"The end of {number_of(cut, 'event file')}, cut off or damaged.",) if cut else ()
+    scalars = {run: series for run, series in scalars.items() if series}
     if not scalars:
         raise InputError(" ".join((f"no event file in {folder} has a scalar.", *notes)))
-    rows, curves = [], []
-    for row, (run, series) in enumerate(scalars.items()):
-        last = {tag: points[max(points)] for tag, points in series.items()}
-        rows.append({RUN: run, **last, **{f"hparams/{name}": value for name, value in hparams[run].items()}})
-        curve = pd.DataFrame({tag: pd.Series(points, dtype=float) for tag, points in series.items()}).sort_index()
-        curves.append(curve.rename_axis(EPOCH).reset_index().assign(**{RUN: row}))
-    return RunTable(
-        f"the TensorBoard runs in {folder}", pd.DataFrame(rows), pd.concat(curves, ignore_index=True), notes
-    )
+    rows = [
+        {RUN: run, **{tag: points[max(points)] for tag, points in series.items()}, **hparams[run]}
+        for run, series in scalars.items()
+    ]
+    curves = stacked_curves([_curve(series) for series in scalars.values()])
+    return RunTable(f"the TensorBoard runs in {folder}", pd.DataFrame(rows), curves, notes)
+
+
+def _curve(series: Series) -> dict[str, np.ndarray]:
+    """Return the tags of a run at all its steps, NaN where a tag was not written."""
+    epochs = sorted({step for points in series.values() for step in points})
+    return {
+        EPOCH: np.array(epochs, dtype=float),
+        **{tag: np.array([points.get(step, np.nan) for step in epochs]) for tag, points in series.items()},
+    }
 
 
 def _run_of(folder: Path, path: Path) -> tuple[str, str]:
@@ -108,14 +116,13 @@ def _events(path: Path) -> Iterator[Any]:
 def _scalar(value: Any) -> float | None:
     """Return the number of a summary value, infinity for NaN; None if it is not a scalar."""
     kind = value.WhichOneof("value")
-    number = None
     if kind == "simple_value":
         number = value.simple_value
     elif kind == "tensor" and not any(axis.size > 1 for axis in value.tensor.tensor_shape.dim):
         number = _from_tensor(value.tensor)
-    if number is None:
+    else:
         return None
-    return float(np.inf if np.isnan(number) else number)
+    return np.inf if number is not None and isnan(number) else number
 
 
 def _from_tensor(tensor: Any) -> float | None:
@@ -135,5 +142,7 @@ def _hyperparameters(value: Any) -> dict[str, Any]:
     found = {}
     for name, own in data.session_start_info.hparams.items():
         kind = own.WhichOneof("kind")
-        found[name] = getattr(own, kind) if kind in ("number_value", "string_value", "bool_value") else None
+        found[f"hparams/{name}"] = (
+            getattr(own, kind) if kind in ("number_value", "string_value", "bool_value") else None
+        )
     return found

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+import reports
 from reports.inference.factorial import factorial_effects
 from reports.inference.moderation import effect_changes
 from reports.judging.judgement import JudgedRuns, judge_runs
@@ -237,3 +238,19 @@ def test_rows_are_chosen_with_where() -> None:
     judgement = judged(frame, where=("phase=test", "seed!=7"))
     assert judgement.verdicts[0].seeds == 7
     assert judgement.evidence.left_out == ("10 rows excluded by --where.",)
+
+
+def test_the_python_interface_has_frames_figures_and_files(tmp_path: Path) -> None:
+    frame = pd.concat([runs_frame({"baseline": 0.0, "mixup": 0.03}).assign(epoch=epoch) for epoch in (1, 2)])
+    result = reports.judge(frame, arm="method", seed="seed", metric="test_accuracy", epoch="epoch", name="mine")
+    assert repr(result).startswith("mixup against baseline, these conditions: helps")
+    assert "helps" in result._repr_html_()
+    assert result.verdicts["verdict"].tolist() == ["helps"]
+    assert len(result.runs) == 16
+    assert set(result.figures) == {"effects-1", "metric-1", "leads-1"}
+    assert result.evidence.limits
+    assert result.markdown.startswith("### mine")
+    assert (result.holds("mixup helps"), result.holds("mixup hurts")) == (True, False)
+    paths = result.write(tmp_path / "report")
+    assert paths.html.is_file()
+    assert set(paths.tables) == {"verdicts", "evidence", "values", "runs"}

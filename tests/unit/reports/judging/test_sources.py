@@ -145,9 +145,9 @@ def test_ray_trials_with_errors_or_without_results_are_left_out(tmp_path: Path) 
     (trials[3] / "progress.csv").write_text("")
     table = read_source(folder)
     assert table.notes == (
-        "1 trials that ended with an error.",
-        "1 trials without results.",
-        "1 trials whose result.json ends in the middle of a line, without that line.",
+        "1 trial that ended with an error.",
+        "1 trial without results.",
+        "1 trial whose result.json ends in the middle of a line, without that line.",
     )
     assert len(table.frame) == 5
     assert table.frame["config/seed"].tolist() == [2, 0, 1, 2, 3]
@@ -195,7 +195,7 @@ def test_an_optuna_storage_is_read_without_being_changed(tmp_path: Path, kind: s
     table = read_source(path)
     assert path.read_bytes() == before
     assert table.directions == {"value": False}
-    assert table.notes == ("2 trials that were pruned, failed or have not ended.",)
+    assert table.notes == ("2 trials pruned, failed or not ended.",)
     judged = judge_runs(table, Question(arm=("study",), metric="value", seed=("seed",)), "runs")
     assert [(one.method, one.verdict) for one in judged.verdicts] == [("mixup", "helps")]
     assert table.curves is not None
@@ -219,7 +219,7 @@ def test_tensorboard_runs_of_several_writers(tmp_path: Path) -> None:
     write_events(broken, [exact_event("test_accuracy", 0.5, 1), exact_event("test_accuracy", 0.6, 2)])
     broken.write_bytes(broken.read_bytes()[:-10])
     table = read_source(tmp_path)
-    assert table.notes == ("The end of 1 event files, which is cut off or damaged.",)
+    assert table.notes == ("The end of 1 event file, cut off or damaged.",)
     rows = table.frame.set_index("run")
     assert rows.loc["broken", "test_accuracy"] == 0.5
     assert rows.loc["mixup-1", "validation/epoch_accuracy"] == 0.75
@@ -248,7 +248,7 @@ def folders_without_runs(folder: Path) -> Iterator[tuple[Path, str]]:
     yield folder / "wandb", "`wandb sync`"
     (folder / "ray").mkdir()
     (folder / "ray" / "result.json").write_text("")
-    yield folder / "ray", r"no trial in .* has a result: 1 trials without results\."
+    yield folder / "ray", r"no trial in .* has a result: 1 trial without results\."
     with closing(sqlite3.connect(folder / "other.db")) as database, database:
         database.execute("CREATE TABLE mine (a)")
     yield folder / "other.db", "is neither of MLflow nor of Optuna"

@@ -1,0 +1,136 @@
+"""Python interface: `from reports import judge`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reports.inference.records import verdict_records
+from reports.inference.wording import verdict_table
+from reports.judging.judgement import Evidence, JudgedRuns, judge_runs
+from reports.judging.page import judged_view, short_markdown
+from reports.judging.question import Question
+from reports.judging.requirement import check_names, parse_requirement
+from reports.judging.sources.recognise import Access, read_source
+from reports.page.results import Results
+from reports.page.view import View
+from reports.page.writer import ReportPaths, runs_table, write_view
+
+Columns = str | Sequence[str]
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Judgement(Results):
+    """Verdicts on runs that Assay did not launch.
+
+    Args:
+        judged: verdicts and runs as objects.
+    """
+
+    judged: JudgedRuns
+
+    @property
+    def evidence(self) -> Evidence:
+        """What was used and left out, and what the runs cannot support."""
+        return self.judged.evidence
+
+    @property
+    def markdown(self) -> str:
+        """The verdicts and what they rest on, for a pull request."""
+        return short_markdown(self.judged)
+
+    def holds(self, requirement: str) -> bool:
+        """Return whether a requirement such as `mixup helps` holds.
+
+        Raises:
+            InputError: the requirement has another form, or is about no comparison.
+        """
+        required = parse_requirement(requirement)
+        check_names(required, self.judged.verdicts)
+        return required.holds(self.judged.verdicts)
+
+    def write(self, folder: str | Path) -> ReportPaths:
+        """Write the report as HTML, Markdown, JSON and CSV files.
+
+        Raises:
+            InputError: the files cannot be written.
+        """
+        return write_view(self._view(), self.judged.study, Path(folder))
+
+    def _view(self) -> View:
+        return judged_view(self.judged)
+
+
+def judge(
+    source: pd.DataFrame | str | Path,
+    *,
+    arm: Columns,
+    metric: str,
+    seed: Columns = (),
+    pair: Columns = (),
+    condition: Columns = (),
+    setting: Columns = (),
+    where: Columns = (),
+    experiment: str | None = None,
+    filter_string: str = "",
+    name: str | None = None,
+    **options: Any,
+) -> Judgement:
+    """Judge runs that Assay did not launch.
+
+    Args:
+        source: a data frame with one row per run (or per epoch, with `epoch`), or anything that `assay judge` reads.
+        arm: column or columns that are compared.
+        metric: the metric that is judged.
+        seed: column or columns that identify a repetition.
+        pair: columns that form the pairs instead, or "none".
+        condition: columns whose combinations are judged separately.
+        setting: columns of hyperparameter settings; needs `select`.
+        where: conditions on rows, such as "phase=confirm".
+        experiment: MLflow experiment.
+        filter_string: filter string of MLflow.
+        name: title of the report.
+        **options: further fields of `Question`: `reference`, `select`, `epoch`, `last`, `higher`, `smallest`, ...
+
+    Raises:
+        InputError: the runs cannot be read or cannot answer the question.
+
+    >>> runs = pd.DataFrame({
+    ...     "method": ["baseline"] * 4 + ["mixup"] * 4, "seed": [0, 1, 2, 3] * 2,
+    ...     "accuracy": [0.80, 0.81, 0.80, 0.82, 0.84, 0.86, 0.84, 0.87],
+    ... })
+    >>> found = judge(runs, arm="method", seed="seed", metric="accuracy")
+    >>> found
+    mixup against baseline, these conditions: helps on this test set; +4.5 points, 95 % interval +3.6 to +5.4; 4/4 seeds
+    >>> found.holds("mixup helps"), found.verdicts["tuned_effect"].round(2).tolist()
+    (True, [4.5])
+    """
+    question = Question(
+        arm=_tuple(arm),
+        metric=metric,
+        seed=_tuple(seed),
+        pair=_tuple(pair),
+        condition=_tuple(condition),
+        setting=_tuple(setting),
+        where=_tuple(where),
+        **options,
+    )
+    metrics = [metric, *([question.select] if question.select else [])]
+    table = read_source(source, Access(experiment, filter_string, metrics, question.last > 1))
+    title = name or experiment or ("runs" if isinstance(source, pd.DataFrame) else Path(source).name)
+    judged = judge_runs(table, question, title)
+    return Judgement(
+        rows=tuple(verdict_table(judged.verdicts)),
+        unit=judged.study.plan.unit,
+        verdicts=pd.DataFrame(verdict_records(judged.verdicts)),
+        runs=runs_table(judged.study),
+        judged=judged,
+    )
+
+
+def _tuple(columns: Columns) -> tuple[str, ...]:
+    return (columns,) if isinstance(columns, str) else tuple(columns)
