@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from search.monitor.messages import warn
 from search.plan.model import Plan
+from trainables.data.text import listed
 from trainables.errors import InputError
 from trainables.records import DataFacts
 
@@ -74,5 +75,23 @@ def refuse_changed(data: Dataset | None, before: DataFacts | None, since: str) -
     if data and before and data.fingerprint != before.fingerprint:
         raise InputError(
             f"the data has changed since {since} (its fingerprint is {data.fingerprint[:12]}, and was "
-            f"{before.fingerprint[:12]}); restore the old data, or start again in a new folder"
+            f"{before.fingerprint[:12]}){_difference(data, before)}; restore the old data, or start again elsewhere"
         )
+
+
+def _difference(data: Dataset, before: DataFacts) -> str:
+    """Return what differs between data and what was recorded of it, as far as that is known, as part of a sentence."""
+    if before.class_names and data.class_names != before.class_names:
+        if sorted(data.class_names) == sorted(before.class_names):
+            return (
+                ": the classes are the same, but in another order. If a function of yours takes them from a set, sort "
+                "them: the order of a set depends on PYTHONHASHSEED and changes with each start of Python"
+            )
+        return f": the classes were {listed(before.class_names)}, and are {listed(data.class_names)}"
+    for what, now, then in (
+        ("image(s) for training and validation", len(data.images), before.images),
+        ("test image(s)", len(data.test_images), before.test_images),
+    ):
+        if then and now != then:
+            return f": there were {then} {what}, and are {now}"
+    return ""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+from trainables.data.arrays import KEYS, dataset_of
 from trainables.data.base import SOURCES, Dataset, Source
 from trainables.errors import InputError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 DIGITS = tuple(str(digit) for digit in range(10))
 CLOTHES = (
@@ -44,13 +42,16 @@ class _Downloaded(Source):
 
     def load(self) -> Dataset:
         """Return the images (see `Source.load`)."""
-        (images, labels), (test_images, test_labels) = _load(self.module)
-        return Dataset(
-            _with_channels(images), _flat(labels), _with_channels(test_images), _flat(test_labels), self.class_names
-        )
+        import numpy as np
+
+        train, test = _load(self.module)
+        arrays = {key: np.asarray(array) for key, array in zip(KEYS, (*train, *test), strict=True)}
+        where = f"data source `{self.module}`, in Keras's cache ({_cache()})"
+        return dataset_of({**arrays, "class_names": np.array(self.class_names)}, where)
 
 
 def _load(name: str) -> Any:
+    """Return images and labels for training, and those of the test, as pairs."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     module = importlib.import_module(f"keras.datasets.{name}")
     try:
@@ -64,14 +65,6 @@ def _load(name: str) -> Any:
 
 def _cache() -> str:
     return os.environ.get("KERAS_HOME", "~/.keras") + "/datasets"
-
-
-def _with_channels(images: np.ndarray) -> np.ndarray:
-    return images if images.ndim == 4 else images[..., None]
-
-
-def _flat(labels: np.ndarray) -> np.ndarray:
-    return labels.reshape(-1).astype("int32")
 
 
 @SOURCES.register("mnist")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from trainables.data.arrays import require_more_than_two_values
 from trainables.data.base import Dataset, Source
 from trainables.data.cache import decode_cached
 from trainables.data.decoding import Colour, Shape
@@ -119,6 +120,7 @@ class FileSource(Source):
         decoded = decode_cached(root, [entry.file for entry in entries], shape)
         if decoded.bad and self.bad_files == "refuse":
             raise InputError(_refusal(root, decoded.bad))
+        require_more_than_two_values(decoded.images, printable(root))
         bad = found.bad | decoded.bad
         notes = (*([f"skipped {_listed(bad)}"] if bad else []), *found.notes, *decoded.notes)
         return _dataset(

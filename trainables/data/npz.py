@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -11,6 +10,7 @@ from pydantic import Field
 
 from trainables.data.arrays import EXTRA, KEYS, dataset_of
 from trainables.data.base import SOURCES, Dataset, Source
+from trainables.data.text import printable
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,25 +38,28 @@ class Npz(Source):
 
     def load(self) -> Dataset:
         """Load the images (see `Source.load`)."""
-        return dataset_of(_read(self.path), str(self.path))
+        return dataset_of(_read(self.path), printable(self.path))
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of the archive that a data set uses."""
+    """Return the arrays of the archive; of those that a data set does not use, the names only."""
     import numpy as np
 
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file; `path` must be a .npz file")
+        raise InputError(f"{printable(path)}: there is no such file; `path` must be a .npz file")
     try:
-        with path.open("rb") as file:
+        with warnings.catch_warnings(), path.open("rb") as file:
+            warnings.simplefilter("ignore")  # about what is refused
             archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{path} contains a single array; save an archive with numpy.savez_compressed")
-            wanted = [key for key in archive.files if key in {*KEYS, *EXTRA}] or archive.files
-            return {key: archive[key] for key in wanted}
-    except ValueError:
+            if isinstance(archive, np.lib.npyio.NpzFile):
+                used = {*KEYS, *EXTRA}
+                return {key: archive[key] if key in used else np.empty(0) for key in archive.files}
+    except OSError as error:
+        raise InputError(f"{printable(path)} cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # what a damaged archive raises depends on the place of the damage
+        why = "" if isinstance(error, ValueError) else f" ({type(error).__name__})"
         raise InputError(
-            f"{path} cannot be read as a NumPy archive of plain arrays; write it with numpy.savez_compressed"
+            f"{printable(path)} cannot be read as a NumPy archive of plain arrays{why}: it is damaged, or contains "
+            "Python objects. Write it again with numpy.savez_compressed"
         ) from None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} cannot be read as a NumPy archive (without pickles): {error}") from None
+    raise InputError(f"{printable(path)} contains a single array; save an archive with numpy.savez_compressed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -51,7 +52,7 @@ class Reference(Source):
             found = function(**self.options)
         except InputError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise InputError(f"data source `{self.source}` failed: {type(error).__name__}: {error}") from error
         finally:
             if added:
@@ -60,18 +61,55 @@ class Reference(Source):
 
 
 def _checked(found: Any, name: str) -> Dataset:
-    import numpy as np
+    """Return the result of a function as a data set.
 
+    Raises:
+        InputError: If it is none, or something in it is invalid.
+    """
+    where = f"data source `{name}`"
     if isinstance(found, Dataset):
-        arrays: dict[str, np.ndarray] = {
-            "x_train": found.images, "y_train": found.labels,
-            "x_test": found.test_images, "y_test": found.test_labels, "class_names": np.array(found.class_names),
+        arrays = {
+            "x_train": found.images, "y_train": found.labels, "x_test": found.test_images, "y_test": found.test_labels,
+            "class_names": found.class_names,
         }  # fmt: skip
-        dataset_of(arrays, f"data source `{name}`")
-        return found
+        if found.groups is not None:
+            arrays["group_train"] = found.groups
+        made = dataset_of(_arrays(arrays, where), where)
+        return replace(
+            made,
+            validation=_flags(found.validation, len(made.images), where),
+            test_groups=found.test_groups,
+            notes=found.notes,
+        )
     if not isinstance(found, Mapping):
         raise InputError(
-            f"data source `{name}` must return a trainables.data.Dataset or a dictionary of arrays, but returned "
+            f"{where} must return a trainables.data.Dataset or a dictionary of arrays, but returned "
             f"{type(found).__name__}"
         )
-    return dataset_of({key: np.asarray(value) for key, value in found.items()}, f"data source `{name}`")
+    return dataset_of(_arrays(found, where), where)
+
+
+def _arrays(found: Mapping[Any, Any], where: str) -> dict[str, np.ndarray]:
+    """Return values as arrays."""
+    import numpy as np
+
+    arrays = {}
+    for key, value in found.items():
+        try:
+            arrays[str(key)] = np.asarray(value)
+        except Exception as error:  # what it raises depends on the value
+            raise InputError(f"{where}: `{key}` is no array: {error}") from None
+    return arrays
+
+
+def _flags(validation: Any, images: int, where: str) -> np.ndarray | None:
+    """Return the validation part as bool (n,), or None if there is none."""
+    import numpy as np
+
+    flags = None if validation is None else np.asarray(validation)
+    if flags is not None and (flags.dtype != np.bool_ or flags.shape != (images,)):
+        raise InputError(
+            f"{where}: `validation` must have one boolean per image ({images}), but is {flags.dtype} of shape "
+            f"{flags.shape}"
+        )
+    return flags

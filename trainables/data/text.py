@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from trainables.errors import InputError
@@ -35,7 +35,7 @@ def listed(names: Sequence[str | Path]) -> str:
     return shown + (f", and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
-def check_class_names(names: Sequence[str], where: str) -> None:
+def check_class_names(names: Iterable[str], where: str) -> None:
     r"""Refuse names of classes that cannot be written or told apart.
 
     Args:

@@ -292,3 +292,45 @@ def test_a_text_file_named_npz_is_refused_without_mention_of_pickles(tmp_path: P
     (tmp_path / "own.npz").write_text("hello")
     with pytest.raises(InputError, match="as a NumPy archive of plain arrays"):
         load(tmp_path / "own.npz", "npz")
+
+
+def test_a_byte_order_mark_is_passed_over_and_utf16_is_named(tmp_path: Path) -> None:
+    text = "".join(f"{name}/{i}.png {name}\r\n" for name in ("cat", "dog") for i in range(5))
+    paths = lists(tmp_path / "a", train="")
+    Path(paths["train"]).write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert load(Path(paths["train"]), "lists").class_names == ("cat", "dog")
+    for encoding, message in (
+        ("utf-16", "is UTF-16, as its byte order mark says"),
+        ("latin-1", "train.txt:11: the list is"),
+    ):
+        Path(paths["train"]).write_bytes((text + "cat/\u00e9.png cat\n").encode(encoding))
+        with pytest.raises(InputError, match=message):
+            load(Path(paths["train"]), "lists")
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ("cat/0.png 1\ncat/1.png 01\ndog/0.png 2\n", "the labels `01` and `1` are the same number"),
+        ("cat/0.png 1\ncat/1.png \u0661\ndog/0.png 2\n", "are the same number"),
+        ("cat/0.png cat\n./cat/0.png dog\n", "is listed twice"),
+        ("cat/0.png caf\u00e9\ncat/1.png cafe\u0301\n", "two Unicode spellings"),
+        ("cat/0.png\tcat\ndog/0.png\td\x1bog\n", "contains control characters"),
+        ("cat/0.png\tcat\nd\0g/0.png\tdog\n", "there is no file"),
+    ],
+)
+def test_labels_that_are_the_same_are_refused(tmp_path: Path, train: str, message: str) -> None:
+    paths = lists(tmp_path / "a", train=train)
+    with pytest.raises(InputError, match=message):
+        load(Path(paths["train"]), "lists")
+
+
+def test_images_of_0_and_1_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "d" / name).mkdir(parents=True)
+        for i in range(5):
+            Image.fromarray((np.arange(30).reshape(6, 5) // (i + 2) % 2).astype("uint8")).save(
+                tmp_path / "d" / name / f"{i}.png"
+            )
+    with pytest.raises(InputError, match="contains the values 0 and 1 only"):
+        load(tmp_path / "d")
