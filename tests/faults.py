@@ -25,6 +25,8 @@ from trainables.worker.replay import Replay, read_curves
 from trainables.worker.requests import RunRequest
 from trainables.worker.trainable import TrainingTrainable, run_keys
 
+FAULTS = ("raise", "memory", "diverge", "omit", "infinite", "hang", "kill")
+
 
 class FaultyReplay(Replay):
     """A replay that obeys the columns `wait` and `fault`."""
@@ -55,6 +57,8 @@ class FaultyTrainable(TrainingTrainable):
 
 
 def _fail(fault: object, epoch: int) -> None:
+    if isinstance(fault, str) and fault not in FAULTS:
+        raise ValueError(f"unknown fault {fault!r}; known are {', '.join(FAULTS)}")
     if fault == "raise":
         raise TrialError(f"the table says that epoch {epoch} fails")
     if fault == "memory":

@@ -29,7 +29,7 @@ from search.ray_tune.dispatcher import ExecutionContext, RunDispatcher
 from search.store.journal import Journal
 from search.store.study_folder import refuse_used
 from tests.conftest import make_study
-from tests.faults import FaultyTrainable
+from tests.faults import FaultyReplay, FaultyTrainable
 from trainables import records
 from trainables.engine import checkpoints
 from trainables.errors import BudgetError, InputError, StoppedError
@@ -133,6 +133,7 @@ def test_a_driver_killed_again_and_again_loses_nothing(
     }
     drive(tmp_path / "whole", curves, changes)
     kills: list[str] = []
+    after: tuple[Any, Any, Any] = ({}, [], [])
     while True:
         life = chance.randint(1, 90), chance.uniform(0, 0.01)
         driver = FORK.Process(target=drive, args=(folder, curves, changes, None, life))
@@ -231,6 +232,54 @@ def test_a_damaged_checkpoint_costs_the_epochs_since_the_one_before(
     for path in checkpoints.found(folder):
         (path / "replay.json").unlink()
     assert go_on(job, 1) == 0
+
+
+def garbled(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        garbled,
+        Path.unlink,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:-20]),
+        lambda path: path.write_text(path.read_text().replace('"epoch": 4', '"epoch": 5')),
+        lambda path: (path.parent / checkpoints.CHECKSUMS).write_text("{"),
+        lambda path: (path.parent / checkpoints.CHECKSUMS).write_bytes(b"\xff"),
+    ],
+)
+def test_whatever_is_wrong_with_a_checkpoint_the_one_before_is_used(
+    damage: Callable[[Path], Any], tmp_path: Path, write_curves: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainable, "STEP_SECONDS", 0.0)
+    with Journal.create(tmp_path / "study" / records.JOURNAL_FILE) as journal:
+        job = first_job(tmp_path / "study", write_curves(), journal)
+    assert go_on(job, 5) == 0
+    damage(Path(job["checkpoints"]) / "epoch-000004" / "replay.json")
+    assert go_on(job, 1) == 3
+
+
+@pytest.mark.parametrize("error", [MemoryError("4 EiB"), EOFError(), OverflowError("header"), UnicodeError("bad")])
+def test_an_engine_may_fail_to_restore_in_any_way(
+    error: Exception, tmp_path: Path, write_curves: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainable, "STEP_SECONDS", 0.0)
+    with Journal.create(tmp_path / "study" / records.JOURNAL_FILE) as journal:
+        job = first_job(tmp_path / "study", write_curves(), journal)
+    assert go_on(job, 5) == 0
+    restore = FaultyReplay.restore
+
+    def failing(engine: FaultyReplay, folder: Path) -> None:
+        if folder.name == "epoch-000004":
+            raise error
+        restore(engine, folder)
+
+    monkeypatch.setattr(FaultyReplay, "restore", failing)
+    assert go_on(job, 1) == 3
 
 
 def test_a_run_that_ended_and_is_revived_changes_nothing(tmp_path: Path, write_curves: Callable[..., Path]) -> None:

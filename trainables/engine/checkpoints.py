@@ -1,10 +1,15 @@
-"""Checkpoints of a run: folders that are written atomically; the newest two are kept, damaged ones are skipped."""
+"""Checkpoints of a run: folders that are written atomically; the newest two are kept, damaged ones are skipped.
+
+A checkpoint holds the checksums of its files, so a damaged one is noticed whatever the engine makes of it.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import tempfile
+import zlib
 from pathlib import Path
 
 from trainables.engine.protocol import Engine
@@ -14,6 +19,8 @@ log = logging.getLogger(__name__)
 KEEP = 2
 """Number of checkpoints that are kept."""
 UNFINISHED = ".unfinished"
+CHECKSUMS = "checksums.json"
+_CHUNK = 1 << 20
 
 
 def save(engine: Engine, folder: Path) -> None:
@@ -35,6 +42,7 @@ def save(engine: Engine, folder: Path) -> None:
     unfinished = Path(tempfile.mkdtemp(UNFINISHED, f"{final.name}.", folder))
     try:
         engine.save(unfinished)
+        (unfinished / CHECKSUMS).write_text(json.dumps(_checksums(unfinished)), encoding="utf-8")
         unfinished.rename(final)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -52,9 +60,35 @@ def restore_newest(engine: Engine, folder: Path) -> None:
     """Continue from the newest checkpoint that can be read, or start from the beginning if there is none."""
     for path in reversed(found(folder)):
         try:
+            _check(path)
             engine.restore(path)
-        except TrialError as error:
-            log.warning("%s", error)
+        except Exception as error:  # of a damaged file anything may come: from NumPy, zipfile, JSON, the memory
+            log.warning("checkpoint %s is skipped: %s: %s", path, type(error).__name__, error)
             continue
         log.info("continuing after epoch %d from %s", engine.epoch, path.name)
         return
+
+
+def _check(checkpoint: Path) -> None:
+    """Check the files of a checkpoint; one of an older version has no checksums.
+
+    Raises:
+        TrialError: If a file is damaged or missing.
+        OSError, ValueError: If the checksums cannot be read.
+    """
+    path = checkpoint / CHECKSUMS
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != _checksums(checkpoint):
+        raise TrialError("a file does not match its checksum")
+
+
+def _checksums(checkpoint: Path) -> dict[str, int]:
+    """Return the CRC-32 of every file of a checkpoint by name."""
+    return {path.name: _checksum(path) for path in sorted(checkpoint.iterdir()) if path.name != CHECKSUMS}
+
+
+def _checksum(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            value = zlib.crc32(chunk, value)
+    return value

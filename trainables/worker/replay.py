@@ -3,7 +3,7 @@
 The table is a CSV file with one row per epoch of each curve. `method`, `epoch` (from 1) and `validation_accuracy` are
 required columns. Optional columns restrict which runs a curve serves (`phase`, `condition`, `k`, the index of the trial
 or point, and `seed`, the index of the seed; an empty cell matches every run) or give more metrics: any other metric of
-an epoch, and those of the test in the last epoch.
+an epoch, and those of the test in the last epoch. Columns whose name begins with `_` are ignored.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 import zlib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KEYS = ("phase", "condition", "method", "k", "seed")
-FIGURES = (
-    records.TRAIN_LOSS, records.TRAIN_ACCURACY, records.VALIDATION_LOSS, records.VALIDATION_ACCURACY,
-    records.TEST_LOSS, records.TEST_ACCURACY,
-)  # fmt: skip
 REQUIRED = ("method", "epoch", records.VALIDATION_ACCURACY)
+TESTED = ("wait", "fault")
+"""Columns that only the workers of Assay's own tests obey."""
+COLUMNS = tuple(dict.fromkeys((*REQUIRED, *KEYS, *records.EPOCH_METRICS, *records.TEST_METRICS, *TESTED)))
+_INDICES = ("k", "seed")
+_NUMBERS = {"epoch", *_INDICES, *records.EPOCH_METRICS, *records.TEST_METRICS}
+_MOST = 10**9
 TEST_EXAMPLES = 1000
 """Number of test examples that a replayed test accuracy is spread over."""
 
@@ -40,23 +43,70 @@ def read_curves(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        table = pd.read_csv(path)
+        # Only an empty cell is missing: "None" may be the name of a condition.
+        table = pd.read_csv(path, dtype=dict.fromkeys(KEYS, str), na_values=[""], keep_default_na=False)
+        numbers = {name: pd.to_numeric(table[name], errors="coerce") for name in _NUMBERS if name in table}
+        texts = [name for name, column in numbers.items() if (column.isna() & ~_is_missing(table[name])).any()]
+        table = table.assign(**numbers)
     except FileNotFoundError:
         raise InputError(f"there is no table of curves at {path}") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a CSV table: {error}") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder, not a CSV table") from None
-    missing = [column for column in REQUIRED if column not in table]
+    _check_columns(table, path)
+    if texts:
+        raise InputError(f"{path}: the column `{texts[0]}` contains text; it must contain numbers")
+    _check_keys(table, path)
+    _check_figures(table, path)
+    return table.astype({key: "Int64" for key in _INDICES if key in table} | {"epoch": int})
+
+
+def _is_missing(column: pd.Series) -> pd.Series:
+    return column.isna() | column.astype(str).str.strip().str.lower().isin(["", "nan", "na", "n/a", "null", "none"])
+
+
+def _check_columns(table: pd.DataFrame, path: Path) -> None:
+    names = [str(name) for name in table]
+    missing = [column for column in REQUIRED if column not in names]
     if missing:
-        raise InputError(f"{path} lacks the column(s) {', '.join(missing)}; it has {', '.join(table.columns)}")
-    for column in ("epoch", *FIGURES):
-        if column in table and not pd.api.types.is_numeric_dtype(table[column]):
-            raise InputError(f"{path}: the column `{column}` contains text; it must contain numbers")
+        raise InputError(f"{path} lacks the column(s) {', '.join(missing)}; it has {', '.join(names[:10])}")
+    for name in names:
+        if name not in COLUMNS and not name.startswith("_"):
+            close = get_close_matches(name, COLUMNS, 1)
+            meant = f"did you mean `{close[0]}`?" if close else f"known are {', '.join(COLUMNS)}."
+            raise InputError(f"{path}: unknown column `{name}`; {meant} A name that begins with `_` is ignored.")
+
+
+def _check_keys(table: pd.DataFrame, path: Path) -> None:
+    """Refuse values of the key columns that match no run, and two rows for the same epoch."""
+    phases = set(table["phase"].dropna()) if "phase" in table else set()
+    unknown = sorted(phases - {records.SEARCH, records.CONFIRM})
+    if unknown:
+        raise InputError(
+            f"{path}: unknown phase `{unknown[0]}`; use `{records.SEARCH}`, `{records.CONFIRM}` or an empty cell"
+        )
+    for name in ("epoch", *(key for key in _INDICES if key in table)):
+        least = 1 if name == "epoch" else 0
+        numbers, missing = table[name], table[name].isna()
+        wrong = ~missing & ~((numbers >= least) & (numbers < _MOST) & (numbers % 1 == 0))
+        wrong |= missing if name == "epoch" else False
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            raise InputError(
+                f"{path}: `{name}` is {numbers.iloc[row]:g} in line {row + 2}; it must be a whole number from {least}"
+            )
+    repeated = table.duplicated([*(key for key in KEYS if key in table), "epoch"])
+    if repeated.any():
+        raise InputError(
+            f"{path}: line {int(repeated.to_numpy().argmax()) + 2} repeats the keys and epoch of another line"
+        )
+
+
+def _check_figures(table: pd.DataFrame, path: Path) -> None:
     for column in (records.VALIDATION_ACCURACY, records.TEST_ACCURACY):
         if column in table and not table[column].dropna().between(0, 1).all():
             raise InputError(f"{path}: `{column}` must be between 0 and 1")
-    return table
 
 
 def choose_curve(table: pd.DataFrame, run: dict[str, Any]) -> pd.DataFrame:
@@ -73,7 +123,7 @@ def choose_curve(table: pd.DataFrame, run: dict[str, Any]) -> pd.DataFrame:
     """
     for key in KEYS:
         if key in table and key in run:
-            table = table[table[key].isna() | (table[key].astype(str) == str(run[key]))]
+            table = table[table[key].isna() | (table[key] == run[key])]
     keys = [key for key in KEYS if key in table]
     curves = [curve for _, curve in table.groupby(keys, dropna=False, sort=True)]
     if not curves:

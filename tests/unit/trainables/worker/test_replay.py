@@ -61,12 +61,34 @@ def test_a_run_without_a_curve_is_refused(write_curves: Callable[..., Path]) -> 
 
 
 @pytest.mark.parametrize(
+    ("k", "seed", "method", "expected"),
+    [(0, 0, "mixup", 0.1), (0, 1, "mixup", 0.2), (1, 5, "mixup", 0.3), (2, 0, "None", 0.4), (0, 0, "None", 0.5)],
+)
+def test_an_empty_cell_matches_every_run_and_a_number_its_own(
+    k: int, seed: int, method: str, expected: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "curves.csv"
+    rows = ["mixup,0,0,1,0.1,x", "mixup,0,1,1,0.2,x", "mixup,1,,1,0.3,x", "None,2,,1,0.4,", "None,0,,1,0.5,"]
+    path.write_text("\n".join(["method,k,seed,epoch,validation_accuracy,_note", *rows]))
+    replay = Replay(read_curves(path), {"method": method, "k": k, "seed": seed, "phase": "search"}, 0.1, 1.0)
+    assert replay.train_epoch()[records.VALIDATION_ACCURACY] == expected
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "is not a CSV table"),
         ("method,epoch\nmixup,1\n", r"lacks the column\(s\) validation_accuracy; it has method, epoch"),
         ("method,epoch,validation_accuracy\nmixup,first,0.5\n", "the column `epoch` contains text"),
         ("method,epoch,validation_accuracy\nmixup,1,50\n", "`validation_accuracy` must be between 0 and 1"),
+        ("method,epoch,validation_accuracy,sead\nmixup,1,0.5,0\n", "unknown column `sead`; did you mean `seed`?"),
+        ("method,epoch,validation_accuracy,notes\nmixup,1,0.5,0\n", "unknown column `notes`; known are method, epoch"),
+        ("method,epoch,validation_accuracy,phase\nmixup,1,0.5,serach\n", "unknown phase `serach`; use `search`"),
+        ("method,epoch,validation_accuracy,k\nmixup,1,0.5,1.5\n", "`k` is 1.5 in line 2; it must be a whole number"),
+        ("method,epoch,validation_accuracy,seed\nmixup,1,0.5,-1\n", "`seed` is -1 in line 2"),
+        ("method,epoch,validation_accuracy\nmixup,0,0.5\n", "`epoch` is 0 in line 2; it must be a whole number from 1"),
+        ("method,epoch,validation_accuracy\nmixup,,0.5\n", "`epoch` is nan in line 2"),
+        ("method,epoch,validation_accuracy\nmixup,1,0.5\nmixup,1,0.6\n", "line 3 repeats the keys and epoch"),
     ],
 )
 def test_bad_tables_are_refused(text: str, message: str, tmp_path: Path) -> None:
