@@ -179,7 +179,10 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
         conclude=lambda: _conclude(controller, journal, folder, optuna_file),
     )
     if recipe:  # the one that was delivered could not name them yet
-        recipe = export_recipe(folder, delivered_runs(folder))
+        try:
+            recipe = export_recipe(folder, delivered_runs(folder))
+        except OSError as error:
+            warn(f"{recipe} does not name its runs in MLflow ({error}); `assay export {folder}` writes it again")
     outcomes = {state.outcome.outcome for state in controller.states.values() if state.outcome}
     return StudyResult(folder, report, recipe, undelivered, failed=outcomes <= {records.FAILED, records.DIVERGED})
 
@@ -190,8 +193,6 @@ def _conclude(
     from reports.page.writer import write_report
     from search.export.selection import export_recipe
 
-    if controller.done:
-        journal.decide(EndDecision(runs=len(controller.states)))
     optuna_file.update(controller.optuna_studies)
     optuna_file.close()
     if optuna_file.error:
@@ -201,6 +202,8 @@ def _conclude(
         recipe = export_recipe(folder)
     except InputError:
         recipe = None
+    if controller.done and journal.runs_at_end() != len(controller.states):
+        journal.decide(EndDecision(runs=len(controller.states)))
     return report, recipe
 
 

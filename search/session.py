@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from search.monitor.counts import StudyProgress
 from search.monitor.messages import copyable, note
 from search.monitor.progress import Display
-from trainables.errors import InputError
+from trainables.errors import InputError, StoppedError
 
 if TYPE_CHECKING:
     from search.orchestration.protocol import RunSource
@@ -84,6 +84,9 @@ def execute_runs(
 
     Returns:
         The value of `conclude`, and a sentence about what MLflow has not received, empty if it has everything.
+
+    Raises:
+        StoppedError: The study was stopped, or its results cannot be written.
     """
     from search.tracking.supervisor import start_delivery
     from search.tracking.uri import store_uri
@@ -104,7 +107,7 @@ def execute_runs(
             if work:
                 with session, Display(tick, title):
                     work()
-            concluded = conclude()
+            concluded = _concluded(conclude)
             timeout = DELIVERY_SECONDS
         finally:
             waiting = threading.Timer(
@@ -117,6 +120,18 @@ def execute_runs(
             delivery.stop()
     undelivered = f"{state}. `assay sync {folder}` delivers it later."
     return concluded, "" if state.complete else copyable(undelivered)
+
+
+def _concluded(conclude: Callable[[], T]) -> T:
+    """Write the results once all runs have ended.
+
+    Raises:
+        StoppedError: They cannot be written, because of a full disk for example; resuming writes them.
+    """
+    try:
+        return conclude()
+    except (OSError, InputError) as error:
+        raise StoppedError(f"every run has ended, but the results could not be written ({error})") from error
 
 
 def _prepared(
