@@ -53,6 +53,10 @@ Address = Annotated[
 ]
 
 
+TRAINING_STACK = {"PIL", "git", "keras", "matplotlib", "mlflow", "optuna", "ray", "sklearn", "tensorflow"}
+"""Modules of the extra `train` of `pyproject.toml`; `assay judge` and `assay report` do without them."""
+
+
 def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a command that reports errors as a message and an exit code; `--debug` shows the traceback."""
 
@@ -71,6 +75,13 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
                     raise
                 typer.echo(copyable(f"error: {error}"), err=True)
                 raise typer.Exit(2 if isinstance(error, InputError) else 1) from None
+            except ModuleNotFoundError as error:
+                missing = str(error.name).partition(".")[0]
+                if debug or missing not in TRAINING_STACK:
+                    raise
+                message = f"`{missing}` is not installed, which this command needs: pip install 'assay[train]'"
+                typer.echo(f"error: {message}", err=True)
+                raise typer.Exit(2) from None
             except BrokenPipeError:  # the reader closed the pipe
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise typer.Exit(0) from None

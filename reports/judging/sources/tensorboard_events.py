@@ -91,9 +91,8 @@ def _run_of(folder: Path, path: Path) -> tuple[str, str]:
 
 def _events(path: Path) -> Iterator[Any]:
     """Yield the events of a file, and None at the end if it is cut off or damaged."""
-    from google.protobuf.message import DecodeError
-
     event = needs("tensorboardX.proto.event_pb2", "TensorBoard event files").Event
+    damage = needs("google.protobuf.message", "TensorBoard event files").DecodeError
     content = path.read_bytes()
     position = 0
     while position < len(content):
@@ -108,7 +107,7 @@ def _events(path: Path) -> Iterator[Any]:
             return
         try:
             yield event.FromString(content[start : start + length])
-        except DecodeError:
+        except damage:
             yield None
             return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -120,3 +121,27 @@ def test_judging_a_table_imports_nothing_heavy(table: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "message"),
+    [
+        (
+            ("plan", "quickstart"),
+            "optuna",
+            "`optuna` is not installed, which this command needs: pip install 'assay[train]'",
+        ),
+        (("judge", "mlflow.db", *ARGUMENTS), "mlflow", "to read MLflow runs, `mlflow` must be installed"),
+    ],
+)
+def test_a_missing_library_is_named_with_the_extra_that_brings_it(
+    tmp_path: Path, arguments: tuple[str, ...], module: str, message: str
+) -> None:
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        for name in ("experiments", "runs", "params"):
+            database.execute(f"CREATE TABLE {name} (a)")
+    database.close()
+    script = f"import sys; sys.modules[{module!r}] = None; from search.cli import app; app({list(arguments)!r})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {message}")
