@@ -92,12 +92,13 @@ def run(
     return _result(run_study(loaded, Path(folder), Options(address, Path(replay) if replay else None)))
 
 
-def resume(folder: str | Path, address: str | None = None) -> Result:
+def resume(folder: str | Path, address: str | None = None, data: str | Path | None = None) -> Result:
     """Continue an interrupted study; a finished one is only judged and reported again.
 
     Args:
         folder: the study's folder.
         address: as in `run`.
+        data: where the images are now, if they were moved; they must be the same.
 
     Raises:
         InputError: If the folder has no study, the study is damaged or running, or its data has changed.
@@ -109,7 +110,7 @@ def resume(folder: str | Path, address: str | None = None) -> Result:
     from search.lifecycle import resume_study
     from search.session import Options
 
-    return _result(resume_study(Path(folder), Options(address)))
+    return _result(resume_study(Path(folder), Options(address), moved=None if data is None else str(data)))
 
 
 def report(folder: str | Path) -> Result:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.monitor.counts import RunProgress, StudyProgress, count_runs
-from search.monitor.messages import warn
+from search.monitor.messages import note, warn
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.plan.data_validation import check_data, refuse_changed
@@ -26,6 +26,7 @@ from search.store.journal import Journal
 from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
 from search.store.yaml_files import dump
+from search.study.data_place import differs_in_place_only, find_source, load_hint, note_place, relative_places
 from search.study.resources import change, decide, recalled
 from search.study.schema import Study, validate
 from trainables import records
@@ -36,7 +37,7 @@ from trainables.records.atomic import write_atomically
 if TYPE_CHECKING:
     from reports.page.writer import ReportPaths
     from search.store.optuna_storage import OptunaFile
-    from trainables.data import Dataset
+    from trainables.data import Dataset, Source
 
 
 @dataclass(frozen=True)
@@ -74,25 +75,28 @@ def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
         journal.set_meta(records.META_STUDY, study.document())
         journal.set_meta(records.META_FACTS, facts_of(data, curves).dump())
         journal.set_meta(records.META_CURVES, str(curves or ""))
+        journal.set_meta(records.META_DATA, relative_places(study.data.model_dump(mode="json"), folder))
         journal.set_meta(records.META_PLAN, study_record(plan).dump())
         return _continue_study(plan, journal, folder, replace(options, curves=curves), data)
 
 
-def resume_study(folder: Path, options: Options, sets: Sequence[str] = ()) -> StudyResult:
+def resume_study(folder: Path, options: Options, sets: Sequence[str] = (), moved: str | None = None) -> StudyResult:
     """Resume an interrupted study; if it is finished, only its report is written again.
 
     Args:
         folder: the study folder.
         options: how runs are executed.
         sets: changes to the resources of a run from here on, as `resources.NAME=VALUE`.
+        moved: where the images are now, if they were moved: a path, or a source as YAML.
 
     Raises:
         InputError: there is no study, it is damaged or running, its data has changed, or `sets` are invalid.
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         plan = journal_plan(journal, folder)
+        source = find_source(journal, plan.study.data, folder, moved)
         change(journal, plan.study.resources, sets)
-        options, data = _load_unchanged(plan, journal, folder, options)
+        options, data = _load_unchanged(plan, journal, folder, options, source)
         return _continue_study(plan, journal, folder, options, data)
 
 
@@ -104,9 +108,12 @@ def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         before = journal_plan(journal, folder)
+        source = find_source(journal, before.study.data, folder, None)
+        if study.data != before.study.data and differs_in_place_only(study.data, before.study.data):
+            source, study = study.data, study.model_copy(update={"data": before.study.data})
         extension, plan = find_extension(before.study, study), make_plan(study)
         check_kept(before, plan)
-        options, data = _load_unchanged(plan, journal, folder, options)
+        options, data = _load_unchanged(plan, journal, folder, options, source)
         decision = extension.decision(journal.required_plan())
         history = [*(row.decision for row in journal.decisions(ExtensionDecision)), decision]
         journal.extend(study.document(), study_record(plan, history), decision)
@@ -115,16 +122,32 @@ def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
         return _continue_study(plan, journal, folder, options, data)
 
 
-def _load_unchanged(plan: Plan, journal: Journal, folder: Path, options: Options) -> tuple[Options, Dataset | None]:
+def _load_unchanged(
+    plan: Plan, journal: Journal, folder: Path, options: Options, source: Source
+) -> tuple[Options, Dataset | None]:
     """Return the options and the data with which a study continues: the curves that it replays, or the same images.
+
+    Args:
+        plan: the plan.
+        journal: the journal.
+        folder: the study folder.
+        options: how runs are executed.
+        source: where the images are now.
 
     Raises:
         InputError: the data has changed, or does not fit a run.
     """
     curves = journal.meta(records.META_CURVES)
     options = replace(options, curves=_checked_curves(Path(curves)) if curves else None)
-    data = None if curves else check_data(plan)
+    if curves:
+        return options, None
+    try:
+        data = check_data(plan, source)
+    except InputError as error:
+        raise InputError(f"{error}{load_hint(source)}") from None
     refuse_changed(data, journal.facts().data, f"the study in {folder} began")
+    if moved := note_place(journal, plan.study.data, source, folder):
+        note(moved)
     return options, data
 
 

@@ -130,6 +130,12 @@ def run(
 def resume(
     folder: Folder,
     sets: ResourceSets = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|SOURCE", help="Where the images are now, if they were moved; they must be the same."
+        ),
+    ] = None,
     address: Address = None,
     repair: Annotated[
         bool, typer.Option("--repair", help="Keep what is whole of a damaged study.db, and do the damaged runs again.")
@@ -151,9 +157,9 @@ def resume(
         final = journal.meta(records.META_RECIPE) is not None
     remember(folder)
     if final:
-        end_training(resume_training(folder, Options(address, None, debug), sets or ()), json)
+        end_training(resume_training(folder, Options(address, None, debug), sets or (), data), json)
     else:
-        end_study(resume_study(folder, Options(address, None, debug), sets or ()), json)
+        end_study(resume_study(folder, Options(address, None, debug), sets or (), data), json)
 
 
 @command()

@@ -10,6 +10,7 @@ from statistics import fmean, stdev
 
 from search.export.recipe import MetricEstimate, Origin, Promise, Recipe, with_checksum, write_recipe
 from search.store.yaml_files import parse_value
+from search.study.data_place import recorded_settings
 from trainables import records
 from trainables.config import RunConfig
 from trainables.errors import InputError
@@ -177,7 +178,8 @@ def _recipe(journal: JournalReader, plan: PlanRecord, best: ConfirmedPoint, mlfl
     facts = journal.facts()
     data = facts.data or DataFacts(fingerprint="")
     configs = [run.config for run, _ in best.runs]
-    train = RunConfig.model_validate({**configs[0], "seed": 0, "split_seed": 0})
+    source = recorded_settings(journal, configs[0]["data"], journal.path.parent)
+    train = RunConfig.model_validate({**configs[0], "data": source, "seed": 0, "split_seed": 0})
     names = [run.name for run, _ in best.runs]
     return Recipe(
         train=train,

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import ValidationError
 
 from search.export.recipe import Recipe
 from search.plan.data_validation import check_on_data
 from search.plan.validation import check_config
-from search.store.yaml_files import parse_value
+from search.study.data_place import source_settings
 from search.study.error_messages import explain
 from trainables.config import RunConfig
-from trainables.data import SOURCES
-from trainables.data.base import source_kind, with_absolute_paths
+from trainables.data.base import source_kind
 from trainables.errors import InputError
-from trainables.registration.registry import unknown
 
 if TYPE_CHECKING:
     from trainables.data import Dataset
 
-ARCHIVE = ".npz"
 log = logging.getLogger(__name__)
 
 
@@ -142,38 +137,6 @@ def length_warning(recipe: Recipe, epochs: int) -> str:
     return (
         f"{epochs} epochs are outside the range that the study tried ({lengths}): milestones and schedules are scaled, "
         "but learning rate, weight decay and the strength of the method were tuned for that range"
-    )
-
-
-def source_settings(text: str, before: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of the data source that `--data` specifies.
-
-    Args:
-        text: a path, the name of a source, or a source as YAML.
-        before: the data source of the recipe; its settings are kept if a path is of the same kind of source.
-
-    Raises:
-        InputError: the text is none of these.
-    """
-    path = Path(text).expanduser()
-    if path.is_dir() or path.suffix == ARCHIVE:
-        kind = "directory" if path.is_dir() else "npz"
-        kept = before if before["source"] == kind else {"mirror_keeps_class": before["mirror_keeps_class"]}
-        return {**kept, "source": kind, "path": str(path.resolve())}
-    if text in SOURCES or (":" in text and " " not in text):
-        return {"source": text}
-    try:
-        written = parse_value(text)
-    except yaml.YAMLError:
-        written = None
-    if isinstance(written, dict):
-        return with_absolute_paths(written, Path.cwd())
-    if "/" in text or path.suffix:
-        raise InputError(
-            f"--data {text}: there is no such file or folder; give a .npz file or a folder with one folder per class"
-        )
-    raise InputError(
-        f"--data: {unknown('data source', text, list(SOURCES))} You can also give a .npz file or a folder."
     )
 
 

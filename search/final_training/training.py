@@ -20,7 +20,7 @@ from search.final_training.request import (
     prepare_request,
 )
 from search.monitor.counts import count_runs
-from search.monitor.messages import warn
+from search.monitor.messages import note, warn
 from search.plan.data_validation import refuse_changed
 from search.plan.model import file_name
 from search.plan.record import training_record
@@ -29,9 +29,11 @@ from search.store.journal import Journal
 from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
 from search.store.yaml_files import dump
+from search.study.data_place import find_source, load_hint, note_place, relative_places
 from search.study.resources import Resources, change, decide, recalled
 from trainables import records
 from trainables.config import RunConfig
+from trainables.errors import InputError
 from trainables.randomness import derive_seed
 from trainables.records import MODELS, Outcome, PlanRecord, Run
 from trainables.records.atomic import write_atomically
@@ -109,6 +111,7 @@ def train_recipe(
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
         journal.set_meta(records.META_FACTS, facts_of(data).dump())
         journal.set_meta(records.META_RECIPE, request.document())
+        journal.set_meta(records.META_DATA, relative_places(request.config.data.model_dump(mode="json"), folder))
         if overrides.register:
             journal.set_meta(records.META_REGISTER, overrides.register)
         journal.set_meta(records.META_PLAN, _plan(request).dump())
@@ -116,13 +119,16 @@ def train_recipe(
         return _continue_training(request, journal, folder, options, data)
 
 
-def resume_training(folder: Path, options: Options, sets: Sequence[str] = ()) -> TrainingResult:
+def resume_training(
+    folder: Path, options: Options, sets: Sequence[str] = (), moved: str | None = None
+) -> TrainingResult:
     """Resume an interrupted final training.
 
     Args:
         folder: its folder.
         options: how runs are executed.
         sets: changes to the resources of a run from here on, as `resources.NAME=VALUE`.
+        moved: where the images are now, if they were moved: a path, or a source as YAML.
 
     Raises:
         InputError: there is no training, it is damaged or running, its data has changed, or `sets` are invalid.
@@ -130,8 +136,14 @@ def resume_training(folder: Path, options: Options, sets: Sequence[str] = ()) ->
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         change(journal, Resources(), sets)
         request = TrainingRequest.parse(journal.meta(records.META_RECIPE))
-        data = load_data(request.config, request.recipe, other=True)
+        source = find_source(journal, request.config.data, folder, moved)
+        try:
+            data = load_data(request.config.model_copy(update={"data": source}), request.recipe, other=True)
+        except InputError as error:
+            raise InputError(f"{error}{load_hint(source)}") from None
         refuse_changed(data, journal.facts().data, f"the training in {folder} began")
+        if place := note_place(journal, request.config.data, source, folder):
+            note(place)
         journal.set_meta(records.META_PLAN, _plan(request).dump())
         return _continue_training(request, journal, folder, options, data)
 

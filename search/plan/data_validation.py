@@ -12,19 +12,23 @@ from trainables.records import DataFacts
 
 if TYPE_CHECKING:
     from trainables.config import RunConfig
-    from trainables.data import Dataset
+    from trainables.data import Dataset, Source
     from trainables.data.selection import Selection
 
 
-def check_data(plan: Plan) -> Dataset:
+def check_data(plan: Plan, source: Source | None = None) -> Dataset:
     """Load the data of a study, check models and splits on it, and print warnings about it.
+
+    Args:
+        plan: the plan.
+        source: where the data is now, if that is another place than the plan's.
 
     Raises:
         InputError: the data is invalid, or does not fit a model or a split.
     """
     from trainables.data.checks import inspect
 
-    data = plan.study.data.load()
+    data = (source or plan.study.data).load()
     chosen = selections(plan, data)
     for arm in plan.arms:
         config = plan.run_config(arm, {}, *plan.search_seeds(0))

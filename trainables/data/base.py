@@ -157,12 +157,17 @@ def with_absolute_paths(settings: dict[str, Any], folder: Path) -> dict[str, Any
     if kind is None:
         return settings
     made = dict(settings)
-    for key, field in kind.model_fields.items():
-        if _is_path(field.annotation) and isinstance(made.get(key), str):
+    for key in path_fields(kind):
+        if isinstance(made.get(key), str):
             made[key] = str((folder / Path(made[key]).expanduser()).resolve())
     if kind is SOURCES.get(REFERENCE):
         made.setdefault("path", str(folder))
     return made
+
+
+def path_fields(kind: type[Source]) -> list[str]:
+    """Return the names of a source's fields that may hold a path."""
+    return [key for key, field in kind.model_fields.items() if _is_path(field.annotation)]
 
 
 def _is_path(annotation: Any) -> bool:

@@ -24,6 +24,7 @@ POOL = "pool"
 LOOK = "look"
 EXTEND = "extend"
 RESOURCES = "resources"
+DATA = "data"
 END = "end"
 CONFUSION = "confusion"
 Action = Literal["pass", "stop", "would_stop"]
@@ -149,6 +150,19 @@ class ResourcesDecision(Decision):
     budget_hours: float | None = None
 
 
+class DataDecision(Decision):
+    """Where the images are from here on: the same images at another place.
+
+    Args:
+        source: settings of the data source, with absolute paths.
+        relative: its paths relative to the study folder, by field.
+    """
+
+    kind: ClassVar[str] = DATA
+    source: dict[str, Any]
+    relative: dict[str, str] = {}
+
+
 class EndDecision(Decision):
     """The study has done all that it was going to do, unless it is extended.
 
@@ -179,6 +193,7 @@ KINDS: dict[str, type[Decision]] = {
         LookDecision,
         ExtensionDecision,
         ResourcesDecision,
+        DataDecision,
         EndDecision,
         ConfusionDecision,
     )
