@@ -22,7 +22,9 @@ def one_row_per_run(table: RunTable, question: Question) -> RunTable:
         identity = [find_column(frame.columns, question.run, "--run")]
     else:
         named = next((name for name in RUN_NAMES if name in frame), None)
-        asked = (*question.arm, *question.condition, *question.pair_columns, *question.setting)
+        asked = dict.fromkeys(
+            (*question.arm, *question.condition, *question.seed, *question.pair_columns, *question.setting)
+        )
         identity = [named] if named else [find_column(frame.columns, name, "--arm", FACTORS) for name in asked]
     run, _ = level_codes(frame, identity)
     at = numbers(frame[epoch], epoch)

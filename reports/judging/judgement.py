@@ -11,7 +11,7 @@ from reports.inference.verdicts import Verdict, judge
 from reports.judging.limits import limits, unpairable
 from reports.judging.observed_study import observed_study, reference_code
 from reports.judging.question import NO_PAIRING, Question
-from reports.judging.run_table import RunTable, joined, listed
+from reports.judging.run_table import RunTable, joined, listed, short_name
 from reports.judging.unpaired import judge_unpaired
 from reports.judging.usable_runs import UsableRuns, usable_runs
 
@@ -82,12 +82,12 @@ def _reading(usable: UsableRuns, question: Question) -> list[str]:
     unit = usable.unit
     scale = {100.0: " (fractions)", 1.0: " (percent)"}[unit.scale] if unit.many == "points" else ""
     last = f", mean of the last {question.last} epochs" if question.last > 1 else ""
-    sentences = [f"Judged: {usable.metric}{scale}, {'higher' if unit.higher_is_better else 'lower'} is better{last}."]
+    sentences = [f"Judged: {unit.metric}{scale}, {'higher' if unit.higher_is_better else 'lower'} is better{last}."]
     if question.setting:
         better = "highest" if usable.selection_higher else "lowest"
         sentences.append(
             f"{len(usable.settings)} settings by {listed(question.setting)}; each arm is judged at the one with the "
-            f"{better} mean {usable.select}."
+            f"{better} mean {short_name(usable.select)}."
         )
     return sentences
 

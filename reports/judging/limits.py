@@ -8,18 +8,23 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from reports.judging.duplicates import ARM, CONDITION, PAIR, SETTING
+from reports.judging.duplicates import ARM, CONDITION, PAIR, SETTING, VALUE
 from reports.judging.question import Question
 from reports.judging.run_table import EPOCH, FACTORS, RUN, RUN_NAMES, count, joined, listed, short_name
 from reports.judging.usable_runs import UsableRuns
+from reports.judging.values import is_numbers
 
 MORE_RUNS = 1.2
 """Arms whose numbers of runs differ by more than this factor may have been searched unequally."""
-RUNNING_BEST_FROM = 8
-"""Minimum number of epochs, with at least `CHANGES` different values, in which a running best can be recognised."""
-CHANGES = 4
+RUNNING_BEST_FROM = 10
+"""Minimum number of epochs in which a running best can be recognised, with at least `CHANGES` improvements."""
+CHANGES = 3
+STAYS = 0.2
+"""Minimum share of epochs in which a running best stays exactly the same; metrics that just grow do so rarely."""
 MOST_RUNS = 0.8
 """A pattern of the curves is reported if at least this share of the runs show it."""
+_SAME = 1e-9
+_CONSEQUENCE = "the epoch was chosen on the judged data, which flatters every arm, and noisy ones most"
 _HYPERPARAMETERS = {
     "alpha", "augmentation", "batch_size", "dropout", "epochs", "label_smoothing", "learning_rate", "lr", "model",
     "momentum", "num_epochs", "optimizer", "scheduler", "steps", "warmup", "wd", "weight_decay",
@@ -36,7 +41,7 @@ def limits(usable: UsableRuns, question: Question, reference: int, paired: bool)
         paired: whether runs are compared within pairs.
     """
     return (
-        *_running_best(usable),
+        *_best_epoch(usable),
         *_few_runs(usable),
         *_missing_arms(usable),
         *_missing_pairs(usable, reference, paired),
@@ -138,36 +143,41 @@ def _unequal_lengths(usable: UsableRuns) -> list[str]:
     return [f"The arms were trained for different numbers of epochs (medians: {lengths})."]
 
 
-def _running_best(usable: UsableRuns) -> list[str]:
+def _best_epoch(usable: UsableRuns) -> list[str]:
     """Return whether the judged values are those of the best epoch, chosen on the judged metric itself."""
-    curves, metric = usable.curves, usable.metric
+    curves = usable.curves
     if curves is None:
         return []
-    found = []
     oriented = usable.unit.as_maximized(curves.drop(columns=EPOCH)).assign(**{RUN: curves[RUN]})
-    if metric in oriented:
-        known = oriented[[RUN, metric]].dropna()
-        steps = known.groupby(RUN)[metric].diff()
-        by_run = pd.DataFrame({"falls": steps < -1e-12, "rises": steps > 1e-12}).groupby(known[RUN]).sum()
-        long = (known.groupby(RUN).size() >= RUNNING_BEST_FROM) & (by_run["rises"] >= CHANGES)
-        if long.sum() and (by_run["falls"][long] == 0).mean() >= MOST_RUNS:
-            found.append(
-                f"`{metric}` never gets worse from epoch to epoch, so it is probably a running best: the epoch was "
-                "chosen on the judged data, which flatters every arm and noisy ones most."
-            )
-    finals = usable.unit.as_maximized(usable.runs["value"])
+    judged = short_name(usable.metric)
+    if usable.metric in oriented and _is_running_best(oriented[[RUN, usable.metric]].dropna(), usable.metric):
+        return [
+            f"`{judged}` never gets worse from epoch to epoch and often stays exactly the same, as a running best "
+            f"does. If it is one, {_CONSEQUENCE}."
+        ]
+    finals = usable.unit.as_maximized(usable.runs[VALUE])
     for name in oriented.columns.difference([RUN], sort=False):
         known = oriented.dropna(subset=name).groupby(RUN)[name]
-        best, last, length = known.max(), known.last(), known.size()
-        values = finals.loc[best.index]
-        telling = (length >= RUNNING_BEST_FROM) & (best - last > 1e-9)
-        if telling.sum() > 1 and np.isclose(values[telling], best[telling], rtol=0, atol=1e-9).mean() >= MOST_RUNS:
-            found.append(
-                f"`{metric}` is the best epoch of `{name}` in {count(telling)}, not the last one: the epoch was chosen "
-                "on the judged data, which flatters every arm and noisy ones most."
-            )
-            break
-    return found
+        best, telling = known.max(), (known.size() >= RUNNING_BEST_FROM) & (known.max() - known.last() > _SAME)
+        hits = (finals.loc[best.index] - best).abs() <= _SAME
+        if telling.sum() > 1 and hits[telling].mean() >= MOST_RUNS:
+            return [
+                f"`{judged}` is the best epoch of `{short_name(str(name))}`, not the last one, in "
+                f"{count(telling & hits)}: {_CONSEQUENCE}."
+            ]
+    return []
+
+
+def _is_running_best(curves: pd.DataFrame, metric: str) -> bool:
+    """Return whether most curves never fall, although they rise several times and stay the same several times."""
+    steps = curves.groupby(RUN)[metric].diff()
+    kinds = {"falls": steps < -_SAME, "rises": steps > _SAME, "stays": steps.abs() <= _SAME}
+    by_run = pd.DataFrame(kinds).groupby(curves[RUN]).sum()
+    long = by_run[(by_run.sum(axis=1) + 1 >= RUNNING_BEST_FROM) & (by_run["rises"] >= CHANGES)]
+    if long.empty:
+        return False
+    stays = long["stays"].sum() / long.to_numpy().sum()
+    return bool((long["falls"] == 0).mean() >= MOST_RUNS and stays >= STAYS)
 
 
 def _confounded(usable: UsableRuns, question: Question, paired: bool) -> list[str]:
@@ -186,8 +196,8 @@ def _confounded(usable: UsableRuns, question: Question, paired: bool) -> list[st
     arms, blocks = runs[ARM].to_numpy(), [runs[CONDITION], runs[SETTING]]
     for name in settings:
         codes = pd.Series(pd.factorize(frame[name].astype(str))[0], index=runs.index)
-        if codes.nunique() < 2:
-            continue
+        if codes.nunique() < 2 or (codes.nunique() == len(codes) and not is_numbers(frame[name])):
+            continue  # the same everywhere, or a name of the run
         per_arm = codes.groupby([*blocks, arms]).nunique()
         shared = codes.groupby([*blocks, runs[PAIR]] if paired else blocks).nunique()
         if (per_arm == 1).all() and (codes.groupby(blocks).nunique() > 1).any():
@@ -207,11 +217,11 @@ def _confounded(usable: UsableRuns, question: Question, paired: bool) -> list[st
 
 
 def _validation(usable: UsableRuns) -> list[str]:
-    name = usable.metric.lower()
-    if "val" not in name or "test" in name:
+    name = short_name(usable.metric)
+    if "val" not in name.lower() or "test" in name.lower():
         return []
     return [
-        f"`{usable.metric}` seems to be a validation metric: if settings or epochs were chosen on it, the effects are "
+        f"`{name}` seems to be a validation metric: if settings or epochs were chosen on it, the effects are "
         "flattered. Judge a test metric that nothing was chosen on."
     ]
 

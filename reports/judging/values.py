@@ -68,6 +68,12 @@ def column_codes(column: pd.Series) -> tuple[np.ndarray, list[Level]]:
     return table[places], levels
 
 
+def is_numbers(column: pd.Series) -> bool:
+    """Return whether all values of a column that are not missing are numbers, also as text."""
+    known = column.dropna()
+    return bool(pd.Series(pd.to_numeric(known, errors="coerce")).notna().all())
+
+
 def _plain(value: Any) -> int | float:
     number = float(value)
     return int(number) if number.is_integer() and abs(number) < 2**53 else number

@@ -69,7 +69,7 @@ def read_tensorboard(folder: Path, files: list[Path]) -> RunTable:
         for run, series in scalars.items()
     ]
     curves = stacked_curves([_curve(series) for series in scalars.values()])
-    return RunTable(f"the TensorBoard runs in {folder}", pd.DataFrame(rows), curves, notes)
+    return RunTable(f"the TensorBoard events in {folder}", pd.DataFrame(rows), curves, notes)
 
 
 def _curve(series: Series) -> dict[str, np.ndarray]:

@@ -182,24 +182,38 @@ def test_the_last_epochs_of_a_table_are_averaged() -> None:
     assert judged(epochs, epoch="epoch", percent=False, last=2).verdicts[0].value == pytest.approx(value)
 
 
-def test_a_running_best_is_recognised_in_the_curves() -> None:
-    runs = runs_frame({"baseline": 0.0, "mixup": 0.02})
+def epochs_of(runs: pd.DataFrame, noise: float, epochs: int = 20) -> pd.DataFrame:
+    """Return one row per epoch: curves that rise by 20 points towards the value of each run, with noise."""
     rng = np.random.default_rng(0)
-    rows = [
-        {
-            "method": run.method,
-            "seed": run.seed,
-            "epoch": epoch,
-            "test_accuracy": run.test_accuracy + rng.normal(0, 0.02),
-        }
-        for run in runs.itertuples()
-        for epoch in range(1, 21)
-    ]
-    frame = pd.DataFrame(rows)
-    assert not any("running best" in line for line in judged(frame, epoch="epoch").evidence.limits)
-    best = frame.assign(best_accuracy=frame.groupby(["method", "seed"])["test_accuracy"].cummax())
-    limits = judged(best, epoch="epoch", metric="best_accuracy").evidence.limits
-    assert any("`best_accuracy` never gets worse from epoch to epoch" in line for line in limits)
+    return pd.DataFrame([
+        {"method": run.method, "seed": run.seed, "epoch": epoch,
+         "test_accuracy": run.test_accuracy - 0.2 / epoch + rng.normal(0, noise)}
+        for run in runs.itertuples() for epoch in range(1, epochs + 1)
+    ])  # fmt: skip
+
+
+def test_a_best_epoch_that_was_chosen_on_the_judged_metric_is_recognised() -> None:
+    frame = epochs_of(runs_frame({"baseline": 0.0, "mixup": 0.02}), noise=0.01)
+    groups = frame.groupby(["method", "seed"])["test_accuracy"]
+    running = frame.assign(best_accuracy=groups.cummax())
+    limits = judged(running, epoch="epoch", metric="best_accuracy").evidence.limits
+    assert limits[0].startswith("`best_accuracy` never gets worse from epoch to epoch and often stays exactly the same")
+    peak = frame.assign(reported=groups.transform("max"))
+    table = replace(read_source(peak), source="curves")
+    found = judge_runs(table, replace(ASKED, epoch="epoch", metric="reported", higher=True, percent=False), "runs")
+    assert found.evidence.limits[0].startswith("`reported` is the best epoch of `test_accuracy`, not the last one, in ")
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_the_last_epoch_of_a_curve_that_grows_is_no_best_epoch(noise: float) -> None:
+    frame = epochs_of(runs_frame({"baseline": 0.0, "mixup": 0.02}), noise)
+    assert "best" not in " ".join(judged(frame, epoch="epoch").evidence.limits)
+
+
+def test_names_of_runs_are_no_settings_that_differ() -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.02})
+    frame["params.trial_name"] = [f"t{row}" for row in range(len(frame))]
+    assert "trial_name" not in " ".join(judged(frame).evidence.limits)
 
 
 def test_settings_are_chosen_on_the_validation_metric() -> None:
