@@ -23,7 +23,7 @@ from trainables.errors import InputError, StoppedError
 from trainables.records import ExtensionDecision, JournalReader, Outcome, PlanRecord, Run
 from trainables.records.atomic import atomic_file
 from trainables.records.journal_damage import journal_errors
-from trainables.records.journal_file import CONNECTION, check_journal, find_journal, has_checksums
+from trainables.records.journal_file import CONNECTION, check_journal, find_journal, has_checksums, open_read_only
 from trainables.records.journal_schema import META, META_ROWS, TABLES, checksum, seal, write_entry
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 60.0
 """How much of the journal may be lost with its write-ahead log, in seconds."""
+_ATTEMPTS, _ATTEMPT_SECONDS = 5, 0.05
 
 
 class Journal(JournalReader):
@@ -114,20 +115,20 @@ class Journal(JournalReader):
 
     @classmethod
     def _opened(cls, path: Path, lock: IO[str]) -> Self:
-        with journal_errors(path):
-            db = _connect(path)
+        with journal_errors(path), closing(open_read_only(path)) as db:
             check_journal(db, path)
-            if not has_checksums(db):
-                db.close()
+            old = not has_checksums(db)
+            if not old:
+                JournalReader(path, db).check()  # before anything is written
+        with journal_errors(path):
+            if old:
                 upgrade(path)
-                db = _connect(path)
+            db = _connect(path)
             if db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
                 db.execute("REINDEX")  # the tables were found whole; an index can be derived from them
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
-            journal = cls(path, db, lock)
-        journal.check("examples")  # all other rows are read, and so checked, by the controllers
-        return journal
+            return cls(path, db, lock)
 
     def close(self) -> None:
         """Close the journal and release its lock. A closed journal is one file, without a write-ahead log."""
@@ -258,11 +259,12 @@ def _lock(path: Path) -> IO[str]:
         lock = path.with_suffix(".lock").open("w")
     except OSError as error:
         raise InputError(f"the study in {path.parent} cannot be written ({error.strerror})") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise InputError(
-            f"another process is running the study in {path.parent}. Look at it with `assay status {path.parent}`."
-        ) from None
-    return lock
+    for _ in range(_ATTEMPTS):  # a reader that asks whether the study is running holds the lock for a moment
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        time.sleep(_ATTEMPT_SECONDS)
+    lock.close()
+    raise InputError(
+        f"another process is running the study in {path.parent}. Look at it with `assay status {path.parent}`."
+    )

@@ -11,7 +11,7 @@ from typing import Any
 
 from trainables.records import END, JOURNAL_SCHEMA, LOOK, META_SCHEMA, SCHEMA_VERSION
 from trainables.records.atomic import atomic_file
-from trainables.records.journal_damage import Survey, damage_error, survey
+from trainables.records.journal_damage import UNREADABLE, Survey, damage_error, survey
 from trainables.records.journal_file import find_journal, open_read_only, side_files
 from trainables.records.journal_schema import META_ROWS, TABLES, seal, write_entry
 
@@ -53,7 +53,7 @@ def repair(path: Path) -> str:
         with closing(open_read_only(journal)) as db:
             found = survey(db)
             intact = db.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         raise damage_error(journal, str(error)) from None
     if found.damaged_entries:
         raise damage_error(journal)
@@ -64,8 +64,8 @@ def repair(path: Path) -> str:
     _rewrite(journal, found.entries, _kept(found))
     lost = sum(map(len, found.damaged.values()))
     return (
-        f"{journal} is repaired: {lost} rows were damaged or missing, {len(again)} runs are done again. "
-        f"The damaged file is kept as {aside.name}."
+        f"{journal} is repaired: damaged or missing rows: {lost}; runs to do again: {len(again)}. The damaged file is "
+        f"kept as {aside.name}."
     )
 
 

@@ -36,7 +36,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "lifecycle": {"export", "monitor", "orchestration", "plan", "session", "store", "study", "tracking"},
         "final_training": {"export", "monitor", "orchestration", "plan", "session", "store", "study"},
         "api": {"lifecycle", "session", "study"},
-        "cli": {"export", "final_training", "lifecycle", "monitor", "plan", "session", "store", "study", "tracking"},
+        "cli": {"export", "final_training", "lifecycle", "monitor", "plan", "session", "study", "tracking"},
     },
     "reports": {
         "data": set(),

@@ -191,8 +191,12 @@ class JournalReader:
         journal = find_journal(path)
         with journal_errors(journal):
             connection = open_read_only(journal)
-            check_journal(connection, journal)
-        return cls(journal, connection)
+            try:
+                check_journal(connection, journal)
+                return cls(journal, connection)
+            except BaseException:
+                connection.close()
+                raise
 
     @classmethod
     def reopen(cls, journal: Path) -> Self:

@@ -24,6 +24,8 @@ from trainables.records.journal_schema import (
     is_intact,
 )
 
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What `sqlite3` raises on a damaged file; the messages of SQLite quote garbled names."""
 _JSON = {"config", "parameters", "searched", "metrics", "detail"}
 
 
@@ -114,11 +116,11 @@ def _read(
     rows: list[Sequence[Any]] = []
     try:
         rows = db.execute(f"{query} NOT INDEXED ORDER BY rowid").fetchall()
-    except sqlite3.DatabaseError:
+    except UNREADABLE:
         for number in range(1, (_last(db, table) if count is None else count) + 1):
             try:
                 rows += db.execute(f"{query} WHERE rowid = ?", (number,)).fetchall()
-            except sqlite3.DatabaseError:
+            except UNREADABLE:
                 continue
     width = len(names)
     whole = {
@@ -133,7 +135,7 @@ def _read(
 def _last(db: sqlite3.Connection, table: str) -> int:
     try:
         return db.execute(f"SELECT max(rowid) FROM {table}").fetchone()[0] or 0
-    except sqlite3.DatabaseError:
+    except UNREADABLE:
         return 0
 
 
@@ -178,16 +180,16 @@ def _what(found: Survey, reason: str) -> str:
         return reason or "the numbers of rows do not match"
     table, number, run = damaged[0]
     of_run = f" (run {run})" if run else ""
-    others = f"; so do {len(damaged) - 1} other rows" if len(damaged) > 1 else ""
+    others = f"; so do {len(damaged) - 1} others" if len(damaged) > 1 else ""
     return f"row {number} of `{table}`{of_run} does not match its checksum or is missing{others}"
 
 
 def _remedy(journal: Path, found: Survey) -> str:
-    whole = f"{len(found.whole_runs)} runs that have ended are whole"
+    whole = f"Whole are {len(found.whole_runs)} of the runs that ended"
     if found.damaged_entries:
-        return f"{whole}, but cannot be used without it: restore {journal.name} from a copy."
+        return f"{whole}, but they cannot be used without it: restore {journal.name} from a copy."
     again = len(found.to_repeat() | found.unannounced)
-    repeated = f" and does the {again} damaged runs again" if again else ""
+    repeated = f" and does what is damaged again ({again} {'run' if again == 1 else 'runs'})" if again else ""
     return (
         f"{whole}. `assay resume {shlex.quote(str(journal.parent))} --repair` sets the damaged file aside, keeps the "
         f"whole rows{repeated}."
@@ -199,7 +201,7 @@ def journal_errors(path: Path) -> Iterator[None]:
     """Turn what SQLite and JSON raise on reading a journal into an `InputError`."""
     try:
         yield
-    except (sqlite3.DatabaseError, json.JSONDecodeError, zlib.error) as error:
+    except (*UNREADABLE, json.JSONDecodeError, zlib.error) as error:
         if getattr(error, "sqlite_errorcode", None) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise InputError(f"{path} is locked by another process; try again") from None
         raise damage_error(path, str(error)) from None

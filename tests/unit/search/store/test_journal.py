@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import random
 import shutil
 import sqlite3
+import threading
 import zlib
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from search.cli import app
 from search.store.journal import Journal
 from tests.runs import plan_of, run_of
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import EndDecision, JournalReader, Outcome, RungDecision
+from trainables.records.journal_damage import UNREADABLE
 from trainables.records.journal_schema import write_entry
 
 OLD = Path(__file__).parents[3] / "data" / "study_before_typed_records"
@@ -136,7 +141,10 @@ def read_all(path: Path) -> list[object]:
         ("UPDATE reports SET metrics = '{\"x' WHERE id = 5", "row 5 of `reports` (run r2)"),
         ("UPDATE reports SET at = at + 1 WHERE id = 5", "row 5 of `reports` (run r2)"),
         ("UPDATE reports SET id = 40 WHERE id = 9", "row 9 of `reports`"),
-        ("DELETE FROM reports WHERE id > 3", "row 4 of `reports` does not match its checksum or is missing; so do 5"),
+        (
+            "DELETE FROM reports WHERE id > 3",
+            "row 4 of `reports` does not match its checksum or is missing; so do 5 others",
+        ),
         ("UPDATE decisions SET kind = 'rong' WHERE id = 1", "row 1 of `decisions` (run r1)"),
         ("UPDATE runs SET seed = 7 WHERE id = 2", "row 2 of `runs` (run r2)"),
         ("UPDATE examples SET n = 2 WHERE id = 2", "row 2 of `examples` (run r2)"),
@@ -261,7 +269,78 @@ def test_an_old_journal_that_is_damaged_is_repaired_as_far_as_it_can_be_read(tmp
     path = Path(shutil.copy(OLD / "study.db", tmp_path))
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE outcomes SET metrics = '{\"x' WHERE id = 3")
-    with pytest.raises(InputError, match=r"row 3 of `outcomes` .* 28 runs that have ended are whole"):
+    with pytest.raises(InputError, match=r"row 3 of `outcomes` .*Whole are 28 of the runs that ended.*again \(1 run\)"):
         read_old(path)
-    assert "1 runs are done again" in Journal.repair(path)
+    assert "runs to do again: 1." in Journal.repair(path)
     assert len(JournalReader.open(path).outcomes()) == 28
+
+
+def test_a_damaged_index_is_derived_anew_when_the_study_continues(tmp_path: Path) -> None:
+    path = write_full(tmp_path, tuple(f"run-{number}" for number in range(40)))
+    whole, chance = path.read_bytes(), random.Random(3)
+    mended = 0
+    for _ in range(2000):
+        flip = chance.randrange(8 * len(whole))
+        damaged = bytearray(whole)
+        damaged[flip // 8] ^= 1 << flip % 8
+        path.write_bytes(damaged)
+        checks = []
+        try:
+            with closing(sqlite3.connect(path)) as db:
+                checks = [db.execute(f"PRAGMA {check}_check").fetchone()[0] for check in ("quick", "integrity")]
+        except UNREADABLE:
+            continue
+        if checks[0] != "ok" or checks[1] == "ok":
+            continue
+        with suppress(InputError):  # a row is damaged, not only the index
+            with Journal.open(path) as journal:
+                journal.report("run-1", [(1, {"validation_accuracy": 0.5})])
+                assert len(journal.reports()) == 120
+            with closing(sqlite3.connect(path)) as db:
+                assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+            mended += 1
+        if mended == 3:
+            return
+    raise AssertionError("too few of the flipped bits were in an index")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return the folder of an interrupted study whose rows have checksums."""
+    folder = Path(shutil.copytree(OLD, tmp_path / "study"))
+    Journal.open(folder).close()
+    return folder
+
+
+def test_reading_commands_leave_a_study_as_it_is(folder: Path, tmp_path: Path) -> None:
+    run = JournalReader.open(folder).runs()[0].run.name
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*")}
+    for command, *options in (
+        ("status",),
+        ("status", "--run", run),
+        ("export", "-o", str(tmp_path / "r.yaml")),
+        ("report", "-o", str(tmp_path / "report")),
+    ):
+        done = CliRunner().invoke(app, [command, str(folder), *options])
+        assert done.exit_code == 0, done.output
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*")} == before
+
+
+def test_every_command_refuses_a_damaged_study_alike(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / records.JOURNAL_FILE)) as db, db:
+        db.execute("UPDATE reports SET metrics = replace(metrics, '0.', '1.') WHERE id = 5")
+    messages = set()
+    for command in ("status", "report", "export", "resume"):
+        done = CliRunner().invoke(app, [command, str(folder)])
+        assert done.exit_code == 2, done.output
+        messages.add(done.stderr)
+    (message,) = messages
+    assert "row 5 of `reports` (run search_" in message
+    assert f"assay resume {folder} --repair` sets the damaged file aside" in message
+
+
+def test_a_study_may_start_while_somebody_asks_whether_it_runs(path: Path) -> None:
+    with path.with_suffix(".lock").open("w") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        threading.Timer(0.1, asking.close).start()
+        Journal.open(path).close()
