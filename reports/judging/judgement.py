@@ -11,7 +11,7 @@ from reports.inference.verdicts import Verdict, judge
 from reports.judging.limits import limits, unpairable
 from reports.judging.observed_study import observed_study, reference_code
 from reports.judging.question import NO_PAIRING, Question
-from reports.judging.run_table import RunTable, joined, listed, short_name
+from reports.judging.run_table import RunTable, joined, listed, number_of, short_name
 from reports.judging.unpaired import judge_unpaired
 from reports.judging.usable_runs import UsableRuns, usable_runs
 
@@ -93,8 +93,10 @@ def _reading(usable: UsableRuns, question: Question) -> list[str]:
 
 
 def _pairing(usable: UsableRuns, question: Question, apart: Sequence[str]) -> str:
+    """Return how the runs were paired, or why they were not."""
     if usable.pairs:
-        return f"Paired by {listed(question.pair_columns)}: {len(usable.pairs)} levels, {_shown(usable)}."
+        values = listed([joined(pair) for pair in usable.pairs], 6)
+        return f"Paired by {listed(question.pair_columns)}: {number_of(len(usable.pairs), 'value')} ({values})."
     if apart:
         return (
             f"Unpaired: {listed(apart, 5)} share fewer than two pairs with the reference, so all comparisons are "
@@ -102,7 +104,3 @@ def _pairing(usable: UsableRuns, question: Question, apart: Sequence[str]) -> st
         )
     reason = "as asked" if question.unpaired else "no --seed or --pair was named"
     return f"Unpaired ({reason}): all comparisons are Welch's t-tests."
-
-
-def _shown(usable: UsableRuns) -> str:
-    return listed([joined(pair) for pair in usable.pairs], 6)

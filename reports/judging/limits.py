@@ -23,6 +23,7 @@ STAYS = 0.2
 """Minimum share of epochs in which a running best stays exactly the same; metrics that just grow do so rarely."""
 MOST_RUNS = 0.8
 """A pattern of the curves is reported if at least this share of the runs show it."""
+_SEEDS = {"random_seed", "random_state", "rng_seed", "seed"}
 _SAME = 1e-9
 _CONSEQUENCE = "the epoch was chosen on the judged data, which flatters every arm, and noisy ones most"
 _HYPERPARAMETERS = {
@@ -43,6 +44,7 @@ def limits(usable: UsableRuns, question: Question, reference: int, paired: bool)
     return (
         *_best_epoch(usable),
         *_few_runs(usable),
+        *_unused_seeds(usable, question),
         *_missing_arms(usable),
         *_missing_pairs(usable, reference, paired),
         *_unequal_numbers(usable),
@@ -65,6 +67,16 @@ def _few_runs(usable: UsableRuns) -> list[str]:
         return []
     names = listed([_name(usable, arm) for arm in single], 5)
     return [f"Only one seed of {names}: one run cannot tell a difference from chance."]
+
+
+def _unused_seeds(usable: UsableRuns, question: Question) -> list[str]:
+    """Return whether there are seeds by which the runs could have been paired."""
+    if question.pair_columns or question.unpaired:
+        return []
+    found = [str(name) for name in usable.frame if short_name(str(name)).lower() in _SEEDS]
+    return (
+        [f"The runs have a column {found[0]}: with --seed {found[0]} they are compared within pairs."] if found else []
+    )
 
 
 def _sizes(usable: UsableRuns) -> dict[tuple[int, int], int]:
@@ -189,6 +201,7 @@ def _confounded(usable: UsableRuns, question: Question, paired: bool) -> list[st
         for name in map(str, frame.columns)
         if (name.startswith(FACTORS) or name.lower() in _HYPERPARAMETERS)
         and not name.startswith(("tags.mlflow.", "tags.assay."))
+        and short_name(name).lower() not in _SEEDS
         and name not in taken
         and short_name(name) not in taken
     ]

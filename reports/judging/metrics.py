@@ -70,7 +70,7 @@ def unit_of_runs(metric: str, values: pd.Series, arms: pd.Series, higher: bool, 
     if not share or low < -1 or high > 100:
         if percent:
             raise InputError(f"--percent: `{metric}` lies between {low:g} and {high:g}, so it is not in percent")
-        return Unit(metric, "unit", f"units of {metric}", 1.0, _digits(values), higher)
+        return Unit(metric, "unit", "units", 1.0, _digits(values), higher)
     in_percent = percent if percent is not None else high > 1
     return Unit(metric, "point", "points", 1.0 if in_percent else 100.0, 1, higher)
 

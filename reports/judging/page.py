@@ -128,8 +128,8 @@ def _curves(context: Context, paired: bool) -> Section | None:
         metric = context.plan.metric.replace("_", " ") + (", %" if _scale(context) == 100 else "")
         lead = f"lead over {context.plan.reference(condition.name)}"
         blocks += [
-            _curve_block(context, condition, means, f"metric-{number}", metric, zero=False),
-            _curve_block(context, condition, leads, f"leads-{number}", lead, zero=True),
+            _curve_block(condition, condition.description, means, f"metric-{number}", metric, zero=False),
+            _curve_block(condition, f"{condition.description}: {lead}", leads, f"leads-{number}", lead, zero=True),
         ]
     drawn = tuple(block for block in blocks if block is not None)
     return Section("curves", "How does training proceed?", blocks=drawn, caption=CURVES) if drawn else None
@@ -142,14 +142,14 @@ def _scale(context: Context) -> float:
 
 
 def _curve_block(
-    context: Context, condition: ConditionRecord, curves: Sequence[Curve], name: str, title: str, *, zero: bool
+    condition: ConditionRecord, heading: str, curves: Sequence[Curve], name: str, title: str, *, zero: bool
 ) -> Block | None:
     if not curves:
         return None
     figure = curves_figure(curves, x_title="epoch", y_title=shown(title), zero=zero)
     legend = tuple((curve.colour, curve.name) for curve in curves)
     picture = Picture(name, figure, f"{title} {condition.description}")
-    return Block(condition.description, condition.name, legend=legend, picture=picture)
+    return Block(heading, condition.name, legend=legend, picture=picture)
 
 
 def _mean_curves(context: Context, condition: ConditionRecord) -> list[Curve]:

@@ -11,7 +11,7 @@ from reports.statistics.group_sequential import Decision, decide
 from reports.statistics.significance import seeds_needed
 from trainables.records import CONFIRM, SELECTION, ContrastRecord
 
-NOTE = "The runs are not paired by seed, so Welch's t-test compares the means; pairs would need fewer runs."
+NOTE = "The runs are not paired by seed, so Welch's t-test compares the means; pairs usually need fewer runs."
 
 
 def judge_unpaired(study: StudyData) -> list[Verdict]:

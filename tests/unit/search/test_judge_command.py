@@ -33,7 +33,7 @@ def assay(*arguments: object) -> tuple[int, str, str]:
 def test_the_verdicts_and_what_they_rest_on_are_printed_and_nothing_is_written(table: Path) -> None:
     code, out, _ = assay(table, *ARGUMENTS)
     assert code == 0
-    for words in ("helps", "equivalent", "24 of 24 runs", "Paired by seed: 8 levels", "in doubt: The comparisons"):
+    for words in ("helps", "equivalent", "24 of 24 runs", "Paired by seed: 8 values", "in doubt: The comparisons"):
         assert words in out
     assert [path.name for path in table.parent.iterdir()] == ["runs.csv"]
 

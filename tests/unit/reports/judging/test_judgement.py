@@ -102,6 +102,8 @@ def test_runs_without_pairs_are_compared_by_welch(changes: dict[str, tuple[str, 
     assert (verdict.tuned.interval.low, verdict.tuned.interval.high) == pytest.approx((interval.low, interval.high))  # type: ignore[union-attr]
     assert (verdict.verdict, verdict.seeds, verdict.planned_seeds) == ("helps", 6, 8)
     assert any(line.startswith("Unpaired") for line in judgement.evidence.used)
+    unused = "The runs have a column seed: with --seed seed they are compared within pairs."
+    assert (unused in judgement.evidence.limits) == ("seed" in changes)
 
 
 def test_arms_that_share_no_seed_are_compared_without_pairs_and_named() -> None:
