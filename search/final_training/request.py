@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from search.export.recipe import Recipe
-from search.plan.data_validation import check_on_data
+from search.plan.data_validation import ORDER_HINT, check_on_data
 from search.plan.validation import check_config
 from search.study.data_place import source_settings
 from search.study.error_messages import explain
@@ -168,9 +168,10 @@ def load_data(config: RunConfig, recipe: Recipe, other: bool) -> Dataset:
             f"{len(recipe.class_names)} ({_few(recipe.class_names)}). Run a study on these classes."
         )
     if recipe.class_names and list(data.class_names) != recipe.class_names and not other:
+        hint = f"{ORDER_HINT}. " if sorted(data.class_names) == sorted(recipe.class_names) else ""
         raise InputError(
-            f"the classes are {_few(data.class_names)}, but those of the recipe are {_few(recipe.class_names)}. If "
-            "this is intended, give the data with `--data`."
+            f"the classes are {_few(data.class_names)}, but those of the recipe are {_few(recipe.class_names)}. "
+            f"{hint}If this is intended, give the data with `--data`."
         )
     if recipe.fingerprint and data.fingerprint != recipe.fingerprint and not other:
         raise InputError(

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from trainables.data.selection import Selection
 
 
+ORDER_HINT = (
+    "If a function of yours takes them from a set, sort them: the order of a set depends on PYTHONHASHSEED and changes "
+    "with each start of Python"
+)
+
+
 def check_data(plan: Plan, source: Source | None = None) -> Dataset:
     """Load the data of a study, check models and splits on it, and print warnings about it.
 
@@ -87,10 +93,7 @@ def _difference(data: Dataset, before: DataFacts) -> str:
     """Return what differs between data and what was recorded of it, as far as that is known, as part of a sentence."""
     if before.class_names and data.class_names != before.class_names:
         if sorted(data.class_names) == sorted(before.class_names):
-            return (
-                ": the classes are the same, but in another order. If a function of yours takes them from a set, sort "
-                "them: the order of a set depends on PYTHONHASHSEED and changes with each start of Python"
-            )
+            return f": the classes are the same, but in another order. {ORDER_HINT}"
         return f": the classes were {listed(before.class_names)}, and are {listed(data.class_names)}"
     for what, now, then in (
         ("image(s) for training and validation", len(data.images), before.images),

@@ -66,7 +66,8 @@ def changed(resources: Resources, sets: Sequence[str]) -> Resources:
         if not text.strip().startswith(f"{SECTION}."):
             raise InputError(
                 f"--set {text}: must be `resources.NAME=VALUE`, with one of "
-                f"{', '.join(Resources.model_fields)}; to extend the study itself, use `assay run STUDY --extend`"
+                f"{', '.join(Resources.model_fields)}; to extend the study itself, use `assay run STUDY --extend`; "
+                "for moved images, use `--data PATH`"
             )
         apply_override(document, text)
     try:

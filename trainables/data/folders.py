@@ -58,12 +58,24 @@ def find_files(folder: Path) -> Found:
 
 def subfolders(folder: Path) -> list[Path]:
     """Return the folders in a folder, without hidden ones and those that systems create."""
-    return sorted(each for each in folder.iterdir() if each.is_dir() and not is_hidden(each) and not is_litter(each))
+    return [each for each in _folders(folder) if not is_hidden(each) and not is_litter(each)]
+
+
+def passed_over(folder: Path) -> list[Path]:
+    """Return the hidden folders in a folder and those that systems create."""
+    return [each for each in _folders(folder) if is_hidden(each) or is_litter(each)]
+
+
+def has_images(folder: Path) -> bool:
+    """Return whether image files lie directly in a folder."""
+    with os.scandir(folder) as entries:
+        return any(_is_visible_image(entry) for entry in entries)
 
 
 def loose_images(folder: Path) -> list[Path]:
     """Return the image files that lie directly in a folder."""
-    return sorted(each for each in folder.iterdir() if is_image(each) and not is_hidden(each) and not each.is_dir())
+    with os.scandir(folder) as entries:
+        return sorted(folder / entry.name for entry in entries if _is_visible_image(entry))
 
 
 def is_image(path: Path) -> bool:
@@ -79,6 +91,16 @@ def is_hidden(path: Path) -> bool:
 def is_litter(path: Path) -> bool:
     """Return whether file servers, archivers and systems create folders of this name."""
     return path.name.lower() in LITTER
+
+
+def _folders(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        return sorted(folder / entry.name for entry in entries if entry.is_dir())
+
+
+def _is_visible_image(entry: os.DirEntry[str]) -> bool:
+    path = Path(entry.name)
+    return is_image(path) and not is_hidden(path) and not entry.is_dir()
 
 
 def _collect(folder: Path, found: Found, above: tuple[tuple[int, int], ...], into: list[Path], is_linked: bool) -> None:

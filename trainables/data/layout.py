@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.data.folders import find_files, is_image, loose_images, subfolders
+from trainables.data.folders import find_files, has_images, is_image, loose_images, passed_over, subfolders
 from trainables.data.text import listed, printable
 from trainables.errors import InputError
 
@@ -86,7 +86,8 @@ def read_layout(path: Path, is_classes: bool = False) -> Layout:
         _refuse_parts_as_classes(classes)
     parts = {_inner(top, names): part for top, part in parts.items()}
     notes = [f"the classes are read from {printable(base)}"] if base != path else []
-    notes += _loose(path, base, list(parts))
+    places = _places(path, base, list(parts))
+    notes += [*_loose(path, places), *_passed_over(path, places)]
     if list(parts) != [base]:
         used = [top for top in tops if any(folder == top or top in folder.parents for folder in parts)]
         notes += _unused(base, [top for top in tops if top not in used], names, set(parts.values()))
@@ -109,9 +110,9 @@ def _inner(folder: Path, names: Sequence[str] = ()) -> Path:
     """
     while True:
         inner = subfolders(folder)
-        if len(inner) != 1 or inner[0].name in names or loose_images(folder):
+        if len(inner) != 1 or inner[0].name in names or has_images(folder):
             return folder
-        if loose_images(inner[0]) or not subfolders(inner[0]):
+        if has_images(inner[0]) or not subfolders(inner[0]):
             return folder
         folder = inner[0]
 
@@ -122,7 +123,7 @@ def _containers(tops: Sequence[Path]) -> dict[Path, str]:
     A folder that holds images beside folders is one only if no folder with another name has images.
     """
     named = {top: part for top in tops if (part := part_of(top.name)) and subfolders(top)}
-    strict = {top: part for top, part in named.items() if not loose_images(top)}
+    strict = {top: part for top, part in named.items() if not has_images(top)}
     if len(strict) == len(named):
         return strict
     foreign = any(part_of(top.name) is None and find_files(top).files for top in tops)
@@ -154,7 +155,7 @@ def _refuse_flat_parts(base: Path, tops: Sequence[Path]) -> None:
     Raises:
         InputError: All folders with images are.
     """
-    flat = {top: part_of(top.name) for top in tops if loose_images(top)}
+    flat = {top: part_of(top.name) for top in tops if has_images(top)}
     if len(flat) > 1 and TRAIN in flat.values() and None not in flat.values():
         raise InputError(
             f"{printable(base)}: the folders {listed([top.name for top in flat])} hold images, but no class folders. "
@@ -169,7 +170,7 @@ def _refuse_parts_as_classes(classes: Sequence[Path]) -> None:
     Raises:
         InputError: There are some.
     """
-    inner = {folder: {each.name for each in subfolders(folder)} for folder in classes if not loose_images(folder)}
+    inner = {folder: {each.name for each in subfolders(folder)} for folder in classes if not has_images(folder)}
     remedy = "Name the parts `train`, `val` and `test`; or set `layout: classes` if every folder is a class"
     if len(inner) == len(classes) and len(shared := set.intersection(*inner.values())) > 1:
         raise InputError(
@@ -186,13 +187,28 @@ def _refuse_parts_as_classes(classes: Sequence[Path]) -> None:
             )
 
 
-def _loose(path: Path, base: Path, parts: Sequence[Path]) -> list[str]:
+def _places(path: Path, base: Path, parts: Sequence[Path]) -> list[Path]:
+    """Return the folders from the first one down to those that hold class folders."""
+    above = (each for part in parts for each in part.parents if path in each.parents)
+    return list(dict.fromkeys([path, base, *above, *parts]))
+
+
+def _loose(path: Path, places: Sequence[Path]) -> list[str]:
     """Return a message about images that lie beside class folders and so have no class."""
-    places = dict.fromkeys(
-        [path, base, *parts, *(each for part in parts for each in part.parents if path in each.parents)]
-    )
     images = [image.relative_to(path) for place in places for image in loose_images(place)]
     return [f"{len(images)} image(s) lie in no class folder and are not used: {listed(images)}"] if images else []
+
+
+def _passed_over(path: Path, places: Sequence[Path]) -> list[str]:
+    """Return a message about images in hidden folders, and in folders of file servers, beside class folders."""
+    folders = [folder for place in places for folder in passed_over(place)]
+    counts = {folder: sum(is_image(file) for file in find_files(folder).files) for folder in folders}
+    found = [folder.relative_to(path) for folder, count in counts.items() if count]
+    return (
+        [f"{sum(counts.values())} image(s) are not used, in folders that are passed over: {listed(found)}"]
+        if found
+        else []
+    )
 
 
 def _unused(base: Path, others: Sequence[Path], names: Sequence[str], parts: set[str]) -> list[str]:
@@ -220,7 +236,7 @@ def _unused(base: Path, others: Sequence[Path], names: Sequence[str], parts: set
                 f"{printable(other)} has folders named like the classes, but its name is that of no part; name it "
                 f"`train`, `val` or `test`, or move it out of {printable(base)}"
             )
-        if is_alone and loose_images(other):
+        if is_alone and has_images(other):
             raise InputError(
                 f"{printable(base)}: `{printable(other.name)}` may be a class beside a class `train`, or a folder "
                 "beside the training part. Set `layout: classes` if every folder is a class; otherwise move it out"

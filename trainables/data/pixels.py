@@ -31,7 +31,7 @@ GREY = {"1", "L", "LA", "La", *DEEP}
 LAYERED = {"LA", "La", "PA", "RGBA", "RGBa"}
 TURNED = 5
 """First EXIF orientation with height and width exchanged."""
-ORIENTATION, WIDTH, HEIGHT, PHOTOMETRIC = 0x0112, 256, 257, 262
+ORIENTATION, WIDTH, HEIGHT, PHOTOMETRIC, SAMPLE_FORMAT = 0x0112, 256, 257, 262, 339
 """Tags of EXIF and TIFF."""
 
 
@@ -101,6 +101,8 @@ def survey(path: Path) -> ImageFacts:
             raw = str(image.tile)
             size, grey = _size(image), image.mode in GREY or "'LA;16" in raw
             alpha, bits = _is_layered(image), _bits(image, raw)
+            if bits == 8 and _is_signed(image):
+                return ImageFacts(fault="signed values of 8 bits are not supported")
             if bits == 8:
                 return ImageFacts(size, grey, alpha, frames=frames)
             deep = image.mode in DEEP
@@ -231,6 +233,11 @@ def _is_inverted(image: Image) -> bool:
     """Return whether 0 is white in a TIFF with 16 bits, which Pillow does not invert."""
     tags = getattr(image, "tag_v2", {})
     return image.mode.startswith("I;16") and tags.get(PHOTOMETRIC) == 0
+
+
+def _is_signed(image: Image) -> bool:
+    """Return whether a TIFF declares signed values, which Pillow reads as unsigned ones if they have 8 bits."""
+    return 2 in getattr(image, "tag_v2", {}).get(SAMPLE_FORMAT, ())
 
 
 def _is_layered(image: Image) -> bool:

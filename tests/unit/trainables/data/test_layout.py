@@ -208,6 +208,7 @@ def test_folders_of_file_servers_are_left_out_and_counted(litter: str, tmp_path:
     assert data.class_names == ("a", "b")
     assert len(data.images) + len(data.test_images) == 10
     assert any("left out 5 file(s), in folders of file servers and archivers: a/" in note for note in data.notes)
+    assert any(f"5 image(s) are not used, in folders that are passed over: {litter[:5]}" in note for note in data.notes)
 
 
 def test_hidden_files_are_left_out_and_counted(tmp_path: Path) -> None:

@@ -131,6 +131,22 @@ def test_values_without_a_certain_scale_need_a_range(dtype: str, low: float, hig
     assert (clipped.images[0, ..., 0][values >= middle] == 255).all()
 
 
+def test_signed_8_bits_are_not_taken_for_unsigned_ones(tmp_path: Path) -> None:
+    zoo.tiff(tmp_path / "a.tiff", 8, zoo.BYTES.tobytes(), kind=2)
+    assert survey(tmp_path / "a.tiff").fault == "signed values of 8 bits are not supported"
+
+
+@pytest.mark.parametrize("dtype", ["uint32", "float64", "float16", "uint64"])
+def test_other_depths_of_tiff_have_no_certain_scale(dtype: str, tmp_path: Path) -> None:
+    values = zoo.WORDS.astype(dtype) if dtype != "float16" else (zoo.WORDS / 65535).astype(dtype)
+    kind = 3 if values.dtype.kind == "f" else 1
+    zoo.tiff(
+        tmp_path / "a.tiff", values.itemsize * 8, values.astype(values.dtype.newbyteorder("<")).tobytes(), kind=kind
+    )
+    with pytest.raises(InputError, match=r"no certain scale|not an image of a supported format and depth"):
+        decoded(tmp_path, "a.tiff")
+
+
 def test_signed_16_bits_and_10_bits_have_no_certain_scale(tmp_path: Path) -> None:
     zoo.tiff(tmp_path / "signed.tiff", 16, zoo.WORDS.astype("<i2").tobytes(), kind=2)
     with pytest.raises(InputError, match="no certain scale"):
