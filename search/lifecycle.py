@@ -66,13 +66,13 @@ def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
         InputError: the study, its data or the folder is invalid; nothing was started.
     """
     refuse_used(folder)
-    plan = make_plan(study)
     curves = _checked_curves(options.curves)
+    plan = make_plan(study if curves is None else study.on_official_test())
     data = None if curves else check_data(plan)
     with new_folder(folder) as journal:
-        write_atomically(folder / records.STUDY_FILE, dump(study.document()))
+        write_atomically(folder / records.STUDY_FILE, dump(plan.study.document()))
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
-        journal.set_meta(records.META_STUDY, study.document())
+        journal.set_meta(records.META_STUDY, plan.study.document())
         journal.set_meta(records.META_FACTS, facts_of(data, curves).dump())
         journal.set_meta(records.META_CURVES, str(curves or ""))
         journal.set_meta(records.META_DATA, relative_places(study.data.model_dump(mode="json"), folder))
@@ -123,6 +123,8 @@ def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
         source = find_source(journal, before.study.data, folder, None)
         if study.data != before.study.data and differs_in_place_only(study.data, before.study.data):
             source, study = study.data, study.model_copy(update={"data": before.study.data})
+        if before.test_part == "official":
+            study = study.on_official_test()
         extension, plan = find_extension(before.study, study), make_plan(study)
         check_kept(before, plan)
         options, data = _load_unchanged(plan, journal, folder, options, source)
@@ -174,7 +176,9 @@ def journal_plan(journal: Journal, folder: Path) -> Plan:
             f"the study in {folder} was stopped before it was planned, and nothing was run; start it again with "
             "another `--output`"
         )
-    return make_plan(validate(journal.meta(records.META_STUDY), str(folder / records.STUDY_FILE), folder))
+    study = validate(journal.meta(records.META_STUDY), str(folder / records.STUDY_FILE), folder)
+    extended = journal.required_plan().test == "extended"
+    return make_plan(study if extended else study.on_official_test())
 
 
 def _checked_curves(path: Path | None) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from reports.data.frames import read_study
@@ -58,6 +59,7 @@ class Worker:
 def carry_out(plan: Plan, path: Path, curves: Path, fuse: int = 10**9) -> StudyController:
     """Run a study, or go on with it, in a journal; `fuse` events long."""
     journal = Journal.open(path) if path.exists() else Journal.create(path)
+    plan = replace(plan, study=plan.study.on_official_test())  # curves know no unused images
     with journal:
         if journal.meta(records.META_PLAN) is None:
             journal.set_meta(records.META_STUDY, plan.study.document())

@@ -17,6 +17,7 @@ from trainables.records import (
     COMPLETED,
     CONFIRM,
     DIVERGED,
+    EXTENDED_TEST_ACCURACY,
     FAILED,
     HELPS,
     HURTS,
@@ -199,7 +200,7 @@ def _generalisation(study: StudyData, judged: JudgedContrast) -> list[str]:
             "Results on single test examples are not known"
             if study.plan.observed
             else "Predictions of single images are not recorded"
-            if unit.metric == TEST_ACCURACY
+            if unit.metric in (TEST_ACCURACY, EXTENDED_TEST_ACCURACY)
             else f"The {unit.figure} of single images is not recorded"
         )
         notes.append(f"{known}, so the verdict cannot be generalised to other images.")

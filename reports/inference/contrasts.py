@@ -16,7 +16,7 @@ from reports.statistics.estimators import (
     over_seeds_and,
     own_best,
 )
-from trainables.records import TEST_ACCURACY, ContrastRecord
+from trainables.records import EXTENDED_TEST_ACCURACY, EXTENDED_TEST_IMAGES, TEST_ACCURACY, ContrastRecord, unit_of
 
 SEARCHES_TO_CLAIM = 3
 """Minimum number of searches from which a claim is generalised to other searches."""
@@ -92,9 +92,11 @@ def tuned_over_images(study: StudyData, data: ContrastData) -> Estimate | None:
     """Estimate the tuned effect over seeds and test images.
 
     The journal records for each test image whether it was classified correctly. The estimate therefore exists only for
-    test accuracy; for other metrics, or without these records, the result is None.
+    test accuracy; for other metrics, or without these records, the result is None. Images of an extended test part that
+    are not test images are assumed to vary as test images do.
     """
-    if not data.seeds or study.plan.unit.metric != TEST_ACCURACY:
+    metric = study.plan.unit.metric
+    if not data.seeds or metric not in (TEST_ACCURACY, EXTENDED_TEST_ACCURACY):
         return None
     names = at_points(data.cells.runs, data.chosen)  # (2, R, S)
     correct = study.correctness(list(dict.fromkeys(names.ravel())))
@@ -103,4 +105,25 @@ def tuned_over_images(study: StudyData, data: ContrastData) -> Estimate | None:
     method, reference = (
         np.array([[correct[name] for name in search] for search in arm]).mean(axis=0) for arm in names
     )  # (S, N) each
-    return over_seeds_and(method - reference)
+    if metric == TEST_ACCURACY:
+        return over_seeds_and(method - reference)
+    images = study.runs.set_index("run").loc[names.ravel(), EXTENDED_TEST_IMAGES].mean()
+    return over_seeds_and(method - reference, data.tuned_over_seeds, float(images))
+
+
+def tuned_on_official(study: StudyData, data: ContrastData) -> Estimate | None:
+    """Return the tuned effect on the official test images of a study that is judged on an extended test part.
+
+    Both arms are at the points at which the verdict compares them. None without pairs, or if the official images
+    decide.
+    """
+    plan = study.plan
+    if not data.seeds or plan.test == "official":
+        return None
+    unit = unit_of(plan.metric)
+    values = study.runs.set_index("run")[unit.metric]
+    method, reference = (
+        unit.as_maximized(values.loc[arm.ravel()].to_numpy(dtype=float).reshape(arm.shape)).mean(axis=0)
+        for arm in at_points(data.cells.runs, data.chosen)
+    )
+    return over_seeds(method - reference)

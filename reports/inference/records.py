@@ -35,6 +35,8 @@ def _record(verdict: Verdict, unit: Unit) -> dict[str, Any]:
         "reference_value": verdict.reference_value,
         "unit": unit.many,
         **effect_record("tuned", verdict.tuned, unit),
+        "official_effect": unit.scale * verdict.official.mean if verdict.official else None,
+        **interval_record("official", verdict.official.interval if verdict.official else None, unit),
         **interval_record("tuned_images", verdict.images, unit),
         **interval_record("tuned_searches", verdict.other_searches, unit),
         **effect_record("matched", verdict.matched, unit),

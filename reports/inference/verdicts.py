@@ -10,7 +10,7 @@ import numpy as np
 from reports.data.completeness import Look, is_final, looks_so_far, settled_seeds
 from reports.data.frames import StudyData
 from reports.inference.caveats import JudgedContrast, caveats
-from reports.inference.contrasts import ContrastData, contrast_data, tuned_over_images
+from reports.inference.contrasts import ContrastData, contrast_data, tuned_on_official, tuned_over_images
 from reports.statistics.estimators import (
     Estimate,
     Interval,
@@ -72,6 +72,7 @@ class Verdict:
         reference_value: mean test metric of the reference at its points.
         tuned: effect with each arm at its own best point; it determines the verdict. None without pairs.
         matched: effect with both arms at the same points, for comparison.
+        official: the tuned effect on the official test images, if the verdict is based on an extended test part.
         images: 95 % interval of the tuned effect over seeds and test images, None if single images are not recorded.
         other_searches: 95 % interval of the tuned effect over seeds and searches, None for fewer than three searches.
         sign_flip_p: p-value of the sign-flip test, which repeats the selection of points.
@@ -102,6 +103,7 @@ class Verdict:
     reference_value: float | None
     tuned: Effect | None
     matched: Effect | None
+    official: Estimate | None
     images: Interval | None
     other_searches: Interval | None
     sign_flip_p: float
@@ -264,6 +266,7 @@ def _assembled(
         reference_value=values[1],
         tuned=tuned,
         matched=_effect(data.matched, matched.p, matched.p_adjusted),
+        official=tuned_on_official(study, data),
         images=images.interval if images else None,
         other_searches=over_searches.interval if over_searches else None,
         sign_flip_p=judged.sign_flip_p,

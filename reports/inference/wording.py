@@ -137,6 +137,18 @@ def reach_sentence(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
     return " ".join(sentences)
 
 
+def official_sentence(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
+    """Return the effect on the official test images alone; empty if they are all the test images."""
+    if verdict.official is None:
+        return ""
+    unit, found = plan.unit, verdict.official.interval
+    held = f", 95 % interval {interval(found, digits, unit)}" if found else ""
+    return (
+        "Based on test images and unused development images; on the official test images alone: "
+        f"{signed(verdict.official.mean, digits, unit)} {unit.many}{held}."
+    )
+
+
 def seeds_sentence(verdict: Verdict, plan: PlanRecord) -> str:
     """Return how many seeds an undecided claim would need; empty if it is decided or still provisional."""
     needed = verdict.seeds_needed

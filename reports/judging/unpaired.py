@@ -71,6 +71,7 @@ def _verdict(
         reference_value=plan.unit.as_maximized(float(reference.mean())),
         tuned=Effect(estimate.mean, spread, estimate.interval, decision.p, decision.p_adjusted, None),
         matched=None,
+        official=None,
         images=None,
         other_searches=None,
         sign_flip_p=1.0,

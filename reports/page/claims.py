@@ -73,7 +73,14 @@ def claims(plan: PlanRecord, verdicts: Sequence[Verdict], colours: Mapping[str, 
             label=text.label(verdict),
             figures=text.effect_summary(verdict, plan, digits),
             aside=" ".join(
-                filter(None, (text.reach_sentence(verdict, plan, digits), text.seeds_sentence(verdict, plan)))
+                filter(
+                    None,
+                    (
+                        text.reach_sentence(verdict, plan, digits),
+                        text.official_sentence(verdict, plan, digits),
+                        text.seeds_sentence(verdict, plan),
+                    ),
+                )
             ),
             images=text.interval(verdict.images, digits, plan.unit) if verdict.images else "",
             matched=text.signed(verdict.matched.mean, digits, plan.unit) if verdict.matched else "",

@@ -212,7 +212,7 @@ def unpaired(method: np.ndarray, reference: np.ndarray) -> Estimate:
     return Estimate(mean, float(np.sqrt(sum(parts))), freedom)
 
 
-def over_seeds_and(differences: np.ndarray) -> Estimate:
+def over_seeds_and(differences: np.ndarray, alone: Estimate | None = None, columns: float | None = None) -> Estimate:
     """Estimate the mean difference with its standard error over seeds *and* a second random factor.
 
     The columns are test images (to generalise to new images of the same kind) or searches (to generalise to new
@@ -230,28 +230,36 @@ def over_seeds_and(differences: np.ndarray) -> Estimate:
     with the smaller of S - 1 and N - 1 as a lower bound. If the resulting interval would be narrower than the interval
     over seeds alone, the estimate over seeds is returned instead.
 
+    If another estimate over seeds is given, its squared standard error and its degrees of freedom replace
+    MS_seeds/(S N) and S - 1, and its mean is kept: the columns then only tell how much the choice of columns matters.
+
     Args:
         differences: float (S, N).
+        alone: the estimate over seeds alone; by default that of the differences.
+        columns: number of columns that the estimate over seeds is based on; by default N.
 
     >>> estimate = over_seeds_and(np.array([[1.0, 1, -1, 0], [1, 1, -1, 1], [1, 1, -1, 0]]))
     >>> round(estimate.mean, 3), round(estimate.error, 3), round(estimate.freedom, 2)
     (0.333, 0.471, 2.99)
     """
-    seeds, columns = differences.shape
+    seeds, width = differences.shape
     by_seed, by_column = differences.mean(axis=1), differences.mean(axis=0)
-    alone = over_seeds(by_seed)
-    if alone.interval is None or columns < 2:
+    alone = alone or over_seeds(by_seed)
+    if alone.interval is None or width < 2 or seeds < 2:
         return alone
     mean = float(differences.mean())
-    freedoms = seeds - 1, columns - 1, (seeds - 1) * (columns - 1)
+    freedoms = alone.freedom, width - 1, (seeds - 1) * (width - 1)
     rest = differences - by_seed[:, None] - by_column[None, :] + mean
-    squares = columns * ((by_seed - mean) ** 2).sum(), seeds * ((by_column - mean) ** 2).sum(), (rest**2).sum()
-    of_seeds, of_columns, of_rest = (float(sum_) / freedom for sum_, freedom in zip(squares, freedoms, strict=True))
-    total = of_seeds + of_columns - of_rest
+    size = seeds * (columns or width)
+    of_columns = seeds * float(((by_column - mean) ** 2).sum()) / freedoms[1] / size
+    of_rest = float((rest**2).sum()) / freedoms[2] / size
+    total = alone.error**2 + of_columns - of_rest
     if total <= 0:
         return alone
-    parts = sum(square**2 / freedom for square, freedom in zip((of_seeds, of_columns, of_rest), freedoms, strict=True))
-    both = Estimate(mean, float(np.sqrt(total / (seeds * columns))), max(min(freedoms[:2]), total**2 / parts))
+    parts = sum(
+        part**2 / freedom for part, freedom in zip((alone.error**2, of_columns, of_rest), freedoms, strict=True)
+    )
+    both = Estimate(alone.mean, float(np.sqrt(total)), max(min(freedoms[:2]), total**2 / parts))
     return both if both.interval and both.interval.width > alone.interval.width else alone
 
 

@@ -11,7 +11,7 @@ from search.monitor.counts import RunProgress
 from search.orchestration.protocol import EpochMetrics
 from search.store.journal import Journal
 from trainables import records
-from trainables.records import ConfusionDecision, Outcome, Run
+from trainables.records import ConfusionDecision, Outcome, Run, TestPart
 from trainables.schedules import selection_epochs
 from trainables.worker.requests import RunResult
 
@@ -51,6 +51,10 @@ class TrainingController:
     def rungs(self, run: Run) -> tuple[int, ...]:
         """Return no epochs: a final training is never stopped early."""
         return ()
+
+    def test_part(self, run: Run) -> TestPart:
+        """Return the official test images."""
+        return "official"
 
     def reported(self, name: str, rows: EpochMetrics) -> bool:
         """Record the metrics of epochs; a run never has to stop."""

@@ -22,7 +22,7 @@ from search.orchestration.protocol import EpochMetrics
 from search.plan.model import Arm, Plan, file_name
 from search.store.journal import Journal
 from trainables import records
-from trainables.records import LookDecision, Outcome, PoolDecision, Run, RungDecision
+from trainables.records import LookDecision, Outcome, PoolDecision, Run, RungDecision, TestPart
 from trainables.schedules import selection_epochs
 from trainables.worker.requests import RunResult
 
@@ -322,6 +322,10 @@ class StudyController:
     def rungs(self, run: Run) -> tuple[int, ...]:
         """Return the epochs after which a decision on the run is due."""
         return self._arms[run.arm].condition.rungs if run.phase == records.SEARCH else ()
+
+    def test_part(self, run: Run) -> TestPart | None:
+        """Return what the run is tested on at its end: a search run is not tested."""
+        return None if run.phase == records.SEARCH else self.plan.test_part
 
     def _search_of(self, run: Run) -> ArmSearch:
         return self._searches[run.arm, self.plan.search_of_trial(run.index)]

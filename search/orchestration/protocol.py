@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from trainables.records import Run
+from trainables.records import Run, TestPart
 from trainables.worker.requests import RunResult
 
 EpochMetrics = list[tuple[int, dict[str, float]]]
@@ -25,6 +25,10 @@ class RunSource(Protocol):
 
     def rungs(self, run: Run) -> tuple[int, ...]:
         """Return the epochs after which a decision on the run is due."""
+        ...
+
+    def test_part(self, run: Run) -> TestPart | None:
+        """Return what the run is tested on at its end, or None for no test."""
         ...
 
     def reported(self, name: str, rows: EpochMetrics) -> bool:

@@ -95,6 +95,8 @@ def check_kept(before: Plan, after: Plan) -> None:
         InputError: there is such an arm or condition.
     """
     old, new = study_record(before), study_record(after)
+    if old.test != new.test:
+        raise InputError(f"--extend: confirm.test is {old.test} in the study and cannot be changed")
     arms = {arm.name: arm for arm in new.arms}
     conditions = {condition.name: condition for condition in new.conditions}
     for arm in old.arms:

@@ -16,6 +16,7 @@ from search.study.schema import MethodEntry, Study
 from spaces.distributions import Space
 from trainables.config import RunConfig
 from trainables.randomness import derive_seed
+from trainables.records import TestPart
 
 REFERENCE_MODEL: str = RunConfig.model_fields["model"].default.name
 
@@ -152,6 +153,15 @@ class Plan:
     def points(self) -> int:
         """Maximum number of pooled points of one search."""
         return 1 if not self.nuisance or self.trials == 0 else min(self.study.confirm.points, self.trials)
+
+    @functools.cached_property
+    def test_part(self) -> TestPart:
+        """The test part that decides verdicts: `extended` if the study allows it and some condition leaves images."""
+        official = self.study.confirm.test == "official" or not any(map(self._leaves_images, self.conditions))
+        return "official" if official else "extended"
+
+    def _leaves_images(self, condition: Condition) -> bool:
+        return {**self.study.fixed, **condition.settings}.get("train_fraction", 1.0) < 1
 
     def in_condition(self, condition: str) -> list[Arm]:
         """Return the arms of a condition: the reference first, arms without a search last."""

@@ -42,6 +42,7 @@ def study_record(plan: Plan, extensions: Sequence[ExtensionDecision] = ()) -> Pl
         look_alphas=tuple(look_alphas(study.alpha, len(looks))),
         replicates=plan.searches,
         match=study.search.match,
+        test=plan.test_part,
         designed=plan.designed,
         conditions=tuple(
             ConditionRecord(

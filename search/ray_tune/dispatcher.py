@@ -142,7 +142,7 @@ class RunDispatcher:
             seed_index=run.seed_index,
             config=run.config,
             stops=self._source.rungs(run),
-            test=run.phase != records.SEARCH,
+            test=self._source.test_part(run),
             checkpoints=str(folder / records.CHECKPOINTS / run.name),
             log=str(folder / records.LOGS / f"{run.name}.log"),
             checkpoint_seconds=resources.checkpoint_seconds,

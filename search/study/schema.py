@@ -100,11 +100,14 @@ class Confirm(Frozen):
         seeds: number of paired seeds of every arm and point; by default the last look, or 10.
         looks: numbers of seeds at which all contrasts are judged; a condition with only decided contrasts gets no more
             seeds.
+        test: what verdicts are based on. `extended`: the test images, and development images that a run neither trains
+            nor validates on, where `train_fraction` leaves some. `official`: the test images only.
     """
 
     points: Annotated[int, Field(ge=1, le=100)] = 2
     seeds: Annotated[int, Field(ge=2, le=1000)] = 10
     looks: tuple[Annotated[int, Field(ge=2, le=1000)], ...] = ()
+    test: records.TestPart = "extended"
 
     @model_validator(mode="before")
     @classmethod
@@ -238,6 +241,10 @@ class Study(Frozen):
     def searched(self) -> dict[str, Any]:
         """The searched nuisance parameters: a range, a choice, or `auto`."""
         return {key: value for key, value in self.nuisance.items() if not _is_fixed(value)}
+
+    def on_official_test(self) -> Study:
+        """Return the same study, judged on the official test images only."""
+        return self.model_copy(update={"confirm": self.confirm.model_copy(update={"test": "official"})})
 
     def document(self) -> dict[str, Any]:
         """Return the complete study in the notation of a study file; `validate` gives the same study again."""

@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -17,6 +18,7 @@ from trainables import records
 from trainables.backends.selection import backend
 from trainables.config import RunConfig
 from trainables.data.selection import select
+from trainables.data.unused import unused_images
 from trainables.engine.batches import draw_batches
 from trainables.engine.evaluation import evaluation_function
 from trainables.engine.metrics import Predictions
@@ -60,6 +62,7 @@ class Classifier:
         self.epoch = 0
         self.warning = ""
         chosen = select(arrays, config, class_count)
+        self._unused = lru_cache(1)(lambda: unused_images(arrays, chosen, config.split_seed))
         self._class_count = class_count = chosen.classes
         self._train, self._validation, self._test = chosen.train, chosen.validation, chosen.test
         self._image_shape = tuple(arrays["images"].shape[1:])
@@ -136,10 +139,15 @@ class Classifier:
         """Size of the arrays of a checkpoint in bytes."""
         return sum(value.nbytes for value in _to_arrays(self._state).values())
 
-    def test(self) -> TestResult:
+    def test(self, part: records.TestPart = "official") -> TestResult:
         """Evaluate the test set once (see `Engine.test`)."""
         found = self._evaluate(self._data.test, self._test)
-        return TestResult(found.scores("test"), found.correct, found.loss, found.confusion(self._class_count))
+        metrics = found.scores("test")
+        if part == "extended":
+            unused = self._unused()
+            both = found + self._evaluate(self._data.development, unused) if len(unused) else found
+            metrics |= both.scores("extended_test") | {records.EXTENDED_TEST_IMAGES: float(len(both.labels))}
+        return TestResult(metrics, found.correct, found.loss, found.confusion(self._class_count))
 
     def save(self, folder: Path) -> None:
         """Write the state into an existing folder (see `Engine.save`)."""

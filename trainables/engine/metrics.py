@@ -45,6 +45,15 @@ class Predictions:
         np.add.at(counts, (self.labels, self.classes), 1)
         return counts
 
+    def __add__(self, other: Predictions) -> Predictions:
+        """Return the predictions for the images of both."""
+        return Predictions(
+            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.classes, other.classes]),
+            np.concatenate([self.confidence, other.confidence]),
+            np.concatenate([self.loss, other.loss]),
+        )
+
     def __getitem__(self, which: slice) -> Predictions:
         return Predictions(self.labels[which], self.classes[which], self.confidence[which], self.loss[which])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from trainables.records import TestPart
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -13,7 +15,8 @@ class TestResult(NamedTuple):
     """Figures from one evaluation of the test set.
 
     Args:
-        metrics: the metrics of `records.TEST_METRICS`; a replay may lack some.
+        metrics: the metrics of `records.TEST_METRICS`, and of `EXTENDED_TEST_METRICS` if asked for; a replay may lack
+            some.
         correct: bool (n,), whether each test example is classified correctly, in the order of the data.
         loss: float32 (n,), log loss of each test example in nats.
         confusion: int64 (classes, classes), test images by true and predicted class; None for a replay.
@@ -48,8 +51,13 @@ class Engine(Protocol):
         """
         ...
 
-    def test(self) -> TestResult:
-        """Evaluate the test set once."""
+    def test(self, part: TestPart = "official") -> TestResult:
+        """Evaluate the test set once.
+
+        Args:
+            part: with `extended`, also return `records.EXTENDED_TEST_METRICS`, which are measured on the test set and
+                on development images that the run does not use.
+        """
         ...
 
     def save(self, folder: Path) -> None:

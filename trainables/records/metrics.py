@@ -40,6 +40,12 @@ TEST_MACRO_F1 = "test_macro_f1"
 TEST_CALIBRATION_ERROR = "test_calibration_error"
 TEST_METRICS = (TEST_ACCURACY, TEST_BALANCED_ACCURACY, TEST_MACRO_F1, TEST_LOSS, TEST_CALIBRATION_ERROR)
 
+# The same on the extended test part: the test images, and development images that the run does not use.
+TestPart = Literal["official", "extended"]
+EXTENDED_TEST_ACCURACY = "extended_test_accuracy"
+EXTENDED_TEST_METRICS = tuple(f"extended_{name}" for name in TEST_METRICS)
+EXTENDED_TEST_IMAGES = "extended_test_images"  # number of images in it
+
 # What a study may be judged on: `metric` in a study file.
 Metric = Literal[
     "validation_accuracy",
@@ -49,7 +55,10 @@ Metric = Literal[
     "validation_calibration_error",
 ]
 METRICS: tuple[Metric, ...] = get_args(Metric)
-LOWER_IS_BETTER = (TRAIN_LOSS, VALIDATION_LOSS, VALIDATION_CALIBRATION_ERROR, TEST_LOSS, TEST_CALIBRATION_ERROR)
+LOSSES = (TRAIN_LOSS, VALIDATION_LOSS, TEST_LOSS, f"extended_{TEST_LOSS}")
+LOWER_IS_BETTER = (
+    *LOSSES, VALIDATION_CALIBRATION_ERROR, TEST_CALIBRATION_ERROR, f"extended_{TEST_CALIBRATION_ERROR}",
+)  # fmt: skip
 WORST_LOSS = 100.0  # nats; about what float32 gives for certainty in a wrong class
 
 
@@ -77,4 +86,4 @@ def worst(metric: str) -> float:
     """Return what a run counts with that could not be measured: the worst figure there is."""
     if metric not in LOWER_IS_BETTER:
         return 0.0
-    return WORST_LOSS if metric in {TRAIN_LOSS, VALIDATION_LOSS, TEST_LOSS} else 1.0
+    return WORST_LOSS if metric in LOSSES else 1.0

@@ -26,7 +26,7 @@ from pydantic import Field, ValidationError, model_validator
 from trainables.errors import InputError
 from trainables.records.base import Record, problem
 from trainables.records.descriptions import describe
-from trainables.records.metrics import LOWER_IS_BETTER, T
+from trainables.records.metrics import LOWER_IS_BETTER, T, TestPart
 from trainables.records.units import Unit, unit_of
 
 PLAN_VERSION = 1
@@ -163,6 +163,8 @@ class PlanRecord(Record):
         match: what methods of different cost are compared at: `epochs`, `steps` or `compute`.
         final_seeds: seeds of a final training; 0 in a study.
         extensions: how the study was extended.
+        test: the test part that decides verdicts: the `official` test images, or the `extended` part, which adds
+            development images that a run does not use.
         observed: set where the runs were not launched by Assay, and the plan was inferred from them.
         version: version of this record.
     """
@@ -185,6 +187,7 @@ class PlanRecord(Record):
     match: str = "epochs"
     final_seeds: int = 0
     extensions: tuple[ExtensionRecord, ...] = ()
+    test: TestPart = "official"
     observed: ObservedRecord | None = None
     version: int = PLAN_VERSION
 
@@ -236,7 +239,7 @@ class PlanRecord(Record):
     @property
     def unit(self) -> Unit:
         """The unit of effects: that of the test metric which belongs to the selection metric."""
-        return self.observed.unit if self.observed else unit_of(self.metric)
+        return self.observed.unit if self.observed else unit_of(self.metric, self.test)
 
     @property
     def families(self) -> tuple[tuple[int, ...], ...]:

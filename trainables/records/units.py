@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainables.records.metrics import LOWER_IS_BETTER, TEST_LOSS, VALIDATION_ACCURACY, T
+from trainables.records.metrics import LOWER_IS_BETTER, TEST_LOSS, TEST_METRICS, VALIDATION_ACCURACY, T, TestPart
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,18 @@ class Unit:
         return f"the difference in {self.figure}, in {unit}"
 
 
-def unit_of(metric: str) -> Unit:
+def unit_of(metric: str, part: TestPart = "official") -> Unit:
     """Return the unit of a metric, of validation or of test.
 
     Args:
         metric: such as `validation_macro_f1`, which is judged on `test_macro_f1`.
+        part: the test part; on the `extended` one, that is `extended_test_macro_f1`.
     """
     test = metric.replace("validation_", "test_")
+    if part == "extended" and test in TEST_METRICS:
+        test = f"extended_{test}"
     higher = test not in LOWER_IS_BETTER
-    if test == TEST_LOSS:
+    if test.endswith(TEST_LOSS):
         return Unit(test, "nat", "nats", 1.0, 3, higher)
     return Unit(test, "point", "points", 100.0, 1, higher)
 

@@ -182,7 +182,7 @@ class Replay:
             records.PLAIN_EPOCHS: epoch * self._cost,
         }
 
-    def test(self) -> TestResult:
+    def test(self, part: records.TestPart = "official") -> TestResult:
         """Return the test metrics of the last epoch, as the results of `TEST_EXAMPLES` examples."""
         import numpy as np
 

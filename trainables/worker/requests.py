@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trainables import records
+from trainables.records import TestPart
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,7 @@ class RunRequest:
         seed_index: index of the seed; the seed itself is in `config`.
         config: a `RunConfig` as JSON.
         stops: epochs after which early stopping decides.
-        test: whether to evaluate the test set at the end.
+        test: what to test on at the end, or None for no test.
         checkpoints: folder for the run's checkpoints.
         log: path of its log file.
         checkpoint_seconds: minimum time between two checkpoints, in seconds.
@@ -42,7 +43,7 @@ class RunRequest:
     seed_index: int
     config: dict[str, Any]
     stops: tuple[int, ...]
-    test: bool
+    test: TestPart | None
     checkpoints: str
     log: str
     checkpoint_seconds: float = 60.0

@@ -200,7 +200,7 @@ class TrainingTrainable(tune.Trainable):
         if not self._request.test:
             return RunResult(outcome, reason, epoch)
         with self._limited("the test"):
-            test = engine.test()
+            test = engine.test(self._request.test)
         confusion = test.confusion if self._request.phase == records.TRAIN else None
         return RunResult(outcome, reason, epoch, test.metrics, test.correct, test.loss, confusion)
 

@@ -36,6 +36,7 @@ VERDICT = Verdict(
     reference_value=0.8608,
     tuned=EFFECT,
     matched=replace(EFFECT, mean=-0.001),
+    official=None,
     images=Interval(-0.01, 0.02),
     other_searches=None,
     sign_flip_p=0.3,

@@ -14,6 +14,7 @@ from trainables.augmentation.crop import Crop
 from trainables.backends import tensorflow as tensorflow_backend
 from trainables.config import RunConfig
 from trainables.data import SOURCES
+from trainables.data.selection import select
 from trainables.engine.classifier import RUN_FILE, STATE_FILE, Classifier
 from trainables.engine.network import Network
 from trainables.engine.step import epoch_function
@@ -365,3 +366,31 @@ def test_dropout_depends_on_the_seed_of_the_run() -> None:
     states = [network.initial(seed)[1] for network, seed in ((first, 7), (second, 7), (second, 8))]
     generators = [np.asarray(next(part for part in state if np.size(part) == 2)).tolist() for state in states]
     assert generators[0] == generators[1] != generators[2]
+
+
+def test_the_extended_test_part_has_the_test_images_and_the_unused_ones(digits: dict[str, np.ndarray]) -> None:
+    run = start(digits)
+    run.train_epoch()
+    official, extended = run.test(), run.test("extended")
+    assert official.metrics.items() <= extended.metrics.items()
+    assert np.array_equal(official.correct, extended.correct)
+    count = extended.metrics[records.EXTENDED_TEST_IMAGES]
+    chosen = select(digits, run.config, 10)
+    assert count == len(digits["images"]) + len(digits["test_images"]) - len(chosen.train) - len(chosen.validation)
+    accuracy = extended.metrics[records.EXTENDED_TEST_ACCURACY]
+    assert (accuracy * count) % 1 == pytest.approx(0, abs=1e-6)
+    share = len(digits["test_images"]) / count
+    assert accuracy > share * official.metrics[records.TEST_ACCURACY]
+    assert accuracy < share * official.metrics[records.TEST_ACCURACY] + 1 - share
+
+
+def test_without_unused_images_the_extended_figures_are_the_official_ones(digits: dict[str, np.ndarray]) -> None:
+    run = start(digits, train_fraction=1.0, epochs=1)
+    metrics = run.test("extended").metrics
+    for name in records.TEST_METRICS:
+        assert metrics[f"extended_{name}"] == metrics[name]
+
+
+def test_wrong_labels_of_training_images_do_not_reach_the_extended_part(digits: dict[str, np.ndarray]) -> None:
+    run = start(digits, label_noise=0.5)
+    assert np.array_equal(np.asarray(run._data.development["labels"]), digits["labels"])
