@@ -65,11 +65,14 @@ class ContrastData:
         """Matched effect on this test set, or None without pairs."""
         return over_seeds(self.matched) if self.seeds else None
 
-    @property
-    def tuned_over_searches(self) -> Estimate | None:
-        """Tuned effect over seeds and searches, or None with fewer than `SEARCHES_TO_CLAIM` searches."""
+    def tuned_over_searches(self, over_seeds: Estimate | None = None) -> Estimate | None:
+        """Return the tuned effect over seeds and searches, or None with fewer than `SEARCHES_TO_CLAIM` searches.
+
+        Args:
+            over_seeds: the estimate over seeds alone; by default `tuned_over_seeds`.
+        """
         known = self.seeds > 0 and len(self.by_search) >= SEARCHES_TO_CLAIM
-        return over_seeds_and(self.by_search.T) if known else None
+        return over_seeds_and(self.by_search.T, over_seeds) if known else None
 
 
 def contrast_data(study: StudyData, contrast: ContrastRecord, limit: int | None = None) -> ContrastData:
@@ -88,12 +91,17 @@ def contrast_data(study: StudyData, contrast: ContrastRecord, limit: int | None 
     return ContrastData(contrast, cells, chosen, method - reference, matched_differences(cells.test, cells.searches))
 
 
-def tuned_over_images(study: StudyData, data: ContrastData) -> Estimate | None:
+def tuned_over_images(study: StudyData, data: ContrastData, over_seeds: Estimate | None = None) -> Estimate | None:
     """Estimate the tuned effect over seeds and test images.
 
     The journal records for each test image whether it was classified correctly. The estimate therefore exists only for
     test accuracy; for other metrics, or without these records, the result is None. Images of an extended test part that
     are not test images are assumed to vary as test images do.
+
+    Args:
+        study: the study.
+        data: the contrast.
+        over_seeds: the estimate over seeds alone; by default `data.tuned_over_seeds`.
     """
     metric = study.plan.unit.metric
     if not data.seeds or metric not in (TEST_ACCURACY, EXTENDED_TEST_ACCURACY):
@@ -106,9 +114,9 @@ def tuned_over_images(study: StudyData, data: ContrastData) -> Estimate | None:
         np.array([[correct[name] for name in search] for search in arm]).mean(axis=0) for arm in names
     )  # (S, N) each
     if metric == TEST_ACCURACY:
-        return over_seeds_and(method - reference)
+        return over_seeds_and(method - reference, over_seeds)
     images = study.runs.set_index("run").loc[names.ravel(), EXTENDED_TEST_IMAGES].mean()
-    return over_seeds_and(method - reference, data.tuned_over_seeds, float(images))
+    return over_seeds_and(method - reference, over_seeds or data.tuned_over_seeds, float(images))
 
 
 def tuned_on_official(study: StudyData, data: ContrastData) -> Estimate | None:

@@ -18,10 +18,10 @@ from reports.statistics.estimators import (
     bca_interval,
     correlation,
     improvement,
-    over_seeds,
 )
 from reports.statistics.group_sequential import Decision, decide
 from reports.statistics.significance import SeedsNeeded, seeds_needed, sign_flip_p
+from reports.statistics.variance_pooling import pool_variances
 from trainables.records import ContrastRecord, Unit
 
 
@@ -32,8 +32,9 @@ class Effect:
     Args:
         mean: the difference, a fraction (for a loss: nats).
         spread: standard deviation over seeds, None for a single seed.
-        interval: 95 % interval over seeds on this test set, None without spread.
-        p: two-sided p-value of the paired t-test, 1 if it is undefined.
+        interval: 95 % interval over seeds on this test set, None without spread; its standard error uses the variances
+            of all claims of the family (`reports.statistics.variance_pooling`).
+        p: two-sided p-value of the paired t-test with that standard error, 1 if it is undefined.
         p_adjusted: p-value corrected for the claims of the family and for the looks.
         bca: BCa bootstrap interval, None for fewer than 20 seeds.
     """
@@ -204,15 +205,17 @@ def _judge_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> list
         ]
         return decide(current, plan.look_alphas, plan.alpha, margin)
 
-    images = [[tuned_over_images(study, one) for one in row] for row in data]
+    tuned = [pool_variances([one.tuned_over_seeds for one in row]) for row in data]
+    both = [list(zip(row, estimates, strict=True)) for row, estimates in zip(data, tuned, strict=True)]
+    images = [[tuned_over_images(study, one, estimate) for one, estimate in row] for row in both]
     family = _JudgedFamily(
         looks=looks,
         data=data,
         images=images,
-        seeds_only=decisions([[one.tuned_over_seeds for one in row] for row in data]),
+        seeds_only=decisions(tuned),
         with_images=decisions(images),
-        with_searches=decisions([[one.tuned_over_searches for one in row] for row in data]),
-        matched=decisions([[one.matched_over_seeds for one in row] for row in data], margin=0),
+        with_searches=decisions([[one.tuned_over_searches(estimate) for one, estimate in row] for row in both]),
+        matched=decisions([pool_variances([one.matched_over_seeds for one in row]) for row in data], margin=0),
     )
     return [_verdict(study, family, claim) for claim in range(len(contrasts))]
 
@@ -225,7 +228,7 @@ def _verdict(study: StudyData, family: _JudgedFamily, claim: int) -> Verdict:
         decisions[decision.look][claim].verdict == decision.verdict
         for decisions in (family.with_images, family.with_searches)
     )
-    over_searches = data.tuned_over_searches
+    over_searches = data.tuned_over_searches(decision.estimate)
     judged = JudgedContrast(
         data=data,
         decision=decision,
@@ -244,7 +247,7 @@ def _assembled(
     study: StudyData, judged: JudgedContrast, images: Estimate | None, matched: Decision, over_searches: Estimate | None
 ) -> Verdict:
     plan, data, decision = study.plan, judged.data, judged.decision
-    contrast, tuned = data.contrast, _effect(data.tuned, decision.p, decision.p_adjusted)
+    contrast, tuned = data.contrast, _effect(data.tuned, decision)
     values = [plan.unit.as_maximized(float(arm.mean())) for arm in data.test_values] if data.seeds else [None, None]
     return Verdict(
         condition=contrast.condition,
@@ -265,7 +268,7 @@ def _assembled(
         value=values[0],
         reference_value=values[1],
         tuned=tuned,
-        matched=_effect(data.matched, matched.p, matched.p_adjusted),
+        matched=_effect(data.matched, matched),
         official=tuned_on_official(study, data),
         images=images.interval if images else None,
         other_searches=over_searches.interval if over_searches else None,
@@ -284,7 +287,7 @@ def _seeds_needed(study: StudyData, judged: JudgedContrast, tuned: Effect | None
     if judged.decision.decided or tuned is None or tuned.spread is None:
         return None
     strictest = study.plan.look_alphas[-1] / judged.family
-    return seeds_needed(tuned.spread, judged.data.seeds, study.plan.smallest_effect, strictest)
+    return seeds_needed(tuned.spread, judged.data.seeds, study.plan.smallest_effect, strictest, judged.family)
 
 
 def _chosen_points(data: ContrastData) -> tuple[tuple[int, int], ...]:
@@ -293,15 +296,14 @@ def _chosen_points(data: ContrastData) -> tuple[tuple[int, int], ...]:
     return tuple(zip(method, reference, strict=True))
 
 
-def _effect(differences: np.ndarray, p: float, p_adjusted: float) -> Effect | None:
-    if differences.size == 0:
+def _effect(differences: np.ndarray, decision: Decision) -> Effect | None:
+    if differences.size == 0 or decision.estimate is None:
         return None
-    estimate = over_seeds(differences)
     return Effect(
-        mean=estimate.mean,
+        mean=decision.estimate.mean,
         spread=float(differences.std(ddof=1)) if differences.size > 1 else None,
-        interval=estimate.interval,
-        p=p,
-        p_adjusted=p_adjusted,
+        interval=decision.estimate.interval,
+        p=decision.p,
+        p_adjusted=decision.p_adjusted,
         bca=bca_interval(differences),
     )

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats
 
 from reports.statistics.estimators import Estimate, spread_interval, tuned_differences
+from reports.statistics.variance_pooling import simulated_spreads
 
 EXACT_UP_TO = 12
 """Largest number of seeds for which the sign-flip test enumerates all patterns."""
@@ -160,7 +161,7 @@ class SeedsNeeded:
     high: int | None
 
 
-def seeds_needed(spread: float, seeds: int, effect: float, alpha: float) -> SeedsNeeded | None:
+def seeds_needed(spread: float, seeds: int, effect: float, alpha: float, contrasts: int = 1) -> SeedsNeeded | None:
     """Return how many seeds a paired t-test needs to find a true effect with a power of `POWER`.
 
     The effect should be the smallest effect of interest rather than the observed effect: planning with an observed
@@ -172,6 +173,7 @@ def seeds_needed(spread: float, seeds: int, effect: float, alpha: float) -> Seed
         seeds: pairs observed so far.
         effect: true effect to detect.
         alpha: level of the test; for a family, the level of Holm's strictest step.
+        contrasts: size of the family whose variances are pooled.
 
     Returns:
         The range, or None with fewer than two seeds, without spread or without an effect.
@@ -182,31 +184,43 @@ def seeds_needed(spread: float, seeds: int, effect: float, alpha: float) -> Seed
     if seeds < 2 or spread <= 0 or effect <= 0:
         return None
     interval = spread_interval(spread, seeds)
-    low, likely, high = (_pairs(effect / sd, alpha) for sd in (interval.low, spread, interval.high))
+    low, likely, high = (_pairs(effect / sd, alpha, contrasts) for sd in (interval.low, spread, interval.high))
     return SeedsNeeded(low, likely, high)
 
 
-def _pairs(standardised: float, alpha: float) -> int | None:
+def _pairs(standardised: float, alpha: float, contrasts: int) -> int | None:
     """Return the smallest number of pairs at which the two-sided t-test reaches `POWER`, None above `MOST_SEEDS`."""
     low, high = 2, MOST_SEEDS
-    if power(standardised, high, alpha) < POWER:
+    if power(standardised, high, alpha, contrasts) < POWER:
         return None
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if power(standardised, middle, alpha) >= POWER else (middle + 1, high)
+        enough = power(standardised, middle, alpha, contrasts) >= POWER
+        low, high = (low, middle) if enough else (middle + 1, high)
     return low
 
 
-def power(standardised: float, seeds: int, alpha: float) -> float:
+def power(standardised: float, seeds: int, alpha: float, contrasts: int = 1) -> float:
     """Return the power of a two-sided paired t-test.
+
+    In a family, the variances are pooled (`reports.statistics.variance_pooling`); the power then assumes that all
+    contrasts have the same standard deviation, and is averaged over simulated variances.
 
     Args:
         standardised: true effect divided by the standard deviation of the differences.
         seeds: number of pairs, at least 2.
         alpha: level of the test.
+        contrasts: size of the family.
 
     >>> round(power(standardised=0.5, seeds=34, alpha=0.05), 3)
     0.808
+    >>> round(power(standardised=1.5, seeds=6, alpha=0.05 / 12), 2), round(power(1.5, 6, 0.05 / 12, contrasts=12), 2)
+    (0.29, 0.56)
     """
+    if contrasts > 1:
+        variances, freedoms = simulated_spreads(seeds, contrasts)
+        limits = stats.t.isf(alpha / 2, freedoms) * np.sqrt(variances)
+        shift = standardised * np.sqrt(seeds)
+        return float(np.mean(stats.norm.sf(limits - shift) + stats.norm.cdf(-limits - shift)))
     critical = stats.f.isf(alpha, 1, seeds - 1)  # F = t^2; SciPy's noncentral t is inaccurate for large effects
     return float(stats.ncf.sf(critical, 1, seeds - 1, standardised**2 * seeds))

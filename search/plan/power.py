@@ -91,7 +91,7 @@ def study_size(
     >>> from search.study.schema import load_study
     >>> size = study_size(study_record(make_plan(load_study("quickstart"))), spread_points=1.0)
     >>> size.search_runs, size.confirmation_runs, round(size.detectable, 2)
-    (60, 120, 2.46)
+    (60, 120, 1.85)
     """
     confirmations = plan.most_confirmations
     detectable = _detectable(plan)
@@ -117,21 +117,25 @@ def study_size(
 
 def _detectable(plan: PlanRecord) -> float:
     """Return the smallest effect, in standard deviations, that is detected at the last look in the whole family."""
-    return detectable_effect(plan.seeds, plan.look_alphas[-1] / max(len(plan.contrasts), 1))
+    claims = max(len(plan.contrasts), 1)
+    return detectable_effect(plan.seeds, plan.look_alphas[-1] / claims, claims)
 
 
-def detectable_effect(seeds: int, alpha: float) -> float:
+def detectable_effect(seeds: int, alpha: float, contrasts: int = 1) -> float:
     """Return the smallest standardised effect that a two-sided paired t-test detects with 80 % power.
 
     Args:
         seeds: number of pairs.
         alpha: level of a single test, after correction for the family.
+        contrasts: size of the family whose variances are pooled.
     """
     from scipy.optimize import root_scalar
 
     from reports.statistics.significance import power
 
-    found = root_scalar(lambda effect: power(effect, seeds, alpha) - POWER, bracket=(1e-3, 1e4), method="brentq")
+    found = root_scalar(
+        lambda effect: power(effect, seeds, alpha, contrasts) - POWER, bracket=(1e-3, 1e4), method="brentq"
+    )
     return float(found.root)
 
 

@@ -17,6 +17,9 @@ from reports.judging.judgement import JudgedRuns, judge_runs
 from reports.judging.question import Question
 from reports.judging.sources.recognise import read_source
 from reports.page.writer import write_report
+from reports.statistics.estimators import over_seeds
+from reports.statistics.significance import difference_p
+from reports.statistics.variance_pooling import pool_variances
 from tests.unit.reports.judging.tables import NATIVE, assert_same_verdicts, native_study, runs_frame
 from trainables.errors import InputError
 
@@ -45,7 +48,7 @@ def test_a_native_study_exported_as_a_table_has_the_same_verdicts(tmp_path: Path
     assert judgement.evidence.left_out == ("24 runs without test_accuracy, selection.",)
 
 
-def test_verdicts_are_those_of_the_paired_t_test() -> None:
+def test_verdicts_are_those_of_the_paired_t_test_with_pooled_variances() -> None:
     frame = runs_frame({"baseline": 0.0, "mixup": 0.02, "cutout": 0.0})
     judgement = judged(frame)
     assert found(judgement) == {
@@ -54,10 +57,20 @@ def test_verdicts_are_those_of_the_paired_t_test() -> None:
     }
     table = frame.pivot_table(index="seed", columns="method", values="test_accuracy")
     by_arm = {verdict.method: verdict for verdict in judgement.verdicts}
-    for arm in ("mixup", "cutout"):
-        expected = stats.ttest_rel(table[arm], table["baseline"])
-        assert by_arm[arm].tuned.p == pytest.approx(expected.pvalue)  # type: ignore[union-attr]
+    arms = ("mixup", "cutout")
+    pooled = pool_variances([over_seeds((table[arm] - table["baseline"]).to_numpy()) for arm in arms])
+    for arm, estimate in zip(arms, pooled, strict=True):
+        assert estimate is not None
+        assert by_arm[arm].tuned.p == pytest.approx(difference_p(estimate))  # type: ignore[union-attr]
         assert not by_arm[arm].provisional
+
+
+def test_a_single_claim_is_judged_by_the_paired_t_test() -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.02})
+    table = frame.pivot_table(index="seed", columns="method", values="test_accuracy")
+    [verdict] = judged(frame).verdicts
+    expected = stats.ttest_rel(table["mixup"], table["baseline"])
+    assert verdict.tuned.p == pytest.approx(expected.pvalue)  # type: ignore[union-attr]
 
 
 def test_a_seed_that_one_arm_lacks_is_named_and_left_out_of_its_pair() -> None:
