@@ -151,7 +151,7 @@ def _left_out(judged: JudgedContrast) -> list[str]:
 
 def _doubts(study: StudyData, judged: JudgedContrast) -> list[str]:
     """Return what casts doubt on the verdict even for these images and configurations."""
-    tuned, decision, notes = judged.data.tuned_over_seeds, judged.decision, []
+    tuned, decision, notes = judged.decision.estimate, judged.decision, []
     if tuned is None:
         return []
     alpha, seeds = study.plan.alpha, judged.data.seeds
