@@ -9,36 +9,46 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
-from search.cli import final, judge, listing, report, study, tracking
-from search.cli.app import app
+from search.cli import boundary, final, judge, listing, report, study, tracking
+from search.cli.app import app, remembered
 from search.monitor import interrupts
 
 ORDER = ("plan", "run", "resume", "status", "report", "export", "train", "judge", "ui", "sync", "list")
 """Commands in the order of `assay --help`, which is the order in which a study needs them."""
 
-INTERRUPTED = 130
-
 app.registered_commands.sort(key=lambda entry: ORDER.index(entry.name or getattr(entry.callback, "__name__", "")))
 
-__all__ = ["app", "final", "judge", "listing", "main", "report", "study", "tracking"]
+__all__ = ["app", "boundary", "final", "judge", "listing", "main", "report", "study", "tracking"]
 
 
 def main() -> None:
     """Run the command line. SIGTERM and SIGHUP end it like Ctrl-C: everything is saved."""
+    boundary.open_streams()
     interrupts.catch()
-    try:
-        app()
-    except SystemExit as end:
-        if end.code == INTERRUPTED:
-            _exit(INTERRUPTED)
-        raise
+    ended: list[object] = []
+
+    def call() -> None:
+        try:
+            app()
+        except SystemExit as end:
+            ended.append(end.code)
+
+    # Typer itself may fail, at arguments that are not UTF-8 for example.
+    code = boundary.guarded(call, lambda: boundary.wants_debug(sys.argv), remembered)
+    code = code or (ended[0] if ended and isinstance(ended[0], int) else 0)
+    code = boundary.finish(code)
+    if code == boundary.INTERRUPTED:
+        _exit(code)
+    sys.exit(code)
 
 
 def _exit(code: int) -> NoReturn:
     """End this process without interpreter teardown, in which an interrupted start of Ray's core may crash."""
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with suppress(OSError, ValueError):
+            stream.flush()
     os._exit(code)

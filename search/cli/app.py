@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import functools
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.monitor.messages import copyable, resume_hint
-from trainables.errors import AssayError, BudgetError, InputError, StoppedError
+from search.cli import boundary
+from search.monitor.messages import copyable
 
 if TYPE_CHECKING:
     from search.final_training.training import TrainingResult
@@ -53,46 +51,15 @@ Address = Annotated[
 ]
 
 
-TRAINING_STACK = {"PIL", "git", "keras", "matplotlib", "mlflow", "optuna", "ray", "sklearn", "tensorflow"}
-"""Modules of the extra `train` of `pyproject.toml`; `assay judge` and `assay report` do without them."""
-
-
 def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a command that reports errors as a message and an exit code; `--debug` shows the traceback."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
         def guarded(*args: Any, debug: bool = False, **kwargs: Any) -> None:
-            try:
-                function(*args, debug=debug, **kwargs)
-            except StoppedError as error:
-                if debug:
-                    raise
-                typer.echo(_stopped(f"stopped: {error}"), err=True)
-                raise typer.Exit(130 if isinstance(error, BudgetError) else 1) from None
-            except AssayError as error:
-                if debug:
-                    raise
-                typer.echo(copyable(f"error: {error}"), err=True)
-                raise typer.Exit(2 if isinstance(error, InputError) else 1) from None
-            except ModuleNotFoundError as error:
-                missing = str(error.name).partition(".")[0]
-                if debug or missing not in TRAINING_STACK:
-                    raise
-                message = f"`{missing}` is not installed, which this command needs: pip install 'assay[train]'"
-                typer.echo(f"error: {message}", err=True)
-                raise typer.Exit(2) from None
-            except BrokenPipeError:  # the reader closed the pipe
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                raise typer.Exit(0) from None
-            except OSError as error:
-                if debug:
-                    raise
-                typer.echo(f"error: {error}", err=True)
-                raise typer.Exit(2) from None
-            except KeyboardInterrupt:
-                typer.echo(_stopped("interrupted"), err=True)
-                raise typer.Exit(130) from None
+            code = boundary.guarded(lambda: function(*args, debug=debug, **kwargs), lambda: debug, remembered)
+            if code:
+                raise typer.Exit(code)
 
         return app.command(name)(guarded)
 
@@ -113,12 +80,9 @@ def remember(folder: Path) -> None:
     app.info.context_settings = {"obj": folder}
 
 
-def _stopped(what: str) -> str:
-    settings = app.info.context_settings or {}
-    folder = settings.get("obj")
-    if folder is None or not (folder / "study.db").exists():
-        return what
-    return f"{what}; all progress is saved. Continue with: {resume_hint(folder)}"
+def remembered() -> Path | None:
+    """Return the folder that was remembered, or None."""
+    return (app.info.context_settings or {}).get("obj")
 
 
 def end_study(done: StudyResult, json: bool) -> None:

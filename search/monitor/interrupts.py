@@ -8,21 +8,50 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _requested = threading.Event()
 
 
 def catch() -> None:
-    """Make SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, immediately and at the next call of `check`."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    """Make SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, immediately and at the next call of `check`.
+
+    A signal that is ignored stays ignored: `nohup` ignores SIGHUP, and a shell ignores SIGINT for background jobs.
+    """
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
 
 
 def check() -> None:
     """Raise KeyboardInterrupt if a signal was received."""
     if _requested.is_set():
         raise KeyboardInterrupt
+
+
+@contextmanager
+def preserved_handlers() -> Iterator[None]:
+    """Restore the signal handlers after the block, whose code may install its own.
+
+    Raises:
+        KeyboardInterrupt: a handler of the block's code ended the process by SystemExit, as Ray's does at SIGTERM.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    except SystemExit as end:
+        _requested.set()
+        raise KeyboardInterrupt from end
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # installed by C code
+                signal.signal(number, handler)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

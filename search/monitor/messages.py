@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -12,8 +13,9 @@ from rich.text import Text
 
 
 def note(text: str) -> None:
-    """Print a line on stderr."""
-    Console(stderr=True, highlight=False).print(Text(text), soft_wrap=True)
+    """Print a line on stderr, if there still is one: a study does not end with its terminal."""
+    with suppress(OSError):
+        Console(stderr=True, highlight=False).print(Text(text), soft_wrap=True)
 
 
 def warn(text: str) -> None:

@@ -51,12 +51,20 @@ class RunDispatcher:
         source: provides runs and receives results.
         context: where and how runs are executed.
         capacity: returns how many runs may be active at once.
+        check_alive: called before a run starts or counts as lost; raises StoppedError if Ray itself has died.
     """
 
-    def __init__(self, source: RunSource, context: ExecutionContext, capacity: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        source: RunSource,
+        context: ExecutionContext,
+        capacity: Callable[[], int],
+        check_alive: Callable[[], None] = lambda: None,
+    ) -> None:
         self._source = source
         self._context = context
         self._capacity = capacity
+        self._check_alive = check_alive
         self._active: set[str] = set()
         self._deaths: dict[str, str] = {}
         self._stopped: StoppedError | None = None
@@ -70,6 +78,7 @@ class RunDispatcher:
         interrupts.check()
         if self._stopped:
             raise self._stopped
+        self._check_alive()
         if self._context.deadline is not None and time.monotonic() > self._context.deadline:
             hours = self._context.resources.budget_hours or 0.0
             raise BudgetError(f"the budget of {hours:g} hours (`resources.budget_hours`) is used up")
@@ -97,7 +106,7 @@ class RunDispatcher:
     def run_lost(self, name: str) -> None:
         """Record as failed a run that ended without a result because its worker died for good."""
         reason = self._deaths.get(name, "the run ended without a result")
-        self._unless_stopped(lambda: self._end(name, RunResult(records.FAILED, reason)))
+        self._unless_stopped(lambda: self._lose(name, reason))
 
     def remove_checkpoints(self) -> None:
         """Remove checkpoints left by a driver that was killed between the end of a run and their removal."""
@@ -130,6 +139,10 @@ class RunDispatcher:
         self._active.discard(name)
         shutil.rmtree(self._context.folder / records.CHECKPOINTS / name, ignore_errors=True)
         return True
+
+    def _lose(self, name: str, reason: str) -> bool:
+        self._check_alive()
+        return self._end(name, RunResult(records.FAILED, reason))
 
     def _request(self, run: Run) -> RunRequest:
         folder, resources = self._context.folder, self._context.resources

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.monitor.interrupts import preserved_handlers
+from search.monitor.messages import resume_hint, warn
 from search.orchestration.protocol import RunSource
 from search.ray_tune.capacity import Capacity, check_nodes
 from search.ray_tune.dispatcher import ExecutionContext, RunDispatcher
+from search.ray_tune.local_processes import LocalProcesses
 from trainables.backends.suppress_stderr import suppressed_stderr
 from trainables.errors import InputError
 
@@ -66,25 +68,11 @@ def ray_session(context: ExecutionContext) -> Iterator[None]:
         yield
         return
     try:
-        with _preserved_signal_handlers():
+        with preserved_handlers():
             _start(context)
         yield
     finally:
         ray.shutdown()
-
-
-@contextmanager
-def _preserved_signal_handlers() -> Iterator[None]:
-    """Restore the signal handlers after the block: Ray's handler for SIGTERM ends the process immediately."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _start(context: ExecutionContext) -> None:
@@ -150,7 +138,7 @@ def run_all(
         arrays: the data set by name, with `class_names`; Ray's object store sends it to each node once.
 
     Raises:
-        StoppedError: If the budget is used up or the journal cannot be written.
+        StoppedError: If the budget is used up, the journal cannot be written, or a process of the local Ray has died.
     """
     from ray import tune
 
@@ -161,7 +149,8 @@ def run_all(
     trainable = tune.with_resources(
         tune.with_parameters(TrainingTrainable, arrays=arrays, threads=context.resources.cpus), resources
     )
-    dispatcher = RunDispatcher(source, context, capacity.runs)
+    local = LocalProcesses()
+    dispatcher = RunDispatcher(source, context, capacity.runs, local.check)
     with tempfile.TemporaryDirectory(prefix="assay-tune-") as scratch:
         tuner = tune.Tuner(
             trainable,
@@ -180,5 +169,10 @@ def run_all(
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
-        tuner.fit()
+        with local.watched(lambda reason: _last_words(reason, context.folder)):
+            tuner.fit()
     dispatcher.remove_checkpoints()
+
+
+def _last_words(reason: str, folder: Path) -> None:
+    warn(f"stopped: {reason}; all progress is saved. Continue with: {resume_hint(folder)}")

@@ -1,0 +1,149 @@
+"""Boundary of the command line: every exception becomes a message and an exit code; streams accept every text."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+import typer
+
+from search.monitor.messages import copyable, resume_hint
+from trainables.errors import AssayError, BudgetError, InputError, StoppedError
+
+FAILED, INVALID, INTERRUPTED = 1, 2, 130
+OWN_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""Errors of the operating system that are no fault of the input."""
+TRAINING_STACK = {"PIL", "git", "keras", "matplotlib", "mlflow", "optuna", "ray", "sklearn", "tensorflow"}
+"""Modules of the extra `train` of `pyproject.toml`; `assay judge` and `assay report` do without them."""
+
+
+def open_streams() -> None:
+    """Make stdin, stdout and stderr usable: none is closed, and each accepts every character.
+
+    A closed stream is replaced by the null device, since its number would be given to the next file that is opened, a
+    database for example. Characters that a stream cannot encode are written as escapes.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    sys.stdout = _tolerant(sys.stdout)
+    sys.stderr = _tolerant(sys.stderr)
+
+
+def _tolerant(stream: TextIO | None) -> TextIO:
+    if stream is None:
+        return Path(os.devnull).open("w", encoding="utf-8")
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream
+
+
+def guarded(function: Callable[[], None], debug: Callable[[], bool], folder: Callable[[], Path | None]) -> int:
+    """Call a function; report an exception on stderr and return the exit code.
+
+    Args:
+        function: the command.
+        debug: returns whether exceptions pass, for their traceback.
+        folder: returns the study folder that the command works on, or None.
+    """
+    try:
+        function()
+    except BrokenPipeError:  # the reader closed the pipe
+        discard_stdout()
+    except KeyboardInterrupt:
+        say(_resumable("interrupted", folder()))
+        return INTERRUPTED
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        if debug():
+            raise
+        return _reported(error, folder())
+    return 0
+
+
+def _reported(error: Exception, folder: Path | None) -> int:
+    """Print an exception and return the exit code."""
+    if isinstance(error, StoppedError):
+        say(_resumable(f"stopped: {error}", folder))
+        return INTERRUPTED if isinstance(error, BudgetError) else FAILED
+    if isinstance(error, AssayError):
+        say(copyable(f"error: {error}"))
+        return INVALID if isinstance(error, InputError) else FAILED
+    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in TRAINING_STACK:
+        missing = str(error.name).partition(".")[0]
+        say(f"error: `{missing}` is not installed, which this command needs: pip install 'assay[train]'")
+        return INVALID
+    if isinstance(error, OSError):
+        say(_resumable(f"error: {error}", folder))
+        return FAILED if error.errno in OWN_FAULTS else INVALID
+    what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    say(_resumable(f"error: unexpected {what}. {_traceback_place(error, folder)}", folder))
+    return FAILED
+
+
+def _traceback_place(error: Exception, folder: Path | None) -> str:
+    """Write the traceback to a log, in the study folder if possible, and return a sentence that names it."""
+    text = "".join([f"{datetime.now().astimezone().isoformat()} {sys.argv}\n", *traceback.format_exception(error)])
+    places = ([folder / "logs"] if folder and (folder / "study.db").exists() else []) + [Path(tempfile.gettempdir())]
+    for place in places:
+        with suppress(OSError, ValueError):
+            descriptor, path = tempfile.mkstemp(".log", "assay-error-", place)
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as log:
+                log.write(text)
+            return f"The traceback is in {path}"
+    return "`--debug` shows the traceback"
+
+
+def _resumable(what: str, folder: Path | None) -> str:
+    """Add to a message how to continue, if there is a study to continue."""
+    try:
+        there = folder is not None and (folder / "study.db").exists()
+    except OSError:
+        there = False
+    if folder is None or not there:
+        return what
+    return f"{what}; all progress is saved. Continue with: {resume_hint(folder)}"
+
+
+def say(text: str) -> None:
+    """Print a line on stderr, if it can be written."""
+    with suppress(OSError):
+        typer.echo(text, err=True)
+
+
+def finish(code: int) -> int:
+    """Write out stdout and return the exit code: `code`, or 1 if stdout cannot be written."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_stdout()
+    except (OSError, ValueError) as error:
+        discard_stdout()
+        say(f"error: the output cannot be written: {error}")
+        return code or FAILED
+    return code
+
+
+def discard_stdout() -> None:
+    """Send the rest of stdout to the null device, so that the interpreter does not fail to write it at its end."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def wants_debug(arguments: Sequence[str]) -> bool:
+    """Return whether a command line asks for tracebacks."""
+    return "--debug" in arguments

@@ -1,0 +1,54 @@
+"""Interrupts: ignored signals stay ignored, and code that installs its own handlers cannot lose a request to end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from search.monitor import interrupts
+
+CODE = """
+import os, signal
+from search.monitor import interrupts
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+interrupts.catch()
+os.kill(os.getpid(), signal.SIGHUP)
+print("goes on", flush=True)
+for number in (signal.SIGTERM, signal.SIGTERM):
+    try:
+        os.kill(os.getpid(), number)
+        print("lost")
+    except KeyboardInterrupt:
+        print("interrupted")
+try:
+    interrupts.check()
+except KeyboardInterrupt:
+    print("remembered")
+"""
+
+
+def test_a_signal_that_is_ignored_stays_ignored_as_under_nohup() -> None:
+    done = subprocess.run([sys.executable, "-P", "-c", CODE], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:4] == ["goes on", "interrupted", "interrupted", "remembered"]
+
+
+def test_a_foreign_handler_that_exits_becomes_an_interrupt_and_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts, "_requested", type(interrupts._requested)())
+    before = signal.getsignal(signal.SIGTERM)
+
+    def foreign(*_: object) -> None:
+        sys.exit(1)
+
+    def start() -> None:
+        with interrupts.preserved_handlers():
+            signal.signal(signal.SIGTERM, foreign)
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert signal.getsignal(signal.SIGTERM) == before
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.check()
