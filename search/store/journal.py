@@ -132,7 +132,7 @@ class Journal(JournalReader):
 
     def close(self) -> None:
         """Close the journal and release its lock. A closed journal is one file, without a write-ahead log."""
-        with suppress(sqlite3.OperationalError):  # somebody is reading it, or the disk is full
+        with suppress(sqlite3.DatabaseError):  # somebody is reading it, or the disk is full
             self._db.execute("PRAGMA journal_mode=DELETE")
         super().close()
         self._lock.close()
@@ -188,9 +188,8 @@ class Journal(JournalReader):
     def set_meta(self, key: str, value: Any) -> None:
         """Write one value about the whole study; the first value of a key stays."""
         with self._writing() as db:
-            if db.execute(f"SELECT 1 FROM {META} WHERE key = ?", (key,)).fetchone() is None:
-                write_entry(db, key, json.dumps(value))
-                self._counts[META] += 1
+            if not self._has_entry(key):
+                self._write_entry(db, key, value)
         self._checkpoint()
 
     def add_runs(self, runs: Iterable[Run]) -> None:
@@ -217,8 +216,15 @@ class Journal(JournalReader):
         with self._writing() as db:
             self._append_decision(decision, None)
             for key, value in ((records.META_STUDY, study), (records.META_PLAN, plan.dump())):
-                write_entry(db, key, json.dumps(value))
+                self._write_entry(db, key, value)
         self._checkpoint()
+
+    def _has_entry(self, key: str) -> bool:
+        return self._db.execute(f"SELECT 1 FROM {META} WHERE key = ?", (key,)).fetchone() is not None
+
+    def _write_entry(self, db: sqlite3.Connection, key: str, value: Any) -> None:
+        self._counts[META] += not self._has_entry(key)
+        write_entry(db, key, json.dumps(value))
 
     def _append_decision(self, decision: records.Decision, run: str | None) -> None:
         self._append("decisions", (decision.kind, run, json.dumps(decision.dump()), time.time()))

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from trainables.records import END, JOURNAL_SCHEMA, LOOK, META_SCHEMA, SCHEMA_VERSION
+from trainables.records import END, JOURNAL_SCHEMA, LOOK, META_SCHEMA, OPTUNA_FILE, SCHEMA_VERSION
 from trainables.records.atomic import atomic_file
 from trainables.records.journal_damage import UNREADABLE, Survey, damage_error, survey
 from trainables.records.journal_file import find_journal, open_read_only, side_files
@@ -62,6 +62,7 @@ def repair(path: Path) -> str:
     aside = _set_aside(journal)
     again = found.to_repeat() | found.unannounced
     _rewrite(journal, found.entries, _kept(found))
+    journal.with_name(OPTUNA_FILE).unlink(missing_ok=True)  # holds the removed trials; it is derived anew
     lost = sum(map(len, found.damaged.values()))
     return (
         f"{journal} is repaired: damaged or missing rows: {lost}; runs to do again: {len(again)}. The damaged file is "

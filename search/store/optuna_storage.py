@@ -18,8 +18,8 @@ from search.store.sqlite_uri import sqlite_uri
 
 TRIAL = "trial"
 """Attribute of an Optuna trial: its index in the arm."""
-_NUMBERED = "numbered"
-"""Attribute of an Optuna study in the file: its trials have the attribute `TRIAL`."""
+_COUNT = "trials"
+"""Attribute of an Optuna study in the file: the number of its trials, without which all of them would be loaded."""
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -68,15 +68,18 @@ class OptunaFile:
         copy = optuna.create_study(
             study_name=study.study_name, storage=storage, direction=study.direction, load_if_exists=True
         )
-        copy.set_user_attr(_NUMBERED, True)
-        if known is None and storage.get_n_trials(copy._study_id) == len(ended):
+        if known is None and copy.user_attrs.get(_COUNT) == len(ended):
             known = {_index(trial) for trial in ended}
-        known = known or {_index(trial) for trial in copy.get_trials(deepcopy=False)}
-        self._written[study.study_name] = known
+        if known is None:
+            copy.set_user_attr(_COUNT, 0)
+            known = {_index(trial) for trial in copy.get_trials(deepcopy=False)}
         for trial in ended:
             if _index(trial) not in known:
                 copy.add_trial(trial)
                 known.add(_index(trial))
+        if copy.user_attrs[_COUNT] != len(known):
+            copy.set_user_attr(_COUNT, len(known))
+        self._written[study.study_name] = known
 
     def _open(self) -> optuna.storages.RDBStorage:
         if self._storage is None:
@@ -84,7 +87,7 @@ class OptunaFile:
                 unfinished.unlink(missing_ok=True)
             try:
                 self._storage = _storage(self._path)
-                if not all(study.user_attrs.get(_NUMBERED) for study in self._storage.get_all_studies()):
+                if not all(_COUNT in study.user_attrs for study in self._storage.get_all_studies()):
                     raise ValueError("trials are not numbered")
             except Exception:  # damaged, or of a version that did not number its trials: derived data, written anew
                 self._path.unlink(missing_ok=True)

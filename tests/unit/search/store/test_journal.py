@@ -21,7 +21,7 @@ from search.store.journal import Journal
 from tests.runs import plan_of, run_of
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import EndDecision, JournalReader, Outcome, RungDecision
+from trainables.records import EndDecision, ExtensionDecision, JournalReader, Outcome, RungDecision
 from trainables.records.journal_damage import UNREADABLE
 from trainables.records.journal_schema import write_entry
 
@@ -64,6 +64,17 @@ def test_the_first_record_of_an_epoch_an_outcome_and_a_value_stays(path: Path) -
         assert journal.reports()[0][3] == {"x": 1.0}
         assert journal.outcomes()[0][2].epoch == 1
         assert journal.meta("key") == 1.0
+
+
+def test_an_extension_replaces_the_plan_or_is_the_first_to_name_it(path: Path) -> None:
+    before, after = plan_of("before"), plan_of("after", seeds=9)
+    for _ in range(2):
+        with Journal.open(path) as journal:
+            journal.extend({"name": "after"}, after, ExtensionDecision(what=("x",), exploratory=False, plan=before))
+            assert journal.plan() == after
+    with JournalReader.open(path) as reader:
+        assert (reader.plan(), reader.meta(records.META_STUDY)) == (after, {"name": "after"})
+        assert len(reader.decisions(ExtensionDecision)) == 2
 
 
 def test_two_writers_are_refused_and_readers_are_not(path: Path) -> None:
@@ -184,7 +195,9 @@ def test_a_repair_keeps_whole_runs_and_removes_the_others(tmp_path: Path, damage
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(damage)
     damaged = path.read_bytes()
+    (tmp_path / records.OPTUNA_FILE).touch()
     assert "is repaired" in Journal.repair(path)
+    assert not (tmp_path / records.OPTUNA_FILE).exists()
     assert (tmp_path / "study.db.damaged-1").read_bytes() == damaged
     read_all(path)
     with Journal.open(path) as journal:

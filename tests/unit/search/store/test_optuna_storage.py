@@ -54,6 +54,7 @@ def test_nothing_new_costs_nothing_but_a_look(tmp_path: Path, monkeypatch: pytes
     file = OptunaFile(tmp_path / "optuna.db")
     file.update([arm(2)])
     monkeypatch.setattr(optuna.Study, "add_trial", None)
+    monkeypatch.setattr(optuna.storages.RDBStorage, "get_all_trials", None)
     file.update([arm(2)])
     again = OptunaFile(tmp_path / "optuna.db")
     again.update([arm(2)])
