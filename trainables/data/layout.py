@@ -14,7 +14,7 @@ from trainables.errors import InputError
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 PARTS = {
     TRAIN: {"train", "training", "trn"},
-    VALIDATION: {"val", "valid", "validation", "validate", "validating", "dev"},
+    VALIDATION: {"val", "valid", "validation", "validate", "validating", "dev", "development"},
     TEST: {"test", "testing", "tst", "eval", "evaluation", "evaluate", "evaluating", "holdout"},
 }
 """Words that name a part."""
@@ -48,11 +48,7 @@ def part_of(name: str) -> str | None:
     >>> [part_of(name) for name in ("Training", "seg_test", "ValidationSet", "train2017", "trains", "train_test")]
     ['train', 'test', 'validation', 'train', None, None]
     """
-    found = set()
-    for word in (each.lower() for each in WORD.findall(name)):
-        if word.isdecimal() or word in FILLERS:
-            continue
-        found.add(_part_of_word(word))
+    found = {_part_of_word(word) for word in _words(name)}
     return found.pop() if len(found) == 1 else None
 
 
@@ -80,7 +76,8 @@ def read_layout(path: Path, is_classes: bool = False) -> Layout:
     names = sorted({folder.name for folder in classes})
     if len(names) < 2:
         raise InputError(
-            f"{printable(path)} has {len(names)} class folder(s); at least two are required, one per class"
+            f"{printable(path)} has {len(names)} class folder(s); at least two are required, one per class. Images "
+            "that are in no class folders need a list of their classes (`source: lists`)"
         )
     if not is_classes:
         _refuse_parts_as_classes(classes)
@@ -92,6 +89,12 @@ def read_layout(path: Path, is_classes: bool = False) -> Layout:
         used = [top for top in tops if any(folder == top or top in folder.parents for folder in parts)]
         notes += _unused(base, [top for top in tops if top not in used], names, set(parts.values()))
     return Layout(parts, tuple(names), tuple(notes))
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a name that tell a part or a class."""
+    words = (word.lower() for word in WORD.findall(name))
+    return [word for word in words if not word.isdecimal() and word not in FILLERS]
 
 
 def _part_of_word(word: str) -> str | None:
@@ -177,6 +180,18 @@ def _refuse_parts_as_classes(classes: Sequence[Path]) -> None:
             f"{printable(classes[0].parent)}: the folders {listed([folder.name for folder in classes])} hold no images "
             f"of their own, but the same folders each ({listed(sorted(shared))}), so they are no classes. {remedy}"
         )
+    parts: dict[tuple[str, ...], dict[str, Path]] = {}
+    for folder in classes:
+        words = _words(folder.name)
+        for part in {part for word in words if (part := _part_of_word(word))}:
+            rest = tuple(word for word in words if not _part_of_word(word))
+            parts.setdefault(rest, {})[part] = folder
+    for same in parts.values():
+        if TRAIN in same and len(same) > 1:
+            raise InputError(
+                f"{printable(classes[0].parent)}: the folders {listed([folder.name for folder in same.values()])} are "
+                f"named like parts of one class, so they are no classes. {remedy}"
+            )
     names = {folder.name for folder in classes}
     for folder, found in inner.items():
         if len(found & names) > 1 or (found and found <= names):

@@ -82,7 +82,14 @@ def test_names_of_no_part(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [("train", "car", "bus"), ("train", "test_pattern"), ("train", "tramway"), ("val", "mont")]
+    "names",
+    [
+        ("train", "car", "bus"),
+        ("train", "test_pattern"),
+        ("train", "tramway"),
+        ("val", "mont"),
+        ("train", "training_car"),
+    ],
 )
 def test_a_class_may_be_named_like_a_part(names: tuple[str, ...], tmp_path: Path) -> None:
     data = load(tree(tmp_path / "d", *names))
@@ -119,6 +126,11 @@ REFUSED = [
     (("train", "test"), "hold images, but no class folders"),
     (("train/a", "train/b", "test/a", "test/c"), "class `c` has no training folder"),
     (("train/a", "train/b", "test/A", "test/B"), "class `A` has no training folder"),
+    (("cats_train", "cats_test", "dogs_train", "dogs_test"), "are named like parts of one class"),
+    (("train", "test", "car"), "are named like parts of one class"),
+    (("images/a", "images/b", "masks/a", "masks/b"), "the same folders each"),
+    (("train/a", "train/b", "test_hard/a", "test_hard/b"), "its name is that of no part"),
+    (("train/a", "train/b", "train_2/a", "train_2/b"), "would all be the train part"),
     (("only",), "1 class folder"),
     (("train/only", "test/only"), "1 class folder"),
 ]
