@@ -95,7 +95,7 @@ def _reading(usable: UsableRuns, question: Question) -> list[str]:
 def _pairing(usable: UsableRuns, question: Question, apart: Sequence[str]) -> str:
     """Return how the runs were paired, or why they were not."""
     if usable.pairs:
-        values = listed([joined(pair) for pair in usable.pairs], 6)
+        values = listed([joined(pair, "/") for pair in usable.pairs], 6)
         return f"Paired by {listed(question.pair_columns)}: {number_of(len(usable.pairs), 'value')} ({values})."
     if apart:
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -24,7 +25,9 @@ STAYS = 0.2
 MOST_RUNS = 0.8
 """A pattern of the curves is reported if at least this share of the runs show it."""
 _SEEDS = {"random_seed", "random_state", "rng_seed", "seed"}
+_REPETITIONS = {"fold", "rep", "repeat", "replicate", "split", "trial"}
 _SAME = 1e-9
+_BEST = re.compile(r"(^|[^a-z])(best|peak)([^a-z]|$)")
 _CONSEQUENCE = "the epoch was chosen on the judged data, which flatters every arm, and noisy ones most"
 _HYPERPARAMETERS = {
     "alpha", "augmentation", "batch_size", "dropout", "epochs", "label_smoothing", "learning_rate", "lr", "model",
@@ -44,6 +47,7 @@ def limits(usable: UsableRuns, question: Question, reference: int, paired: bool)
     return (
         *_best_epoch(usable),
         *_few_runs(usable),
+        *_pairs_that_are_no_seeds(usable, question),
         *_unused_seeds(usable, question),
         *_missing_arms(usable),
         *_missing_pairs(usable, reference, paired),
@@ -67,6 +71,19 @@ def _few_runs(usable: UsableRuns) -> list[str]:
         return []
     names = listed([_name(usable, arm) for arm in single], 5)
     return [f"Only one seed of {names}: one run cannot tell a difference from chance."]
+
+
+def _pairs_that_are_no_seeds(usable: UsableRuns, question: Question) -> list[str]:
+    """Return what effects over pairs mean that are circumstances, such as data sets, instead of repetitions."""
+    if not usable.pairs or not question.pair or question.pair == question.seed:
+        return []
+    names = listed(question.pair)
+    if all(short_name(name).lower() in (*_SEEDS, *_REPETITIONS) for name in question.pair):
+        return []
+    return [
+        f"The pairs are combinations of {names}, not repetitions: the effects are averages over them, and hold for "
+        "others only as far as these are a sample of them. Chance and differences between pairs are not told apart."
+    ]
 
 
 def _unused_seeds(usable: UsableRuns, question: Question) -> list[str]:
@@ -116,7 +133,7 @@ def _missing_pairs(usable: UsableRuns, reference: int, paired: bool) -> list[str
         if arm == reference or other is None or own == other:
             continue
         missing = [
-            f"{_name(usable, side)} lacks {listed([joined(usable.pairs[pair]) for pair in sorted(lacking)], 5)}"
+            f"{_name(usable, side)} lacks {listed([joined(usable.pairs[pair], '/') for pair in sorted(lacking)], 5)}"
             for side, lacking in ((arm, other - own), (reference, own - other))
             if lacking
         ]
@@ -157,11 +174,12 @@ def _unequal_lengths(usable: UsableRuns) -> list[str]:
 
 def _best_epoch(usable: UsableRuns) -> list[str]:
     """Return whether the judged values are those of the best epoch, chosen on the judged metric itself."""
-    curves = usable.curves
+    curves, judged = usable.curves, short_name(usable.metric)
+    if _BEST.search(judged.lower()):
+        return [f"`{judged}` seems to be that of the best epoch. If it is, {_CONSEQUENCE}."]
     if curves is None:
         return []
     oriented = usable.unit.as_maximized(curves.drop(columns=EPOCH)).assign(**{RUN: curves[RUN]})
-    judged = short_name(usable.metric)
     if usable.metric in oriented and _is_running_best(oriented[[RUN, usable.metric]].dropna(), usable.metric):
         return [
             f"`{judged}` never gets worse from epoch to epoch and often stays exactly the same, as a running best "

@@ -119,9 +119,9 @@ def short_name(column: str) -> str:
     return next((column.removeprefix(prefix) for prefix in (*METRICS, *FACTORS) if column.startswith(prefix)), column)
 
 
-def joined(levels: Iterable[object]) -> str:
+def joined(levels: Iterable[object], separator: str = ", ") -> str:
     """Return the levels of several columns as one name: `sgd, 0.1`."""
-    return ", ".join(map(str, levels))
+    return separator.join(map(str, levels))
 
 
 def number_of(number: int, noun: str) -> str:

@@ -3,6 +3,7 @@
 steps          a training step, beside `model.fit` on tf.data and a bare loop; options: names of networks
 methods        a step of each method, beside the usual ways; option: the name of a network
 augmentations  each policy, beside Keras's layers in sequence
+judge          10 000 runs of 100 epochs judged; options: table, ray, tensorboard
 reports        a report of 50, 1 000 and 5 000 runs, and the size of the page; options: numbers of runs
 parallel       two single-threaded runs, beside one on both cores; options: names of networks
 scale          the controller and optuna.db at 500, 2 000 and 5 000 runs; options: numbers of runs
@@ -19,8 +20,8 @@ import os
 import sys
 import warnings
 
-NAMES = ("steps", "methods", "augmentations", "parallel", "reports", "scale", "tracking", "truth")
-LIGHT = ("parallel", "reports", "scale", "tracking")
+NAMES = ("steps", "methods", "augmentations", "judge", "parallel", "reports", "scale", "tracking", "truth")
+LIGHT = ("judge", "parallel", "reports", "scale", "tracking")
 
 
 def main(arguments: list[str]) -> int:

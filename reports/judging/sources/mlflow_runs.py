@@ -60,8 +60,12 @@ def read_mlflow(
     except MlflowException as error:
         raise InputError(f"MLflow at {shown(uri)} cannot be read: {shown(str(error).splitlines()[0])}") from None
     others = len(found) - len(runs)
-    notes = (f"{number_of(others, 'run')} whose status is not FINISHED.",) if others else ()
-    return RunTable(f"the MLflow experiment {name} at {shown(uri)}", frame, curves, notes)
+    notes = [f"{number_of(others, 'run')} whose status is not FINISHED."] if others else []
+    if runs and not wanted:
+        notes.append(
+            f"The epochs of {number_of(len(runs), 'run')}: more than {MOST_CURVES} take long (--last reads them)."
+        )
+    return RunTable(f"the MLflow experiment {name} at {shown(uri)}", frame, curves, tuple(notes))
 
 
 def shown(text: str) -> str:

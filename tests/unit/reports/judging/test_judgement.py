@@ -138,6 +138,12 @@ def test_pairs_may_be_formed_by_any_columns() -> None:
     assert judged(frame, seed=(), pair=("repeat", "fold")).verdicts[0].seeds == 8
 
 
+def test_pairs_that_are_no_repetitions_are_named() -> None:
+    frame = runs_frame({"baseline": 0.0, "mixup": 0.02}).rename(columns={"seed": "dataset"})
+    limits = " ".join(judged(frame, seed=(), pair=("dataset",)).evidence.limits)
+    assert "The pairs are combinations of dataset, not repetitions" in limits
+
+
 def test_several_columns_form_a_factorial() -> None:
     cells = {"sgd,crop": 0.0, "sgd,none": -0.02, "adam,crop": 0.02, "adam,none": 0.0}
     frame = runs_frame(cells)
@@ -212,7 +218,10 @@ def test_a_best_epoch_that_was_chosen_on_the_judged_metric_is_recognised() -> No
     groups = frame.groupby(["method", "seed"])["test_accuracy"]
     running = frame.assign(best_accuracy=groups.cummax())
     limits = judged(running, epoch="epoch", metric="best_accuracy").evidence.limits
-    assert limits[0].startswith("`best_accuracy` never gets worse from epoch to epoch and often stays exactly the same")
+    assert limits[0].startswith("`best_accuracy` seems to be that of the best epoch.")
+    renamed = running.rename(columns={"best_accuracy": "accuracy"})
+    limits = judged(renamed, epoch="epoch", metric="accuracy").evidence.limits
+    assert limits[0].startswith("`accuracy` never gets worse from epoch to epoch and often stays exactly the same")
     peak = frame.assign(reported=groups.transform("max"))
     table = replace(read_source(peak), source="curves")
     found = judge_runs(table, replace(ASKED, epoch="epoch", metric="reported", higher=True, percent=False), "runs")
