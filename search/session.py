@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from trainables.data import Dataset
 
 T = TypeVar("T")
-DELIVERY_SECONDS = 120.0
-"""How long a finished study waits for its delivery to MLflow."""
+DELIVERY_SECONDS = 30.0
+"""How long a finished study waits for its delivery to MLflow, unless `--timeout` says otherwise."""
 INTERRUPTED_SECONDS = 10.0
-"""How long an interrupted study waits for it."""
+"""How long an interrupted study waits for it at most."""
 NOTICE_SECONDS = 5.0
 """How long it waits without a message."""
 
@@ -38,11 +38,13 @@ class Options:
         address: address of a Ray cluster, or None for this machine.
         curves: table of learning curves to replay instead of training.
         debug: whether to show the messages of Ray and TensorFlow.
+        timeout: seconds that a finished study waits for its delivery to MLflow.
     """
 
     address: str | None = None
     curves: Path | None = None
     debug: bool = False
+    timeout: float = DELIVERY_SECONDS
 
     def __post_init__(self) -> None:
         """Refuse the address of a Ray Client server.
@@ -102,13 +104,13 @@ def execute_runs(
             delivery.ensure()
             return count()
 
-        timeout = INTERRUPTED_SECONDS
+        timeout = min(INTERRUPTED_SECONDS, options.timeout)
         try:
             if work:
                 with session, Display(tick, title):
                     work()
             concluded = _concluded(conclude)
-            timeout = DELIVERY_SECONDS
+            timeout = options.timeout
         finally:
             waiting = threading.Timer(
                 NOTICE_SECONDS, note, [f"delivering the rest to MLflow, for at most {timeout:g} seconds"]

@@ -51,6 +51,16 @@ Address = Annotated[
 ]
 
 
+Timeout = Annotated[
+    float,
+    typer.Option(
+        min=1,
+        max=86400,
+        help="Seconds to wait for MLflow after the last run; `assay sync` delivers the rest later.",
+    ),
+]
+
+
 def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a command that reports errors as a message and an exit code; `--debug` shows the traceback."""
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli.app import Address, Debug, Folder, Json, ResourceSets, command, end_training, free, remember
+from search.cli.app import Address, Debug, Folder, Json, ResourceSets, Timeout, command, end_training, free, remember
 from trainables.errors import InputError
 
 
@@ -94,6 +94,7 @@ def train(
     gpus: Annotated[float, typer.Option(min=0, help="GPUs per run; may be a fraction of one.")] = 0,
     sets: ResourceSets = None,
     address: Address = None,
+    timeout: Timeout = 30,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -110,4 +111,4 @@ def train(
     remember(folder)
     resources = changed(Resources(), [f"resources.cpus={cpus}", f"resources.gpus={gpus}", *(sets or ())])
     overrides = RecipeOverrides(epochs, full_data, data, register)
-    end_training(train_recipe(read, seeds, overrides, folder, Options(address, None, debug), resources), json)
+    end_training(train_recipe(read, seeds, overrides, folder, Options(address, None, debug, timeout), resources), json)

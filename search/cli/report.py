@@ -31,6 +31,9 @@ def report(
     study_id: Annotated[
         str | None, typer.Option(help="Beginning of the study's id, if the experiment contains several studies.")
     ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=1, max=86400, help="Seconds without an answer from MLflow after which to give up.")
+    ] = 30,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -42,7 +45,7 @@ def report(
     from reports.page.writer import write_study
     from search.cli.console import print_json, print_verdicts
 
-    study, default = _study(folder, experiment, tracking_uri, study_id)
+    study, default = _study(folder, experiment, tracking_uri, study_id, timeout)
     paths = write_study(study, default if output is None else output)
     verdicts = judge(study)
     if json:
@@ -53,7 +56,7 @@ def report(
 
 
 def _study(
-    folder: Path | None, experiment: str | None, tracking_uri: str | None, study_id: str | None
+    folder: Path | None, experiment: str | None, tracking_uri: str | None, study_id: str | None, timeout: float
 ) -> tuple[StudyData, Path]:
     """Return the requested study and the default folder of its report."""
     from trainables import records
@@ -71,4 +74,4 @@ def _study(
         )
     from search.tracking.import_study import read_experiment
 
-    return read_experiment(tracking_uri, str(experiment), study_id), Path(records.REPORT)
+    return read_experiment(tracking_uri, str(experiment), study_id, timeout), Path(records.REPORT)

@@ -16,6 +16,7 @@ from search.cli.app import (
     ResourceSets,
     Sets,
     Source,
+    Timeout,
     command,
     end_study,
     end_training,
@@ -106,6 +107,7 @@ def run(
     extend: Annotated[
         bool, typer.Option("--extend", help="Add trials, seeds, methods or conditions to the study in --output.")
     ] = False,
+    timeout: Timeout = 30,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -119,11 +121,11 @@ def run(
         if output is None or replay is not None:
             raise InputError("--extend needs the folder of the study, `--output FOLDER`, and does not allow --replay")
         remember(output)
-        end_study(extend_study(requested, output, Options(address, None, debug)), json)
+        end_study(extend_study(requested, output, Options(address, None, debug, timeout)), json)
         return
     folder = output or free(Path("runs") / requested.name)
     remember(folder)
-    end_study(run_study(requested, folder, Options(address, replay, debug)), json)
+    end_study(run_study(requested, folder, Options(address, replay, debug, timeout)), json)
 
 
 @command()
@@ -140,6 +142,7 @@ def resume(
     repair: Annotated[
         bool, typer.Option("--repair", help="Keep what is whole of a damaged study.db, and do the damaged runs again.")
     ] = False,
+    timeout: Timeout = 30,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -156,9 +159,9 @@ def resume(
         final = journal.meta(records.META_RECIPE) is not None
     remember(folder)
     if final:
-        end_training(resume_training(folder, Options(address, None, debug), sets or (), data), json)
+        end_training(resume_training(folder, Options(address, None, debug, timeout), sets or (), data), json)
     else:
-        end_study(resume_study(folder, Options(address, None, debug), sets or (), data), json)
+        end_study(resume_study(folder, Options(address, None, debug, timeout), sets or (), data), json)
 
 
 @command()

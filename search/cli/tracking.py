@@ -35,7 +35,7 @@ def ui(
 @command()
 def sync(
     folder: Folder,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which to give up.")] = 600,
+    timeout: Annotated[float, typer.Option(min=1, max=86400, help="Seconds after which to give up.")] = 30,
     json: Json = False,
     debug: Debug = False,
 ) -> None:

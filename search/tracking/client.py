@@ -69,6 +69,12 @@ def _harmless_working_directory() -> Iterator[None]:
         os.chdir(before)
 
 
+def limit_requests(seconds: float) -> None:
+    """Set MLflow's limits in the environment of a command that reads: no repetition, and a time per request."""
+    os.environ.update(ENVIRONMENT)
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, int(seconds)))
+
+
 def retry(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Make an idempotent call, and repeat it after transient errors."""
     for pause in _PAUSES:

@@ -6,9 +6,11 @@ Parquet artifact with one row per epoch, and these files are what is read here.
 
 from __future__ import annotations
 
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,13 +48,16 @@ def write_history(path: Path, run: str, reports: Sequence[ReportRow]) -> None:
     pd.concat([frame, metrics], axis=1).to_parquet(path, index=False)
 
 
-def read_runs(uri: str, experiment: str, where: str = CHILDREN) -> pd.DataFrame:
+def read_runs(
+    uri: str, experiment: str, where: str = CHILDREN, answered: Callable[[], None] = lambda: None
+) -> pd.DataFrame:
     """Read the runs of an experiment as MLflow lists them.
 
     Args:
         uri: the tracking store.
         experiment: name of the experiment, which is the study's name.
         where: an MLflow filter string; by default all child runs.
+        answered: called after every page of answers.
 
     Returns:
         One row per run, indexed by MLflow's run id, with the columns `run`, `status`, `artifact_uri`, `params.NAME`,
@@ -72,6 +77,7 @@ def read_runs(uri: str, experiment: str, where: str = CHILDREN) -> pd.DataFrame:
     token: str | None = None
     while True:
         page = client.search_runs([found.experiment_id], where, max_results=_PAGE, page_token=token)
+        answered()
         rows += map(_row, page)
         token = page.token
         if not token:
@@ -90,7 +96,9 @@ def _row(run: MlflowRun) -> dict[str, Any]:
     }
 
 
-def read_histories(uri: str, runs: pd.DataFrame, at_once: int = 500) -> Iterator[pd.DataFrame]:
+def read_histories(
+    uri: str, runs: pd.DataFrame, at_once: int = 500, answered: Callable[[], None] = lambda: None
+) -> Iterator[pd.DataFrame]:
     """Read the histories of runs in batches, so that memory does not grow with the number of runs.
 
     A run that is still training or has no history file is read from MLflow point by point.
@@ -99,6 +107,7 @@ def read_histories(uri: str, runs: pd.DataFrame, at_once: int = 500) -> Iterator
         uri: the tracking store.
         runs: all or some rows of a frame from `read_runs`.
         at_once: maximum number of runs per frame.
+        answered: called after the history of every run.
 
     Yields:
         Frames with one row per epoch and run: `run_id` and the columns of `write_history`.
@@ -107,14 +116,27 @@ def read_histories(uri: str, runs: pd.DataFrame, at_once: int = 500) -> Iterator
     from mlflow import MlflowClient
 
     client = MlflowClient(client_uri(uri))
-    with tempfile.TemporaryDirectory(prefix="assay-history-") as scratch, ThreadPoolExecutor(_READERS) as readers:
+    with tempfile.TemporaryDirectory(prefix="assay-history-") as scratch, _readers() as readers:
         read = partial(_history, client, uri, Path(scratch))
         for first in range(0, len(runs), at_once):
             some = runs.iloc[first : first + at_once]
             columns = (some.index, some["run"], some["status"], some["artifact_uri"])
-            frames = [frame for frame in readers.map(read, *columns) if len(frame)]
+            frames = []
+            for frame in readers.map(read, *columns):
+                answered()
+                frames += [frame] if len(frame) else []
             if frames:
                 yield pd.concat(frames, ignore_index=True)
+
+
+@contextmanager
+def _readers() -> Iterator[ThreadPoolExecutor]:
+    """Yield a thread pool that is not waited for after an error, since its threads may wait for a server."""
+    pool = ThreadPoolExecutor(_READERS)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=sys.exception() is None, cancel_futures=True)
 
 
 def _history(

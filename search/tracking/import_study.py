@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.data.frames import StudyData, study_from_frames
+from search.tracking.client import limit_requests
+from search.tracking.deadline import Deadline
 from search.tracking.history import CHILDREN, read_histories, read_runs
+from search.tracking.supervisor import WAIT_SECONDS
 from search.tracking.uri import client_uri, existing_store, redact
 from trainables import records
 from trainables.errors import InputError
@@ -44,31 +47,40 @@ def journal_document(journal: JournalReader) -> str:
     )  # fmt: skip
 
 
-def read_experiment(uri: str, experiment: str, study_id: str | None = None) -> StudyData:
+def read_experiment(uri: str, experiment: str, study_id: str | None = None, timeout: float = WAIT_SECONDS) -> StudyData:
     """Read a study from MLflow.
 
     Args:
         uri: the tracking store.
         experiment: name of the experiment, which is that of the study.
         study_id: beginning of the id of the study; needed if the experiment has several.
+        timeout: longest time without an answer from MLflow, in seconds.
 
     Raises:
+        SilentServerError: MLflow has not answered in time.
         InputError: there is no such experiment or study, or it was delivered by an older version of Assay.
     """
+    uri = existing_store(uri)
+    limit_requests(timeout)
+    deadline = Deadline(timeout, redact(uri))
+    with deadline.limited():
+        return _read_experiment(uri, experiment, study_id, deadline)
+
+
+def _read_experiment(uri: str, experiment: str, study_id: str | None, deadline: Deadline) -> StudyData:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    uri = existing_store(uri)
     try:
         parents = read_runs(uri, experiment, _STUDIES)
         parent, own_id = _select_study(parents, experiment, study_id)
         children = f"{CHILDREN} and tags.`{records.TAG_STUDY_ID}` = '{own_id}'"
-        listed = read_runs(uri, experiment, children)
+        listed = read_runs(uri, experiment, children, deadline.extend)
         client = MlflowClient(client_uri(uri))
         document = _artifact(client, parent, records.JOURNAL_ARTIFACT)
         facts = _artifact(client, parent, records.FACTS_ARTIFACT)
         found = client.get_experiment_by_name(experiment)
-        histories = list(read_histories(uri, listed)) if len(listed) else []
+        histories = list(read_histories(uri, listed, answered=deadline.extend)) if len(listed) else []
     except LookupError as error:
         raise InputError(f"{error.args[0]} at {redact(uri)}; `assay ui` shows the existing ones") from None
     except MlflowException as error:

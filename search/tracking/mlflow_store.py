@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from search.tracking.backlog import TrackedRun
-from search.tracking.client import open_client, retry
+from search.tracking.client import error_code, open_client, retry
 from search.tracking.mapping import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyCard, shorten
 from search.tracking.uri import artifact_location
 from trainables import records
@@ -51,6 +51,7 @@ class TrackingStore:
         self.started = started
         self.listing: dict[str, TrackedRun] = {}
         self._parent: TrackedRun | None = None
+        self._parents: dict[str, str] = {}  # id of the parent run in the tag of each run, when it was listed
         self.experiment = ""  # MLflow's id of the experiment, once connected
         self._client: MlflowClient | None = None
         self._unconfirmed: set[str] = set()
@@ -70,13 +71,31 @@ class TrackingStore:
         return self._parent
 
     def connect(self) -> None:
-        """Find or create the experiment and the parent run, and list the existing runs."""
+        """Find or create the experiment and the parent run, and list the existing runs.
+
+        If a user has deleted the parent run, the runs are attached to the new one.
+        """
         self.experiment = self._find_experiment()
         self.list_runs()
         if self._parent is None:
             self._parent = self._create(self.card.name, self.card.tags(), self.started)
         else:
             self.log(self._parent.id, tags=self.card.tags())  # the study may have been extended
+        for name, parent in self._parents.items():
+            if parent != self._parent.id and not self.listing[name].deleted:
+                self.log(self.listing[name].id, tags={records.TAG_PARENT: self._parent.id})
+                self._parents[name] = self._parent.id
+
+    def was_deleted(self) -> bool:
+        """Return whether a user has deleted the experiment or the parent run since `connect`."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return retry(self.client.get_run, self.parent.id).info.lifecycle_stage == "deleted"
+        except MlflowException as error:
+            if error_code(error) == "RESOURCE_DOES_NOT_EXIST":
+                return True
+            raise
 
     def _find_experiment(self) -> str:
         """Return the id of the experiment with the name of the study, or of a second one if a user has deleted it."""
@@ -100,11 +119,15 @@ class TrackingStore:
         in_use = {known.id for known in self.listing.values()}
         entries.sort(key=lambda entry: _rank(entry, children, in_use))
         kept: dict[str, TrackedRun] = {}
+        parents: dict[str, str] = {}
         for entry in entries:
+            parents.setdefault(entry.name, entry.parent)
             known = kept.setdefault(entry.name, entry.known)
             if known is not entry.known and not entry.known.deleted:
                 _log.info("run %r was created twice; deleting %s", entry.name, entry.known.id)
                 retry(self.client.delete_run, entry.known.id)
+        parents.pop(_PARENT, None)
+        self._parents = parents
         parent = kept.pop(_PARENT, None)
         self._parent = None if parent is None or parent.deleted else parent
         self.listing = kept

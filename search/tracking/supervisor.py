@@ -23,6 +23,9 @@ from trainables.records import JournalReader
 
 _STARTS = 5  # quick deaths in a row after which the process is not restarted
 _QUICK_DEATH = 60.0  # seconds
+_SAVING = 1.0  # seconds of the driver's timeout in which the process writes its state
+WAIT_SECONDS = 30.0
+"""How long a command waits for the delivery, unless `--timeout` says otherwise."""
 BUSY = 3  # exit code: another process delivers this study
 
 
@@ -85,9 +88,9 @@ class Delivery:
             rest = max(0.0, deadline - time.monotonic())
             if self._process is None:
                 break
-            _close_pipe(self._process, rest)
+            _close_pipe(self._process, max(rest - _SAVING, 0.5 * rest))
             try:
-                code = self._process.wait(rest + 2)
+                code = self._process.wait(rest)
             except subprocess.TimeoutExpired:
                 self.stop()
                 break
@@ -103,7 +106,7 @@ class Delivery:
             return
         process.terminate()
         try:
-            process.wait(3)
+            process.wait(_SAVING)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -151,7 +154,7 @@ def start_delivery(folder: Path, uri: str | None = None) -> Delivery:
     return Delivery(folder, store)
 
 
-def sync(folder: Path, uri: str | None = None, timeout: float = 600.0) -> DeliveryState:
+def sync(folder: Path, uri: str | None = None, timeout: float = WAIT_SECONDS) -> DeliveryState:
     """Deliver everything that is undelivered, and wait for it.
 
     Args:

@@ -96,6 +96,9 @@ class Synchronizer:
             self._store = None
 
     def _connected(self, last: bool) -> TrackingStore:
+        if self._store is not None and self._store.was_deleted():
+            _log.warning("the experiment or the run of the study was deleted in MLflow; creating it again")
+            self._store, self._files_logged = None, False
         if self._store is None:
             card = self._backlog.card()
             if card is None:

@@ -127,6 +127,21 @@ class Study:
         assert len(runs) == len(found), "a run exists twice"
         return runs
 
+    def parent(self) -> str:
+        """MLflow's id of the parent run."""
+        (parent,) = (run for run in self._found() if records.TAG_RUN not in run.data.tags)
+        return str(parent.info.run_id)
+
+    def children(self) -> list[Any]:
+        return [run for run in self._found() if records.TAG_RUN in run.data.tags]
+
+    def _found(self) -> list[Any]:
+        from mlflow import MlflowClient
+
+        client = MlflowClient(self.uri)
+        experiment = client.get_experiment_by_name(self.id)
+        return client.search_runs([experiment.experiment_id], max_results=1000) if experiment else []
+
     def points(self) -> Counter[tuple[Any, ...]]:
         """All points in MLflow, as a multiset of (run, metric, step, value, timestamp)."""
         from mlflow import MlflowClient
