@@ -18,7 +18,7 @@ from search.monitor.messages import note, warn
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.plan.data_validation import check_data, refuse_changed
-from search.plan.extension import check_kept, find_extension
+from search.plan.extension import check_kept, find_extension, with_defaults_of
 from search.plan.model import Plan
 from search.plan.record import study_record
 from search.session import Options, execute_runs
@@ -123,8 +123,7 @@ def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
         source = find_source(journal, before.study.data, folder, None)
         if study.data != before.study.data and differs_in_place_only(study.data, before.study.data):
             source, study = study.data, study.model_copy(update={"data": before.study.data})
-        if before.test_part == "official":
-            study = study.on_official_test()
+        study = with_defaults_of(before, study)
         extension, plan = find_extension(before.study, study), make_plan(study)
         check_kept(before, plan)
         options, data = _load_unchanged(plan, journal, folder, options, source)
@@ -192,13 +191,13 @@ def _checked_curves(path: Path | None) -> Path | None:
 
 def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options, data: Dataset | None) -> StudyResult:
     from reports.data.frames import read_study
-    from reports.inference.verdicts import decided_conditions
+    from reports.inference.verdicts import decided_arms
     from search.export.selection import export_recipe
     from search.store.optuna_storage import OptunaFile
     from search.tracking.state import delivered_runs
 
     folder = folder.absolute()
-    controller = StudyController(plan, journal, lambda seeds: decided_conditions(read_study(folder), seeds))
+    controller = StudyController(plan, journal, lambda seeds: decided_arms(read_study(folder), seeds))
     study, record = plan.study, journal.required_plan()
     optuna_file = OptunaFile(folder / records.OPTUNA_FILE)
 

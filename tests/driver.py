@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reports.data.frames import read_study
-from reports.inference.verdicts import decided_conditions
+from reports.inference.verdicts import decided_arms
 from search.orchestration.controller import StudyController
 from search.plan.model import Plan
 from search.plan.record import study_record
@@ -64,6 +64,6 @@ def carry_out(plan: Plan, path: Path, curves: Path, fuse: int = 10**9) -> StudyC
         if journal.meta(records.META_PLAN) is None:
             journal.set_meta(records.META_STUDY, plan.study.document())
             journal.set_meta(records.META_PLAN, study_record(plan).dump())
-        conductor = StudyController(plan, journal, lambda seeds: decided_conditions(read_study(path), seeds))
+        conductor = StudyController(plan, journal, lambda seeds: decided_arms(read_study(path), seeds))
         Worker(conductor, curves, fuse).work()
         return conductor

@@ -14,7 +14,7 @@ from trainables.records import (
     PoolDecision,
     PooledPoint,
     latest_pools,
-    settled_conditions,
+    settled_seeds,
 )
 
 
@@ -84,9 +84,10 @@ def is_confirmed(study: StudyData, condition: str, method: str, seeds: int) -> b
     return int(ended.sum()) >= planned_confirmations(study, condition, method, seeds)
 
 
-def settled_seeds(study: StudyData) -> dict[str, int]:
-    """Return the number of seeds of every condition that gets no more, because all its claims are decided."""
-    return settled_conditions(decision for _, decision in study.decisions_of(LookDecision))
+def seeds_of(study: StudyData, condition: str, methods: Iterable[str]) -> int:
+    """Return the number of seeds that several arms share: an arm gets no more once all claims about it are decided."""
+    plan, looks = study.plan, [decision for _, decision in study.decisions_of(LookDecision)]
+    return min((settled_seeds(looks, condition, method) or plan.seeds for method in methods), default=plan.seeds)
 
 
 def pools_by_search(study: StudyData, condition: str) -> dict[int, tuple[PooledPoint, ...]]:
@@ -107,7 +108,7 @@ def planned_confirmations(study: StudyData, condition: str, method: str, seeds: 
         seeds: count the first `seeds` seeds only; by default all planned seeds.
     """
     plan, chosen = study.plan, pools_by_search(study, condition)
-    planned_seeds = min(plan.seeds if seeds is None else seeds, settled_seeds(study).get(condition, plan.seeds))
+    planned_seeds = min(plan.seeds if seeds is None else seeds, seeds_of(study, condition, [method]))
     points = 0
     for search in range(plan.replicates):
         if search not in chosen:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.data.completeness import Look, is_final, looks_so_far, settled_seeds
+from reports.data.completeness import Look, is_final, looks_so_far, seeds_of
 from reports.data.frames import StudyData
 from reports.inference.paired_cells import paired_cells
 from reports.statistics.estimators import at_points, over_seeds, own_best
@@ -72,7 +72,7 @@ def factorial_effects(study: StudyData) -> list[FactorialEffect]:
 
     They are judged at the looks of the plan. The list is empty for a study that compares fewer than two factors.
     """
-    plan, settled = study.plan, settled_seeds(study)
+    plan = study.plan
     terms = [term for condition in plan.conditions for term in factorial_terms(plan, condition.name)]
     if not terms:
         return []
@@ -81,8 +81,9 @@ def factorial_effects(study: StudyData) -> list[FactorialEffect]:
     cells = [{name: _cell_values(study, own, look) for name, own in arms.items()} for look in looks]
 
     def differences(look: int, term: FactorialTerm) -> np.ndarray:
-        """Return the effect of a term at a look, float (C, S); empty for a condition that was settled before."""
-        if settled.get(term.condition, plan.seeds) < looks[look].seeds:
+        """Return the effect of a term at a look, float (C, S); empty if an arm got no more seeds before."""
+        methods = [arm.method for arm in arms[term.condition]]
+        if seeds_of(study, term.condition, methods) < looks[look].seeds:
             return np.empty((0, 0))
         return _term_differences(cells[look][term.condition], term)
 

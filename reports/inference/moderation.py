@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.data.completeness import is_final, looks_so_far, settled_seeds
+from reports.data.completeness import is_final, looks_so_far, seeds_of
 from reports.data.frames import StudyData
 from reports.inference.contrasts import ContrastData, contrast_data
 from reports.statistics.estimators import Estimate, over_seeds, unpaired
@@ -113,14 +113,14 @@ def _family(pair: NeighbourPair) -> int:
 
 def _judge(study: StudyData, pairs: Sequence[NeighbourPair]) -> list[EffectChange]:
     """Judge the pairs of one family."""
-    plan, settled = study.plan, settled_seeds(study)
+    plan = study.plan
     contrasts = list(dict.fromkeys(contrast for pair in pairs for contrast in (pair.first, pair.second)))
     looks = looks_so_far(study, [(contrast.condition, method) for contrast in contrasts for method in contrast.arms])
     data = [{contrast: contrast_data(study, contrast, look.limit) for contrast in contrasts} for look in looks]
 
     def estimate(look: int, pair: NeighbourPair) -> Estimate | None:
-        conditions = (pair.first.condition, pair.second.condition)
-        if any(settled.get(condition, plan.seeds) < looks[look].seeds for condition in conditions):
+        both = (pair.first, pair.second)
+        if any(seeds_of(study, one.condition, one.arms) < looks[look].seeds for one in both):
             return None
         return _difference(data[look][pair.first], data[look][pair.second])[0]
 

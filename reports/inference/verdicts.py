@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.data.completeness import Look, is_final, looks_so_far, settled_seeds
+from reports.data.completeness import Look, is_final, looks_so_far, seeds_of
 from reports.data.frames import StudyData
 from reports.inference.caveats import JudgedContrast, caveats
 from reports.inference.contrasts import ContrastData, contrast_data, tuned_on_official, tuned_over_images
@@ -151,16 +151,22 @@ def judge(study: StudyData) -> list[Verdict]:
     return [found[index] for index in range(len(plan.contrasts))]
 
 
-def decided_conditions(study: StudyData, seeds: int) -> set[str]:
-    """Return the conditions in which every contrast was finally decided at a look of at most `seeds` seeds.
+def decided_arms(study: StudyData, seeds: int) -> set[tuple[str, str]]:
+    """Return the arms that need no more seeds, as (condition, method).
 
-    Such conditions need no more seeds. A condition without contrasts is not included.
+    These are the arms whose contrasts were all finally decided at a look of at most `seeds` seeds, and all arms of a
+    condition whose contrasts were. An arm without contrasts goes on as long as its condition does.
     """
-    decided: dict[str, bool] = {}
+    open_claims: dict[tuple[str, str], int] = {}
     for verdict in judge(study):
-        final = verdict.look is not None and verdict.look <= seeds
-        decided[verdict.condition] = final and decided.get(verdict.condition, True)
-    return {condition for condition, final in decided.items() if final}
+        undecided = verdict.look is None or verdict.look > seeds
+        for method in (verdict.method, verdict.reference):
+            key = (verdict.condition, method)
+            open_claims[key] = open_claims.get(key, 0) + undecided
+    claimed = {condition for condition, _ in open_claims}
+    going_on = {condition for (condition, _), count in open_claims.items() if count}
+    settled = {(arm.condition, arm.method) for arm in study.plan.arms if arm.condition in claimed - going_on}
+    return settled | {arm for arm, count in open_claims.items() if not count}
 
 
 @dataclass(frozen=True)
@@ -190,22 +196,25 @@ class _JudgedFamily:
 
 
 def _judge_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> list[Verdict]:
-    plan, settled = study.plan, settled_seeds(study)
+    plan = study.plan
+    shared = [seeds_of(study, contrast.condition, contrast.arms) for contrast in contrasts]
     looks = looks_so_far(study, [(contrast.condition, method) for contrast in contrasts for method in contrast.arms])
     data = [[contrast_data(study, contrast, look.limit) for contrast in contrasts] for look in looks]
 
     def decisions(estimates: list[list[Estimate | None]], margin: float = plan.smallest_effect) -> list[list[Decision]]:
-        """Apply the decision rule; a settled condition has no data for later looks."""
+        """Apply the decision rule; a contrast whose arms get no more seeds has no data for later looks."""
         current = [
-            [
-                estimate if settled.get(contrast.condition, plan.seeds) >= look.seeds else None
-                for contrast, estimate in zip(contrasts, row, strict=True)
-            ]
+            [estimate if seeds >= look.seeds else None for seeds, estimate in zip(shared, row, strict=True)]
             for look, row in zip(looks, estimates, strict=True)
         ]
         return decide(current, plan.look_alphas, plan.alpha, margin)
 
-    tuned = [pool_variances([one.tuned_over_seeds for one in row]) for row in data]
+    tuned = [
+        pool_variances(
+            [one.tuned_over_seeds if seeds >= look.seeds else None for seeds, one in zip(shared, row, strict=True)]
+        )
+        for look, row in zip(looks, data, strict=True)
+    ]
     both = [list(zip(row, estimates, strict=True)) for row, estimates in zip(data, tuned, strict=True)]
     images = [[tuned_over_images(study, one, estimate) for one, estimate in row] for row in both]
     family = _JudgedFamily(

@@ -14,7 +14,17 @@ from search.study.data_place import recorded_settings
 from trainables import records
 from trainables.config import RunConfig
 from trainables.errors import InputError
-from trainables.records import ArmRecord, ConditionRecord, DataFacts, JournalReader, Outcome, PlanRecord, Run
+from trainables.records import (
+    ArmRecord,
+    ConditionRecord,
+    DataFacts,
+    JournalReader,
+    LookDecision,
+    Outcome,
+    PlanRecord,
+    Run,
+    settled_seeds,
+)
 from trainables.registration.registry import unknown
 
 
@@ -85,7 +95,8 @@ def select_best(
         ]
         if not confirmed:
             raise InputError(f"nothing is confirmed yet in {folder}. Finish it with `assay resume {folder}`.")
-        complete, notes = _complete_points(confirmed, plan.seeds)
+        looks = [row.decision for row in journal.decisions(LookDecision)]
+        complete, notes = _complete_points(confirmed, plan.seeds, looks)
         best = max(complete, key=lambda point: records.as_maximized(plan.metric, point.validation))
         return Export(with_checksum(_recipe(journal, plan, best, mlflow_runs or {})), notes)
 
@@ -155,22 +166,31 @@ def _has_result(outcome: Outcome) -> bool:
     return {records.TEST_ACCURACY, records.SELECTION} <= set(outcome.metrics)
 
 
-def _complete_points(confirmed: Sequence[ConfirmedPoint], planned: int) -> tuple[list[ConfirmedPoint], tuple[str, ...]]:
-    """Return the points with the most seeds of their condition, and remarks about the others."""
-    most: dict[str, int] = {}
+def _complete_points(
+    confirmed: Sequence[ConfirmedPoint], planned: int, looks: Sequence[LookDecision]
+) -> tuple[list[ConfirmedPoint], tuple[str, ...]]:
+    """Return the points with the most seeds of their condition, and remarks about the others.
+
+    Arms that a look stopped have fewer seeds by intention; they are compared with those that were stopped with them.
+    """
+
+    def group(item: ConfirmedPoint) -> tuple[str, int | None]:
+        return item.arm.condition, settled_seeds(looks, item.arm.condition, item.arm.method)
+
+    most: dict[tuple[str, int | None], int] = {}
     for item in confirmed:
-        name = item.arm.condition
-        most[name] = max(most.get(name, 0), len(item.runs))
-    complete = [item for item in confirmed if len(item.runs) == most[item.arm.condition]]
+        most[group(item)] = max(most.get(group(item), 0), len(item.runs))
+    complete = [item for item in confirmed if len(item.runs) == most[group(item)]]
     notes = [
         f"excluded: {item.arm.method}, {item.arm.condition}, point {item.point}: only {len(item.runs)} of "
-        f"{most[item.arm.condition]} seeds have a result"
+        f"{most[group(item)]} seeds have a result"
         for item in confirmed
         if item not in complete
     ]
-    fewest = min(most.values())
-    if fewest < planned:
-        notes.append(f"the study has {fewest} of {planned} confirmation seeds")
+    targets = [(found, settled or planned) for (_, settled), found in most.items()]
+    if short := [(found, target) for found, target in targets if found < target]:
+        fewest, target = min(short)
+        notes.append(f"the study has {fewest} of {target} confirmation seeds")
     return complete, tuple(notes)
 
 

@@ -22,7 +22,7 @@ from search.orchestration.protocol import EpochMetrics
 from search.plan.model import Arm, Plan, file_name
 from search.store.journal import Journal
 from trainables import records
-from trainables.records import LookDecision, Outcome, PoolDecision, Run, RungDecision, TestPart
+from trainables.records import LookDecision, Outcome, PoolDecision, Run, RungDecision, TestPart, settled_seeds
 from trainables.schedules import selection_epochs
 from trainables.worker.requests import RunResult
 
@@ -61,7 +61,7 @@ class Confirmation(NamedTuple):
         )
 
 
-Settle = Callable[[int], set[str]]
+Settle = Callable[[int], set[tuple[str, str]]]
 
 
 class StudyController:
@@ -70,8 +70,8 @@ class StudyController:
     Args:
         plan: what the study does.
         journal: what has been done, open for writing.
-        settle: judges the study with that many seeds and returns the conditions in which every claim is decided; needed
-            where looks are declared.
+        settle: judges the study with that many seeds and returns the arms, as (condition, method), about which every
+            claim is decided; needed where looks are declared.
     """
 
     def __init__(self, plan: Plan, journal: Journal, settle: Settle | None = None) -> None:
@@ -87,7 +87,6 @@ class StudyController:
             for search in range(plan.searches)
         }
         self._pools = PoolStore(plan, journal, self._completed)
-        self._settled: dict[str, int] = {}
         self._looks_taken = 0
         self._looks: list[LookDecision] = []
         self._actions: dict[tuple[str, int], str] = {}
@@ -244,9 +243,10 @@ class StudyController:
     def _unannounced_confirmations(self, condition: str) -> Iterator[Confirmation]:
         """Yield the confirmation runs of a condition that are not announced yet, pairs together."""
         arms = self.plan.in_condition(condition)
-        for seed_index in range(self._settled.get(condition, self._seeds)):
+        limits = {arm.name: settled_seeds(self._looks, condition, arm.method) or self._seeds for arm in arms}
+        for seed_index in range(self._seeds):
             for point_index, point in self._pools.points(condition).items():
-                for arm in arms:
+                for arm in (arm for arm in arms if seed_index < limits[arm.name]):
                     confirmation = Confirmation(arm, point_index, seed_index)
                     has_values = not self.plan.trials or (arm.same_as or arm.name) in point.own
                     if has_values and confirmation.name not in self.states:
@@ -264,16 +264,28 @@ class StudyController:
     @property
     def _seeds(self) -> int:
         """Confirmation seeds up to the next look."""
-        stages = self.plan.study.confirm.stages
+        stages = self.plan.study.looks
         return stages[min(self._looks_taken, len(stages) - 1)]
 
     def _look(self) -> None:
-        """Judge the study once all runs up to a look have ended, and stop conditions in which all is decided."""
-        stages = self.plan.study.confirm.stages
+        """Judge the study once all runs up to a look have ended, and stop the arms about which all is decided."""
+        stages = self.plan.study.looks
         while self._looks_taken < len(stages) - 1 and self._ended_up_to_look():
             settled = self._settle(self._seeds)
-            ordered = tuple(condition.name for condition in self.plan.conditions if condition.name in settled)
-            decision = LookDecision(look=self._looks_taken, seeds=self._seeds, settled=ordered)
+            arms = {
+                condition.name: [arm.method for arm in self.plan.in_condition(condition.name)]
+                for condition in self.plan.conditions
+            }
+            whole = tuple(
+                name for name, methods in arms.items() if all((name, method) in settled for method in methods)
+            )
+            further = tuple(
+                (name, method)
+                for name, methods in arms.items()
+                for method in methods
+                if name not in whole and (name, method) in settled
+            )
+            decision = LookDecision(look=self._looks_taken, seeds=self._seeds, settled=whole, arms=further)
             self._journal.decide(decision)
             self._apply_look(decision)
 
@@ -281,8 +293,6 @@ class StudyController:
         self._looks_taken = decision.look + 1
         self._looks.append(decision)
         self._new_confirmations.clear()
-        for condition in decision.settled:
-            self._settled.setdefault(condition, decision.seeds)
 
     def _ended_up_to_look(self) -> bool:
         """Return whether every run up to the next look has been announced and has ended."""

@@ -37,6 +37,17 @@ class Extension:
         return ExtensionDecision(what=self.what, exploratory=self.exploratory, plan=before)
 
 
+def with_defaults_of(before: Plan, after: Study) -> Study:
+    """Return a study file with what it leaves open as in the study that it extends: the test part and the looks."""
+    confirm = after.confirm
+    if before.test_part == "official":
+        confirm = confirm.model_copy(update={"test": "official"})
+    if confirm.looks is None and confirm.seeds >= before.study.confirm.seeds:
+        looks = (*before.study.looks[:-1], confirm.seeds)
+        confirm = confirm.model_copy(update={"looks": looks if len(looks) > 1 else ()})
+    return after.model_copy(update={"confirm": confirm})
+
+
 def find_extension(before: Study, after: Study) -> Extension:
     """Return what a study file adds to a study.
 

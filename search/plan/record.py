@@ -27,7 +27,7 @@ def study_record(plan: Plan, extensions: Sequence[ExtensionDecision] = ()) -> Pl
             family of its own.
     """
     study = plan.study
-    looks = study.confirm.stages
+    looks = study.looks
     before = [{contrast.key for contrast in step.plan.contrasts} for step in extensions]
     return PlanRecord(
         name=study.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -46,6 +47,9 @@ NOT_TUNABLE = {
 NOT_COMPARABLE = NOT_TUNABLE - {"augmentation", "milestones", "model"}
 """Factors in which the trials (`NOT_TUNABLE`) or arms (`NOT_COMPARABLE`) of a condition must agree."""
 
+
+HALVED_FROM, QUARTERED_FROM = 8, 16
+"""Numbers of seeds from which studies have two and three looks by default."""
 
 DEFAULT_NUISANCE = ("learning_rate", "weight_decay")
 """Nuisance parameters of a study without `nuisance`, except those that are set elsewhere."""
@@ -98,15 +102,15 @@ class Confirm(Frozen):
     Args:
         points: number of pooled points at which every arm is confirmed.
         seeds: number of paired seeds of every arm and point; by default the last look, or 10.
-        looks: numbers of seeds at which all contrasts are judged; a condition with only decided contrasts gets no more
-            seeds.
+        looks: numbers of seeds at which all contrasts are judged; an arm whose contrasts are all decided gets no more
+            seeds. By default a quarter, half and all of 16 or more seeds, half and all of 8 or more; `[]` for one look.
         test: what verdicts are based on. `extended`: the test images, and development images that a run neither trains
             nor validates on, where `train_fraction` leaves some. `official`: the test images only.
     """
 
     points: Annotated[int, Field(ge=1, le=100)] = 2
     seeds: Annotated[int, Field(ge=2, le=1000)] = 10
-    looks: tuple[Annotated[int, Field(ge=2, le=1000)], ...] = ()
+    looks: tuple[Annotated[int, Field(ge=2, le=1000)], ...] | None = None
     test: records.TestPart = "extended"
 
     @model_validator(mode="before")
@@ -118,6 +122,8 @@ class Confirm(Frozen):
 
     @model_validator(mode="after")
     def _increasing(self) -> Confirm:
+        if self.looks is None:
+            return self
         if list(self.looks) != sorted(set(self.looks)):
             raise ValueError(f"`looks` must be increasing, but got {list(self.looks)}")
         if self.looks and self.looks[-1] != self.seeds:
@@ -125,11 +131,6 @@ class Confirm(Frozen):
                 f"the last of `looks`, {self.looks[-1]}, must equal `seeds`, {self.seeds}; leave out `seeds`"
             )
         return self
-
-    @property
-    def stages(self) -> tuple[int, ...]:
-        """The numbers of seeds at which contrasts are judged; the last one is `seeds`."""
-        return self.looks or (self.seeds,)
 
 
 class Tracking(Frozen):
@@ -231,6 +232,25 @@ class Study(Frozen):
                 "are audited (`search.audit`); raise trials_per_arm, or disable the search with `sampler: none`"
             )
         return self
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of seeds at which contrasts are judged; the last one is `confirm.seeds`.
+
+        A study with a single contrast has one look by default: dividing the error rate would cost more than it saves.
+        """
+        seeds, looks = self.confirm.seeds, self.confirm.looks
+        if looks is not None:
+            return looks or (seeds,)
+        cells = len(self.methods) * math.prod(map(len, self.compare.values()))
+        several = cells > 2 or any(len(levels) > 1 for levels in self.conditions.values()) or len(self.contrasts) > 1
+        if not several or seeds < HALVED_FROM:
+            return (seeds,)
+        return (
+            (math.ceil(seeds / 2), seeds)
+            if seeds < QUARTERED_FROM
+            else (math.ceil(seeds / 4), math.ceil(seeds / 2), seeds)
+        )
 
     @property
     def fixed(self) -> dict[str, Any]:

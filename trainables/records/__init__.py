@@ -33,7 +33,7 @@ from trainables.records.decisions import (
     RungDecision,
     confirmation_runs,
     latest_pools,
-    settled_conditions,
+    settled_seeds,
 )
 from trainables.records.descriptions import describe, duration, plain
 from trainables.records.facts import DataFacts, Facts, pack_labels
@@ -313,7 +313,7 @@ __all__ = [
     "latest_pools",
     "pack_labels",
     "plain",
-    "settled_conditions",
+    "settled_seeds",
     "unit_of",
     "worst",
 ]

@@ -115,12 +115,18 @@ class LookDecision(Decision):
         look: number of the look, from 0.
         seeds: confirmation seeds that it was based on.
         settled: conditions in which every claim is decided; they get no more seeds.
+        arms: (condition, method) of further arms that get no more seeds, since every claim about them is decided.
     """
 
     kind: ClassVar[str] = LOOK
     look: int
     seeds: int
     settled: tuple[str, ...]
+    arms: tuple[tuple[str, str], ...] = ()
+
+    def settles(self, condition: str, method: str) -> bool:
+        """Return whether an arm gets no more seeds from this look on."""
+        return condition in self.settled or (condition, method) in self.arms
 
 
 class ExtensionDecision(Decision):
@@ -205,13 +211,14 @@ def latest_pools(decisions: Iterable[PoolDecision]) -> dict[tuple[str, int], Poo
     return {(pool.condition, pool.search): pool for pool in decisions}
 
 
-def settled_conditions(decisions: Iterable[LookDecision]) -> dict[str, int]:
-    """Return the conditions that get no more seeds, with the confirmation seeds they have."""
-    found: dict[str, int] = {}
-    for look in decisions:
-        for condition in look.settled:
-            found.setdefault(condition, look.seeds)
-    return found
+def settled_seeds(looks: Iterable[LookDecision], condition: str, method: str) -> int | None:
+    """Return the number of seeds after which an arm gets no more, or None if none is decided.
+
+    >>> looks = [LookDecision(look=0, seeds=4, settled=(), arms=(("all", "mixup"),))]
+    >>> settled_seeds(looks, "all", "mixup"), settled_seeds(looks, "all", "baseline")
+    (4, None)
+    """
+    return next((look.seeds for look in looks if look.settles(condition, method)), None)
 
 
 def confirmation_runs(plan: PlanRecord, decisions: Iterable[Decision]) -> dict[str, int]:
@@ -225,13 +232,13 @@ def confirmation_runs(plan: PlanRecord, decisions: Iterable[Decision]) -> dict[s
     """
     decided = list(decisions)
     pools = latest_pools(decision for decision in decided if isinstance(decision, PoolDecision))
-    settled = settled_conditions(decision for decision in decided if isinstance(decision, LookDecision))
+    looks = [decision for decision in decided if isinstance(decision, LookDecision)]
     found = {}
     for arm in plan.arms:
         source = plan.arm(arm.condition, arm.same_as or arm.method) or arm
         chosen = [pools.get((arm.condition, search)) for search in range(plan.replicates)]
         points = sum(plan.points if pool is None else _points_of(source.name, plan, pool) for pool in chosen)
-        found[arm.name] = points * settled.get(arm.condition, plan.seeds)
+        found[arm.name] = points * (settled_seeds(looks, arm.condition, arm.method) or plan.seeds)
     return found
 
 

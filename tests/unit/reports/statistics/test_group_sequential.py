@@ -12,7 +12,7 @@ from scipy import stats
 
 from reports.data.frames import read_study
 from reports.data.overview import missing_runs, summarise_arms
-from reports.inference.verdicts import Verdict, decided_conditions, judge
+from reports.inference.verdicts import Verdict, decided_arms, judge
 from reports.inference.wording import reach_sentence
 from reports.page.faq import questions
 from reports.statistics.estimators import Estimate, over_seeds
@@ -98,16 +98,16 @@ def test_a_look_is_not_final_before_all_of_its_runs_have_ended(tmp_path: Path) -
     assert found["b"].notes[0] == (
         "Seeds completed so far: 3 of 6; the next look takes place once all runs with these seeds have ended."
     )
-    assert decided_conditions(study, 6) == set()
+    assert decided_arms(study, 6) == set()
 
 
-def test_conditions_with_only_decided_claims_are_settled(tmp_path: Path) -> None:
+def test_arms_with_only_decided_claims_are_settled(tmp_path: Path) -> None:
     arms = {"mixup": 0.05, "cutmix/a": -0.05, "cutmix/b": 0.004}
     with journal_of(tmp_path, arms, 6, look_plan(("baseline", "mixup", "cutmix"))):
         pass
     study = read_study(tmp_path)
-    assert decided_conditions(study, 6) == {"a"}
-    assert decided_conditions(study, 5) == set()
+    assert decided_arms(study, 6) == {("a", "baseline"), ("a", "mixup"), ("a", "cutmix"), ("b", "mixup")}
+    assert decided_arms(study, 5) == set()
 
 
 def test_a_settled_condition_needs_no_more_seeds(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_settled_condition_needs_no_more_seeds(tmp_path: Path) -> None:
     )
     assert not found["b"].provisional
     assert missing_runs(summarise_arms(study)) == []
-    assert decided_conditions(study, 12) == {"a"}
+    assert decided_arms(study, 12) == {("a", "baseline"), ("a", "mixup")}
 
 
 def test_an_undecided_claim_waits_for_the_next_look(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reports.data.frames import read_study
+from reports.inference.verdicts import judge
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
-from search.plan.extension import check_kept, find_extension
+from search.plan.extension import check_kept, find_extension, with_defaults_of
 from search.plan.model import Plan
 from search.plan.record import study_record
 from search.store.journal import Journal
@@ -68,6 +70,52 @@ def test_a_settled_condition_gets_no_more_seeds(tmp_path: Path) -> None:
     assert {arm.name: expected[arm.name] for arm in plan.arms} == {
         arm.name: 4 if arm.condition.name == "train_fraction=0.1" else 12 for arm in plan.arms
     }
+
+
+def test_an_arm_with_only_decided_claims_gets_no_more_seeds(tmp_path: Path) -> None:
+    plan = make_plan(
+        make_study(
+            conditions={},
+            methods=["baseline", "mixup", "cutmix"],
+            search={"trials_per_arm": 2, "early_stopping": False},
+            confirm={"points": 1, "seeds": 16},
+        )
+    )
+    assert study_record(plan).looks == (4, 8, 16)
+    table = curves(plan, tmp_path / "c.csv", {"all/mixup": 0.1})
+    controller = carry_out(plan, tmp_path / "study.db", table)
+    assert runs(controller, records.CONFIRM) == {("all", "mixup"): 4, ("all", "baseline"): 16, ("all", "cutmix"): 16}
+    with JournalReader.open(tmp_path / "study.db") as journal:
+        [first, second] = [row.decision for row in journal.decisions(LookDecision)]
+    assert (first.settled, first.arms) == ((), (("all", "mixup"),))
+    assert (second.settled, set(second.arms)) == ((), {("all", "mixup")})
+    verdicts = {verdict.method: verdict for verdict in judge(read_study(tmp_path / "study.db"))}
+    assert (verdicts["mixup"].look, verdicts["mixup"].seeds, verdicts["cutmix"].seeds) == (4, 4, 16)
+    assert not verdicts["cutmix"].provisional
+
+
+@pytest.mark.parametrize(
+    ("confirm", "looks"),
+    [
+        ({"seeds": 6}, (6,)),
+        ({"seeds": 10}, (5, 10)),
+        ({"seeds": 16}, (4, 8, 16)),
+        ({"seeds": 16, "looks": []}, (16,)),
+        ({"looks": [3, 9]}, (3, 9)),
+    ],
+)
+def test_default_looks(confirm: dict[str, object], looks: tuple[int, ...]) -> None:
+    assert make_study(confirm=confirm).looks == looks
+
+
+def test_a_single_contrast_has_a_single_look_by_default() -> None:
+    assert make_study(conditions={}, methods=["baseline", "mixup"], confirm={"seeds": 16}).looks == (16,)
+
+
+def test_an_extension_keeps_the_looks_that_have_been_taken() -> None:
+    before = make_plan(make_study(confirm={"points": 2, "seeds": 10}))
+    after = with_defaults_of(before, make_study(confirm={"points": 2, "seeds": 18}))
+    assert after.looks == (5, 18)
 
 
 @pytest.mark.parametrize("fuse", [60, 130, 200, 290])
