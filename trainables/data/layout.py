@@ -202,6 +202,12 @@ def _refuse_parts_as_classes(classes: Sequence[Path]) -> None:
             )
 
 
+def _images_below(folder: Path) -> list[Path]:
+    """Return all image files below a folder, also hidden ones."""
+    found = find_files(folder)
+    return [file for file in (*found.files, *found.hidden, *found.litter) if is_image(file)]
+
+
 def _places(path: Path, base: Path, parts: Sequence[Path]) -> list[Path]:
     """Return the folders from the first one down to those that hold class folders."""
     above = (each for part in parts for each in part.parents if path in each.parents)
@@ -217,7 +223,7 @@ def _loose(path: Path, places: Sequence[Path]) -> list[str]:
 def _passed_over(path: Path, places: Sequence[Path]) -> list[str]:
     """Return a message about images in hidden folders, and in folders of file servers, beside class folders."""
     folders = [folder for place in places for folder in passed_over(place)]
-    counts = {folder: sum(is_image(file) for file in find_files(folder).files) for folder in folders}
+    counts = {folder: len(_images_below(folder)) for folder in folders}
     found = [folder.relative_to(path) for folder, count in counts.items() if count]
     return (
         [f"{sum(counts.values())} image(s) are not used, in folders that are passed over: {listed(found)}"]
@@ -242,7 +248,7 @@ def _unused(base: Path, others: Sequence[Path], names: Sequence[str], parts: set
     is_alone = parts == {TRAIN} and not any(part_of(other.name) for other in others)
     for other in others:
         inner = {each.name for each in subfolders(_inner(other))}
-        files = [file for file in find_files(other).files if is_image(file)]
+        files = _images_below(other)
         part = part_of(other.name)
         if part and not files:
             raise InputError(f"{printable(other)} contains no images; add some, or remove the folder")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from tests.unit.trainables.data.test_files import load, write
 from trainables.data import Dataset
 from trainables.data.checks import inspect
+from trainables.data.directory import Directory
 from trainables.data.layout import part_of
 from trainables.errors import InputError
 
@@ -287,3 +290,40 @@ def test_file_names_that_are_no_utf8_are_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a/caf\\xe9.png \(not an image") as caught:
         load(root)
     str(caught.value).encode()
+
+
+POOL = (
+    "train", "Training", "test", "Testing", "val", "validation", "seg_train", "data", "a", "b", "c", "cat", "2019",
+    "2020", "@eaDir", ".hidden", "__MACOSX", "extra", "images",
+)  # fmt: skip
+
+
+def grow(folder: Path, rng: random.Random, depth: int) -> None:
+    """Fill a folder with image files and folders at random."""
+    folder.mkdir(exist_ok=True)
+    for number in range(rng.choice([0, 0, 1, 3]) if depth else rng.choice([1, 2, 3])):
+        (folder / f"{number}.png").touch()
+    for name in rng.sample(POOL, rng.choice([0, 1, 2, 2, 3]) if depth else 0):
+        grow(folder / name, rng, depth - 1)
+
+
+def test_no_image_is_lost_without_a_word(tmp_path: Path) -> None:
+    """Every image is read, or is in the count of a message; or the folder is refused."""
+    rng, read = random.Random(0), 0
+    for number in range(1500):
+        root = tmp_path / str(number)
+        grow(root, rng, rng.choice([1, 2, 3]))
+        try:
+            found = Directory(path=root).entries()
+        except InputError:
+            continue
+        read += 1
+        said = [
+            int(count)
+            for note in found.notes
+            for count in re.findall(r"(?:^|left out )(\d+) (?:image|file)\(s\)", note)
+        ]
+        every = [each for each in root.rglob("*.png") if not each.name.startswith(".")]
+        assert len(found.entries) + sum(said) == len(every), (found.notes, sorted(map(str, every)))
+        assert {entry.label for entry in found.entries} <= set(found.names)
+    assert read > 100
