@@ -131,8 +131,11 @@ def _unfinished(study: StudyData, judged: JudgedContrast) -> list[str]:
         return [f"Seeds completed so far: {pairs} of {planned}; {consequence}."]
     notes = ["Other claims that are tested together with this one are not complete yet."] if judged.provisional else []
     if pairs < planned:
-        seeds = "seeds" if study.plan.observed else "planned seeds"
-        notes.append(f"{pairs} of {planned} {seeds} are complete in both arms.")
+        notes.append(
+            f"Both arms have {pairs} of the {planned} seeds that the arm with the most has."
+            if study.plan.observed
+            else f"{pairs} of {planned} planned seeds are complete in both arms."
+        )
     elif pairs > planned:
         notes.append(
             f"There are {pairs} seeds instead of the planned {planned}: seeds added after a look at the results make "

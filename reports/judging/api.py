@@ -15,7 +15,7 @@ from reports.judging.judgement import Evidence, JudgedRuns, judge_runs
 from reports.judging.page import judged_view, short_markdown
 from reports.judging.question import Question
 from reports.judging.requirement import check_names, parse_requirement
-from reports.judging.sources.recognise import Access, read_source
+from reports.judging.sources.recognise import Access, read_source, source_name
 from reports.page.results import Results
 from reports.page.view import View
 from reports.page.writer import ReportPaths, runs_table, write_view
@@ -120,9 +120,8 @@ def judge(
         **options,
     )
     metrics = [metric, *([question.select] if question.select else [])]
-    table = read_source(source, Access(experiment, filter_string, metrics, question.last > 1))
-    title = name or experiment or ("runs" if isinstance(source, pd.DataFrame) else Path(source).name)
-    judged = judge_runs(table, question, title)
+    access = Access(experiment, filter_string, metrics, question.last > 1)
+    judged = judge_runs(read_source(source, access), question, name or source_name(source, access))
     return Judgement(
         rows=tuple(verdict_table(judged.verdicts)),
         unit=judged.study.plan.unit,

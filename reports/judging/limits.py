@@ -50,6 +50,7 @@ def limits(usable: UsableRuns, question: Question, reference: int, paired: bool)
         *_pairs_that_are_no_seeds(usable, question),
         *_unused_seeds(usable, question),
         *_missing_arms(usable),
+        *_missing_references(usable, reference),
         *_missing_pairs(usable, reference, paired),
         *_unequal_numbers(usable),
         *_unequal_lengths(usable),
@@ -120,6 +121,16 @@ def _missing_arms(usable: UsableRuns) -> list[str]:
     if not missing:
         return []
     return [f"No usable run of {listed([_name(usable, int(arm)) for arm in missing], 5)}."]
+
+
+def _missing_references(usable: UsableRuns, reference: int) -> list[str]:
+    """Return the conditions that are not judged because they have no run of the reference."""
+    runs = usable.runs
+    missing = sorted(set(runs[CONDITION]) - set(runs.loc[runs[ARM] == reference, CONDITION]))
+    if not missing:
+        return []
+    names = listed([joined(usable.conditions[int(condition)]) for condition in missing], 5)
+    return [f"Not judged, because {_name(usable, reference)} has no run there: {names}."]
 
 
 def _missing_pairs(usable: UsableRuns, reference: int, paired: bool) -> list[str]:

@@ -106,7 +106,7 @@ def judge(
     from reports.judging.judgement import judge_runs
     from reports.judging.question import Question
     from reports.judging.requirement import check_names, parse_requirement
-    from reports.judging.sources.recognise import Access, read_source
+    from reports.judging.sources.recognise import Access, read_source, source_name
 
     if json and markdown:
         raise InputError("--json and --markdown exclude each other; leave one out")
@@ -134,8 +134,8 @@ def judge(
         drop_nan=drop_nan,
     )
     metrics = [one for one in (metric, select) if one]
-    table = read_source(source, Access(experiment, filter_, metrics, epochs=last > 1))
-    judged = judge_runs(table, question, name or experiment or Path(source).name)
+    access = Access(experiment, filter_, metrics, epochs=last > 1)
+    judged = judge_runs(read_source(source, access), question, name or source_name(source, access))
     for requirement in required:
         check_names(requirement, judged.verdicts)
     page = _write(judged, output)

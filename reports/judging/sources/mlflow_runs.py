@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from reports.judging.run_table import EPOCH, RUN, RunTable, find_column, listed, number_of
-from reports.judging.sources.extras import needs
+from reports.judging.sources.extras import needs, shown
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,8 +22,7 @@ FINISHED = "FINISHED"
 MOST_CURVES = 500
 """MLflow needs one request per metric and run, so the epochs of more runs are read only if they are averaged."""
 _PAGE = 1000
-_USER = re.compile(r"(?<=://)[^\s/@]+@")
-_FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"
+_SETTINGS = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 
 def read_mlflow(
@@ -49,7 +47,7 @@ def read_mlflow(
     from mlflow.exceptions import MlflowException
 
     try:
-        with _file_stores():
+        with _settings():
             client = MlflowClient(uri)
             id_, name = _experiment(client, uri, experiment)
             found = list(_runs(client, id_, where))
@@ -68,27 +66,16 @@ def read_mlflow(
     return RunTable(f"the MLflow experiment {name} at {shown(uri)}", frame, curves, tuple(notes))
 
 
-def shown(text: str) -> str:
-    """Return a text without user and password in addresses.
-
-    >>> shown("https://me:secret@host/x")
-    'https://host/x'
-    """
-    return _USER.sub("", text)
-
-
 @contextmanager
-def _file_stores() -> Iterator[None]:
-    """Let MLflow read folders such as `mlruns`, which it no longer does by default."""
-    before = os.environ.get(_FILE_STORE)
-    os.environ[_FILE_STORE] = "true"
+def _settings() -> Iterator[None]:
+    """Let MLflow read folders such as `mlruns`, which it no longer does by default, and give up soon on servers."""
+    added = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
+    os.environ.update(added)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[_FILE_STORE]
-        else:
-            os.environ[_FILE_STORE] = before
+        for name in added:
+            del os.environ[name]
 
 
 def _experiment(client: MlflowClient, uri: str, asked: str | None) -> tuple[str, str]:

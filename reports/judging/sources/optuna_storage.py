@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from reports.judging.run_table import EPOCH, RUN, RunTable, number_of, stacked_curves
-from reports.judging.sources.extras import needs
+from reports.judging.sources.extras import needs, shown
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +34,16 @@ def read_optuna(source: str | Path) -> RunTable:
         InputError: the storage cannot be read, or has no completed trial.
     """
     optuna = needs("optuna", "an Optuna storage")
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return _read(optuna, source)
+    except (SQLAlchemyError, ImportError, RuntimeError, ValueError, KeyError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"the Optuna storage {shown(str(source))} cannot be read: {shown(first)}") from None
+
+
+def _read(optuna: ModuleType, source: str | Path) -> RunTable:
     storage = _storage(source)
     rows: list[dict[str, Any]] = []
     curves: list[dict[str, np.ndarray]] = []
@@ -48,14 +59,14 @@ def read_optuna(source: str | Path) -> RunTable:
             curves.append(_curve(trial))
     notes = (f"{number_of(unfinished, 'trial')} pruned, failed or not ended.",) if unfinished else ()
     if not rows:
-        raise InputError(" ".join((f"{_shown(source)} has no completed trial.", *notes)))
+        raise InputError(" ".join((f"{shown(str(source))} has no completed trial.", *notes)))
     names = (
         [VALUE] if len(next(iter(directions))) == 1 else [f"{VALUE}_{i}" for i in range(len(next(iter(directions))))]
     )
     known = dict(zip(names, next(iter(directions)), strict=True)) if len(directions) == 1 else {}
     epochs = stacked_curves(curves)
     return RunTable(
-        f"the Optuna storage {_shown(source)}", pd.DataFrame(rows), epochs if len(epochs) else None, notes, known
+        f"the Optuna storage {shown(str(source))}", pd.DataFrame(rows), epochs if len(epochs) else None, notes, known
     )
 
 
@@ -95,10 +106,3 @@ def _curve(trial: FrozenTrial) -> dict[str, np.ndarray]:
     steps = sorted(trial.intermediate_values)
     values = np.array([trial.intermediate_values[step] for step in steps], dtype=float)
     return {EPOCH: np.array(steps, dtype=float), VALUE: values}
-
-
-def _shown(source: str | Path) -> str:
-    """Return the source without user and password."""
-    text = str(source)
-    head, _, rest = text.partition("://")
-    return f"{head}://{rest.rpartition('@')[2]}" if rest else text

@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from reports.judging.run_table import RunTable
-from reports.judging.sources.mlflow_runs import read_mlflow, shown
+from reports.judging.sources.extras import shown
+from reports.judging.sources.mlflow_runs import read_mlflow
 from reports.judging.sources.optuna_storage import read_optuna
 from reports.judging.sources.ray_results import RESULT, read_ray_results
 from reports.judging.sources.tables import ENDINGS, read_table
@@ -67,6 +68,17 @@ def read_source(source: str | Path | pd.DataFrame, access: Access | None = None)
         return _read_folder(path, access) if path.is_dir() else _read_file(path, access)
     except PermissionError as error:
         raise InputError(f"{error.filename} cannot be read: {error.strerror}") from None
+
+
+def source_name(source: str | Path | pd.DataFrame, access: Access) -> str:
+    """Return the title of a report on a source, without credentials.
+
+    >>> source_name("https://me:secret@host:5000", Access())
+    'host:5000'
+    """
+    if isinstance(source, pd.DataFrame):
+        return "runs"
+    return access.experiment or Path(shown(str(source))).name
 
 
 def _mlflow(uri: str, access: Access) -> RunTable:

@@ -15,13 +15,14 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from reports.judging.run_table import RunTable
+from reports.judging.run_table import RunTable, count
 from trainables.errors import InputError
 
 ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
 _PACKED = ("config", "summary")
 """Columns in which the export of Weights & Biases keeps one mapping per run."""
 _NOT_A_NUMBER = re.compile(r"\b(?:nan|NaN|inf|Infinity)\b")
+_STATES = ("finished", "crashed", "failed", "killed", "pending", "preempted", "preempting", "running")
 _SAMPLE = 65_536
 
 
@@ -49,8 +50,8 @@ def read_table(path: Path) -> RunTable:
     if repeated or not all(names):
         what = f"several columns called `{repeated[0]}`" if repeated else "a column without a name"
         raise InputError(f"{path} has {what}; every column needs a name of its own in the first line")
-    frame = _unpacked(_with_infinite_nans(table), path)
-    return RunTable(str(path), frame.reset_index(drop=True))
+    frame, notes = _finished(_unpacked(_with_infinite_nans(table), path))
+    return RunTable(str(path), frame.reset_index(drop=True), notes=notes)
 
 
 def _read_text(path: Path, delimiter: str) -> pa.Table:
@@ -80,6 +81,15 @@ def _with_infinite_nans(table: pa.Table) -> pd.DataFrame:
             if written.any():
                 frame[name] = frame[name].mask(written, np.inf)
     return frame
+
+
+def _finished(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the finished runs of a table that has the column `State` of Weights & Biases."""
+    if "State" not in frame or not frame["State"].isin(_STATES).all():
+        return frame, ()
+    others = frame["State"] != _STATES[0]
+    notes = (f"{count(others)} whose State is not {_STATES[0]}.",) if others.any() else ()
+    return frame[~others], notes
 
 
 def _unpacked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -14,6 +14,7 @@ import reports
 from reports.inference.factorial import factorial_effects
 from reports.inference.moderation import effect_changes
 from reports.judging.judgement import JudgedRuns, judge_runs
+from reports.judging.page import judged_view
 from reports.judging.question import Question
 from reports.judging.sources.recognise import read_source
 from reports.page.writer import write_report
@@ -136,6 +137,14 @@ def test_one_seed_per_arm_decides_nothing() -> None:
 def test_pairs_may_be_formed_by_any_columns() -> None:
     frame = runs_frame({"baseline": 0.0, "mixup": 0.02}).rename(columns={"seed": "fold"}).assign(repeat="r1")
     assert judged(frame, seed=(), pair=("repeat", "fold")).verdicts[0].seeds == 8
+
+
+def test_conditions_without_the_reference_are_named() -> None:
+    both = runs_frame({"baseline": 0.0, "mixup": 0.02}, data="a")
+    judgement = judged(pd.concat([both, both[both["method"] == "mixup"].assign(data="b")]), condition=("data",))
+    assert found(judgement) == {("a", "mixup"): "helps"}
+    assert "Not judged, because baseline has no run there: b." in judgement.evidence.limits
+    assert judged_view(judgement).summary == "1 claim: helps in 1."
 
 
 def test_pairs_that_are_no_repetitions_are_named() -> None:

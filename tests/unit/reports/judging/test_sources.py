@@ -270,6 +270,7 @@ def test_folders_without_runs_are_refused(tmp_path: Path) -> None:
         ("ftp://me:secret@host/x", "ftp://host/x is an address of no known kind"),
         ("sqlite:////nowhere/x.db", "the file /nowhere/x.db does not exist"),
         ("file:///nowhere/x", "does not exist"),
+        ("mysql+nodriver://me:secret@host/x", "the Optuna storage mysql.nodriver://host/x cannot be read"),
     ],
 )
 def test_addresses_without_runs_are_refused(address: str, message: str) -> None:
@@ -287,3 +288,12 @@ def test_sources_import_neither_ray_nor_tensorflow_nor_keras(native: Path, tmp_p
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_unfinished_runs_of_weights_and_biases_are_left_out(tmp_path: Path) -> None:
+    frame = FRAME.assign(Name="run", State=["crashed", "running", *["finished"] * 6])
+    frame.to_csv(tmp_path / "wandb.csv", index=False)
+    table = read_source(tmp_path / "wandb.csv")
+    assert (len(table.frame), table.notes) == (6, ("2 runs whose State is not finished.",))
+    frame.assign(State="TX").to_csv(tmp_path / "states.csv", index=False)
+    assert len(read_source(tmp_path / "states.csv").frame) == 8
