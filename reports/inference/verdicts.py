@@ -197,6 +197,7 @@ class _JudgedFamily:
 
 def _judge_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> list[Verdict]:
     plan = study.plan
+    conditions = [contrast.condition for contrast in contrasts]
     shared = [seeds_of(study, contrast.condition, contrast.arms) for contrast in contrasts]
     looks = looks_so_far(study, [(contrast.condition, method) for contrast in contrasts for method in contrast.arms])
     data = [[contrast_data(study, contrast, look.limit) for contrast in contrasts] for look in looks]
@@ -211,7 +212,8 @@ def _judge_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> list
 
     tuned = [
         pool_variances(
-            [one.tuned_over_seeds if seeds >= look.seeds else None for seeds, one in zip(shared, row, strict=True)]
+            [one.tuned_over_seeds if seeds >= look.seeds else None for seeds, one in zip(shared, row, strict=True)],
+            conditions,
         )
         for look, row in zip(looks, data, strict=True)
     ]
@@ -224,7 +226,9 @@ def _judge_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> list
         seeds_only=decisions(tuned),
         with_images=decisions(images),
         with_searches=decisions([[one.tuned_over_searches(estimate) for one, estimate in row] for row in both]),
-        matched=decisions([pool_variances([one.matched_over_seeds for one in row]) for row in data], margin=0),
+        matched=decisions(
+            [pool_variances([one.matched_over_seeds for one in row], conditions) for row in data], margin=0
+        ),
     )
     return [_verdict(study, family, claim) for claim in range(len(contrasts))]
 
@@ -296,7 +300,8 @@ def _seeds_needed(study: StudyData, judged: JudgedContrast, tuned: Effect | None
     if judged.decision.decided or tuned is None or tuned.spread is None:
         return None
     strictest = study.plan.look_alphas[-1] / judged.family
-    return seeds_needed(tuned.spread, judged.data.seeds, study.plan.smallest_effect, strictest, judged.family)
+    pooled = sum(contrast.condition == judged.data.contrast.condition for contrast in study.plan.contrasts)
+    return seeds_needed(tuned.spread, judged.data.seeds, study.plan.smallest_effect, strictest, pooled)
 
 
 def _chosen_points(data: ContrastData) -> tuple[tuple[int, int], ...]:

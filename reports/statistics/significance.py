@@ -173,7 +173,7 @@ def seeds_needed(spread: float, seeds: int, effect: float, alpha: float, contras
         seeds: pairs observed so far.
         effect: true effect to detect.
         alpha: level of the test; for a family, the level of Holm's strictest step.
-        contrasts: size of the family whose variances are pooled.
+        contrasts: number of contrasts in the condition, whose variances are pooled.
 
     Returns:
         The range, or None with fewer than two seeds, without spread or without an effect.
@@ -203,14 +203,15 @@ def _pairs(standardised: float, alpha: float, contrasts: int) -> int | None:
 def power(standardised: float, seeds: int, alpha: float, contrasts: int = 1) -> float:
     """Return the power of a two-sided paired t-test.
 
-    In a family, the variances are pooled (`reports.statistics.variance_pooling`); the power then assumes that all
-    contrasts have the same standard deviation, and is averaged over simulated variances.
+    The variances of several contrasts are pooled (`reports.statistics.variance_pooling`); the power then assumes that
+    all have the same standard deviation, and is averaged over simulated variances. Give the contrasts of one condition:
+    other conditions may differ in spread.
 
     Args:
         standardised: true effect divided by the standard deviation of the differences.
         seeds: number of pairs, at least 2.
         alpha: level of the test.
-        contrasts: size of the family.
+        contrasts: number of contrasts in the condition.
 
     >>> round(power(standardised=0.5, seeds=34, alpha=0.05), 3)
     0.808

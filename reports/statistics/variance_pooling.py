@@ -8,10 +8,12 @@ is combined with a prior, and gains its degrees of freedom:
     s~^2 = (d0 s0^2 + d s^2) / (d0 + d),    with d0 + d degrees of freedom,
 
 where d = seeds - 1, and d0 follows from how much more the log variances differ than chance allows: contrasts with
-different spreads get a small d0. Three restrictions keep the family-wise error rate also where spreads differ: s0^2 is
-the arithmetic mean of the variances, which exceeds limma's; d0 is at most d * min(`MOST_WEIGHT`, (contrasts - 1) /
-`CONTRASTS_PER_WEIGHT`); and a variance is never lowered, only raised, so that a contrast with a large spread keeps it.
-`tests/benchmarks/README.md` has the error rates and the power in simulated studies and on real training.
+different spreads get a small d0. If the variances differ between conditions (Bartlett's test), each condition has a
+prior of its own, since little data, for example, makes all results of a condition vary more. Three restrictions keep
+the family-wise error rate also where spreads differ: s0^2 is the arithmetic mean of the variances, which exceeds
+limma's; d0 is at most d * min(`MOST_WEIGHT`, (contrasts - 1) / `CONTRASTS_PER_WEIGHT`); and a variance is never
+lowered, only raised, so that a contrast with a large spread keeps it. `tests/benchmarks/README.md` has the error rates
+and the power in simulated studies and on real training.
 """
 
 from __future__ import annotations
@@ -27,35 +29,75 @@ MOST_WEIGHT = 3.0
 """Largest weight of the prior, in degrees of freedom of a contrast."""
 CONTRASTS_PER_WEIGHT = 4.0
 """Number of other contrasts that justify a weight of one."""
+SAME_SPREAD = 0.1
+"""P-value from which the variances of several conditions count as equal."""
 DRAWS = 1_000
 """Simulated families for the computation of power."""
 MOST_SIMULATED = 40
 """Contrasts of a simulated family; the prior of larger families is as good."""
 
 
-def pool_variances(estimates: Sequence[Estimate | None]) -> list[Estimate | None]:
+def pool_variances(
+    estimates: Sequence[Estimate | None], conditions: Sequence[str] | None = None
+) -> list[Estimate | None]:
     """Return the estimates of a family with standard errors that use the variances of all of them.
 
     Args:
         estimates: estimates over seeds (`over_seeds`), None for contrasts without data. Estimates without a standard
             error are returned as they are and contribute nothing.
+        conditions: the condition of each contrast; by default the same.
 
     >>> similar = [Estimate(0.01, error, 5) for error in (0.003, 0.004, 0.005, 0.004, 0.003)]
     >>> [(round(estimate.error, 4), estimate.freedom) for estimate in pool_variances(similar)[:3]]
     [(0.0035, 10.0), (0.004, 10.0), (0.005, 10.0)]
     """
-    known = [estimate for estimate in estimates if estimate is not None and estimate.error > 0]
-    if len(known) < 2:
+    names = conditions or [""] * len(estimates)
+    known = {place: one for place, one in enumerate(estimates) if one is not None and one.error > 0}
+    groups = [[place for place in known if names[place] == name] for name in dict.fromkeys(names)]
+    groups = [group for group in groups if group]
+    if not _differ([[known[place] for place in group] for group in groups]):
+        groups = [list(known)]
+    pooled = list(estimates)
+    for group in groups:
+        for place, estimate in zip(group, _pooled([known[place] for place in group]), strict=True):
+            pooled[place] = estimate
+    return pooled
+
+
+def _pooled(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """Return estimates that share one prior."""
+    if len(estimates) < 2:
         return list(estimates)
-    freedoms = np.array([estimate.freedom for estimate in known])
-    variances = np.array([estimate.error**2 * (estimate.freedom + 1) for estimate in known])
-    pooled, freedom = _moderate(variances[None], freedoms)
-    errors = np.sqrt(pooled[0] / (freedoms + 1))
-    made = iter(
-        Estimate(estimate.mean, float(error), float(total))
-        for estimate, error, total in zip(known, errors, freedom[0], strict=True)
-    )
-    return [next(made) if estimate is not None and estimate.error > 0 else estimate for estimate in estimates]
+    freedoms = np.array([estimate.freedom for estimate in estimates])
+    variances, total = _moderate(np.array([_variance(estimate) for estimate in estimates])[None], freedoms)
+    errors = np.sqrt(variances[0] / (freedoms + 1))
+    return [
+        Estimate(estimate.mean, float(error), float(freedom))
+        for estimate, error, freedom in zip(estimates, errors, total[0], strict=True)
+    ]
+
+
+def _variance(estimate: Estimate) -> float:
+    """Return the variance of the differences over seeds."""
+    return estimate.error**2 * (estimate.freedom + 1)
+
+
+def _differ(groups: Sequence[Sequence[Estimate]]) -> bool:
+    """Return whether the variances differ between groups, by Bartlett's test of their means.
+
+    The contrasts of a group share their reference, so that the mean of m of them has the degrees of freedom of about
+    (m + 1) / 2 independent ones.
+    """
+    if len(groups) < 2:
+        return False
+    from scipy.stats import chi2
+
+    means = np.array([np.mean([_variance(estimate) for estimate in group]) for group in groups])
+    freedoms = np.array([np.mean([one.freedom for one in group]) * (len(group) + 1) / 2 for group in groups])
+    total, count = freedoms.sum(), len(groups)
+    statistic = total * np.log(np.average(means, weights=freedoms)) - (freedoms * np.log(means)).sum()
+    correction = 1 + ((1 / freedoms).sum() - 1 / total) / (3 * (count - 1))
+    return bool(chi2.sf(statistic / correction, count - 1) < SAME_SPREAD)
 
 
 @lru_cache(maxsize=512)

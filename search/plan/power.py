@@ -91,7 +91,7 @@ def study_size(
     >>> from search.study.schema import load_study
     >>> size = study_size(study_record(make_plan(load_study("quickstart"))), spread_points=1.0)
     >>> size.search_runs, size.confirmation_runs, round(size.detectable, 2)
-    (60, 120, 1.85)
+    (60, 120, 1.94)
     """
     confirmations = plan.most_confirmations
     detectable = _detectable(plan)
@@ -118,7 +118,7 @@ def study_size(
 def _detectable(plan: PlanRecord) -> float:
     """Return the smallest effect, in standard deviations, that is detected at the last look in the whole family."""
     claims = max(len(plan.contrasts), 1)
-    return detectable_effect(plan.seeds, plan.look_alphas[-1] / claims, claims)
+    return detectable_effect(plan.seeds, plan.look_alphas[-1] / claims, claims // max(len(plan.conditions), 1))
 
 
 def detectable_effect(seeds: int, alpha: float, contrasts: int = 1) -> float:
@@ -127,7 +127,7 @@ def detectable_effect(seeds: int, alpha: float, contrasts: int = 1) -> float:
     Args:
         seeds: number of pairs.
         alpha: level of a single test, after correction for the family.
-        contrasts: size of the family whose variances are pooled.
+        contrasts: number of contrasts in a condition, whose variances are pooled.
     """
     from scipy.optimize import root_scalar
 

@@ -8,6 +8,7 @@ reports        a report of 50, 1 000 and 5 000 runs, and the size of the page; o
 parallel       two single-threaded runs, beside one on both cores; options: names of networks
 scale          the controller and optuna.db at 500, 2 000 and 5 000 runs; options: numbers of runs
 tracking       MLflow beside Ray's callback and the plain client; options: report, deliver, read
+certificate    studies drawn from a bank of real runs: are the verdicts true? options: --studies N, --grow SEEDS
 truth          simulated studies with known effects: are the verdicts true? options: --studies N, --quick, parts
 
 Every table holds wall and CPU time; on a machine with other work the ratio of CPU times is the one to read.
@@ -20,8 +21,19 @@ import os
 import sys
 import warnings
 
-NAMES = ("steps", "methods", "augmentations", "judge", "parallel", "reports", "scale", "tracking", "truth")
-LIGHT = ("judge", "parallel", "reports", "scale", "tracking")
+NAMES = (
+    "certificate",
+    "steps",
+    "methods",
+    "augmentations",
+    "judge",
+    "parallel",
+    "reports",
+    "scale",
+    "tracking",
+    "truth",
+)
+LIGHT = ("certificate", "judge", "parallel", "reports", "scale", "tracking")
 
 
 def main(arguments: list[str]) -> int:

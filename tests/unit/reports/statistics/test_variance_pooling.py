@@ -12,7 +12,7 @@ from scipy import optimize, special, stats
 
 from reports.statistics.estimators import Estimate, over_seeds
 from reports.statistics.significance import difference_p, holm, power
-from reports.statistics.variance_pooling import MOST_WEIGHT, _prior_freedom, pool_variances
+from reports.statistics.variance_pooling import MOST_WEIGHT, _differ, _prior_freedom, pool_variances
 
 ERRORS = st.lists(st.floats(1e-4, 1.0), min_size=2, max_size=12)
 
@@ -86,6 +86,29 @@ def test_a_single_contrast_is_left_alone() -> None:
     assert pool_variances([None, *estimates_of([0.01])]) == [None, *estimates_of([0.01])]
 
 
+def test_conditions_with_different_spreads_do_not_lend_each_other_their_variance() -> None:
+    narrow, wide = estimates_of([0.010, 0.011, 0.012, 0.011]), estimates_of([0.10, 0.11, 0.12, 0.11])
+    names = ["a"] * 4 + ["b"] * 4
+    assert pool_variances([*narrow, *wide], names) == [*pool_variances(narrow), *pool_variances(wide)]
+
+
+def test_conditions_with_similar_spreads_are_pooled() -> None:
+    family = estimates_of([0.010, 0.011, 0.012, 0.013])
+    assert pool_variances(family, ["a", "a", "b", "b"]) == pool_variances(family)
+
+
+def test_the_spreads_of_conditions_are_compared_by_bartletts_test() -> None:
+    rng = np.random.default_rng(3)
+    samples = [sd * rng.normal(size=7) for sd in (1.0, 1.6, 2.4)]
+    singles = [[over_seeds(sample)] for sample in samples]  # one contrast each: the textbook case
+    expected = stats.bartlett(*samples).pvalue
+    assert _differ(singles) == (expected < 0.1)
+    for limit in (expected * 0.999, expected * 1.001):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("reports.statistics.variance_pooling.SAME_SPREAD", limit)
+            assert _differ(singles) == (expected < limit)
+
+
 SPREADS = {
     "equal": np.ones(12),
     "two groups": np.repeat([1.0, 3.0], 6),
@@ -102,7 +125,7 @@ def test_families_without_effects_are_rarely_said_to_have_one(name: str, seeds: 
     claimed = 0
     for _ in range(families):
         draws = SPREADS[name][:, None] * rng.normal(size=(12, seeds))
-        pooled = pool_variances([over_seeds(row) for row in draws])
+        pooled = pool_variances([over_seeds(row) for row in draws], ["a"] * 6 + ["b"] * 6)
         claimed += min(holm([difference_p(estimate) for estimate in pooled if estimate])) <= 0.05
     assert stats.binomtest(claimed, families, 0.05, alternative="greater").pvalue > 0.01
 

@@ -1,0 +1,201 @@
+"""Studies drawn from a bank of real training runs: error rate, coverage and power of the verdicts.
+
+Options: `--studies N` (2 000), and `--grow N`, which first trains runs until the bank has N seeds. Each study has
+two conditions and five contrasts in each: three twins of the baseline, a planted harm and a planted gain. Its seeds are
+drawn without replacement; within each of them, the names of the baseline and of its twins are shuffled, so that their
+true difference is exactly zero. The points are chosen and the contrasts judged by the product's own functions.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from reports.statistics.estimators import Estimate, at_points, over_seeds, own_best
+from reports.statistics.group_sequential import decide
+from reports.statistics.significance import power
+from reports.statistics.variance_pooling import pool_variances
+from tests.benchmarks import bank
+from tests.benchmarks.common import table
+from trainables.records import HELPS, HURTS
+
+SEEDS = (6, 10, 20)
+ALPHA = 0.05
+LOOKS, LOOK_ALPHAS = (5, 10, 20), (0.01, 0.02, 0.02)
+METHODS = bank.ARMS[1:]
+NULL = len(bank.TWINS) + 1
+"""The first arms, which are exchangeable."""
+
+Rule = Callable[[Sequence[Estimate | None]], list[Estimate | None]]
+GROUPS = [condition for condition in bank.CONDITIONS for _ in METHODS]
+RULES: dict[str, Rule] = {
+    "each contrast alone": list,
+    "pooled variances": lambda estimates: pool_variances(estimates, GROUPS),
+}
+
+
+@dataclass(frozen=True)
+class Bank:
+    """The figures of a bank, float (conditions, arms, points, seeds) each: selection metric and test accuracies."""
+
+    selection: np.ndarray
+    official: np.ndarray
+    extended: np.ndarray
+    official_mean: np.ndarray
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> Bank:
+        """Return the figures of a table as `bank.grow` returns it."""
+        shape = (len(bank.CONDITIONS), len(bank.ARMS), len(bank.POINTS), -1)
+        index = pd.MultiIndex.from_product(
+            [list(bank.CONDITIONS), list(bank.ARMS), range(len(bank.POINTS)), sorted(frame["seed"].unique())],
+            names=bank.KEYS,
+        )
+        rows = frame.set_index(bank.KEYS).loc[index]
+        last = {name: rows[name].str[-1].to_numpy(dtype=float) for name in ("official", "extended")}
+        mean = rows["official"].map(np.mean).to_numpy(dtype=float)
+        arrays = (rows["selection"].to_numpy(dtype=float), last["official"], last["extended"], mean)
+        return cls(*(array.reshape(shape) for array in arrays))
+
+    @property
+    def seeds(self) -> int:
+        """Number of seeds."""
+        return self.selection.shape[-1]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One contrast of a study: its estimate at each look, and its true effect at the points of the last look."""
+
+    method: str
+    estimates: tuple[Estimate, ...]
+    truth: float
+
+
+def draw(source: Bank, figures: np.ndarray, looks: Sequence[int], rng: np.random.Generator) -> list[Claim]:
+    """Return the claims of one study.
+
+    Args:
+        source: the bank.
+        figures: the test accuracies that decide, float (conditions, arms, points, seeds), of the bank.
+        looks: numbers of seeds; the last is the study's.
+        rng: what draws the seeds and shuffles the names.
+    """
+    chosen = rng.choice(source.seeds, looks[-1], replace=False)
+    claims = []
+    for condition in range(len(figures)):
+        order = np.stack([np.r_[rng.permutation(NULL), NULL : len(bank.ARMS)] for _ in chosen], axis=1)  # (A, S)
+        selection, test = (
+            values[condition][order[:, None, :], np.arange(len(bank.POINTS))[None, :, None], chosen[None, None, :]]
+            for values in (source.selection, figures)
+        )
+        expected = figures[condition].mean(axis=2)
+        expected[:NULL] = expected[:NULL].mean(axis=0)
+        for method, name in enumerate(METHODS, start=1):
+            pair, estimates, truth = [method, 0], [], 0.0
+            for seeds in looks:
+                points = own_best(selection[pair, :, :seeds])
+                mine, other = at_points(test[pair, :, :seeds], points)[:, 0]
+                estimates.append(over_seeds(mine - other))
+                truth = float(np.subtract(*expected[pair, points[:, 0]]))
+            claims.append(Claim(name, tuple(estimates), truth))
+    return claims
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What was found in several studies, as lists over studies or claims of bools."""
+
+    false: list[bool]
+    covered: list[bool]
+    found: dict[str, list[bool]]
+    widths: list[float]
+
+
+def tally(source: Bank, figures: np.ndarray, looks: Sequence[int], rule: Rule, studies: int) -> Tally:
+    """Draw studies and judge them."""
+    alphas = (ALPHA,) if len(looks) == 1 else LOOK_ALPHAS
+    planted = tuple(bank.PLANTED)
+    result = Tally([], [], {name: [] for name in planted}, [])
+    for number in range(studies):
+        claims = draw(source, figures, looks, np.random.default_rng([bank.SEED, number]))
+        judged = [rule([claim.estimates[look] for claim in claims]) for look in range(len(looks))]
+        decisions = decide(judged, alphas, ALPHA, 0.0)[-1]
+        twins = [decision for claim, decision in zip(claims, decisions, strict=True) if claim.method in bank.TWINS]
+        result.false.append(any(decision.decided for decision in twins))
+        for claim, decision, estimate in zip(claims, decisions, judged[-1], strict=True):
+            if estimate is not None and estimate.interval is not None:
+                result.covered.append(estimate.interval.low <= claim.truth <= estimate.interval.high)
+                result.widths.append(estimate.interval.width)
+            if claim.method in planted:
+                result.found[claim.method].append(decision.verdict == (HELPS if claim.truth > 0 else HURTS))
+    return result
+
+
+def spreads(source: Bank, figures: np.ndarray) -> dict[str, list[float]]:
+    """Return effect over standard deviation of each planted difference, by arm, in each condition at its best point."""
+    found: dict[str, list[float]] = {}
+    for condition in range(len(figures)):
+        best = source.selection[condition].mean(axis=2).argmax(axis=1)
+        baseline = figures[condition, 0, best[0]]
+        for method, name in enumerate(METHODS, start=1):
+            if name in bank.PLANTED:
+                difference = figures[condition, method, best[method]] - baseline
+                found.setdefault(name, []).append(abs(float(difference.mean())) / float(difference.std(ddof=1)))
+    return found
+
+
+def share(values: Sequence[bool]) -> str:
+    """Return a percentage with its exact 95 % interval."""
+    low, high = stats.binomtest(int(sum(values)), len(values)).proportion_ci(method="exact")
+    return f"{100 * np.mean(values):.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def percent(values: Sequence[float]) -> str:
+    """Return the mean of shares as a percentage; an empty list has none."""
+    return f"{100 * np.mean(values):.0f}" if len(values) else "-"
+
+
+def main(arguments: list[str]) -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(prog="certificate")
+    parser.add_argument("--studies", type=int, default=2_000)
+    parser.add_argument("--grow", type=int, default=0)
+    options = parser.parse_args(arguments)
+    source = Bank.of(bank.grow(options.grow) if options.grow else pd.read_parquet(bank.FILE))
+    print(f"{source.selection.size:,} runs, {source.seeds} seeds; {options.studies:,} studies of 10 contrasts each")
+    print(
+        "false: studies in which a twin is said to help or hurt, % (at most 5); coverage of the 95 % interval, % (93\n"
+        "to 97); width of the interval, points; harm, gain: found, %, and in brackets what `assay plan` predicts"
+    )
+    designs: dict[str, Sequence[int]] = {f"{seeds} seeds": (seeds,) for seeds in SEEDS}
+    designs["looks at 5, 10, 20"] = LOOKS
+    parts = {"official": source.official, "extended": source.extended, "official, last epochs": source.official_mean}
+    rows = []
+    for part, figures in parts.items():
+        ratios = spreads(source, figures)
+        for design, looks in designs.items():
+            for name, rule in RULES.items():
+                found = tally(source, figures, looks, rule, options.studies)
+                claims = len(METHODS) * len(bank.CONDITIONS)
+                contrasts = len(METHODS) if name == "pooled variances" else 1
+                level = ALPHA if len(looks) == 1 else LOOK_ALPHAS[-1]
+                predicted = {
+                    arm: np.mean([power(ratio, looks[-1], level / claims, contrasts) for ratio in values])
+                    for arm, values in ratios.items()
+                }
+                rows.append(
+                    [
+                        f"{part}; {design}; {name}",
+                        share(found.false),
+                        percent([float(one) for one in found.covered]),
+                        100 * float(np.mean(found.widths)),
+                        *(f"{percent(found.found[arm])} ({100 * predicted[arm]:.0f})" for arm in bank.PLANTED),
+                    ]
+                )
+    table(("test part; design; rule", "false", "coverage", "width", *bank.PLANTED), rows)
