@@ -109,6 +109,8 @@ def execute_runs(
             if work:
                 with session, Display(tick, title):
                     work()
+            if work:
+                note("every run has ended; writing the results")
             concluded = _concluded(conclude)
             timeout = options.timeout
         finally:

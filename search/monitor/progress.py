@@ -170,8 +170,9 @@ class Display:
     def _time_left(self, count: StudyProgress) -> str:
         """Return the share of work done, the time passed and the time left, estimated from the first progress on."""
         now = time.monotonic()
-        share = f"{100 * count.done / max(count.total, 1e-9):.0f} % after {duration(now - self._started)}"
-        if count.done >= count.total:
+        percent = 100 if count.finished else min(99, int(100 * count.done / max(count.total, 1e-9)))
+        share = f"{percent} % after {duration(now - self._started)}"
+        if count.finished or count.done >= count.total:
             return f"{share}, finishing"
         if self._idle is None or count.done <= self._idle[1]:
             self._idle = now, count.done
@@ -179,4 +180,4 @@ class Display:
         elapsed, gained = now - self._idle[0], count.done - self._idle[1]
         if elapsed < BUILDING_SECONDS and not any(sum(arm.ended.values()) for arm in count.arms):
             return f"{share}, first runs"
-        return f"{share}, about {duration((count.total - count.done) * elapsed / gained)} left"
+        return f"{share}, about {duration(max(1.0, (count.total - count.done) * elapsed / gained))} left"

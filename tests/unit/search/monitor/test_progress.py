@@ -100,9 +100,9 @@ def test_the_time_left_is_estimated_once_a_run_has_ended() -> None:
     done[0] = 50.0
     assert "50 % after 0 s, first runs" in text(display.render())
     arm.ended[records.SEARCH] = 1
-    assert "50 % after 0 s, about 0 s left" in text(display.render())
+    assert "50 % after 0 s, about 1 s left" in text(display.render())
     done[0] = 100.0
-    assert "100 % after 0 s, finishing" in text(display.render())
+    assert "99 % after 0 s, finishing" in text(display.render()), "its end is not recorded yet"
 
 
 def test_status_has_the_counts_of_the_driver_and_the_reason_why_a_run_ended(tmp_path: Path) -> None:
