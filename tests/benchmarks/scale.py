@@ -1,7 +1,7 @@
 """Large replayed studies without Ray: what a run costs the controller, and the end of the study, at several sizes.
 
 Options: numbers of runs, by default 500, 2 000 and 5 000. Two arms, half of the runs in the search; a run has twelve
-epochs and early stopping. "First" is the end of the study, "again" that of a resumed study with nothing left to do.
+epochs and early stopping. All times are of the CPU. "Again" is the end of a resumed study with nothing left to do.
 """
 
 from __future__ import annotations
@@ -100,6 +100,6 @@ def _write(controller: StudyController, folder: Path) -> float:
 
 
 def _seconds(work: Any) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     work()
-    return time.perf_counter() - began
+    return time.process_time() - began
