@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from reports.page.results import Results
 from search.study.schema import Study, load_study, validate
 from trainables import records
+from trainables.registration.plugins import code_allowed
 
 if TYPE_CHECKING:
     from reports.page.view import View
@@ -63,6 +64,7 @@ def run(
     folder: str | Path,
     address: str | None = None,
     replay: str | Path | None = None,
+    allow_code: bool = False,
 ) -> Result:
     """Run a new study in a new folder.
 
@@ -72,6 +74,7 @@ def run(
         address: a Ray cluster, as for `assay run --address`; by default this machine. Ray is used as it is if this
             process has already started it.
         replay: a table of learning curves to replay instead of training.
+        allow_code: whether code that the study names as `module:name` may run.
 
     Raises:
         InputError: If the study, its data, the folder or the cluster cannot be used.
@@ -88,17 +91,21 @@ def run(
     from search.lifecycle import run_study
     from search.session import Options
 
-    loaded = _study(study)
-    return _result(run_study(loaded, Path(folder), Options(address, Path(replay) if replay else None)))
+    with code_allowed(allow_code):
+        loaded = _study(study)
+        return _result(run_study(loaded, Path(folder), Options(address, Path(replay) if replay else None)))
 
 
-def resume(folder: str | Path, address: str | None = None, data: str | Path | None = None) -> Result:
+def resume(
+    folder: str | Path, address: str | None = None, data: str | Path | None = None, allow_code: bool = False
+) -> Result:
     """Continue an interrupted study; a finished one is only judged and reported again.
 
     Args:
         folder: the study's folder.
         address: as in `run`.
         data: where the images are now, if they were moved; they must be the same.
+        allow_code: as in `run`.
 
     Raises:
         InputError: If the folder has no study, the study is damaged or running, or its data has changed.
@@ -110,7 +117,8 @@ def resume(folder: str | Path, address: str | None = None, data: str | Path | No
     from search.lifecycle import resume_study
     from search.session import Options
 
-    return _result(resume_study(Path(folder), Options(address), moved=None if data is None else str(data)))
+    with code_allowed(allow_code):
+        return _result(resume_study(Path(folder), Options(address), moved=None if data is None else str(data)))
 
 
 def report(folder: str | Path) -> Result:

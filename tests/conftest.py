@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 from search.plan.builder import make_plan
 from search.plan.model import Plan
 from search.study.schema import Study, validate
+from trainables.registration.plugins import code_allowed
 
 METHODS = ("baseline", "mixup", "sample_pairing", "maxup", "maxup_mean")
 
@@ -33,6 +34,13 @@ def study_document(**changes: object) -> dict[str, object]:
 def make_study(**changes: object) -> Study:
     """Return the small study."""
     return validate(study_document(**changes), "study.yaml", Path.cwd())
+
+
+@pytest.fixture
+def own_code() -> Iterator[None]:
+    """Allow code that is named as `module:name`."""
+    with code_allowed():
+        yield
 
 
 @pytest.fixture

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import yaml
 
 from search.cli import boundary
 from search.monitor.messages import copyable
+from trainables.errors import InputError
+from trainables.registration.plugins import ANY_CODE, allow_code
 
 if TYPE_CHECKING:
     from search.final_training.training import TrainingResult
@@ -60,6 +64,11 @@ Timeout = Annotated[
     ),
 ]
 
+AllowCode = Annotated[
+    bool,
+    typer.Option("--allow-code", help="Run code that the file names as `module:name`. Read it first."),
+]
+
 
 def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a command that reports errors as a message and an exit code; `--debug` shows the traceback."""
@@ -74,6 +83,26 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
         return app.command(name)(guarded)
 
     return register
+
+
+def allow(every: bool, *written: str | None) -> None:
+    """Allow code to run: all of it, or the references on the command line.
+
+    Args:
+        every: the option `--allow-code`.
+        written: values of options, in YAML; each `module:name` in them is allowed.
+    """
+    from search.store.yaml_files import parse_value, texts
+
+    allow_code(*([ANY_CODE] if every else []))
+    for text in written:
+        with suppress(yaml.YAMLError, InputError):  # an invalid value is refused where it is used
+            allow_code(*(each for each in texts(parse_value(text or "")) if ":" in each))
+
+
+def values(sets: list[str] | None) -> list[str]:
+    """Return the values of `--set` options."""
+    return [each.partition("=")[2] for each in sets or ()]
 
 
 def free(folder: Path) -> Path:

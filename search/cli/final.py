@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from search.cli.app import Address, Debug, Folder, Json, ResourceSets, Timeout, command, end_training, free, remember
+from search.cli.app import (
+    Address,
+    AllowCode,
+    Debug,
+    Folder,
+    Json,
+    ResourceSets,
+    Timeout,
+    allow,
+    command,
+    end_training,
+    free,
+    remember,
+)
 from trainables.errors import InputError
 
 
@@ -38,6 +51,7 @@ def export(
             "--format", help="`recipe` for `assay train`, or `script` for a Keras script that does not need Assay."
         ),
     ] = Format.RECIPE,
+    allow_code: AllowCode = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -50,6 +64,7 @@ def export(
     from search.plan.model import file_name
     from search.tracking.state import delivered_runs
 
+    allow(allow_code)
     if best and method is not None:
         raise InputError(f"--best and --method {method} exclude each other; leave one out")
     name, ending = DEFAULT_FILES[format_]
@@ -95,6 +110,7 @@ def train(
     sets: ResourceSets = None,
     address: Address = None,
     timeout: Timeout = 30,
+    allow_code: AllowCode = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -106,6 +122,7 @@ def train(
     from search.session import Options
     from search.study.resources import Resources, changed
 
+    allow(allow_code, data)
     read = read_recipe(recipe)
     folder = output or free(Path("runs") / file_name(f"final-{read.origin.method}"))
     remember(folder)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli.app import Debug, Json, command
+from search.cli.app import AllowCode, Debug, Json, allow, command
 from trainables.errors import InputError
 
 
@@ -29,6 +29,7 @@ def list_(
             metavar="STUDY", help="Check the data of this study: parts, classes, duplicates. Needs the kind `data`."
         ),
     ] = None,
+    allow_code: AllowCode = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -37,6 +38,7 @@ def list_(
     from search.study.catalogue import KINDS, listing
     from trainables.registration.registry import unknown
 
+    allow(allow_code)
     if kind is not None and kind not in KINDS:
         raise InputError(unknown("kind", kind, list(KINDS)))
     if check is not None:

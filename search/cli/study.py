@@ -10,6 +10,7 @@ import typer
 
 from search.cli.app import (
     Address,
+    AllowCode,
     Debug,
     Folder,
     Json,
@@ -17,11 +18,13 @@ from search.cli.app import (
     Sets,
     Source,
     Timeout,
+    allow,
     command,
     end_study,
     end_training,
     free,
     remember,
+    values,
 )
 from trainables.errors import InputError
 
@@ -52,6 +55,7 @@ def plan(
         float | None,
         typer.Option(help="Propose study sizes that fit this budget. By default resources.budget_hours.", min=1e-3),
     ] = None,
+    allow_code: AllowCode = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -63,6 +67,7 @@ def plan(
     from search.plan.record import study_record
     from search.study.schema import load_study
 
+    allow(allow_code, *values(sets))
     made = make_plan(load_study(study, tuple(sets or ())))
     hours = budget_hours or made.study.resources.budget_hours
     record = study_record(made)
@@ -108,6 +113,7 @@ def run(
         bool, typer.Option("--extend", help="Add trials, seeds, methods or conditions to the study in --output.")
     ] = False,
     timeout: Timeout = 30,
+    allow_code: AllowCode = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -116,6 +122,7 @@ def run(
     from search.session import Options
     from search.study.schema import load_study
 
+    allow(allow_code, *values(sets))
     requested = load_study(study, tuple(sets or ()))
     if extend:
         if output is None or replay is not None:
@@ -143,6 +150,7 @@ def resume(
         bool, typer.Option("--repair", help="Keep what is whole of a damaged study.db, and do the damaged runs again.")
     ] = False,
     timeout: Timeout = 30,
+    allow_code: AllowCode = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -153,6 +161,7 @@ def resume(
     from search.session import Options
     from trainables import records
 
+    allow(allow_code, data)
     if repair:
         note(repair_study(folder) or f"nothing in {folder} is damaged")
     with records.JournalReader.open(folder) as journal:

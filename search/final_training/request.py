@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from search.export.recipe import Recipe
-from search.plan.data_validation import ORDER_HINT, check_on_data
+from search.plan.data_validation import ORDER_HINT, check_code, check_on_data
 from search.plan.validation import check_config
 from search.study.data_place import source_settings
 from search.study.error_messages import explain
@@ -104,6 +104,7 @@ def prepare_request(recipe: Recipe, seeds: int, overrides: RecipeOverrides) -> t
         config = RunConfig.model_validate(settings)
     except ValidationError as error:
         raise InputError(explain(error, RunConfig, "--data", {"data": source_kind(settings["data"])})) from None
+    check_code(config)
     data = load_data(config, recipe, other=overrides.data is not None)
     check_config(config)
     check_on_data(config, data)

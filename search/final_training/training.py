@@ -21,7 +21,7 @@ from search.final_training.request import (
 )
 from search.monitor.counts import count_runs
 from search.monitor.messages import note, warn
-from search.plan.data_validation import refuse_changed
+from search.plan.data_validation import check_code, refuse_changed
 from search.plan.model import file_name
 from search.plan.record import training_record
 from search.session import Options, execute_runs
@@ -137,8 +137,10 @@ def resume_training(
         change(journal, Resources(), sets)
         request = TrainingRequest.parse(journal.meta(records.META_RECIPE))
         source = find_source(journal, request.config.data, folder, moved)
+        now = request.config.model_copy(update={"data": source})
+        check_code(now)
         try:
-            data = load_data(request.config.model_copy(update={"data": source}), request.recipe, other=True)
+            data = load_data(now, request.recipe, other=True)
         except InputError as error:
             raise InputError(f"{error}{load_hint(source)}") from None
         refuse_changed(data, journal.facts().data, f"the training in {folder} began")

@@ -11,6 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from trainables.registration.plugins import allowed_code
+
 
 def note(text: str) -> None:
     """Print a line on stderr, if there still is one: a study does not end with its terminal."""
@@ -35,5 +37,6 @@ def copyable(text: str) -> str:
 
 
 def resume_hint(folder: Path) -> str:
-    """Return the command that resumes a study."""
-    return f"{prefix()}assay resume {shlex.quote(str(folder))}"
+    """Return the command that resumes a study; what may run now may run then."""
+    allowed = " --allow-code" if allowed_code() else ""
+    return f"{prefix()}assay resume {shlex.quote(str(folder))}{allowed}"

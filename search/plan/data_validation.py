@@ -9,6 +9,7 @@ from search.plan.model import Plan
 from trainables.data.text import listed
 from trainables.errors import InputError
 from trainables.records import DataFacts
+from trainables.registration.plugins import check_allowed
 
 if TYPE_CHECKING:
     from trainables.config import RunConfig
@@ -34,6 +35,8 @@ def check_data(plan: Plan, source: Source | None = None) -> Dataset:
     """
     from trainables.data.checks import inspect
 
+    for arm in plan.arms:
+        check_code(plan.run_config(arm, {}, *plan.search_seeds(0)))
     data = (source or plan.study.data).load()
     chosen = selections(plan, data)
     for arm in plan.arms:
@@ -42,6 +45,17 @@ def check_data(plan: Plan, source: Source | None = None) -> Dataset:
     for line in inspect(data, chosen).warnings:
         warn(line)
     return data
+
+
+def check_code(config: RunConfig) -> None:
+    """Refuse a configuration whose data or network is code that the user did not allow; nothing is imported.
+
+    Raises:
+        InputError: the code is not allowed.
+    """
+    for what, name in (("data source", config.data.model_dump()["source"]), ("model", config.model.name)):
+        if ":" in name:
+            check_allowed(name, what)
 
 
 def selections(plan: Plan, data: Dataset) -> dict[str, Selection]:

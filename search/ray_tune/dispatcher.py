@@ -14,6 +14,7 @@ from search.orchestration.protocol import RunSource
 from search.study.resources import Resources
 from trainables import records
 from trainables.errors import BudgetError, StoppedError
+from trainables.registration.plugins import allowed_code
 from trainables.worker.requests import EPOCHS, FINAL, RunRequest, RunResult
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ class RunDispatcher:
             epoch_seconds=60 * resources.epoch_minutes,
             curves=str(self._context.curves or ""),
             model=self._model_path(run),
+            code=allowed_code(),
         )
 
     def _model_path(self, run: Run) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,19 @@ def apply_override(document: dict[str, Any], override: str) -> None:
         place[parts[-1]] = parse_value(value)
     except yaml.YAMLError:
         raise InputError(f"--set {override}: the value is not valid YAML") from None
+
+
+def texts(value: Any) -> list[str]:
+    """Return every text in a value of mappings and lists.
+
+    >>> texts({"source": "shapes:load", "options": {"sizes": [8, "large"]}})
+    ['shapes:load', 'large']
+    """
+    if isinstance(value, Mapping):
+        return [text for part in value.values() for text in texts(part)]
+    if isinstance(value, list | tuple):
+        return [text for part in value for text in texts(part)]
+    return [value] if isinstance(value, str) else []
 
 
 def dump(document: dict[str, Any]) -> str:

@@ -30,6 +30,8 @@ from trainables.methods import METHODS, Mixing
 from trainables.optimizers import OPTIMIZERS, Optimizer
 from trainables.registration.registry import Registry
 
+pytestmark = pytest.mark.usefixtures("own_code")
+
 tensorflow_backend.configure(threads=1)
 N, BATCH = 24, 8
 SHAPES = {1: (16, 16, 1), 3: (12, 17, 3)}

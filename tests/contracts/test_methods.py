@@ -26,6 +26,8 @@ from trainables.registration.fields import Choice, Range
 if TYPE_CHECKING:
     from trainables.methods.base import Draws, Tensor
 
+pytestmark = pytest.mark.usefixtures("own_code")
+
 tensorflow_backend.configure(threads=1, deterministic=True)
 N, BATCH, CLASSES, EPOCHS = 24, 8, 3, 40
 

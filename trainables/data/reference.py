@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Reference(Source):
     """The result of a user's function: a `trainables.data.Dataset`, or a dictionary of arrays as in `npz`.
 
-    The function is called with `options` as keyword arguments. Its module may be in the folder of the study file.
+    The function is called with `options` as keyword arguments. Its module may be in the folder of the study file. It
+    must be allowed to run (see `trainables.registration.plugins`).
 
     Examples:
         >>> _ = Path("shapes.py").write_text(
@@ -32,7 +33,9 @@ class Reference(Source):
         ...     "    x, y = np.zeros((4, size, size), 'uint8'), np.array([0, 1, 0, 1])\\n"
         ...     "    return {'x_train': x, 'y_train': y, 'x_test': x, 'y_test': y}\\n"
         ... )
-        >>> Reference(source="shapes:load", options={"size": 8}, path=Path.cwd()).load().images.shape
+        >>> from trainables.registration.plugins import code_allowed
+        >>> with code_allowed():
+        ...     Reference(source="shapes:load", options={"size": 8}, path=Path.cwd()).load().images.shape
         (4, 8, 8, 1)
     """
 

@@ -10,7 +10,7 @@ from pydantic import create_model
 from trainables.errors import InputError
 from trainables.methods.base import Copies, Method, Mixing
 from trainables.methods.combination import combination
-from trainables.registration.plugins import installed, load_installed, load_reference
+from trainables.registration.plugins import check_allowed, installed, load_installed, load_reference
 from trainables.registration.registry import Registry
 
 GROUP = "assay.methods"
@@ -40,6 +40,8 @@ class MethodRegistry(Registry[type[Method]]):
         """
         if name in self._entries:
             return self._entries[name]
+        if ":" in name and "+" not in name and name not in installed(GROUP):
+            check_allowed(name, self.kind)  # also if another study of this process was allowed to load it
         if name not in self._made:
             self._made[name] = self._make(name)
         return self._made[name]

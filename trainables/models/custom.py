@@ -4,7 +4,8 @@
 
 The function returns a functional or sequential model of built-in Keras layers, from float32 images (height, width,
 channels) to logits. Each run draws the weights from its seed with the layers' own initializers, so weights that the
-function loads are not kept. The module must be installed or on PYTHONPATH, also where runs train.
+function loads are not kept. The module must be on PYTHONPATH, also where runs train, and the user must allow its code
+(see `trainables.registration.plugins`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from trainables.errors import InputError
 from trainables.models.base import MODELS, REFERENCE, Model, Shape
 from trainables.models.variables import layers_of, random_variables
-from trainables.registration.plugins import installed, load_reference
+from trainables.registration.plugins import installed, load_installed, load_reference
 
 if TYPE_CHECKING:
     import keras
@@ -71,7 +72,10 @@ class BuilderModel(Model):
         return model
 
     def _function(self) -> Callable[[Shape, int], Any]:
-        function = load_reference(self.reference, f"model `{self.name}`")
+        if self.name in REFERENCES:
+            function = load_installed(GROUP, self.name)
+        else:
+            function = load_reference(self.name, f"model `{self.name}`")
         if not callable(function):
             raise InputError(f"model `{self.name}`: a function is needed, but `{self.reference}` is {function!r}")
         return function

@@ -33,6 +33,7 @@ class RunRequest:
         epoch_seconds: time limit of an epoch, in seconds; exceeding it ends the worker and fails the run.
         curves: path of a table to replay instead of training, or empty.
         model: path of the file to save the trained model to, or empty.
+        code: what the user allowed to run (see `trainables.registration.plugins.allow_code`).
     """
 
     run: str
@@ -50,6 +51,7 @@ class RunRequest:
     epoch_seconds: float = 3600.0
     curves: str = ""
     model: str = ""
+    code: tuple[str, ...] = ()
 
     def payload(self) -> dict[str, Any]:
         """Return the fields as a plain dictionary, which is the trial's configuration in Ray."""

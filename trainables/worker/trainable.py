@@ -96,7 +96,9 @@ class TrainingTrainable(tune.Trainable):
             TrialError: If the table has no curve for the run.
         """
         from trainables.config import RunConfig
+        from trainables.registration.plugins import allow_code
 
+        allow_code(*request.code)
         config = RunConfig.model_validate(request.config)
         if request.curves:
             from trainables.worker.replay import Replay, read_curves

@@ -21,6 +21,8 @@ from trainables.models import MODELS
 from trainables.models.base import REFERENCE
 from trainables.schedules import learning_rates
 
+pytestmark = pytest.mark.usefixtures("own_code")
+
 tensorflow_backend.configure(threads=1)
 SHAPE = (16, 16, 3)
 LINEAR = "tests.networks:linear"

@@ -19,6 +19,8 @@ from trainables.data import SOURCES, Dataset
 from trainables.data.selection import select
 from trainables.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("own_code")
+
 RESIZES = ("stretch", "pad", "crop")
 
 

@@ -19,6 +19,8 @@ from trainables.data import SOURCES
 from trainables.engine.classifier import Classifier
 from trainables.engine.network import network_of
 
+pytestmark = pytest.mark.usefixtures("own_code")
+
 tensorflow_backend.configure(threads=1)
 WITHOUT_ASSAY = """
 import runpy, sys

@@ -20,6 +20,8 @@ from trainables.data import SOURCES
 from trainables.errors import InputError
 from trainables.records import DataDecision
 
+pytestmark = pytest.mark.usefixtures("own_code")
+
 STUDY = {"name": "moved", "methods": ["baseline", "mixup"], "search": "none", "confirm": {"points": 1, "seeds": 2}}
 RECIPE = {"model": "resnet8", "augmentation": "none"}
 

@@ -21,6 +21,8 @@ from trainables.data.base import Source
 from trainables.data.decoding import Shape, decode_files
 from trainables.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("own_code")
+
 EDITS = [
     (b"(12, 4, 4)", b"(99, 4, 4)"), (b"|u1", b"|O "), (b"'<i8'", b"'<M8'"), (b"False", b"0x7+1"), (b"12,", b"1e9"),
     (b"descr", b"dxscr"), (b"(12,)", b"(-1,)"), (b"u1", b"U9"), (b"<i8", b"<f8"), (b"<i8", b"<c8"),

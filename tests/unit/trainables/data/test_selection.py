@@ -22,6 +22,8 @@ from trainables.data.selection import Selection, mislabelled, select
 from trainables.data.splits import split
 from trainables.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("own_code")
+
 LABELS = np.repeat(np.arange(4), (40, 20, 30, 10)).astype("int32")
 
 

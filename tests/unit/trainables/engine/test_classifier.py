@@ -23,6 +23,8 @@ from trainables.methods import METHODS
 from trainables.models import MODELS
 from trainables.optimizers import OPTIMIZERS
 
+pytestmark = pytest.mark.usefixtures("own_code")
+
 tensorflow_backend.configure(threads=1, deterministic=True)
 TIMES = {records.SECONDS, records.IMAGES_PER_SECOND}
 DROPOUT = "tests.unit.trainables.engine.test_classifier:dropout_network"

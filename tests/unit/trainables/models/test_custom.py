@@ -28,6 +28,8 @@ from trainables.engine.saved_model import save_model
 from trainables.errors import InputError
 from trainables.models import MODELS, applications, custom
 
+pytestmark = pytest.mark.usefixtures("own_code")
+
 SHAPE = (8, 8, 1)
 
 
