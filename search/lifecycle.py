@@ -29,6 +29,7 @@ from search.store.yaml_files import dump
 from search.study.data_place import differs_in_place_only, find_source, load_hint, note_place, relative_places
 from search.study.resources import change, decide, recalled
 from search.study.schema import Study, validate
+from search.tracking.uri import without_secrets
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import EndDecision, ExtensionDecision, PlanRecord
@@ -70,7 +71,7 @@ def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
     plan = make_plan(study if curves is None else study.on_official_test())
     data = None if curves else check_data(plan)
     with new_folder(folder) as journal:
-        write_atomically(folder / records.STUDY_FILE, dump(plan.study.document()))
+        write_atomically(folder / records.STUDY_FILE, dump(plan.study.document()), private=True)
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
         journal.set_meta(records.META_STUDY, plan.study.document())
         journal.set_meta(records.META_FACTS, facts_of(data, curves).dump())
@@ -131,7 +132,7 @@ def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
         history = [*(row.decision for row in journal.decisions(ExtensionDecision)), decision]
         journal.extend(study.document(), study_record(plan, history), decision)
         decide(journal, before.study.resources, study.resources)
-        write_atomically(folder / records.STUDY_FILE, dump(study.document()))
+        write_atomically(folder / records.STUDY_FILE, dump(study.document()), private=True)
         return _continue_study(plan, journal, folder, options, data)
 
 
@@ -175,7 +176,10 @@ def journal_plan(journal: Journal, folder: Path) -> Plan:
             f"the study in {folder} was stopped before it was planned, and nothing was run; start it again with "
             "another `--output`"
         )
-    study = validate(journal.meta(records.META_STUDY), str(folder / records.STUDY_FILE), folder)
+    document = journal.meta(records.META_STUDY)
+    if uri := document.get("tracking", {}).get("uri"):  # older versions kept credentials
+        document = {**document, "tracking": {"uri": without_secrets(uri)}}
+    study = validate(document, str(folder / records.STUDY_FILE), folder)
     extended = journal.required_plan().test == "extended"
     return make_plan(study if extended else study.on_official_test())
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -161,18 +160,6 @@ def _prepared(
     deadline = None if hours is None else started + 3600 * hours
     context = ExecutionContext(folder, resources, options.address, options.curves, options.debug, deadline)
     arrays: dict[str, Any] = {**data.arrays(), "class_names": data.class_names} if data else {}
-    session.enter_context(_working_directory(folder))
     session.enter_context(ray_session(context))
     capacity = checked_capacity(context)
     return lambda: run_all(source, context, capacity, arrays)
-
-
-@contextmanager
-def _working_directory(folder: Path) -> Iterator[None]:
-    """Change to the study folder, since Ray adds the driver's working directory to the path of its workers."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)

@@ -1,5 +1,5 @@
 """Module entry point: `python -m search.cli` is `assay`."""
 
-from search.cli import main
+from assay import main
 
 main()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
 from search.cli import boundary
 from search.monitor.messages import copyable
-from trainables.errors import InputError
 from trainables.registration.plugins import ANY_CODE, allow_code
 
 if TYPE_CHECKING:
@@ -92,12 +89,11 @@ def allow(every: bool, *written: str | None) -> None:
         every: the option `--allow-code`.
         written: values of options, in YAML; each `module:name` in them is allowed.
     """
-    from search.store.yaml_files import parse_value, texts
+    from search.study.references import written_references
 
     allow_code(*([ANY_CODE] if every else []))
     for text in written:
-        with suppress(yaml.YAMLError, InputError):  # an invalid value is refused where it is used
-            allow_code(*(each for each in texts(parse_value(text or "")) if ":" in each))
+        allow_code(*written_references(text or ""))
 
 
 def values(sets: list[str] | None) -> list[str]:

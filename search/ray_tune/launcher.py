@@ -44,6 +44,10 @@ QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 LOCAL = {"address": "local", "include_dashboard": False}
+LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Variable that, at 0, makes Ray listen on the loopback address only; it is for all systems, whatever its name."""
+LONGEST_PARENT = 24
+"""Characters of the folder for temporary files; names of sockets have at most 107."""
 WORKER_RESTARTS = 2
 CONNECT_SECONDS = 10.0
 
@@ -57,6 +61,8 @@ def ray_session(context: ExecutionContext) -> Iterator[None]:
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    if not context.address:
+        os.environ.setdefault(LOOPBACK, "0")
     if not context.debug:
         logging.getLogger("ray.widgets").setLevel(logging.CRITICAL)  # it logs during its import
     import ray
@@ -67,19 +73,42 @@ def ray_session(context: ExecutionContext) -> Iterator[None]:
     if ray.is_initialized():  # Ray started by a notebook is used as it is
         yield
         return
-    try:
-        with preserved_handlers():
-            _start(context)
-        yield
-    finally:
-        ray.shutdown()
+    with _private_folder() as private:
+        try:
+            with preserved_handlers():
+                _start(context, private)
+            yield
+        finally:
+            ray.shutdown()
 
 
-def _start(context: ExecutionContext) -> None:
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """Create a folder that only the user can enter, with an empty folder in it as the working directory.
+
+    A local Ray keeps its session there, whose logs repeat the environment. Ray puts the driver's working directory
+    first on the import path of its workers, where a `pandas.py` would be executed.
+    """
+    parent = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    if len(parent) > LONGEST_PARENT:
+        parent = "/tmp"
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="assay-", dir=parent, ignore_cleanup_errors=True) as folder:
+        empty = Path(folder, "empty")
+        empty.mkdir()
+        os.chdir(empty)
+        try:
+            yield Path(folder)
+        finally:
+            os.chdir(before)
+
+
+def _start(context: ExecutionContext, private: Path) -> None:
     import ray
 
     # Without "local" Ray joins any cluster that `ray start` has left running on this machine.
-    options: dict[str, Any] = {"address": context.address} if context.address else LOCAL
+    local = {**LOCAL, "_temp_dir": str(private / "ray")}
+    options: dict[str, Any] = {"address": context.address} if context.address else local
     try:
         _check_reachable(context.address or "")
         # Ray's core repeats the final error message every second.

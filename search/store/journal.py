@@ -57,7 +57,7 @@ class Journal(JournalReader):
             InputError: there is one already, another process has the lock, or the folder cannot be written.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
                 f"the folder {path.parent} cannot be created ({error}); choose another `--output`"
@@ -66,7 +66,7 @@ class Journal(JournalReader):
         try:
             if path.exists():
                 raise InputError(f"{path} exists already. Continue it with `assay resume {path.parent}`.")
-            with atomic_file(path) as unfinished, closing(sqlite3.connect(unfinished)) as db:
+            with atomic_file(path, private=True) as unfinished, closing(sqlite3.connect(unfinished)) as db:
                 db.executescript(records.JOURNAL_SCHEMA)
                 write_entry(db, records.META_SCHEMA, str(records.SCHEMA_VERSION))
                 seal(db)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.store.sqlite_uri import sqlite_uri
+from trainables.records.atomic import PRIVATE
 
 TRIAL = "trial"
 """Attribute of an Optuna trial: its index in the arm."""
@@ -96,6 +98,8 @@ class OptunaFile:
 
 
 def _storage(path: Path) -> optuna.storages.RDBStorage:
+    with suppress(OSError):
+        path.touch(PRIVATE)
     return optuna.storages.RDBStorage(sqlite_uri(path))
 
 

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from search.tracking.uri import redact
 from trainables.registration.registry import unknown
 
 NONE: Mapping[str, Any] = MappingProxyType({})
@@ -50,7 +51,7 @@ def _line(detail: Any, model: type[BaseModel], kinds: Mapping[str, type[BaseMode
         return f"`{path}` is missing"
     if detail["type"] == "value_error":
         return f"{path}: {message}" if path and not message.startswith(path) else message
-    return f"{path}: {message[:1].lower()}{message[1:]}, but got {_short(detail.get('input'))}"
+    return f"{path}: {message[:1].lower()}{message[1:]}, but got {redact(_short(detail.get('input')))}"
 
 
 def _model_at(

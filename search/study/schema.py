@@ -25,7 +25,7 @@ from search.study.factors import (
     parse_range,
 )
 from search.study.resources import Resources
-from search.tracking.uri import store_uri
+from search.tracking.uri import refuse_credentials, store_uri
 from spaces.distributions import AUTO
 from trainables import records
 from trainables.config import AnySource
@@ -144,6 +144,7 @@ class Tracking(Frozen):
         if value:
             try:
                 store_uri(Path.cwd(), value)
+                refuse_credentials(value)
             except InputError as error:
                 raise ValueError(str(error)) from None
         return value

@@ -20,6 +20,7 @@ from search.tracking.uri import store_uri
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import JournalReader
+from trainables.records.atomic import PRIVATE
 
 _STARTS = 5  # quick deaths in a row after which the process is not restarted
 _QUICK_DEATH = 60.0  # seconds
@@ -61,7 +62,8 @@ class Delivery:
         logs = self._folder / records.LOGS
         # A study continues without the process; `finish` then reports what is missing.
         with suppress(OSError):
-            logs.mkdir(exist_ok=True)
+            logs.mkdir(0o700, exist_ok=True)
+            (logs / records.DELIVERY_LOG).touch(PRIVATE)
             with (logs / records.DELIVERY_LOG).open("ab") as log:
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "search.tracking.daemon", str(self._folder)],
@@ -70,6 +72,7 @@ class Delivery:
                     stderr=log,
                     cwd=self._folder,
                     env={**os.environ, "MLFLOW_TRACKING_URI": self._uri},
+                    umask=0o077,  # its store and logs may hold what only the owner should read
                     start_new_session=True,  # Ctrl-C is for the driver
                 )
 

@@ -27,7 +27,9 @@ _USER = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)[\w.~!$&'()*+,;=:%@-]+@")
 _SECRET = re.compile(
     r"(?P<before>[A-Za-z][\w+.-]*://[^\s\"'<>]*?[?&](?:password|passwd|pwd|token|access_token|secret)=)[^\s&\"'<>]+"
 )
-_SECRET_VARIABLE = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
+_ANY_USER = re.compile(r"^(?P<scheme>[A-Za-z][\w+.-]*://)(?P<user>.*)@(?=[^@]*$)", re.DOTALL)
+_PARAMETER = re.compile(r"(?P<before>[?&#;](?P<name>[^=&#;]*)=)[^&#;]+")
+_SECRET_VARIABLE = re.compile(r"PASSWORD|PASSWD|\bPWD\b|SECRET|TOKEN|API_?KEY|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
 _SHORTEST_SECRET = 8  # shorter values occur in ordinary text
 
 
@@ -45,6 +47,59 @@ def redact(text: str) -> str:
         if len(value) >= _SHORTEST_SECRET and value in text and _SECRET_VARIABLE.search(name):
             text = text.replace(value, HIDDEN)
     return text
+
+
+def refuse_credentials(uri: str) -> None:
+    """Refuse a tracking store whose URI holds a secret, which would be kept in the study's folder.
+
+    Raises:
+        InputError: it holds a user of a server, or a password or token.
+
+    Examples:
+        >>> refuse_credentials("postgresql://me@host/runs")
+        >>> refuse_credentials("http://me:secret@host:5000")
+        Traceback (most recent call last):
+        ...
+        trainables.errors.InputError: tracking.uri is 'http://***@host:5000', with credentials, which ...
+    """
+    if without_secrets(uri) == uri:
+        return
+    instead = "the complete URI in the environment variable MLFLOW_TRACKING_URI"
+    if uri.startswith(("http:", "https:")):
+        instead = (
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment, "
+            f"or {instead}"
+        )
+    shown = without_secrets(uri, HIDDEN)
+    raise InputError(
+        f"tracking.uri is {shown!r}, with credentials, which would be kept in the study's folder; take them out, and "
+        f"set {instead}"
+    )
+
+
+def without_secrets(uri: str, mark: str = "") -> str:
+    """Return the URI of a store without the user of a server, passwords and tokens.
+
+    Args:
+        uri: the URI.
+        mark: what stands in their place, if anything.
+
+    Examples:
+        >>> without_secrets("mysql+pymysql://me:a@b@host/runs?charset=utf8&password=x")
+        'mysql+pymysql://me@host/runs?charset=utf8&password='
+    """
+    if is_sqlite(uri):
+        return uri
+    server = uri.lower().startswith(("http:", "https:"))
+
+    def user(found: re.Match[str]) -> str:
+        kept = mark or ("" if server else found["user"].partition(":")[0])
+        return f"{found['scheme']}{kept}{'@' if kept else ''}"
+
+    def parameter(found: re.Match[str]) -> str:
+        return f"{found['before']}{mark}" if _SECRET_VARIABLE.search(unquote(found["name"])) else found[0]
+
+    return _PARAMETER.sub(parameter, _ANY_USER.sub(user, uri, count=1))
 
 
 def configured_uri(folder: Path) -> str | None:

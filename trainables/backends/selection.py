@@ -62,4 +62,14 @@ def _chosen() -> Any:
     return tensorflow_backend
 
 
+def _restore_defaults() -> None:
+    """Undo what `~/.keras/keras.json` says: it would change runs without a trace."""
+    import keras
+
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_epsilon(1e-7)
+
+
 backend: Backend = _chosen()
+_restore_defaults()

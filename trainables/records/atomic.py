@@ -7,31 +7,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+PRIVATE = 0o600
+"""Mode of files that only their owner may read."""
+
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path, private: bool = False) -> Iterator[Path]:
     """Yield the path of a temporary file beside `path`, and move the file there if the block succeeds.
 
     Missing parent folders are created. If the block raises, the temporary file is removed and `path` stays as it was.
 
     Args:
         path: the file to write; an existing one is replaced.
+        private: whether only the owner may read it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")  # unique on all nodes of a cluster
     try:
+        if private:
+            unfinished.touch(PRIVATE)
         yield unfinished
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, private: bool = False) -> None:
     """Write a UTF-8 text file atomically (see `atomic_file`).
 
     >>> write_atomically(Path("notes/one.txt"), "first")
     >>> Path("notes/one.txt").read_text()
     'first'
     """
-    with atomic_file(path) as unfinished:
+    with atomic_file(path, private) as unfinished:
         unfinished.write_text(text, encoding="utf-8")

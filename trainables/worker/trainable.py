@@ -25,6 +25,7 @@ from trainables import records
 from trainables.engine import checkpoints
 from trainables.engine.protocol import Engine
 from trainables.errors import DivergedError, TrialError
+from trainables.records.atomic import PRIVATE
 from trainables.worker.requests import EPOCHS, FINAL, RunRequest, RunResult
 
 STEP_SECONDS = 0.5
@@ -233,7 +234,8 @@ def run_keys(request: RunRequest) -> dict[str, Any]:
 def _log_file(path: Path) -> logging.Handler:
     """Return a handler that writes to a log file, or none if the file cannot be opened: a run needs no log."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(0o700, parents=True, exist_ok=True)
+        path.touch(PRIVATE)
         return logging.FileHandler(path)
     except OSError:
         return logging.NullHandler()
