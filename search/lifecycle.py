@@ -7,6 +7,7 @@ When all runs have ended, the report and the recipe of the best configuration ar
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from search.session import Options, execute_runs
 from search.store.journal import Journal
 from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
-from search.store.yaml_files import dump
+from search.store.yaml_files import dump, parse_value, read_mapping
 from search.study.data_place import differs_in_place_only, find_source, load_hint, note_place, relative_places
 from search.study.resources import change, decide, recalled
 from search.study.schema import Study, validate
@@ -95,10 +96,26 @@ def resume_study(folder: Path, options: Options, sets: Sequence[str] = (), moved
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         plan = journal_plan(journal, folder)
+        warn(_edited(journal, folder))
         source = find_source(journal, plan.study.data, folder, moved)
         change(journal, plan.study.resources, sets)
         options, data = _load_unchanged(plan, journal, folder, options, source)
         return _continue_study(plan, journal, folder, options, data)
+
+
+def _edited(journal: Journal, folder: Path) -> str:
+    """Return a warning if the study file in the folder differs from the study that is resumed, otherwise nothing."""
+    path = folder / records.STUDY_FILE
+    try:
+        same = not path.exists() or parse_value(dump(journal.meta(records.META_STUDY))) == read_mapping(path)
+    except InputError:
+        same = False
+    if same:
+        return ""
+    return (
+        f"{path} differs from the study that was started, and the changes are ignored; to add trials, seeds, methods or "
+        f"conditions use `assay run STUDY --extend --output {shlex.quote(str(folder))}`"
+    )
 
 
 def repair_study(folder: Path) -> str:
@@ -224,7 +241,9 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
         try:
             recipe = export_recipe(folder, delivered_runs(folder))
         except OSError as error:
-            warn(f"{recipe} does not name its runs in MLflow ({error}); `assay export {folder}` writes it again")
+            warn(
+                f"{recipe} does not name its runs in MLflow ({error}); `assay export {shlex.quote(str(folder))}` writes it again"
+            )
     outcomes = {state.outcome.outcome for state in controller.states.values() if state.outcome}
     return StudyResult(folder, report, recipe, undelivered, failed=outcomes <= {records.FAILED, records.DIVERGED})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -121,7 +122,7 @@ def execute_runs(
             state = delivery.finish(timeout)
             waiting.cancel()
             delivery.stop()
-    undelivered = f"{state}. `assay sync {folder}` delivers it later."
+    undelivered = f"{state}. `assay sync {shlex.quote(str(folder))}` delivers it later."
     return concluded, "" if state.complete else copyable(undelivered)
 
 

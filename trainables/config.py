@@ -51,7 +51,7 @@ AnyMethod = Annotated[SerializeAsAny[Method], _from_registry(METHODS, "name")]
 AnyOptimizer = Annotated[SerializeAsAny[Optimizer], _from_registry(OPTIMIZERS, "name")]
 AnyModel = Annotated[SerializeAsAny[Model], _from_registry(MODELS, "name")]
 Fraction = Annotated[float, Field(gt=0, le=1)]
-Milestone = Annotated[float, Field(gt=0)]
+Milestone = Annotated[float, Field(gt=0, le=1e9)]
 
 
 class RunConfig(Frozen):
@@ -84,7 +84,7 @@ class RunConfig(Frozen):
 
     data: AnySource
     train_fraction: Fraction = 1.0
-    classes: Annotated[int, Field(ge=2)] | None = None
+    classes: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
     label_noise: Annotated[float, Field(ge=0, lt=1)] = 0.0
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     full_data: bool = False
@@ -94,15 +94,15 @@ class RunConfig(Frozen):
     optimizer: AnyOptimizer = Sgd()
     schedule: Schedule = "milestones"
     milestones: tuple[Milestone, ...] = (0.5, 0.75)
-    milestones_of: Annotated[float, Field(gt=0)] = 1.0
+    milestones_of: Annotated[float, Field(gt=0, le=1e9)] = 1.0
     decay_factor: Annotated[float, Field(gt=0, lt=1), Range(0.05, 0.5, log=True)] = 0.1
     warm_up: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.1)] = 0.0
-    batch_size: Annotated[int, Field(ge=1), Range(32, 512, log=True, integer=True)] = 128
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000), Range(32, 512, log=True, integer=True)] = 128
     label_smoothing: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.2)] = 0.0
     fine_tune: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0
     fine_tune_off: Literal["method", "all"] = "method"
-    epochs: Annotated[int, Field(ge=1)] = 100
-    steps: Annotated[int, Field(ge=1)] | None = None
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 100
+    steps: Annotated[int, Field(ge=1, le=10**9)] | None = None
     precision: Literal["float32", "mixed"] = "float32"
     compile: Literal["auto", "xla", "off"] = "auto"
     seed: Annotated[int, Field(ge=0)] = 0

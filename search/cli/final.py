@@ -89,8 +89,10 @@ def export(
 @command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="Recipe written by `assay export`.", show_default=False)],
-    epochs: Annotated[int | None, typer.Option(min=1, help="Training length, if different from the recipe's.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 1,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="Training length, if different from the recipe's.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of seeds.")] = 1,
     full_data: Annotated[
         bool, typer.Option("--full-data", help="Also train on the validation images; there is no validation then.")
     ] = False,
@@ -105,8 +107,8 @@ def train(
         Path | None,
         typer.Option("--output", "-o", help="New folder. By default runs/final-METHOD, with a number if it exists."),
     ] = None,
-    cpus: Annotated[int, typer.Option(min=1, help="CPUs per run.")] = 1,
-    gpus: Annotated[float, typer.Option(min=0, help="GPUs per run; may be a fraction of one.")] = 0,
+    cpus: Annotated[int, typer.Option(min=1, max=10_000, help="CPUs per run.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, max=10_000, help="GPUs per run; may be a fraction of one.")] = 0,
     sets: ResourceSets = None,
     address: Address = None,
     timeout: Timeout = 30,

@@ -39,7 +39,10 @@ def plan(
     study: Source,
     sets: Sets = None,
     spread: Annotated[
-        float, typer.Option(help="Assumed standard deviation of a paired difference over seeds, in points.", min=0.01)
+        float,
+        typer.Option(
+            help="Assumed standard deviation of a paired difference over seeds, in points.", min=0.01, max=100
+        ),
     ] = 1.0,
     timed: Annotated[
         bool,
@@ -49,11 +52,15 @@ def plan(
     ] = False,
     throughput: Annotated[
         float | None,
-        typer.Option("--images-per-second", help="Speed of plain training of one run, instead of timing it.", min=1e-3),
+        typer.Option(
+            "--images-per-second", help="Speed of plain training of one run, instead of timing it.", min=1e-3, max=1e9
+        ),
     ] = None,
     budget_hours: Annotated[
         float | None,
-        typer.Option(help="Propose study sizes that fit this budget. By default resources.budget_hours.", min=1e-3),
+        typer.Option(
+            help="Propose study sizes that fit this budget. By default resources.budget_hours.", min=1e-3, max=1e6
+        ),
     ] = None,
     allow_code: AllowCode = False,
     json: Json = False,

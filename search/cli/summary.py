@@ -63,7 +63,7 @@ def _recipe_lines(path: Path | None) -> list[str]:
     return [
         f"recipe   {path}",
         f"         {recipe.origin.method}, {recipe.origin.condition}: {promise_text(recipe.promise)}",
-        f"         train it with: {prefix()}assay train {path} --seeds 3",
+        f"         train it with: {prefix()}assay train {shlex.quote(str(path))} --seeds 3",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,9 @@ def select_best(
             if point.arm.condition in conditions and method in (None, point.arm.method)
         ]
         if not confirmed:
-            raise InputError(f"nothing is confirmed yet in {folder}. Finish it with `assay resume {folder}`.")
+            raise InputError(
+                f"nothing is confirmed yet in {folder}. Finish it with `assay resume {shlex.quote(str(folder))}`."
+            )
         looks = [row.decision for row in journal.decisions(LookDecision)]
         complete, notes = _complete_points(confirmed, plan.seeds, looks)
         best = max(complete, key=lambda point: records.as_maximized(plan.metric, point.validation))

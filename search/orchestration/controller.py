@@ -22,6 +22,7 @@ from search.orchestration.protocol import EpochMetrics
 from search.plan.model import Arm, Plan, file_name
 from search.store.journal import Journal
 from trainables import records
+from trainables.errors import InputError
 from trainables.records import LookDecision, Outcome, PoolDecision, Run, RungDecision, TestPart, settled_seeds
 from trainables.schedules import selection_epochs
 from trainables.worker.requests import RunResult
@@ -102,6 +103,7 @@ class StudyController:
 
     def _restore(self) -> None:
         for row in self._journal.runs():
+            self._check_name(row.run)
             self.states[row.run.name] = RunState(row.run)
         for report in self._journal.reports():
             self.states[report.run].curve.setdefault(report.epoch, self._judged(report.metrics))
@@ -118,6 +120,23 @@ class StudyController:
             self.states.values(), key=lambda state: (state.run.phase != records.SEARCH, state.run.index)
         ):
             self._restore_run(state)
+
+    def _check_name(self, run: Run) -> None:
+        """Refuse a journal whose runs have other names than in the plan: they would be run again."""
+        arm = self._arms.get(run.arm)
+        if arm is None:
+            return
+        if run.trial_index is not None:
+            planned = _trial_name(arm, run.trial_index)
+        elif run.point_index is not None:
+            planned = Confirmation(arm, run.point_index, run.seed_index).name
+        else:
+            return
+        if run.name != planned:
+            raise InputError(
+                f"the run `{run.name}` of {arm.name} was named by an older version, and would be called `{planned}` "
+                "now; continue this study with the version that started it. Its report, export and status still work"
+            )
 
     def _unended_trials(self, condition: str) -> set[str]:
         """Return the names of the planned trials of a condition that have not ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
@@ -29,6 +30,8 @@ from trainables.schedules import fractions, selection_epochs
 FIXED_LENGTH = ("epochs", "steps", "schedule", "milestones", "milestones_of")
 """Factors that determine the rungs of a condition; they are the same in all its runs, so they cannot be searched."""
 MAX_ARMS = 10_000
+MAX_GRID = 20_000
+"""Largest number of conditions before `exclude`, of cells, and of combinations of a method's searched lists."""
 COST_RATIO = 1.05
 """Cost ratio from which two arms count as differing in cost."""
 
@@ -46,6 +49,7 @@ def make_plan(study: Study) -> Plan:
     >>> plan.contrasts[0]
     ('train_fraction=0.1', 'mixup', 'baseline')
     """
+    _check_size(study)
     cells = _cells(study)
     grid = _grid(study)
     if len(cells) * len(grid) > MAX_ARMS:
@@ -70,6 +74,25 @@ def make_plan(study: Study) -> Plan:
     plan = Plan(study, conditions, tuple(arms), tuple(contrasts), _nuisance(study))
     check_plan(plan)
     return plan
+
+
+def _check_size(study: Study) -> None:
+    """Refuse a study whose conditions, cells or runs are too many, before any of them is built."""
+    grid = math.prod(map(len, study.conditions.values()))
+    cells = len(study.methods) * math.prod(map(len, study.compare.values()))
+    for count, what, place in ((grid, "conditions", "conditions"), (cells, "methods or cells", "compare")):
+        if count > MAX_GRID:
+            raise InputError(
+                f"{place}: {count:,} {what} before `exclude`, but at most {MAX_GRID:,} are allowed; remove levels"
+            )
+    for entry in study.methods:
+        marks = METHODS.get(entry.name).searched(entry.settings).values()
+        corners = math.prod(len(mark.options) if isinstance(mark, Choice) else 2 for mark in marks)
+        if corners > MAX_GRID:
+            raise InputError(
+                f"methods: {entry.label}: the lists have {corners:,} combinations, but at most {MAX_GRID:,} are "
+                "allowed; shorten them, or search a range {low: ..., high: ...}"
+            )
 
 
 def _nuisance(study: Study) -> Space:
@@ -211,8 +234,8 @@ def _condition(study: Study, levels: Mapping[str, Level], cells: list[Cell]) -> 
     settings = {**study.fixed, **own}
     name = shown(values) or "all"
     epochs = settings.get("epochs", RunConfig.model_fields["epochs"].default)
-    if not isinstance(epochs, int) or isinstance(epochs, bool) or not 4 <= epochs <= 1_000_000:
-        raise InputError(f"epochs must be a whole number of at least 4, but got {epochs!r}")
+    if not isinstance(epochs, int) or isinstance(epochs, bool) or not 4 <= epochs <= 100_000:
+        raise InputError(f"epochs must be a whole number from 4 to 100,000, but got {epochs!r:.60}")
     if study.search.match == "steps" and not isinstance(settings.get("steps"), int):
         raise InputError(
             f"search.match: `steps` needs a training length in optimizer steps, but {name} has none; set `steps` in "

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -246,12 +246,25 @@ def cell_name(entry: MethodEntry, levels: Mapping[str, Level], several: bool) ->
 
 @functools.cache
 def file_name(*parts: str) -> str:
-    """Return the name of a run: readable, unique, and a valid file name on every system.
+    """Return the name of a run: readable, different for different parts, and a valid file name on every system.
+
+    A part with other characters than those that the name can tell apart gets a checksum.
 
     >>> file_name("search", "train_fraction=0.1", "mixup", "k003")
     'search_train-fraction=0.1_mixup_k003'
+    >>> file_name("mixup_1"), file_name("mixup-1")
+    ('mixup-1', 'mixup-1~7dadc8def0f6')
     """
-    text = "_".join(re.sub(r"[^A-Za-z0-9.=+-]+", "-", part).strip("-") for part in parts)
-    if len(text) <= 120:
-        return text
-    return f"{text[:110]}-{zlib.crc32(text.encode()):08x}"
+    text = "_".join(map(_readable, parts))
+    return text if len(text) <= 120 else f"{text[:100]}~{_checksum(text)}"
+
+
+def _readable(part: str) -> str:
+    """Return a part of a name; it is followed by a checksum unless the part can be recovered from it."""
+    text = re.sub(r"[^A-Za-z0-9.=+-]+", "-", part).strip("-")
+    recovered = re.sub(r"(=[^-]*)-(?=[^=]*=)", r"\1, ", text).replace("-", "_")
+    return text if recovered == part else f"{text}~{_checksum(part)}"
+
+
+def _checksum(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from search.plan.model import Arm, Plan
+from search.plan.model import Arm, Plan, file_name
 from search.study.error_messages import explain
 from search.study.factors import factors_of, of_one_model
 from search.study.schema import Study
-from spaces.design import corners
+from spaces.design import corners, sobol_points
+from spaces.distributions import Space
 from trainables.config import RunConfig
 from trainables.errors import InputError
 from trainables.methods import METHODS
@@ -28,6 +29,8 @@ SHARED = (
 )
 """What all arms of a condition have in common, except for what is compared; `check_plan` enforces it."""
 
+INTERIOR = 4
+"""Number of points within a search space at which configurations are validated, in addition to its corners."""
 NESTED = {"model", "augmentation", "optimizer"}
 """Settings that have settings of their own and may be written as a mapping."""
 
@@ -39,13 +42,29 @@ def check_plan(plan: Plan) -> None:
         InputError: there is such an arm; the message names it.
     """
     _check_methods(plan.study)
+    _check_names(plan)
     for condition in plan.conditions:
         configs: dict[str, RunConfig] = {}
         for arm in plan.in_condition(condition.name):
-            for values in corners({**plan.nuisance, **arm.space}):
+            for values in _probes({**plan.nuisance, **arm.space}):
                 _check_run(plan, arm, values)
             configs[arm.name] = plan.run_config(arm, corners(plan.nuisance)[0], *plan.confirm_seeds(0))
         _check_fair(plan, plan.in_condition(condition.name), configs)
+
+
+def _probes(space: Space) -> list[dict[str, Any]]:
+    """Return the points of a search space at which configurations are validated: its corners and some in between."""
+    return [*corners(space), *(sobol_points(space, INTERIOR, seed=0) if space else [])]
+
+
+def _check_names(plan: Plan) -> None:
+    """Refuse a plan in which two arms of a condition, or two conditions, would give their runs the same name."""
+    seen: dict[str, str] = {}
+    for arm in plan.arms:
+        name = file_name(arm.condition.name, arm.method)
+        if name in seen:
+            raise InputError(f"the runs of {arm.name} and of {seen[name]} would have the same names; rename one")
+        seen[name] = arm.name
 
 
 def _check_methods(study: Study) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shlex
 import sqlite3
 import time
 import zlib
@@ -65,7 +66,9 @@ class Journal(JournalReader):
         lock = _lock(path)
         try:
             if path.exists():
-                raise InputError(f"{path} exists already. Continue it with `assay resume {path.parent}`.")
+                raise InputError(
+                    f"{path} exists already. Continue it with `assay resume {shlex.quote(str(path.parent))}`."
+                )
             with atomic_file(path, private=True) as unfinished, closing(sqlite3.connect(unfinished)) as db:
                 db.executescript(records.JOURNAL_SCHEMA)
                 write_entry(db, records.META_SCHEMA, str(records.SCHEMA_VERSION))
@@ -272,5 +275,6 @@ def _lock(path: Path) -> IO[str]:
         time.sleep(_ATTEMPT_SECONDS)
     lock.close()
     raise InputError(
-        f"another process is running the study in {path.parent}. Look at it with `assay status {path.parent}`."
+        f"another process is running the study in {path.parent}. Look at it with "
+        f"`assay status {shlex.quote(str(path.parent))}`."
     )

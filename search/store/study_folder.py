@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,7 +60,9 @@ def refuse_used(folder: Path) -> None:
             "`--output` a path that all nodes share"
         )
     if (folder / records.JOURNAL_FILE).exists():
-        raise InputError(f"{folder} already contains a study. Continue it with `assay resume {folder}`.")
+        raise InputError(
+            f"{folder} already contains a study. Continue it with `assay resume {shlex.quote(str(folder))}`."
+        )
     lock = Path(records.JOURNAL_FILE).with_suffix(".lock").name  # a start on a full disk leaves only this file
     if folder.exists() and (not folder.is_dir() or any(entry.name != lock for entry in folder.iterdir())):
         raise InputError(f"{folder} exists and is not empty; choose another folder with `--output`")

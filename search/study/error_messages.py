@@ -15,6 +15,8 @@ from trainables.registration.registry import unknown
 NONE: Mapping[str, Any] = MappingProxyType({})
 INTERNAL = re.compile(r"(constrained-|function-|tuple\[|list\[|literal\[|nullable\[)")
 """Parts of pydantic's paths that are not keys but name a member of a union of types."""
+MOST = 10
+"""Largest number of errors in a message."""
 REPLACEMENTS = {
     r"a valid dictionary or instance of \w+": "a mapping",
     r"a valid path for <class '[\w.]+'>": "a path",
@@ -34,7 +36,8 @@ def explain(
         kinds: by field, the model selected by its content, for fields that accept several models.
     """
     lines = dict.fromkeys(_line(detail, model, kinds) for detail in error.errors(include_url=False))
-    return "\n".join(f"{source}: {line}" for line in lines)
+    shown = [f"{source}: {line}" for line in [*lines][:MOST]]
+    return "\n".join([*shown, *([f"... and {len(lines) - MOST} more"] if len(lines) > MOST else [])])
 
 
 def _line(detail: Any, model: type[BaseModel], kinds: Mapping[str, type[BaseModel] | None]) -> str:

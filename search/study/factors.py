@@ -7,10 +7,14 @@ from typing import Any
 
 from trainables.config import RunConfig, model_fields
 from trainables.models import MODELS
-from trainables.registration.fields import Choice, Frozen, Range
+from trainables.registration.fields import Choice, Frozen, Range, holds_integers
 from trainables.registration.registry import unknown
 
 Scalar = bool | int | float | str
+MAX_LEVELS = 1000
+"""Largest number of levels of a factor, and of values in a list that is searched."""
+LARGEST = 1e12
+"""Largest absolute end of a search range; `1 / LARGEST` is the smallest end on a logarithmic scale."""
 RESERVED = {"data", "method", "seed", "split_seed"}
 NAME = "as"
 
@@ -50,6 +54,8 @@ def _levels(place: str, factor: str, written: Any) -> list[Level]:
         raise ValueError(f"{place}: must be a list of levels, but got {written!r}")
     if not written:
         raise ValueError(f"{place}: the list of levels is empty")
+    if len(written) > MAX_LEVELS:
+        raise ValueError(f"{place}: {len(written):,} levels, but at most {MAX_LEVELS:,} are allowed")
     levels = [_level(place, factor, item) for item in written]
     names = [level.name for level in levels]
     duplicate = next((name for name in names if names.count(name) > 1), None)
@@ -137,12 +143,31 @@ def of_one_model(name: str) -> tuple[str, str] | None:
     return (model, factor) if own and factor in recipe_factors() else None
 
 
-def parse_range(value: Any, key: str) -> Any:
+def is_integer(factor: str) -> bool:
+    """Return whether a recipe factor holds integers.
+
+    Examples:
+        >>> is_integer("batch_size"), is_integer("sgd.learning_rate")
+        (True, False)
+    """
+    from trainables.augmentation import AUGMENTATIONS
+    from trainables.optimizers import OPTIMIZERS
+
+    owner, _, name = factor.rpartition(".")
+    registries: tuple[Any, ...] = (AUGMENTATIONS, OPTIMIZERS, MODELS)
+    kinds = [registry.get(owner) for registry in registries if owner in registry]
+    kinds += [RunConfig, *(registry.get(each) for registry in (OPTIMIZERS, MODELS) for each in registry)]
+    fields = [kind.model_fields[name] for kind in kinds if name in kind.model_fields]
+    return bool(fields) and holds_integers(fields[0])
+
+
+def parse_range(value: Any, key: str, integer: bool = False) -> Any:
     """Return a `Range` for {low, high}, a `Choice` for a list, and any other value unchanged.
 
     Args:
         value: the value in a study file.
         key: its key, for messages.
+        integer: whether the field holds integers; a range is then a range of integers.
 
     Raises:
         ValueError: If the range or list is invalid.
@@ -152,27 +177,41 @@ def parse_range(value: Any, key: str) -> Any:
         True
     """
     if isinstance(value, list):
-        if not value:
-            raise ValueError(f"{key}: the list of values is empty")
-        if not all(isinstance(item, bool | int | float | str) for item in value):
-            raise ValueError(f"{key}: a list must contain single values, but got {value}")
-        if len({*map(repr, value)}) < len(value):
-            raise ValueError(f"{key}: the list contains a value twice: {value}")
-        return Choice(tuple(value))
-    if not isinstance(value, Mapping):
-        return value
+        return _choice(value, key)
+    return _range(value, key, integer) if isinstance(value, Mapping) else value
+
+
+def _range(value: Mapping[str, Any], key: str, integer: bool) -> Range:
     numbers = [value.get("low"), value.get("high")]
     if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
         raise ValueError(f"{key}: low and high must be numbers, but got {dict(value)}")
     if not all(isinstance(value.get(name, False), bool) for name in ("log", "integer")):
         raise ValueError(f"{key}: log and integer must be true or false, but got {dict(value)}")
+    if not all(isinstance(number, int | float) and -LARGEST <= number <= LARGEST for number in numbers):
+        raise ValueError(f"{key}: low and high must lie within -{LARGEST:g} and {LARGEST:g}, but got {dict(value)}")
     extra = set(value) - {"low", "high", "log", "integer"}
     if extra or not {"low", "high"} <= set(value):
         raise ValueError(f"{key}: a search range must be {{low: ..., high: ..., log: true}}, but got {dict(value)}")
-    made = Range(**value)
+    made = Range(**{**value, "integer": integer or value.get("integer", False)})
+    if made.integer and any(number != int(number) for number in (made.low, made.high)):
+        raise ValueError(f"{key}: low and high must be whole numbers, but got {dict(value)}")
+    if made.log and made.low < 1 / LARGEST:
+        raise ValueError(f"{key}: low must be > 0 and at least {1 / LARGEST:g} if log is true, but got {dict(value)}")
     if not made.low < made.high or (made.log and made.low <= 0):
         raise ValueError(f"{key}: low must be < high, and > 0 if log is true, but got {dict(value)}")
     return made
+
+
+def _choice(value: list[Any], key: str) -> Choice:
+    if not value:
+        raise ValueError(f"{key}: the list of values is empty")
+    if len(value) > MAX_LEVELS:
+        raise ValueError(f"{key}: {len(value):,} values, but at most {MAX_LEVELS:,} are allowed")
+    if not all(isinstance(item, bool | int | float | str) for item in value):
+        raise ValueError(f"{key}: a list must contain single values, but got {value}")
+    if len({*map(repr, value)}) < len(value):
+        raise ValueError(f"{key}: the list contains a value twice: {value}")
+    return Choice(tuple(value))
 
 
 def dump_range(value: Any) -> Any:

@@ -42,9 +42,9 @@ class Resources(Frozen):
     cpus: Annotated[int, Field(ge=1, le=10_000)] = 1
     gpus: Annotated[float, Field(ge=0, le=10_000), AfterValidator(whole_or_shared)] = 0
     concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    checkpoint_seconds: Annotated[float, Field(gt=0)] = 60
-    epoch_minutes: Annotated[float, Field(gt=0, description="an epoch that takes longer fails its run")] = 60
-    budget_hours: Annotated[float, Field(gt=0)] | None = None
+    checkpoint_seconds: Annotated[float, Field(gt=0, le=1e6)] = 60
+    epoch_minutes: Annotated[float, Field(gt=0, le=1e6, description="an epoch that takes longer fails its run")] = 60
+    budget_hours: Annotated[float, Field(gt=0, le=1e6)] | None = None
 
 
 def changed(resources: Resources, sets: Sequence[str]) -> Resources:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from search.store.sqlite_uri import absolute_uri
-from search.store.yaml_files import apply_override, parse_mapping, read_mapping
+from search.store.yaml_files import apply_override, check_text, parse_mapping, read_mapping
 from search.study.error_messages import explain
 from search.study.factors import (
     Level,
@@ -21,6 +21,7 @@ from search.study.factors import (
     dump_level,
     dump_range,
     factors_of,
+    is_integer,
     parse_levels,
     parse_range,
 )
@@ -34,7 +35,7 @@ from trainables.data.base import source_kind
 from trainables.errors import InputError
 from trainables.methods import METHODS
 from trainables.methods.base import short_name
-from trainables.registration.fields import Choice, Frozen, Range
+from trainables.registration.fields import Choice, Frozen, Range, holds_integers
 from trainables.registration.registry import unknown
 
 METHOD = "method"
@@ -91,7 +92,7 @@ class Search(Frozen):
     trials_per_arm: Annotated[int, Field(ge=1, le=10_000)] = 16
     early_stopping: bool = True
     reduction_factor: Annotated[float, Field(gt=1, le=10)] = 3
-    audit: Annotated[int, Field(ge=2)] = 2
+    audit: Annotated[int, Field(ge=2, le=10_000)] = 2
     match: Literal["epochs", "steps", "compute"] = "epochs"
     replicates: Annotated[int, Field(ge=1, le=100)] = 1
 
@@ -165,7 +166,7 @@ class Study(Frozen):
     compare: dict[str, list[Level]] = {}
     conditions: dict[str, list[Level]] = {}
     exclude: list[dict[str, Scalar]] = []
-    methods: Annotated[list[MethodEntry], Field(min_length=1)]
+    methods: Annotated[list[MethodEntry], Field(min_length=1, max_length=200)]
     reference: str | dict[str, Scalar] = "baseline"
     contrasts: list[tuple[str | dict[str, Scalar], str | dict[str, Scalar]]] = []
     nuisance: Annotated[dict[str, Any], Field(default=DEFAULT_NUISANCE, validate_default=True)]
@@ -217,7 +218,11 @@ class Study(Frozen):
             value = [name for name in DEFAULT_NUISANCE if name not in given]
         if isinstance(value, list):
             value = {str(item): AUTO for item in value}
-        return {key: parse_range(item, key) for key, item in value.items()} if isinstance(value, Mapping) else value
+        return (
+            {str(key): parse_range(item, str(key), is_integer(str(key))) for key, item in value.items()}
+            if isinstance(value, Mapping)
+            else value
+        )
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
@@ -341,7 +346,9 @@ def _method_entry(entry: Any) -> Any:
     for field in fields:
         if field not in known:
             raise ValueError(unknown(f"field of {name}", field, known) if known else f"{name} has no fields")
-    settings = {key: parse_range(value, kind.plain(key)) for key, value in fields.items()}
+    settings = {
+        key: parse_range(value, kind.plain(key), holds_integers(kind.fields()[key])) for key, value in fields.items()
+    }
     return {"name": name, "label": label or short_name(name), "settings": settings}
 
 
@@ -411,6 +418,10 @@ def validate(document: dict[str, Any], source: str, folder: Path) -> Study:
         >>> list(study.searched)
         ['learning_rate', 'weight_decay']
     """
+    try:
+        check_text(document)
+    except ValueError as error:
+        raise InputError(f"{source}: {error}") from None
     data = document.get("data")
     if isinstance(data, str):
         data = {"source": data}

@@ -32,15 +32,23 @@ class SamplePairing(Partnered):
     summary: ClassVar[str] = "averages of two images with the label of the first, by an on/off schedule"
     paper: ClassVar[str] = "arXiv 1801.02929"
     name: Literal["sample_pairing"] = "sample_pairing"
-    start: Annotated[float, Field(ge=0, description="off before: a fraction of the length below 1, or epochs")] = 0.1
+    start: Annotated[
+        float, Field(ge=0, le=100_000, description="off before: a fraction of the length below 1, or epochs")
+    ] = 0.1
     end: Annotated[
         float,
-        Field(gt=0, description="epoch from which the method is off: a fraction of the length up to 1, or epochs"),
+        Field(
+            gt=0,
+            le=100_000,
+            description="epoch from which the method is off: a fraction of the length up to 1, or epochs",
+        ),
         Range(0.6, 0.9),
     ] = 0.9
-    on_epochs: Annotated[float, Field(gt=0, description="epochs on in each block, or a fraction below 1")] = 8
+    on_epochs: Annotated[
+        float, Field(gt=0, le=100_000, description="epochs on in each block, or a fraction below 1")
+    ] = 8
     off_epochs: Annotated[
-        float, Field(gt=0, description="epochs off at the end of each block, or a fraction below 1")
+        float, Field(gt=0, le=100_000, description="epochs off at the end of each block, or a fraction below 1")
     ] = 2
 
     @model_validator(mode="after")

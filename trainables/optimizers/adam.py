@@ -21,7 +21,7 @@ class _Adaptive(Optimizer):
     slots: ClassVar[int] = 2
     beta_1: DecayRate = 0.9
     beta_2: DecayRate = 0.999
-    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    epsilon: Annotated[float, Field(gt=0, le=1)] = 1e-8
 
     def own_rates(self) -> dict[str, float]:
         """Return the decay rates of the averages and epsilon (see `Optimizer.own_rates`)."""
@@ -53,7 +53,7 @@ class AdamW(_Adaptive):
 
     summary: ClassVar[str] = "Adam with decoupled weight decay"
     name: Literal["adamw"] = "adamw"
-    weight_decay: Annotated[float, Field(ge=0), Range(1e-4, 1.0, log=True)] = 1e-2
+    weight_decay: Annotated[float, Field(ge=0, le=1000), Range(1e-4, 1.0, log=True)] = 1e-2
     decay: Decay = "decoupled"
 
     @model_validator(mode="after")

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 OPTIMIZERS: Registry[type[Optimizer]] = Registry("optimizer")
 
 Decay = Literal["l2", "decoupled"]
-Rate = Annotated[float, Field(gt=0), Range(1e-4, 1e-2, log=True)]
+Rate = Annotated[float, Field(gt=0, le=1000), Range(1e-4, 1e-2, log=True)]
 DecayRate = Annotated[float, Field(ge=0, lt=1)]
-AddedDecay = Annotated[float, Field(ge=0), Range(1e-5, 1e-2, log=True)]
+AddedDecay = Annotated[float, Field(ge=0, le=1000), Range(1e-5, 1e-2, log=True)]
 
 
 class Optimizer(Frozen):
@@ -44,7 +44,7 @@ class Optimizer(Frozen):
     weight_decay: AddedDecay = 0.0
     decay: Annotated[Decay, Field(description="l2: added to the gradient; decoupled: separate")] = "l2"
     decay_all: Annotated[bool, Field(description="also decay biases and batch normalisation")] = False
-    clip_norm: Annotated[float, Field(gt=0, description="largest global norm of the gradient")] | None = None
+    clip_norm: Annotated[float, Field(gt=0, le=1e6, description="largest global norm of the gradient")] | None = None
 
     def __hash__(self) -> int:
         return hash((type(self), self.model_dump_json()))

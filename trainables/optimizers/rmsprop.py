@@ -27,7 +27,7 @@ class RmsProp(Optimizer):
     name: Literal["rmsprop"] = "rmsprop"
     momentum: DecayRate = 0.0
     rho: DecayRate = 0.9
-    epsilon: Annotated[float, Field(gt=0)] = 1e-7
+    epsilon: Annotated[float, Field(gt=0, le=1)] = 1e-7
 
     def own_rates(self) -> dict[str, float]:
         """Return momentum, the decay rate of the average and epsilon (see `Optimizer.own_rates`)."""

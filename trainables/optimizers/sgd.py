@@ -27,7 +27,7 @@ class Sgd(Optimizer):
     slots: ClassVar[int] = 1
     structural: ClassVar[tuple[str, ...]] = ("decay", "nesterov")
     name: Literal["sgd"] = "sgd"
-    learning_rate: Annotated[float, Field(gt=0), Range(0.005, 0.5, log=True)] = 0.1
+    learning_rate: Annotated[float, Field(gt=0, le=1000), Range(0.005, 0.5, log=True)] = 0.1
     momentum: Annotated[DecayRate, Range(0.8, 0.98)] = 0.9
     nesterov: bool = False
     weight_decay: AddedDecay = 1e-4

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 
 class Frozen(BaseModel):
@@ -43,6 +46,20 @@ class Frozen(BaseModel):
             if kinds - {type(None)} == {bool} and value is not None and not isinstance(value, bool):
                 raise ValueError(f"{name}: expected true or false, but got {value!r}")
         return given
+
+
+def holds_integers(field: FieldInfo) -> bool:
+    """Return whether a field holds integers and no other numbers.
+
+    Examples:
+        >>> class Blur(Frozen):
+        ...     radius: int | None = None
+        ...     strength: float = 0.5
+        >>> [holds_integers(field) for field in Blur.model_fields.values()]
+        [True, False]
+    """
+    kinds = _kinds(field.annotation)
+    return int in kinds and not {float, Any} & kinds
 
 
 def _kinds(annotation: Any) -> set[Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from search.plan.builder import make_plan
 from search.plan.model import Plan, file_name
 from search.plan.power import detectable_effect, study_size
 from search.plan.record import study_record
+from spaces.design import sobol_points
 from tests.conftest import make_study
 from trainables.errors import InputError
 from trainables.methods.sample_pairing import SamplePairing
@@ -81,7 +84,7 @@ def test_search_and_confirmation_have_different_seeds(plan: Plan) -> None:
         ({"recipe": {"augmentation": "crop_flip", "epochs": 12}}, "but a mirror image changes the class"),
         ({"recipe": {"augmentation": "none", "epochs": 12}}, "maxup needs a base augmentation"),
         ({"recipe": {"augmentation": "crop", "full_data": True}}, "it is for `assay train --full-data`"),
-        ({"recipe": {"epochs": 2, "augmentation": "crop"}}, "epochs must be a whole number of at least 4"),
+        ({"recipe": {"epochs": 2, "augmentation": "crop"}}, "epochs must be a whole number from 4 to 100,000"),
         ({"methods": ["baseline", {"name": "mixup", "alpha": 0.001}]}, "alpha"),
         ({"methods": ["baseline", {"name": "maxup", "m": 1}]}, "m"),
         ({"methods": ["baseline", "sample_pairing"]}, "fewer than two blocks"),
@@ -116,8 +119,59 @@ def test_more_seeds_detect_smaller_effects() -> None:
 
 def test_file_names_are_valid_and_distinct() -> None:
     assert file_name("search", "train_fraction=0.1, model=a/b", "mixup", "k001") == (
-        "search_train-fraction=0.1-model=a-b_mixup_k001"
+        "search_train-fraction=0.1-model=a-b~c398b629737d_mixup_k001"
     )
+    assert file_name("search", "train_fraction=0.1, label_noise=0.2", "maxup_mean") == (
+        "search_train-fraction=0.1-label-noise=0.2_maxup-mean"
+    )
+    alike = [
+        "mixup_1",
+        "mixup-1",
+        "mixup 1",
+        "mixup, 1",
+        "-mixup_1",
+        "少",
+        "多",
+        "",
+        "~",
+        "a=1, b=2",
+        "a=1_b=2",
+        "a=1-b=2",
+    ]
+    assert len({file_name("confirm", name, "s000") for name in alike}) == len(alike)
     long = file_name("x" * 300), file_name("x" * 301)
     assert len(long[0]) <= 120
     assert long[0] != long[1]
+
+
+def test_a_range_of_an_integer_field_is_a_range_of_integers() -> None:
+    study = make_study(
+        methods=["baseline", {"name": "maxup", "m": {"low": 2, "high": 8}}],
+        nuisance={"learning_rate": "auto", "batch_size": {"low": 16, "high": 64}},
+    )
+    plan = make_plan(study)
+    arm = next(arm for arm in plan.arms if arm.space)
+    for point in sobol_points({**plan.nuisance, **arm.space}, 16, seed=1):
+        assert isinstance(point["batch_size"], int)
+        assert isinstance(point["maxup.m"], int)
+        plan.run_config(arm, point, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("nuisance", "message"),
+    [
+        ({"batch_size": {"low": 16.5, "high": 64}}, "must be whole numbers"),
+        ({"learning_rate": {"low": 0.1, "high": 1e300}}, "must lie within"),
+        ({"batch_size": {"low": 16, "high": 1e9}}, "less than or equal to 1000000"),
+    ],
+)
+def test_a_search_range_outside_the_bounds_of_its_field_is_refused(nuisance: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_plan(make_study(nuisance=nuisance))
+
+
+def test_conditions_are_counted_before_they_are_built() -> None:
+    levels = [round(0.001 * i, 3) for i in range(1, 900)]
+    grid = {"train_fraction": levels, "label_noise": levels, "weight_decay": levels}
+    with pytest.raises(InputError, match="conditions before `exclude`"):
+        make_plan(make_study(conditions=grid, nuisance=["learning_rate"]))
