@@ -113,8 +113,8 @@ def _edited(journal: Journal, folder: Path) -> str:
     if same:
         return ""
     return (
-        f"{path} differs from the study that was started, and the changes are ignored; to add trials, seeds, methods or "
-        f"conditions use `assay run STUDY --extend --output {shlex.quote(str(folder))}`"
+        f"{path} differs from the study that was started, and the changes are ignored; to add trials, seeds, "
+        f"methods or conditions use `assay run STUDY --extend --output {shlex.quote(str(folder))}`"
     )
 
 
@@ -242,7 +242,8 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
             recipe = export_recipe(folder, delivered_runs(folder))
         except OSError as error:
             warn(
-                f"{recipe} does not name its runs in MLflow ({error}); `assay export {shlex.quote(str(folder))}` writes it again"
+                f"{recipe} does not name its runs in MLflow ({error}); "
+                f"`assay export {shlex.quote(str(folder))}` writes it again"
             )
     outcomes = {state.outcome.outcome for state in controller.states.values() if state.outcome}
     return StudyResult(folder, report, recipe, undelivered, failed=outcomes <= {records.FAILED, records.DIVERGED})
