@@ -210,10 +210,12 @@ def _judge_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> list
         ]
         return decide(current, plan.look_alphas, plan.alpha, margin)
 
+    def shared_variances(estimates: list[Estimate | None]) -> list[Estimate | None]:
+        return pool_variances(estimates, conditions) if plan.variances == "pooled" else estimates
+
     tuned = [
-        pool_variances(
-            [one.tuned_over_seeds if seeds >= look.seeds else None for seeds, one in zip(shared, row, strict=True)],
-            conditions,
+        shared_variances(
+            [one.tuned_over_seeds if seeds >= look.seeds else None for seeds, one in zip(shared, row, strict=True)]
         )
         for look, row in zip(looks, data, strict=True)
     ]
@@ -226,9 +228,7 @@ def _judge_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> list
         seeds_only=decisions(tuned),
         with_images=decisions(images),
         with_searches=decisions([[one.tuned_over_searches(estimate) for one, estimate in row] for row in both]),
-        matched=decisions(
-            [pool_variances([one.matched_over_seeds for one in row], conditions) for row in data], margin=0
-        ),
+        matched=decisions([shared_variances([one.matched_over_seeds for one in row]) for row in data], margin=0),
     )
     return [_verdict(study, family, claim) for claim in range(len(contrasts))]
 
@@ -300,7 +300,8 @@ def _seeds_needed(study: StudyData, judged: JudgedContrast, tuned: Effect | None
     if judged.decision.decided or tuned is None or tuned.spread is None:
         return None
     strictest = study.plan.look_alphas[-1] / judged.family
-    pooled = sum(contrast.condition == judged.data.contrast.condition for contrast in study.plan.contrasts)
+    alike = [contrast for contrast in study.plan.contrasts if contrast.condition == judged.data.contrast.condition]
+    pooled = len(alike) if study.plan.variances == "pooled" else 1
     return seeds_needed(tuned.spread, judged.data.seeds, study.plan.smallest_effect, strictest, pooled)
 
 

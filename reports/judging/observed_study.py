@@ -64,6 +64,7 @@ def observed_study(usable: UsableRuns, question: Question, name: str) -> StudyDa
         metric=short_name(usable.select),
         smallest_effect=smallest_effect(question.smallest, usable.unit),
         alpha=question.alpha,
+        variances="pooled",
         seeds=int(seeds),
         points=max(1, len(usable.settings)),
         trials_per_arm=0,

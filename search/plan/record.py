@@ -43,6 +43,7 @@ def study_record(plan: Plan, extensions: Sequence[ExtensionDecision] = ()) -> Pl
         replicates=plan.searches,
         match=study.search.match,
         test=plan.test_part,
+        variances=extensions[0].plan.variances if extensions else "pooled",
         designed=plan.designed,
         conditions=tuple(
             ConditionRecord(

@@ -22,6 +22,9 @@ CLASSES = 10
 SIDE = 8
 
 
+pytestmark = pytest.mark.usefixtures("own_code")
+
+
 @pytest.fixture(scope="module")
 def digits() -> dict[str, np.ndarray]:
     return SOURCES.get("digits")().load().arrays()

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -165,6 +165,8 @@ class PlanRecord(Record):
         extensions: how the study was extended.
         test: the test part that decides verdicts: the `official` test images, or the `extended` part, which adds
             development images that a run does not use.
+        variances: how standard errors are estimated: from each contrast's `own` differences, or `pooled` over the
+            contrasts of a family.
         observed: set where the runs were not launched by Assay, and the plan was inferred from them.
         version: version of this record.
     """
@@ -188,6 +190,7 @@ class PlanRecord(Record):
     final_seeds: int = 0
     extensions: tuple[ExtensionRecord, ...] = ()
     test: TestPart = "official"
+    variances: Literal["own", "pooled"] = "own"
     observed: ObservedRecord | None = None
     version: int = PLAN_VERSION
 

@@ -32,9 +32,8 @@ _RECORDED_WITH_STUDY = {"on_this_test_set", "images", "notes", "look", "points"}
 
 def native_study(folder: Path, name: str = "native") -> Path:
     """Write a native study of two conditions whose mixup helps, and return its folder."""
-    return simulate_study(
-        folder, plan=make_plan(methods=METHODS, name=name), effects={"mixup": 0.03, "sample_pairing": -0.005}
-    )
+    plan = make_plan(methods=METHODS, name=name, variances="pooled")
+    return simulate_study(folder, plan=plan, effects={"mixup": 0.03, "sample_pairing": -0.005})
 
 
 def assert_same_verdicts(found: list[Verdict], folder: Path) -> None:

@@ -226,7 +226,9 @@ def test_the_test_result_has_one_entry_per_image(digits: dict[str, np.ndarray]) 
 
 
 def test_a_diverged_run_raises_and_its_test_accuracy_is_that_of_guessing(digits: dict[str, np.ndarray]) -> None:
-    run = start(digits, model="resnet8", learning_rate=1e30, epochs=4)
+    config = start(digits, model="resnet8", epochs=4).config
+    optimizer = config.optimizer.model_copy(update={"learning_rate": 1e30})  # more than a study may ask for
+    run = Classifier(config.model_copy(update={"optimizer": optimizer}), digits, 10)
     with pytest.raises(DivergedError, match="not finite in epoch") as caught:
         measured(run, 4)
     assert caught.value.epoch == run.epoch + 1

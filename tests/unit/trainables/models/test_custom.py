@@ -27,6 +27,7 @@ from trainables.engine.network import Network
 from trainables.engine.saved_model import save_model
 from trainables.errors import InputError
 from trainables.models import MODELS, applications, custom
+from trainables.registration import plugins
 
 pytestmark = pytest.mark.usefixtures("own_code")
 
@@ -179,7 +180,8 @@ def test_bad_references_are_refused_before_the_run(own: str, reference: str, mes
 
 def test_entry_points_are_registered_as_models(own: str, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     points = {name: EntryPoint(name=name, value=f"{own}:good", group=custom.GROUP) for name in ("theirs", "resnet20")}
-    monkeypatch.setattr(custom, "installed", lambda group: points if group == custom.GROUP else {})
+    for module in (custom, plugins):
+        monkeypatch.setattr(module, "installed", lambda group: points if group == custom.GROUP else {})
     monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
     monkeypatch.setattr(custom, "REFERENCES", {})
     with caplog.at_level(logging.WARNING):
