@@ -105,8 +105,8 @@ class RunConfig(Frozen):
     steps: Annotated[int, Field(ge=1, le=10**9)] | None = None
     precision: Literal["float32", "mixed"] = "float32"
     compile: Literal["auto", "xla", "off"] = "auto"
-    seed: Annotated[int, Field(ge=0)] = 0
-    split_seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    split_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     deterministic: bool = True
 
     @model_validator(mode="after")

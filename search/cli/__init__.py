@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
@@ -28,21 +29,22 @@ def main() -> None:
     """Run the command line. SIGTERM and SIGHUP end it like Ctrl-C: everything is saved."""
     boundary.open_streams()
     interrupts.catch()
-    ended: list[object] = []
-
-    def call() -> None:
-        try:
-            app()
-        except SystemExit as end:
-            ended.append(end.code)
-
-    # Typer itself may fail, at arguments that are not UTF-8 for example.
-    code = boundary.guarded(call, lambda: boundary.wants_debug(sys.argv), remembered)
-    code = code or (ended[0] if ended and isinstance(ended[0], int) else 0)
-    code = boundary.finish(code)
+    code = boundary.finish(call(sys.argv[1:]))
     if code == boundary.INTERRUPTED:
         _exit(code)
     sys.exit(code)
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run a command line in this process and return its exit code."""
+    ended: list[int] = []
+
+    def command() -> None:
+        ended.append(boundary.parsed(lambda: app(list(arguments), standalone_mode=False)))
+
+    # Typer itself may fail, at arguments that are not UTF-8 for example.
+    code = boundary.guarded(command, lambda: boundary.wants_debug(arguments), remembered)
+    return code or sum(ended)
 
 
 def _exit(code: int) -> NoReturn:

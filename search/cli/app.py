@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ import typer
 
 from search.cli import boundary
 from search.monitor.messages import copyable
+from trainables.errors import InputError
 from trainables.registration.plugins import ANY_CODE, allow_code
 
 if TYPE_CHECKING:
@@ -73,13 +75,28 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
     def register(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
         def guarded(*args: Any, debug: bool = False, **kwargs: Any) -> None:
-            code = boundary.guarded(lambda: function(*args, debug=debug, **kwargs), lambda: debug, remembered)
+            def checked() -> None:
+                _refuse_infinite(kwargs)
+                function(*args, debug=debug, **kwargs)
+
+            code = boundary.guarded(checked, lambda: debug, remembered)
             if code:
                 raise typer.Exit(code)
 
         return app.command(name)(guarded)
 
     return register
+
+
+def _refuse_infinite(given: dict[str, Any]) -> None:
+    """Refuse options that are no finite numbers; Typer's bounds let `nan` pass.
+
+    Args:
+        given: values by the name of the parameter, which is that of the option.
+    """
+    for name, value in given.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"--{name.replace('_', '-')} must be a finite number, but got {value}")
 
 
 def allow(every: bool, *written: str | None) -> None:

@@ -16,7 +16,7 @@ from typing import TextIO
 
 import typer
 
-from search.monitor.messages import copyable, resume_hint
+from search.monitor.messages import copyable, readable, resume_hint
 from trainables.errors import AssayError, BudgetError, InputError, StoppedError
 
 FAILED, INVALID, INTERRUPTED = 1, 2, 130
@@ -24,6 +24,23 @@ OWN_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE,
 """Errors of the operating system that are no fault of the input."""
 TRAINING_STACK = {"PIL", "git", "keras", "matplotlib", "mlflow", "optuna", "ray", "sklearn", "tensorflow"}
 """Modules of the extra `train` of `pyproject.toml`; `assay judge` and `assay report` do without them."""
+
+
+UsageError = typer.BadParameter.__bases__[0]
+"""Base class of Typer's errors in the arguments, which Typer does not export."""
+
+
+def parsed(call: Callable[[], object]) -> int:
+    """Call Typer in its mode without exits; report invalid arguments on stderr and return the exit code."""
+    try:
+        code = call()
+    except typer.Abort:
+        return FAILED
+    except UsageError as error:
+        error.message = readable(error.message)
+        error.show()
+        return INVALID
+    return code if isinstance(code, int) else 0
 
 
 def open_streams() -> None:
@@ -120,7 +137,7 @@ def _resumable(what: str, folder: Path | None) -> str:
 def say(text: str) -> None:
     """Print a line on stderr, if it can be written."""
     with suppress(OSError):
-        typer.echo(text, err=True)
+        typer.echo(readable(text), err=True)
 
 
 def finish(code: int) -> int:

@@ -50,7 +50,7 @@ def plan(
             "--timed", help="Time a few steps of every network on this machine to estimate hours and disk space."
         ),
     ] = False,
-    throughput: Annotated[
+    images_per_second: Annotated[
         float | None,
         typer.Option(
             "--images-per-second", help="Speed of plain training of one run, instead of timing it.", min=1e-3, max=1e9
@@ -78,7 +78,7 @@ def plan(
     made = make_plan(load_study(study, tuple(sets or ())))
     hours = budget_hours or made.study.resources.budget_hours
     record = study_record(made)
-    size = study_size(record, spread, _costs(made, timed or bool(budget_hours), throughput), hours)
+    size = study_size(record, spread, _costs(made, timed or bool(budget_hours), images_per_second), hours)
     if json:
         print_json({**size.document(), "plan": record.dump()})
         return

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from search.store.yaml_files import dump, read_mapping
 from search.study.error_messages import explain
@@ -88,10 +88,17 @@ class Recipe(Frozen):
     milestone_epochs: list[float] = []
     fingerprint: str | None = None
     class_names: list[str] = []
-    image_shape: list[int] = []
+    image_shape: list[Annotated[int, Field(ge=1)]] = []
     brings: list[str] = []
     promise: Promise
     origin: Origin
+
+    @field_validator("image_shape")
+    @classmethod
+    def _three(cls, value: list[int]) -> list[int]:
+        if len(value) not in (0, 3):
+            raise ValueError(f"must be [height, width, channels] or empty, but got {value}")
+        return value
 
     def document(self) -> dict[str, Any]:
         """Return the content of the recipe file."""

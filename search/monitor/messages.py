@@ -13,11 +13,33 @@ from rich.text import Text
 
 from trainables.registration.plugins import allowed_code
 
+LONGEST, MOST = 2000, 60
+"""Largest number of characters of a line, and of lines, in a message."""
+CONTROL = re.compile(
+    "[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]"
+)
+"""Characters that control a terminal, end a line or change the direction of text, and surrogates."""
+
+
+def readable(text: str) -> str:
+    r"""Return a message without characters that control a terminal, and without the middle of what is very long.
+
+    Args:
+        text: the message; values from files and arguments may stand in it.
+
+    Examples:
+        >>> readable("no such file: \x1b[2J")
+        'no such file: \\x1b[2J'
+    """
+    lines = CONTROL.sub(lambda found: ascii(found[0])[1:-1], text).split("\n")
+    shown = [f"{line[: LONGEST - 500]} ... {line[-495:]}" if len(line) > LONGEST else line for line in lines]
+    return "\n".join([*shown[:MOST], *(["..."] if len(shown) > MOST else [])])
+
 
 def note(text: str) -> None:
     """Print a line on stderr, if there still is one: a study does not end with its terminal."""
     with suppress(OSError):
-        Console(stderr=True, highlight=False).print(Text(text), soft_wrap=True)
+        Console(stderr=True, highlight=False).print(Text(readable(text)), soft_wrap=True)
 
 
 def warn(text: str) -> None:

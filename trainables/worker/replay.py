@@ -44,7 +44,7 @@ def read_curves(path: Path) -> pd.DataFrame:
 
     try:
         # Only an empty cell is missing: "None" may be the name of a condition.
-        table = pd.read_csv(path, dtype=dict.fromkeys(KEYS, str), na_values=[""], keep_default_na=False)
+        table = pd.read_csv(path, dtype=dict.fromkeys((*KEYS, *_NUMBERS), str), na_values=[""], keep_default_na=False)
         numbers = {name: pd.to_numeric(table[name], errors="coerce") for name in _NUMBERS if name in table}
         texts = [name for name, column in numbers.items() if (column.isna() & ~_is_missing(table[name])).any()]
         table = table.assign(**numbers)
