@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import typer
 
@@ -26,7 +26,7 @@ TRAINING_STACK = {"PIL", "git", "keras", "matplotlib", "mlflow", "optuna", "ray"
 """Modules of the extra `train` of `pyproject.toml`; `assay judge` and `assay report` do without them."""
 
 
-UsageError = typer.BadParameter.__bases__[0]
+UsageError: Any = typer.BadParameter.__bases__[0]
 """Base class of Typer's errors in the arguments, which Typer does not export."""
 
 

@@ -14,7 +14,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -36,20 +36,95 @@ SECONDS = 10
 LONGEST = 6000
 """Largest number of characters of a message."""
 INTERNALS = re.compile(
-    r"Traceback|error: unexpected |pydantic|input_value|type=\w+_|object at 0x|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]"
+    r"Traceback|error: unexpected |pydantic|input_value|type=\w+_|object at 0x"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]"
 )
 """What no message contains: traces of the implementation, and characters that control a terminal."""
 HOSTILE: tuple[Any, ...] = (
-    None, True, False, 0, 1, -1, 2, 3, 0.5, -0.5, 1e308, -1e308, 5e-324, 10**30, -(10**30), 2**31, 2**63, 2**64,
-    float("nan"), float("inf"), "", " ", "a", "a" * 5000, "\t\n", "é", "e\u0301", "日本", "../../x", "~", "~nobody/x",
-    "/", "/dev/null", "%s %d", "{0}", "${HOME}", "<b>&amp;", "'\"`;", "os:system", "math:sqrt", ":", "a:b:c", "auto",
-    "none", "baseline", "mixup", "maxup+mixup", "crop_flip+cutout", "resnet8", "sgd", "1e3", "0x10", "nan", "=1+1",
-    "2026-01-01", "file:///x", "http://u:p@h:1/", "sqlite:///x.db", [], {}, [[]], [{}], {"": ""}, [None], [1, 1],
-    [0.1, 0.2], ["a", "b"], {"low": 1, "high": 2}, {"low": 2, "high": 1}, {"low": 0, "high": 1, "log": True},
-    {"low": 1, "high": float("inf")}, {"as": "x"}, {"as": "x", "epochs": 9}, {"name": "maxup"}, {"name": None},
-    {"name": ["mixup"]}, {"source": "npz"}, {"source": {}}, {1: 2}, {None: None}, {True: False}, list(range(2000)),
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2,
+    3,
+    0.5,
+    -0.5,
+    1e308,
+    -1e308,
+    5e-324,
+    10**30,
+    -(10**30),
+    2**31,
+    2**63,
+    2**64,
+    float("nan"),
+    float("inf"),
+    "",
+    " ",
+    "a",
+    "a" * 5000,
+    "\t\n",
+    "é",
+    "e\u0301",
+    "日本",
+    "../../x",
+    "~",
+    "~nobody/x",
+    "/",
+    "/dev/null",
+    "%s %d",
+    "{0}",
+    "${HOME}",
+    "<b>&amp;",
+    "'\"`;",
+    "os:system",
+    "math:sqrt",
+    ":",
+    "a:b:c",
+    "auto",
+    "none",
+    "baseline",
+    "mixup",
+    "maxup+mixup",
+    "crop_flip+cutout",
+    "resnet8",
+    "sgd",
+    "1e3",
+    "0x10",
+    "nan",
+    "=1+1",
+    "2026-01-01",
+    "file:///x",
+    "http://u:p@h:1/",
+    "sqlite:///x.db",
+    [],
+    {},
+    [[]],
+    [{}],
+    {"": ""},
+    [None],
+    [1, 1],
+    [0.1, 0.2],
+    ["a", "b"],
+    {"low": 1, "high": 2},
+    {"low": 2, "high": 1},
+    {"low": 0, "high": 1, "log": True},
+    {"low": 1, "high": float("inf")},
+    {"as": "x"},
+    {"as": "x", "epochs": 9},
+    {"name": "maxup"},
+    {"name": None},
+    {"name": ["mixup"]},
+    {"source": "npz"},
+    {"source": {}},
+    {1: 2},
+    {None: None},
+    {True: False},
+    list(range(2000)),
     {f"k{n}": n for n in range(300)},
-)  # fmt: skip
+)
 """Values that replace others."""
 
 
@@ -88,7 +163,7 @@ def fault(arguments: list[str]) -> str:
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in an empty folder, and end commands where they would create a folder, wait, or become another program."""
 
     def stop(*_: object, **__: object) -> NoReturn:
@@ -101,7 +176,6 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.setattr("search.plan.cost_estimate.measure_costs", stop)
     monkeypatch.setattr(os, "execve", stop)
     monkeypatch.setattr(sys, "argv", ["assay"])
-    yield
 
 
 def check(count: int, commands: Callable[[random.Random, int], list[str]]) -> None:
@@ -156,8 +230,31 @@ def damage(data: bytes, rng: random.Random) -> bytes:
     for _ in range(rng.randint(1, 4)):
         at = rng.randrange(len(made) + 1)
         span = slice(at, at + rng.choice([1, 1, 2, 8, 40]))
-        token = rng.choice([b"\0", b"\xff", b"\xef\xbb\xbf", b"\x1b[2J", b"&a ", b"*a", b"!!python/name:os.system ", b"{", b"]", b"- ",
-                            b": ", b"\t", b"#", b"'", b"|", b"<<: ", b"\xe2\x80\xae", b"---\n", b"%YAML 9\n", b"1:30", b"9" * 400])  # fmt: skip
+        token = rng.choice(
+            [
+                b"\0",
+                b"\xff",
+                b"\xef\xbb\xbf",
+                b"\x1b[2J",
+                b"&a ",
+                b"*a",
+                b"!!python/name:os.system ",
+                b"{",
+                b"]",
+                b"- ",
+                b": ",
+                b"\t",
+                b"#",
+                b"'",
+                b"|",
+                b"<<: ",
+                b"\xe2\x80\xae",
+                b"---\n",
+                b"%YAML 9\n",
+                b"1:30",
+                b"9" * 400,
+            ]
+        )
         kind = rng.randrange(4)
         made[span] = (
             bytes(byte ^ (1 << rng.randrange(8)) for byte in made[span])
@@ -192,25 +289,42 @@ def study() -> dict[str, Any]:
     """Return a study file that uses most sections."""
     return study_document(
         recipe={"model": "resnet8", "batch_size": 16, "epochs": 12},
-        compare={"optimizer": ["sgd", "adamw"], "augmentation": ["crop", {"as": "cut", "augmentation": ["crop", {"name": "cutout", "size": 0.3}]}]},
+        compare={
+            "optimizer": ["sgd", "adamw"],
+            "augmentation": ["crop", {"as": "cut", "augmentation": ["crop", {"name": "cutout", "size": 0.3}]}],
+        },
         conditions={"train_fraction": [0.1, 0.3], "label_noise": [0.0, {"as": "noisy", "label_noise": 0.2}]},
         exclude=[{"train_fraction": 0.1, "label_noise": "noisy"}],
-        methods=["baseline", {"name": "mixup", "alpha": {"low": 0.1, "high": 1.0, "log": True}}, {"name": "maxup", "as": "most", "m": [2, 4]}],
+        methods=[
+            "baseline",
+            {"name": "mixup", "alpha": {"low": 0.1, "high": 1.0, "log": True}},
+            {"name": "maxup", "as": "most", "m": [2, 4]},
+        ],
         reference={"method": "baseline"},
         nuisance={"weight_decay": "auto", "warm_up": {"low": 0.0, "high": 0.1}},
         search={"sampler": "sobol", "trials_per_arm": 4, "audit": 2, "match": "epochs", "replicates": 1},
         confirm={"points": 2, "looks": [2, 4]},
-        smallest_effect=0.5, alpha=0.05, metric="validation_accuracy", seed=1,
-        resources={"cpus": 1, "gpus": 0, "budget_hours": 2}, tracking={"uri": "sqlite:///mlflow.db"},
-    )  # fmt: skip
+        smallest_effect=0.5,
+        alpha=0.05,
+        metric="validation_accuracy",
+        seed=1,
+        resources={"cpus": 1, "gpus": 0, "budget_hours": 2},
+        tracking={"uri": "sqlite:///mlflow.db"},
+    )
 
 
 def recipe() -> dict[str, Any]:
     """Return a recipe without a checksum, on the archive `good.npz`."""
     config = RunConfig.from_plain(
-        {"data": {"source": "npz", "path": "good.npz"}, "model": "resnet8", "augmentation": "crop", "epochs": 8,
-         "method": "mixup", "batch_size": 8}
-    )  # fmt: skip
+        {
+            "data": {"source": "npz", "path": "good.npz"},
+            "model": "resnet8",
+            "augmentation": "crop",
+            "epochs": 8,
+            "method": "mixup",
+            "batch_size": 8,
+        }
+    )
     origin = {
         "study": "small",
         "study_id": "1",
@@ -222,9 +336,14 @@ def recipe() -> dict[str, Any]:
     }
     promise = {"test_accuracy": 0.8, "low": 0.7, "high": 0.9, "spread": 0.1, "seeds": 4}
     return {
-        "assay_recipe": 1, "train": config.model_dump(mode="json"), "class_names": ["0", "1", "2", "3"],
-        "image_shape": [8, 8, 1], "milestone_epochs": [4.0, 6.0], "promise": promise, "origin": origin,
-    }  # fmt: skip
+        "assay_recipe": 1,
+        "train": config.model_dump(mode="json"),
+        "class_names": ["0", "1", "2", "3"],
+        "image_shape": [8, 8, 1],
+        "milestone_epochs": [4.0, 6.0],
+        "promise": promise,
+        "origin": origin,
+    }
 
 
 CURVES = [["phase", "condition", "method", "k", "seed", "epoch", "validation_accuracy", "test_accuracy"]] + [
@@ -286,7 +405,23 @@ def archive(rng: random.Random) -> dict[str, Any]:
         key = rng.choice([*made])
         value = np.asarray(made[key])
         changes: list[Callable[[], Any]] = [
-            lambda value=value: value.astype(rng.choice(["int8", "uint16", "int64", "uint64", "float16", "float64", "bool", "complex64", "U8", "S3", "M8[s]"])),
+            lambda value=value: value.astype(
+                rng.choice(
+                    [
+                        "int8",
+                        "uint16",
+                        "int64",
+                        "uint64",
+                        "float16",
+                        "float64",
+                        "bool",
+                        "complex64",
+                        "U8",
+                        "S3",
+                        "M8[s]",
+                    ]
+                )
+            ),
             lambda value=value: value[: rng.randrange(len(value) + 1)] if value.ndim else value,
             lambda value=value: value.reshape(-1),
             lambda value=value: value[..., None, None],
@@ -298,7 +433,7 @@ def archive(rng: random.Random) -> dict[str, Any]:
             lambda value=value: np.zeros((*value.shape[:1], 0), value.dtype),
             lambda value=value: value.astype(float) / 255,
             lambda value=value: np.repeat(value[..., None], rng.choice([1, 2, 3, 4, 5]), -1),
-        ]  # fmt: skip
+        ]
         kind = rng.randrange(len(changes) + 3)
         if kind < len(changes):
             with suppress(ValueError, TypeError, OverflowError):
@@ -312,25 +447,129 @@ def archive(rng: random.Random) -> dict[str, Any]:
 
 
 OPTIONS = [
-    "--set", "--spread", "--images-per-second", "--budget-hours", "--json", "--output", "-o", "--replay", "--timeout",
-    "--epochs", "--seeds", "--full-data", "--data", "--register", "--cpus", "--gpus", "--check", "--sheet", "--study",
-    "--port", "--run", "--condition", "--method", "--best", "--format", "--experiment", "--arm", "--metric", "--seed",
-    "--alpha", "--smallest", "--last", "--where", "--names", "--require", "--extend", "--repair", "--help", "--", "-x",
-]  # fmt: skip
+    "--set",
+    "--spread",
+    "--images-per-second",
+    "--budget-hours",
+    "--json",
+    "--output",
+    "-o",
+    "--replay",
+    "--timeout",
+    "--epochs",
+    "--seeds",
+    "--full-data",
+    "--data",
+    "--register",
+    "--cpus",
+    "--gpus",
+    "--check",
+    "--sheet",
+    "--study",
+    "--port",
+    "--run",
+    "--condition",
+    "--method",
+    "--best",
+    "--format",
+    "--experiment",
+    "--arm",
+    "--metric",
+    "--seed",
+    "--alpha",
+    "--smallest",
+    "--last",
+    "--where",
+    "--names",
+    "--require",
+    "--extend",
+    "--repair",
+    "--help",
+    "--",
+    "-x",
+]
 WORDS = [
-    "", " ", "0", "1", "-1", "1.5", "1e20", "1e308", "nan", "inf", "-inf", "99999", "999999999", "9" * 400, "text", "None", "=", "a=",
-    "=b", "a.b=1", "confirm.seeds=3", "confirm.seeds=x", "confirm.seeds={", "resources.cpus=0", "resources.gpus=nan", "resources.x=1",
-    "name=a/b", "recipe.epochs=1e9", "methods=[baseline]", "methods.0=mixup", "name.x=1", "data", "methods", "study.yaml",
-    "recipe.yaml", "curves.csv", "good.npz", "missing", "missing.yaml", "missing.csv", ".", "..", "/", "/dev/null", "a\0b", "\x1b[2J", "\u202e",
-    "é", "\udcff", "quickstart", "quickstarts", "digits", "os:system", "{source: npz}", "{source: npz, path: 3}", "mixup helps", "method",
-    "validation_accuracy", "a" * 5000, "{", "[", "%", "http://127.0.0.1:1", "postgresql://u:p@h/x", "script", "recipe",
-]  # fmt: skip
+    "",
+    " ",
+    "0",
+    "1",
+    "-1",
+    "1.5",
+    "1e20",
+    "1e308",
+    "nan",
+    "inf",
+    "-inf",
+    "99999",
+    "999999999",
+    "9" * 400,
+    "text",
+    "None",
+    "=",
+    "a=",
+    "=b",
+    "a.b=1",
+    "confirm.seeds=3",
+    "confirm.seeds=x",
+    "confirm.seeds={",
+    "resources.cpus=0",
+    "resources.gpus=nan",
+    "resources.x=1",
+    "name=a/b",
+    "recipe.epochs=1e9",
+    "methods=[baseline]",
+    "methods.0=mixup",
+    "name.x=1",
+    "data",
+    "methods",
+    "study.yaml",
+    "recipe.yaml",
+    "curves.csv",
+    "good.npz",
+    "missing",
+    "missing.yaml",
+    "missing.csv",
+    ".",
+    "..",
+    "/",
+    "/dev/null",
+    "a\0b",
+    "\x1b[2J",
+    "\u202e",
+    "é",
+    "\udcff",
+    "quickstart",
+    "quickstarts",
+    "digits",
+    "os:system",
+    "{source: npz}",
+    "{source: npz, path: 3}",
+    "mixup helps",
+    "method",
+    "validation_accuracy",
+    "a" * 5000,
+    "{",
+    "[",
+    "%",
+    "http://127.0.0.1:1",
+    "postgresql://u:p@h/x",
+    "script",
+    "recipe",
+]
 COMMANDS = ("plan", "run", "resume", "status", "report", "export", "train", "judge", "ui", "sync", "list", "lst", "")
 STARTS = [
-    ["plan", "study.yaml"], ["run", "study.yaml", "--replay", "curves.csv"], ["train", "recipe.yaml"],
-    ["list", "data", "--check", "study.yaml"], ["judge", "curves.csv", "--arm", "method", "--metric", "validation_accuracy"],
-    ["status", "missing"], ["ui", "missing"], ["export", "missing"], ["report", "missing"], ["sync", "missing"], ["resume", "missing"],
-]  # fmt: skip
+    ["plan", "study.yaml"],
+    ["run", "study.yaml", "--replay", "curves.csv"],
+    ["train", "recipe.yaml"],
+    ["list", "data", "--check", "study.yaml"],
+    ["judge", "curves.csv", "--arm", "method", "--metric", "validation_accuracy"],
+    ["status", "missing"],
+    ["ui", "missing"],
+    ["export", "missing"],
+    ["report", "missing"],
+    ["sync", "missing"],
+    ["resume", "missing"],
+]
 
 
 def good_files() -> None:

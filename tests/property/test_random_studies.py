@@ -1,4 +1,4 @@
-"""A study that the plan accepts runs to its end: random study files from the catalogue, carried out on replayed curves."""
+"""A study that the plan accepts runs: random study files from the catalogue, carried out on replayed curves."""
 
 from __future__ import annotations
 
@@ -26,11 +26,22 @@ from trainables.registration.fields import Choice, Range, declared, holds_intege
 EPOCHS = 300
 """Length of the replayed curves."""
 VALUES: dict[str, list[Any]] = {
-    "epochs": [4, 5, 8], "steps": [40, 80], "train_fraction": [0.1, 0.3, 1.0], "classes": [2, 5, 10], "label_noise": [0.0, 0.2],
-    "validation_fraction": [0.1, 0.4], "schedule": ["milestones", "cosine", "constant"], "milestones": [[0.5], [0.3, 0.6]],
-    "batch_size": [8, 16, 64], "precision": ["float32", "mixed"], "compile": ["auto", "off"], "fine_tune": [0.0, 0.25],
-    "fine_tune_off": ["method", "all"], "deterministic": [True, False], "warm_up": [0.0, 0.05],
-}  # fmt: skip
+    "epochs": [4, 5, 8],
+    "steps": [40, 80],
+    "train_fraction": [0.1, 0.3, 1.0],
+    "classes": [2, 5, 10],
+    "label_noise": [0.0, 0.2],
+    "validation_fraction": [0.1, 0.4],
+    "schedule": ["milestones", "cosine", "constant"],
+    "milestones": [[0.5], [0.3, 0.6]],
+    "batch_size": [8, 16, 64],
+    "precision": ["float32", "mixed"],
+    "compile": ["auto", "off"],
+    "fine_tune": [0.0, 0.25],
+    "fine_tune_off": ["method", "all"],
+    "deterministic": [True, False],
+    "warm_up": [0.0, 0.05],
+}
 """Values of factors; others have values from their declared ranges, or their defaults."""
 
 
@@ -68,8 +79,10 @@ def method(rng: random.Random) -> Any:
 def factor(rng: random.Random) -> tuple[str, list[Any], type[BaseModel] | None]:
     """Return a recipe factor, some of its values, and the settings that declare it."""
     kinds: dict[str, list[Any]] = {
-        "model": [*MODELS], "optimizer": [*OPTIMIZERS], "augmentation": [*AUGMENTATIONS, "crop_flip+cutout", "none"],
-    }  # fmt: skip
+        "model": [*MODELS],
+        "optimizer": [*OPTIMIZERS],
+        "augmentation": [*AUGMENTATIONS, "crop_flip+cutout", "none"],
+    }
     name = rng.choice([*kinds, *VALUES, *recipe_factors()])
     every = kinds.get(name) or VALUES.get(name)
     if every:
@@ -105,14 +118,21 @@ def document(rng: random.Random) -> dict[str, Any]:
         "data": {"source": "digits", "mirror_keeps_class": rng.random() < 0.5},
         "methods": ["baseline", *(method(rng) for _ in range(rng.randint(1, 2)))],
         "search": {
-            "sampler": rng.choice(["none", "sobol", "random", "tpe"]), "trials_per_arm": trials, "audit": 2,
-            "early_stopping": rng.random() < 0.7, "match": rng.choice(["epochs", "epochs", "compute", "steps"]),
-            "replicates": rng.choice([1, 1, 2]), "reduction_factor": rng.choice([1.5, 2, 3]),
+            "sampler": rng.choice(["none", "sobol", "random", "tpe"]),
+            "trials_per_arm": trials,
+            "audit": 2,
+            "early_stopping": rng.random() < 0.7,
+            "match": rng.choice(["epochs", "epochs", "compute", "steps"]),
+            "replicates": rng.choice([1, 1, 2]),
+            "reduction_factor": rng.choice([1.5, 2, 3]),
         },
-        "confirm": {"points": rng.randint(1, 2), **rng.choice([{"seeds": 2}, {"looks": [2, 3]}, {"seeds": 3, "test": "official"}])},
+        "confirm": {
+            "points": rng.randint(1, 2),
+            **rng.choice([{"seeds": 2}, {"looks": [2, 3]}, {"seeds": 3, "test": "official"}]),
+        },
         "seed": rng.choice([0, 1, 2**63 - 1]),
         **{place: section for place, section in sections.items() if section},
-    }  # fmt: skip
+    }
     if rng.random() < 0.5 and "nuisance" not in made:
         made["nuisance"] = {}
     return made

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import typer
 
+import search.cli
 from search.cli import boundary
+from search.monitor.messages import LONGEST, MOST, readable
 from trainables.errors import BudgetError, InputError, StoppedError
 
 
@@ -100,3 +102,33 @@ def test_streams_that_are_full_closed_or_ascii_cause_no_traceback() -> None:
     refused = assay("plan", "größe-\udcff.yaml", **ascii_only)
     assert refused.returncode == 2
     assert b"Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["plan", "quickstart", "--spread", "nan"], "--spread must be a finite number, but got nan"),
+        (["plan", "quickstart", "--images-per-second", "nan"], "--images-per-second must be a finite number"),
+        (["plan", "quickstart", "--spread", "inf"], "--spread"),
+        (["train", "recipe.yaml", "--gpus", "nan"], "--gpus must be a finite number"),
+        (["sync", "missing", "--timeout", "nan"], "--timeout must be a finite number"),
+        (["ui", "missing", "--port", "99999"], "--port"),
+        (["plan", "quickstart", "\x1b[2J\u202e"], "\\x1b[2J\\u202e"),
+        (["plan", "quickstart", "--set", "confirm.seeds=3"], ""),
+    ],
+)
+def test_arguments_are_refused_with_a_message(
+    arguments: list[str], shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert search.cli.call(arguments) == (2 if shown else 0)
+    message = capsys.readouterr().err
+    assert shown in message
+    assert message.lower().count("error: ") == bool(shown)
+
+
+def test_long_messages_keep_their_beginning_and_end() -> None:
+    shown = readable("\n".join(["first " + "x" * 9000 + " last", *["line"] * 100])).split("\n")
+    assert shown[0].startswith("first x")
+    assert shown[0].endswith("x last")
+    assert len(shown[0]) <= LONGEST
+    assert len(shown) == MOST + 1

@@ -36,3 +36,10 @@ def test_other_files_are_not_overwritten(tmp_path: Path, name: str) -> None:
 def test_a_folder_is_not_a_recipe(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"give the recipe in it, such as .*recipe\.yaml"):
         read_recipe(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [[8, 8], [8, 8, 1, 1], [8, 8, 0]])
+def test_a_recipe_has_three_sides_of_an_image(shape: list[int], tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(f"assay_recipe: 1\nimage_shape: {shape}\n")
+    with pytest.raises(InputError, match="image_shape"):
+        read_recipe(tmp_path / "recipe.yaml")
