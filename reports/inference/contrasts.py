@@ -86,7 +86,7 @@ def contrast_data(study: StudyData, contrast: ContrastRecord, limit: int | None 
     cells = paired_cells(study, contrast.condition, contrast.arms, limit)
     if cells.seeds.size == 0:
         return ContrastData(contrast, cells, np.empty((2, 0), dtype=int), np.empty((0, 0)), np.empty(0))
-    chosen = own_best(cells.selection, cells.searches)
+    chosen = own_best(cells.selection, cells.searches, study.plan.choice == "shrunken")
     method, reference = at_points(cells.test, chosen)
     return ContrastData(contrast, cells, chosen, method - reference, matched_differences(cells.test, cells.searches))
 

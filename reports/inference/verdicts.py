@@ -242,13 +242,14 @@ def _verdict(study: StudyData, family: _JudgedFamily, claim: int) -> Verdict:
         for decisions in (family.with_images, family.with_searches)
     )
     over_searches = data.tuned_over_searches(decision.estimate)
+    cells, shrunken = data.cells, study.plan.choice == "shrunken"
     judged = JudgedContrast(
         data=data,
         decision=decision,
         look=look,
         family=family.size,
         provisional=not is_final(family.looks, decision.look, decision.decided),
-        sign_flip_p=sign_flip_p(data.cells.selection, data.cells.test, data.cells.searches) if data.seeds else 1.0,
+        sign_flip_p=sign_flip_p(cells.selection, cells.test, cells.searches, shrunken) if data.seeds else 1.0,
         on_this_test_set=decision.decided and not same_with_images,
         images_known=images is not None,
         for_these_searches=decision.decided and over_searches is not None and not same_with_searches,

@@ -65,6 +65,7 @@ def observed_study(usable: UsableRuns, question: Question, name: str) -> StudyDa
         smallest_effect=smallest_effect(question.smallest, usable.unit),
         alpha=question.alpha,
         variances="pooled",
+        choice="shrunken",
         seeds=int(seeds),
         points=max(1, len(usable.settings)),
         trials_per_arm=0,

@@ -68,7 +68,9 @@ def equivalence_p(estimate: Estimate, margin: float) -> float:
     return 0.0 if identical else 1.0
 
 
-def sign_flip_p(selection: np.ndarray, test: np.ndarray, searches: np.ndarray | None = None) -> float:
+def sign_flip_p(
+    selection: np.ndarray, test: np.ndarray, searches: np.ndarray | None = None, shrunken: bool = False
+) -> float:
     """Return the p-value of a sign-flip permutation test of the tuned effect that repeats the selection of points.
 
     Under the null hypothesis the two arms are exchangeable within each seed. For every pattern of exchanges both arms
@@ -80,6 +82,7 @@ def sign_flip_p(selection: np.ndarray, test: np.ndarray, searches: np.ndarray | 
         selection: float (2, K, S), higher is better; method first, reference second.
         test: float (2, K, S), higher is better.
         searches: int (K,), the search that found each point; None for a single search.
+        shrunken: as in `reports.statistics.estimators.own_best`.
 
     Returns:
         The two-sided p-value, a multiple of 1 / 2^S where all patterns are enumerated; 1 without seeds.
@@ -92,8 +95,8 @@ def sign_flip_p(selection: np.ndarray, test: np.ndarray, searches: np.ndarray | 
     if seeds == 0:
         return 1.0
     flips = _flips(seeds)  # (B, S), the first without exchanges
-    effects = _effects_after(flips, selection, test, searches)
-    observed = abs(tuned_differences(selection, test, searches)[0].mean())
+    effects = _effects_after(flips, selection, test, searches, shrunken)
+    observed = abs(tuned_differences(selection, test, searches, shrunken)[0].mean())
     return float(np.mean(np.abs(effects) >= observed - 1e-12))
 
 
@@ -106,7 +109,7 @@ def _flips(seeds: int) -> np.ndarray:
 
 
 def _effects_after(
-    flips: np.ndarray, selection: np.ndarray, test: np.ndarray, searches: np.ndarray | None
+    flips: np.ndarray, selection: np.ndarray, test: np.ndarray, searches: np.ndarray | None, shrunken: bool
 ) -> np.ndarray:
     """Return the tuned effect under each pattern of exchanges, float (B,)."""
     stay, go = (~flips).astype(float), flips.astype(float)
@@ -116,15 +119,40 @@ def _effects_after(
         method, reference = values
         return np.stack([method @ stay.T + reference @ go.T, method @ go.T + reference @ stay.T]) / values.shape[2]
 
-    chosen_on, judged_on = means(selection), means(test)
+    judged_on = means(test)
     origins = np.zeros(test.shape[1], dtype=int) if searches is None else searches
     by_search = []
     for search in np.unique(origins):
         own = origins == search
-        best = chosen_on[:, own].argmax(axis=1)  # (2, B)
+        chosen_on = means(selection[:, own])
+        if shrunken:
+            chosen_on = _shrunken_after(flips, selection[:, own], chosen_on)
+        best = chosen_on.argmax(axis=1)  # (2, B)
         method, reference = np.take_along_axis(judged_on[:, own], best[:, None], axis=1)[:, 0]
         by_search.append(method - reference)
     return np.mean(by_search, axis=0)
+
+
+def _shrunken_after(flips: np.ndarray, selection: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Return the shrunken means of both arms under each pattern of exchanges, float (2, K, B).
+
+    An exchange changes the sign of the interaction of its seed, so that only the mean interaction depends on it.
+
+    Args:
+        flips: bool (B, S).
+        selection: float (2, K, S).
+        means: float (2, K, B), the plain means.
+    """
+    seeds = flips.shape[1]
+    centred = selection - selection.mean(axis=1, keepdims=True)
+    total = ((centred - centred.mean(axis=0)) ** 2).sum()
+    after = means - means.mean(axis=1, keepdims=True)
+    common = after.mean(axis=0)  # (K, B)
+    interaction = after - common
+    explained = seeds * (interaction**2).sum(axis=(0, 1))  # (B,)
+    residual = np.maximum(total - explained, 0.0) / max(seeds - 1, 1)
+    share = np.maximum(0.0, 1 - np.divide(residual, explained, out=np.ones_like(residual), where=explained > 0))
+    return common + share * interaction
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

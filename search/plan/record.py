@@ -44,6 +44,7 @@ def study_record(plan: Plan, extensions: Sequence[ExtensionDecision] = ()) -> Pl
         match=study.search.match,
         test=plan.test_part,
         variances=extensions[0].plan.variances if extensions else "pooled",
+        choice=extensions[0].plan.choice if extensions else "shrunken",
         designed=plan.designed,
         conditions=tuple(
             ConditionRecord(

@@ -31,11 +31,22 @@ METHODS = bank.ARMS[1:]
 NULL = len(bank.TWINS) + 1
 """The first arms, which are exchangeable."""
 
-Rule = Callable[[Sequence[Estimate | None]], list[Estimate | None]]
 GROUPS = [condition for condition in bank.CONDITIONS for _ in METHODS]
-RULES: dict[str, Rule] = {
-    "each contrast alone": list,
-    "pooled variances": lambda estimates: pool_variances(estimates, GROUPS),
+Pool = Callable[[Sequence[Estimate | None]], list[Estimate | None]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How points are chosen (see `own_best`) and standard errors are estimated."""
+
+    shrunken: bool
+    pool: Pool
+
+
+RULES = {
+    "own best, own variances": Rule(False, list),
+    "own best, pooled": Rule(False, lambda estimates: pool_variances(estimates, GROUPS)),
+    "the product": Rule(True, lambda estimates: pool_variances(estimates, GROUPS)),
 }
 
 
@@ -77,13 +88,16 @@ class Claim:
     truth: float
 
 
-def draw(source: Bank, figures: np.ndarray, looks: Sequence[int], rng: np.random.Generator) -> list[Claim]:
+def draw(
+    source: Bank, figures: np.ndarray, looks: Sequence[int], shrunken: bool, rng: np.random.Generator
+) -> list[Claim]:
     """Return the claims of one study.
 
     Args:
         source: the bank.
         figures: the test accuracies that decide, float (conditions, arms, points, seeds), of the bank.
         looks: numbers of seeds; the last is the study's.
+        shrunken: how points are chosen.
         rng: what draws the seeds and shuffles the names.
     """
     chosen = rng.choice(source.seeds, looks[-1], replace=False)
@@ -99,7 +113,7 @@ def draw(source: Bank, figures: np.ndarray, looks: Sequence[int], rng: np.random
         for method, name in enumerate(METHODS, start=1):
             pair, estimates, truth = [method, 0], [], 0.0
             for seeds in looks:
-                points = own_best(selection[pair, :, :seeds])
+                points = own_best(selection[pair, :, :seeds], shrunken=shrunken)
                 mine, other = at_points(test[pair, :, :seeds], points)[:, 0]
                 estimates.append(over_seeds(mine - other))
                 truth = float(np.subtract(*expected[pair, points[:, 0]]))
@@ -123,8 +137,8 @@ def tally(source: Bank, figures: np.ndarray, looks: Sequence[int], rule: Rule, s
     planted = tuple(bank.PLANTED)
     result = Tally([], [], {name: [] for name in planted}, [])
     for number in range(studies):
-        claims = draw(source, figures, looks, np.random.default_rng([bank.SEED, number]))
-        judged = [rule([claim.estimates[look] for claim in claims]) for look in range(len(looks))]
+        claims = draw(source, figures, looks, rule.shrunken, np.random.default_rng([bank.SEED, number]))
+        judged = [rule.pool([claim.estimates[look] for claim in claims]) for look in range(len(looks))]
         decisions = decide(judged, alphas, ALPHA, 0.0)[-1]
         twins = [decision for claim, decision in zip(claims, decisions, strict=True) if claim.method in bank.TWINS]
         result.false.append(any(decision.decided for decision in twins))
@@ -183,7 +197,7 @@ def main(arguments: list[str]) -> None:
             for name, rule in RULES.items():
                 found = tally(source, figures, looks, rule, options.studies)
                 claims = len(METHODS) * len(bank.CONDITIONS)
-                contrasts = len(METHODS) if name == "pooled variances" else 1
+                contrasts = 1 if rule.pool is list else len(METHODS)
                 level = ALPHA if len(looks) == 1 else LOOK_ALPHAS[-1]
                 predicted = {
                     arm: np.mean([power(ratio, looks[-1], level / claims, contrasts) for ratio in values])

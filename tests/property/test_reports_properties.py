@@ -40,6 +40,18 @@ def test_exchanging_the_arms_reverses_the_sign_of_both_effects(cells: tuple[np.n
     np.testing.assert_allclose(estimators.matched_differences(test[::-1]), -estimators.matched_differences(test))
 
 
+@given(CELLS, st.floats(-1, 1))
+def test_the_shrunken_choice_of_points_follows_exchanges_and_ignores_levels(
+    cells: tuple[np.ndarray, np.ndarray], level: float
+) -> None:
+    means = estimators.shrunken_means(cells[0])
+    np.testing.assert_allclose(estimators.shrunken_means(cells[0][::-1]), means[::-1], atol=1e-12)
+    np.testing.assert_allclose(estimators.shrunken_means(cells[0] + level), means, atol=1e-9)
+    plain = cells[0].mean(axis=2) - cells[0].mean(axis=2).mean(axis=1, keepdims=True)
+    average = plain.mean(axis=0)
+    assert (np.abs(means - average) <= np.abs(plain - average) + 1e-9).all()  # never more apart than the plain means
+
+
 @given(CELLS)
 def test_tuned_and_matched_differences_are_equal_for_a_single_point(cells: tuple[np.ndarray, np.ndarray]) -> None:
     selection, test = cells[0][:, :1], cells[1][:, :1]

@@ -167,6 +167,8 @@ class PlanRecord(Record):
             development images that a run does not use.
         variances: how standard errors are estimated: from each contrast's `own` differences, or `pooled` over the
             contrasts of a family.
+        choice: how a contrast chooses the point of each arm: the `best` mean, or the best mean after preferences of
+            single arms are `shrunken` by what may be noise.
         observed: set where the runs were not launched by Assay, and the plan was inferred from them.
         version: version of this record.
     """
@@ -191,6 +193,7 @@ class PlanRecord(Record):
     extensions: tuple[ExtensionRecord, ...] = ()
     test: TestPart = "official"
     variances: Literal["own", "pooled"] = "own"
+    choice: Literal["best", "shrunken"] = "best"
     observed: ObservedRecord | None = None
     version: int = PLAN_VERSION
 

@@ -96,7 +96,8 @@ def test_an_arm_is_not_confirmed_at_the_points_of_a_search_in_which_it_failed(tm
     assert [summary.search.planned for summary in summarise_arms(study)] == [4, 4]
 
 
-def test_the_sign_flip_test_repeats_the_selection_within_each_search() -> None:
+@pytest.mark.parametrize("shrunken", [False, True])
+def test_the_sign_flip_test_repeats_the_selection_within_each_search(shrunken: bool) -> None:
     rng = np.random.default_rng(4)
     selection, test = rng.normal(0, 1, (2, 2, 4, 5))
     searches = np.array([0, 0, 1, 1])
@@ -107,11 +108,11 @@ def test_the_sign_flip_test_repeats_the_selection_within_each_search() -> None:
             for seed in range(5):
                 if pattern >> seed & 1:
                     array[:, :, seed] = array[::-1, :, seed]
-        return abs(estimators.tuned_differences(*arrays, searches)[0].mean())
+        return abs(estimators.tuned_differences(*arrays, searches, shrunken)[0].mean())
 
     observed = effect(0)
     expected = np.mean([effect(pattern) >= observed - 1e-12 for pattern in range(2**5)])
-    assert significance.sign_flip_p(selection, test, searches) == pytest.approx(expected)
+    assert significance.sign_flip_p(selection, test, searches, shrunken) == pytest.approx(expected)
 
 
 def test_matched_differences_give_every_search_the_same_weight() -> None:

@@ -32,7 +32,7 @@ _RECORDED_WITH_STUDY = {"on_this_test_set", "images", "notes", "look", "points"}
 
 def native_study(folder: Path, name: str = "native") -> Path:
     """Write a native study of two conditions whose mixup helps, and return its folder."""
-    plan = make_plan(methods=METHODS, name=name, variances="pooled")
+    plan = make_plan(methods=METHODS, name=name, variances="pooled", choice="shrunken")
     return simulate_study(folder, plan=plan, effects={"mixup": 0.03, "sample_pairing": -0.005})
 
 

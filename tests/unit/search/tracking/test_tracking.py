@@ -99,6 +99,7 @@ def test_the_study_run_has_tags_of_the_plan():
         "assay.plan.match": "epochs",
         "assay.plan.test": "official",
         "assay.plan.variances": "own",
+        "assay.plan.choice": "best",
         "assay.plan.look_alphas": "[0.02, 0.03]",
         "assay.plan.looks": "[6, 12]",
         "assay.version.keras": "3.15",
