@@ -37,7 +37,7 @@ def report(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write the report and print the verdicts. Writes HTML, Markdown, CSV, JSON and SVG; works while the study runs."""
+    """Write the report and print the verdicts. Writes HTML, Markdown, CSV, JSON; works while the study runs."""
     from dataclasses import asdict
 
     from reports.inference.verdicts import judge

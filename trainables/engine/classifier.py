@@ -113,6 +113,8 @@ class Classifier:
         seen = found[: len(self._measured)]
         held = found[len(self._measured) :]
         self._check_loss(float(seen.loss.mean()))
+        if self.epoch == self.config.epochs and not self.warning:
+            self._check_learned(held if len(self._validation) else seen)
         steps = len(batches["learning_rate"])
         return {
             records.TRAIN_LOSS: float(seen.loss.mean()),
@@ -226,6 +228,20 @@ class Classifier:
             self.warning = (
                 f"after epoch {self.epoch} the training loss is {loss:.3g}, far above that of guessing ({chance:.3g}); "
                 "a lower learning rate or a warm-up may help"
+            )
+            log.warning("%s", self.warning)
+
+    def _check_learned(self, found: Predictions) -> None:
+        """Set `warning` if the last accuracy is within two standard errors of always naming the largest class."""
+        count = len(found.labels)
+        chance = float(np.bincount(found.labels).max()) / count
+        accuracy = float(found.correct.mean())
+        if accuracy <= chance + 2 * (chance * (1 - chance) / count) ** 0.5:
+            part = "validation" if len(self._validation) else "training"
+            self.warning = (
+                f"the network has not learned: after the last epoch its {part} accuracy, {accuracy:.1%}, is within "
+                f"noise of always naming the largest class ({chance:.1%}); usual causes are a learning rate that is "
+                "too high or too low, too few epochs, and wrong labels"
             )
             log.warning("%s", self.warning)
 

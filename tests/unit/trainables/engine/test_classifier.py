@@ -398,3 +398,14 @@ def test_without_unused_images_the_extended_figures_are_the_official_ones(digits
 def test_wrong_labels_of_training_images_do_not_reach_the_extended_part(digits: dict[str, np.ndarray]) -> None:
     run = start(digits, label_noise=0.5)
     assert np.array_equal(np.asarray(run._data.development["labels"]), digits["labels"])
+
+
+def test_a_run_that_stays_at_chance_is_named(digits: dict[str, np.ndarray]) -> None:
+    run = start(digits, model="resnet8", learning_rate=1e-9, epochs=2)
+    run.train_epoch()
+    assert run.warning == ""
+    run.train_epoch()
+    assert "has not learned: after the last epoch its validation accuracy" in run.warning
+    learns = start(digits, model="resnet8", epochs=3)
+    measured(learns, 3)
+    assert learns.warning == ""
