@@ -22,6 +22,8 @@ from trainables.records import Unit
 from trainables.records.atomic import write_atomically
 
 TEMPLATES = Path(__file__).parent / "templates"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""First characters of text that spreadsheets take for a formula."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def write_view(view: View, study: StudyData, folder: Path) -> ReportPaths:
         paths.html: render_html(view, tables),
         paths.markdown: render_markdown(view),
         paths.json: tables_json(view, tables),
-        **{paths.tables[name]: table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()},
+        **{paths.tables[name]: csv_text(table) for name, table in tables.items()},
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -165,6 +167,19 @@ def tables_json(view: View, tables: Mapping[str, pd.DataFrame]) -> str:
         name: json.loads(table.to_json(orient="records", double_precision=15)) for name, table in tables.items()
     }
     return json.dumps({"study": view.plan.name, "updated": view.updated, **records_of}, ensure_ascii=False, indent=1)
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """Return a table as CSV; text that a spreadsheet would run as a formula begins with an apostrophe.
+
+    >>> csv_text(pd.DataFrame({"method": ["=1+1", "mixup"], "effect": [-0.5, 1.0]}))
+    "method,effect\\n'=1+1,-0.5\\nmixup,1.0\\n"
+    """
+    return table.map(_inert).rename(columns=_inert).to_csv(index=False, lineterminator="\n")
+
+
+def _inert(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def runs_table(study: StudyData) -> pd.DataFrame:
