@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -175,7 +176,11 @@ def csv_text(table: pd.DataFrame) -> str:
     >>> csv_text(pd.DataFrame({"method": ["=1+1", "mixup"], "effect": [-0.5, 1.0]}))
     "method,effect\\n'=1+1,-0.5\\nmixup,1.0\\n"
     """
-    return table.map(_inert).rename(columns=_inert).to_csv(index=False, lineterminator="\n")
+    inert = table.map(_inert).rename(columns=_inert)
+    content = inert.to_csv(index=False, lineterminator="\n")
+    if "\r" not in content:
+        return content
+    return inert.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)  # pandas leaves "\r" bare
 
 
 def _inert(cell: object) -> object:

@@ -71,7 +71,11 @@ def inspect(data: Dataset, selections: Mapping[str, Selection]) -> Report:
         *_untested(data, numbers[1]),
         *_shared_groups(data),
     ]
-    warnings += [line for name, chosen in selections.items() for line in _small(name, chosen, data)]
+    small: dict[str, list[str]] = {}
+    for name, chosen in selections.items():
+        for line in _small(chosen, data):
+            small.setdefault(line, []).append(name)
+    warnings += [f"{listed(names)}: {line}" for line, names in small.items()]
     return Report(tuple(facts), tuple(classes), tuple(dict.fromkeys(warnings)))
 
 
@@ -131,7 +135,7 @@ def _shared_groups(data: Dataset) -> list[str]:
     return [f"{len(both)} group(s) have images in both the training and the predefined test part"] if both else []
 
 
-def _small(name: str, chosen: Selection, data: Dataset) -> list[str]:
+def _small(chosen: Selection, data: Dataset) -> list[str]:
     import numpy as np
 
     n = len(chosen.validation)
@@ -141,6 +145,6 @@ def _small(name: str, chosen: Selection, data: Dataset) -> list[str]:
     error = 100 * (0.9 * 0.1 / n) ** 0.5
     advice = "Raise `validation_fraction`" if data.validation is None else "Add images to the validation part"
     return [
-        f"{name}: the validation part has {n} images, {fewest} of the smallest class; an accuracy of 90 % measured on "
+        f"the validation part has {n} images, {fewest} of the smallest class; an accuracy of 90 % measured on "
         f"it has a standard error of {error:.1f} points. {advice}"
     ]

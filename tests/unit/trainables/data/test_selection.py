@@ -255,3 +255,12 @@ def test_a_run_trains_on_wrong_labels_of_the_kept_classes() -> None:
     assert set(run._batches(0)["index"].ravel().tolist()) <= set(chosen.train.tolist())
     assert run.train_epoch()["train_loss"] < 3
     assert len(run.test().correct) == int((arrays["test_labels"] < 2).sum())
+
+
+def test_equal_warnings_are_one_with_all_conditions() -> None:
+    even = dataset(labels=(np.arange(100) % 4).astype("int32"))
+    same, other = selected(even), selected(even, validation_fraction=0.4)
+    warnings = [
+        line for line in inspect(even, {"a": same, "b": other, "c": same}).warnings if "validation part" in line
+    ]
+    assert [line.split(":")[0] for line in warnings] == ["a, c", "b"]
