@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,36 @@ if TYPE_CHECKING:
 PACKAGES = ("assay", "ray", "tensorflow", "keras", "optuna", "numpy", "pandas", "mlflow", "scipy")
 
 _SECONDS = 10.0
-_NO_PROGRAMS = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}")
+_NO_PROGRAMS = (("core.fsmonitor", "false"), ("core.hooksPath", os.devnull))
 """Git configuration that stops a repository from running its own programs."""
+_NO_FILTER = (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false"))
+_NO_TRANSPORT = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "", "GIT_TERMINAL_PROMPT": "0"}
+"""Variables that stop git from fetching objects that a partial clone lacks, by a command of its configuration."""
+
+
+def _as_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return the variables that set git's configuration; unlike `git -c` they take names that contain `=`.
+
+    Settings that the user has made by such variables stay.
+    """
+    numbered = list(enumerate(settings, int(os.environ.get("GIT_CONFIG_COUNT") or 0)))
+    keys = {f"GIT_CONFIG_KEY_{number}": key for number, (key, _) in numbered}
+    values = {f"GIT_CONFIG_VALUE_{number}": value for number, (_, value) in numbered}
+    return {"GIT_CONFIG_COUNT": str(numbered[-1][0] + 1), **keys, **values}
+
+
+def _without_filters(names: str) -> list[tuple[str, str]]:
+    """Return settings without filters, given all names of git's configuration, each ended by NUL."""
+    found = {name.rpartition(".")[0] for name in names.split("\0") if name.startswith("filter.")}
+    return [(f"{driver}.{key}", value) for driver in sorted(found) for key, value in _NO_FILTER]
 
 
 def working_commit(folder: Path) -> dict[str, Any] | None:
     """Return the commit of a working folder, and whether its tracked files differ from it.
+
+    No program that the repository configures runs: no hook, file system monitor, filter or transport. Submodules,
+    which have a configuration of their own, are not looked into. A file whose content a filter changes (as Git LFS
+    does) counts as changed once its time stamp differs from the index.
 
     Args:
         folder: any folder.
@@ -35,10 +60,13 @@ def working_commit(folder: Path) -> dict[str, Any] | None:
 
     try:
         with Repo(folder, search_parent_directories=True) as repo:
-            repo.git.set_persistent_git_options(no_optional_locks=True, c=_NO_PROGRAMS)
+            repo.git.set_persistent_git_options(no_optional_locks=True)
+            repo.git.update_environment(**_NO_TRANSPORT, **_as_environment(_NO_PROGRAMS))
+            names = repo.git.config(list=True, name_only=True, null=True, kill_after_timeout=_SECONDS)
+            repo.git.update_environment(**_as_environment([*_NO_PROGRAMS, *_without_filters(names)]))
             commit = repo.git.rev_parse("HEAD", verify=True, kill_after_timeout=_SECONDS)
             changed = not repo.bare and repo.git.status(
-                porcelain=True, untracked_files="no", kill_after_timeout=_SECONDS
+                porcelain=True, untracked_files="no", ignore_submodules="all", kill_after_timeout=_SECONDS
             )
     except (GitError, OSError, ValueError):
         return None
