@@ -28,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Folder = Annotated[Path, typer.Argument(help="Folder of the study.", show_default=False)]
+Folder = Annotated[Path, typer.Argument(help="Folder of the study.", show_default=False, readable=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the messages of Ray and TensorFlow.")]
 Source = Annotated[

@@ -88,7 +88,9 @@ def export(
 
 @command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="Recipe written by `assay export`.", show_default=False)],
+    recipe: Annotated[
+        Path, typer.Argument(help="Recipe written by `assay export`.", show_default=False, readable=False)
+    ],
     epochs: Annotated[
         int | None, typer.Option(min=1, max=100_000, help="Training length, if different from the recipe's.")
     ] = None,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @command()
 def report(
-    folder: Annotated[Path | None, typer.Argument(help="Folder of the study.", show_default=False)] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of the study.", show_default=False, readable=False)
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder to write to. By default report/ in the study's folder."),
