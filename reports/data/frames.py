@@ -66,7 +66,12 @@ class StudyData:
 
     def decisions_of(self, kind: type[D]) -> list[tuple[str | None, D]]:
         """Return all decisions of one kind as pairs (run, decision), in order."""
-        return [(row.run, row.decision) for row in self.decisions if isinstance(row.decision, kind)]
+        return list(self._decisions_by_kind.get(kind, ()))
+
+    @cached_property
+    def runs_by_name(self) -> pd.DataFrame:
+        """The rows of `runs`, indexed by the name of the run."""
+        return self.runs.set_index("run")
 
     def runs_of(self, phase: str, condition: str, method: str) -> pd.DataFrame:
         """Return the rows of `runs` for one phase of one arm, in order."""
@@ -79,6 +84,13 @@ class StudyData:
         """Return the rows of `curves` for the given runs, one run after another."""
         rows = [self._curve_rows[run] for run in runs if run in self._curve_rows]
         return self.curves.iloc[np.concatenate(rows) if rows else np.empty(0, dtype=int)]
+
+    @cached_property
+    def _decisions_by_kind(self) -> dict[type[Decision], list[tuple[str | None, Any]]]:
+        found: dict[type[Decision], list[tuple[str | None, Any]]] = {}
+        for row in self.decisions:
+            found.setdefault(type(row.decision), []).append((row.run, row.decision))
+        return found
 
     @cached_property
     def _runs_by_arm(self) -> dict[tuple[str, str, str], pd.DataFrame]:

@@ -86,7 +86,7 @@ def contrast_data(study: StudyData, contrast: ContrastRecord, limit: int | None 
     cells = paired_cells(study, contrast.condition, contrast.arms, limit)
     if cells.seeds.size == 0:
         return ContrastData(contrast, cells, np.empty((2, 0), dtype=int), np.empty((0, 0)), np.empty(0))
-    chosen = own_best(cells.selection, cells.searches, study.plan.choice == "shrunken")
+    chosen = own_best(cells.selection, cells.searches, study.plan.shrinks_choice)
     method, reference = at_points(cells.test, chosen)
     return ContrastData(contrast, cells, chosen, method - reference, matched_differences(cells.test, cells.searches))
 
@@ -115,7 +115,7 @@ def tuned_over_images(study: StudyData, data: ContrastData, over_seeds: Estimate
     )  # (S, N) each
     if metric == TEST_ACCURACY:
         return over_seeds_and(method - reference, over_seeds)
-    images = study.runs.set_index("run").loc[names.ravel(), EXTENDED_TEST_IMAGES].mean()
+    images = study.runs_by_name.loc[names.ravel(), EXTENDED_TEST_IMAGES].mean()
     return over_seeds_and(method - reference, over_seeds or data.tuned_over_seeds, float(images))
 
 
@@ -129,7 +129,7 @@ def tuned_on_official(study: StudyData, data: ContrastData) -> Estimate | None:
     if not data.seeds or plan.test == "official":
         return None
     unit = unit_of(plan.metric)
-    values = study.runs.set_index("run")[unit.metric]
+    values = study.runs_by_name[unit.metric]
     method, reference = (
         unit.as_maximized(values.loc[arm.ravel()].to_numpy(dtype=float).reshape(arm.shape)).mean(axis=0)
         for arm in at_points(data.cells.runs, data.chosen)

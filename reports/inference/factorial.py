@@ -145,7 +145,7 @@ def _cell_values(study: StudyData, arms: Sequence[ArmRecord], look: Look) -> _Ce
     found = paired_cells(study, alive[0].condition, [arm.method for arm in alive], look.limit)
     if not found.seeds.size:
         return _CellValues((), np.empty((0, 0)))
-    chosen = own_best(found.selection, found.searches, study.plan.choice == "shrunken")
+    chosen = own_best(found.selection, found.searches, study.plan.shrinks_choice)
     values = at_points(found.test, chosen).mean(axis=1)
     return _CellValues(tuple(arm.levels for arm in alive), values)
 

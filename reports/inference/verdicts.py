@@ -242,7 +242,7 @@ def _verdict(study: StudyData, family: _JudgedFamily, claim: int) -> Verdict:
         for decisions in (family.with_images, family.with_searches)
     )
     over_searches = data.tuned_over_searches(decision.estimate)
-    cells, shrunken = data.cells, study.plan.choice == "shrunken"
+    cells, shrunken = data.cells, study.plan.shrinks_choice
     judged = JudgedContrast(
         data=data,
         decision=decision,

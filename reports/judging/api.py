@@ -11,11 +11,10 @@ import pandas as pd
 
 from reports.inference.records import verdict_records
 from reports.inference.wording import verdict_table
-from reports.judging.judgement import Evidence, JudgedRuns, judge_runs
+from reports.judging.judgement import Evidence, JudgedRuns, judge_source
 from reports.judging.page import judged_view, short_markdown
 from reports.judging.question import Question
 from reports.judging.requirement import check_names, parse_requirement
-from reports.judging.sources.recognise import Access, read_source, source_name
 from reports.page.results import Results
 from reports.page.view import View
 from reports.page.writer import ReportPaths, runs_table, write_view
@@ -119,9 +118,7 @@ def judge(
         where=_tuple(where),
         **options,
     )
-    metrics = [metric, *([question.select] if question.select else [])]
-    access = Access(experiment, filter_string, metrics, question.last > 1)
-    judged = judge_runs(read_source(source, access), question, name or source_name(source, access))
+    judged = judge_source(source, question, experiment, filter_string, name)
     return Judgement(
         rows=tuple(verdict_table(judged.verdicts)),
         unit=judged.study.plan.unit,

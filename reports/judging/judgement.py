@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
 
 from reports.data.frames import StudyData
 from reports.inference.verdicts import Verdict, judge
@@ -12,6 +15,7 @@ from reports.judging.limits import limits, unpairable
 from reports.judging.observed_study import observed_study, reference_code
 from reports.judging.question import NO_PAIRING, Question
 from reports.judging.run_table import RunTable, joined, listed, number_of, short_name
+from reports.judging.sources.recognise import Access, read_source, source_name
 from reports.judging.unpaired import judge_unpaired
 from reports.judging.usable_runs import UsableRuns, usable_runs
 
@@ -51,6 +55,30 @@ class JudgedRuns:
     def verdicts(self) -> list[Verdict]:
         """One verdict per comparison."""
         return judge(self.study) if self.paired else judge_unpaired(self.study)
+
+
+def judge_source(
+    source: pd.DataFrame | str | Path,
+    question: Question,
+    experiment: str | None = None,
+    filter_string: str = "",
+    name: str | None = None,
+) -> JudgedRuns:
+    """Read the runs of a source and judge them.
+
+    Args:
+        source: a data frame, a path or the address of a tracking store.
+        question: what is asked.
+        experiment: MLflow experiment.
+        filter_string: filter string of MLflow.
+        name: title; by default the name of the source.
+
+    Raises:
+        InputError: the runs cannot be read or cannot answer the question.
+    """
+    metrics = [metric for metric in (question.metric, question.select) if metric]
+    access = Access(experiment, filter_string, metrics, question.last > 1)
+    return judge_runs(read_source(source, access), question, name or source_name(source, access))
 
 
 def judge_runs(table: RunTable, question: Question, name: str) -> JudgedRuns:

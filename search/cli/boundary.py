@@ -18,6 +18,7 @@ import typer
 
 from search.monitor.messages import copyable, readable, resume_hint
 from trainables.errors import AssayError, BudgetError, InputError, StoppedError
+from trainables.records.files import JOURNAL_FILE, LOGS
 
 FAILED, INVALID, INTERRUPTED = 1, 2, 130
 OWN_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
@@ -113,7 +114,7 @@ def _reported(error: Exception, folder: Path | None) -> int:
 def _traceback_place(error: Exception, folder: Path | None) -> str:
     """Write the traceback to a log, in the study folder if possible, and return a sentence that names it."""
     text = "".join([f"{datetime.now().astimezone().isoformat()} {sys.argv}\n", *traceback.format_exception(error)])
-    places = ([folder / "logs"] if folder and (folder / "study.db").exists() else []) + [Path(tempfile.gettempdir())]
+    places = ([folder / LOGS] if folder and _holds_study(folder) else []) + [Path(tempfile.gettempdir())]
     for place in places:
         with suppress(OSError, ValueError):
             descriptor, path = tempfile.mkstemp(".log", "assay-error-", place)
@@ -125,13 +126,16 @@ def _traceback_place(error: Exception, folder: Path | None) -> str:
 
 def _resumable(what: str, folder: Path | None) -> str:
     """Add to a message how to continue, if there is a study to continue."""
-    try:
-        there = folder is not None and (folder / "study.db").exists()
-    except OSError:
-        there = False
-    if folder is None or not there:
+    if folder is None or not _holds_study(folder):
         return what
     return f"{what}; all progress is saved. Continue with: {resume_hint(folder)}"
+
+
+def _holds_study(folder: Path) -> bool:
+    try:
+        return (folder / JOURNAL_FILE).exists()
+    except OSError:
+        return False
 
 
 def say(text: str) -> None:

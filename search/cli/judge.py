@@ -103,10 +103,9 @@ def judge(
     debug: Debug = False,
 ) -> None:
     """Judge runs that Assay did not launch. Prints the verdicts, what was used and left out, and what is in doubt."""
-    from reports.judging.judgement import judge_runs
+    from reports.judging.judgement import judge_source
     from reports.judging.question import Question
     from reports.judging.requirement import check_names, parse_requirement
-    from reports.judging.sources.recognise import Access, read_source, source_name
 
     if json and markdown:
         raise InputError("--json and --markdown exclude each other; leave one out")
@@ -133,9 +132,7 @@ def judge(
         duplicates=duplicates,  # type: ignore[arg-type]
         drop_nan=drop_nan,
     )
-    metrics = [one for one in (metric, select) if one]
-    access = Access(experiment, filter_, metrics, epochs=last > 1)
-    judged = judge_runs(read_source(source, access), question, name or source_name(source, access))
+    judged = judge_source(source, question, experiment, filter_, name)
     for requirement in required:
         check_names(requirement, judged.verdicts)
     page = _write(judged, output)

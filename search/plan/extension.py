@@ -39,12 +39,12 @@ class Extension:
 
 def with_defaults_of(before: Plan, after: Study) -> Study:
     """Return a study file with what it leaves open as in the study that it extends: the test part and the looks."""
-    confirm = after.confirm
     if before.test_part == "official":
-        confirm = confirm.model_copy(update={"test": "official"})
-    if confirm.looks is None and confirm.seeds >= before.study.confirm.seeds:
-        looks = (*before.study.looks[:-1], confirm.seeds)
-        confirm = confirm.model_copy(update={"looks": looks if len(looks) > 1 else ()})
+        after = after.on_official_test()
+    if after.confirm.looks is not None or after.confirm.seeds < before.study.confirm.seeds:
+        return after
+    looks = (*before.study.looks[:-1], after.confirm.seeds)
+    confirm = after.confirm.model_copy(update={"looks": looks if len(looks) > 1 else ()})
     return after.model_copy(update={"confirm": confirm})
 
 

@@ -167,4 +167,4 @@ class RunDispatcher:
         )
 
     def _model_path(self, run: Run) -> str:
-        return str(self._context.folder / "models" / f"{run.name}.keras") if run.phase == records.TRAIN else ""
+        return str(self._context.folder / records.MODELS / f"{run.name}.keras") if run.phase == records.TRAIN else ""

@@ -103,6 +103,7 @@ def grow(seeds: int, file: Path = FILE) -> pd.DataFrame:
 
     from trainables.backends.selection import backend
     from trainables.data import SOURCES
+    from trainables.records.atomic import atomic_file
 
     frame = pd.read_parquet(file) if file.exists() else pd.DataFrame()
     first = int(frame["seed"].max()) + 1 if len(frame) else 0
@@ -110,10 +111,8 @@ def grow(seeds: int, file: Path = FILE) -> pd.DataFrame:
         return frame
     backend.configure(threads=1, deterministic=True)
     arrays = SOURCES.get("digits")().load().arrays()
-    file.parent.mkdir(exist_ok=True)
     for seed in tqdm(range(first, seeds), unit="seed", initial=first, total=seeds):
         frame = pd.concat([frame, pd.DataFrame([train(key, arrays) for key in keys([seed])])], ignore_index=True)
-        part = file.with_suffix(".part")
-        frame.to_parquet(part, compression="zstd", index=False)
-        part.replace(file)
+        with atomic_file(file) as unfinished:
+            frame.to_parquet(unfinished, compression="zstd", index=False)
     return frame

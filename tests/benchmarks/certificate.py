@@ -14,14 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from reports.statistics.estimators import Estimate, at_points, over_seeds, own_best
 from reports.statistics.group_sequential import decide
 from reports.statistics.significance import power
 from reports.statistics.variance_pooling import pool_variances
 from tests.benchmarks import bank
-from tests.benchmarks.common import table
+from tests.benchmarks.common import percent, table
 from trainables.records import HELPS, HURTS
 
 SEEDS = (6, 10, 20)
@@ -164,15 +163,9 @@ def spreads(source: Bank, figures: np.ndarray) -> dict[str, list[float]]:
     return found
 
 
-def share(values: Sequence[bool]) -> str:
-    """Return a percentage with its exact 95 % interval."""
-    low, high = stats.binomtest(int(sum(values)), len(values)).proportion_ci(method="exact")
-    return f"{100 * np.mean(values):.1f} [{100 * low:.1f}, {100 * high:.1f}]"
-
-
-def percent(values: Sequence[float]) -> str:
-    """Return the mean of shares as a percentage; an empty list has none."""
-    return f"{100 * np.mean(values):.0f}" if len(values) else "-"
+def rounded(values: Sequence[bool]) -> str:
+    """Return a share as a whole percentage."""
+    return f"{100 * np.mean(values):.0f}"
 
 
 def main(arguments: list[str]) -> None:
@@ -206,10 +199,10 @@ def main(arguments: list[str]) -> None:
                 rows.append(
                     [
                         f"{part}; {design}; {name}",
-                        share(found.false),
-                        percent([float(one) for one in found.covered]),
+                        percent(np.array(found.false, dtype=float)),
+                        rounded(found.covered),
                         100 * float(np.mean(found.widths)),
-                        *(f"{percent(found.found[arm])} ({100 * predicted[arm]:.0f})" for arm in bank.PLANTED),
+                        *(f"{rounded(found.found[arm])} ({100 * predicted[arm]:.0f})" for arm in bank.PLANTED),
                     ]
                 )
     table(("test part; design; rule", "false", "coverage", "width", *bank.PLANTED), rows)

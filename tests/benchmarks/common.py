@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 CLASSES = 10
 SHAPES = {"small_cnn": (28, 28, 1)}
@@ -32,6 +33,17 @@ def in_turns(work: dict[str, Callable[[], Any]], rounds: int = 3) -> dict[str, C
             if turn:
                 found[name].append(Cost(time.perf_counter() - wall, time.process_time() - cpu))
     return {name: Cost(min(c.wall for c in costs), min(c.cpu for c in costs)) for name, costs in found.items()}
+
+
+def percent(values: np.ndarray) -> str:
+    """Return a share in percent with its interval: Clopper and Pearson's, or the normal one for means of shares."""
+    mean = float(values.mean())
+    if np.isin(values, (0.0, 1.0)).all():
+        low, high = stats.binomtest(int(values.sum()), len(values)).proportion_ci(method="exact")
+    else:
+        half = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values))
+        low, high = max(0.0, mean - half), min(1.0, mean + half)
+    return f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

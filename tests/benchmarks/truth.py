@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from scipy import stats
 
 from tests.benchmarks import truth_confirm, truth_stopping
-from tests.benchmarks.common import table
+from tests.benchmarks.common import percent, table
 from tests.benchmarks.truth_confirm import LOOKS, MARGIN, SEEDS, STUDIES_OF_A_LANDSCAPE, Found
 from tests.benchmarks.truth_world import World
 
@@ -55,17 +54,6 @@ class Simulation:
 def play_one(measure: Measure, world: World, number: int) -> Found:
     """Play study `number`."""
     return measure(world, np.random.default_rng([SEED, number]))
-
-
-def percent(values: np.ndarray) -> str:
-    """Return a share in percent with its interval: Clopper and Pearson's, or the normal one for means of shares."""
-    mean = float(values.mean())
-    if np.isin(values, (0.0, 1.0)).all():
-        low, high = stats.binomtest(int(values.sum()), len(values)).proportion_ci(method="exact")
-    else:
-        half = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values))
-        low, high = max(0.0, mean - half), min(1.0, mean + half)
-    return f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def coverage(simulation: Simulation) -> None:

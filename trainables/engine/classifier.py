@@ -7,7 +7,6 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -62,7 +61,7 @@ class Classifier:
         self.epoch = 0
         self.warning = ""
         chosen = select(arrays, config, class_count)
-        self._unused = lru_cache(1)(lambda: unused_images(arrays, chosen, config.split_seed))
+        self._arrays, self._chosen = arrays, chosen
         self._class_count = class_count = chosen.classes
         self._train, self._validation, self._test = chosen.train, chosen.validation, chosen.test
         self._image_shape = tuple(arrays["images"].shape[1:])
@@ -146,7 +145,7 @@ class Classifier:
         found = self._evaluate(self._data.test, self._test)
         metrics = found.scores("test")
         if part == "extended":
-            unused = self._unused()
+            unused = unused_images(self._arrays, self._chosen, self.config.split_seed)
             both = found + self._evaluate(self._data.development, unused) if len(unused) else found
             metrics |= both.scores("extended_test") | {records.EXTENDED_TEST_IMAGES: float(len(both.labels))}
         return TestResult(metrics, found.correct, found.loss, found.confusion(self._class_count))

@@ -248,6 +248,11 @@ class PlanRecord(Record):
         return self.observed.unit if self.observed else unit_of(self.metric, self.test)
 
     @property
+    def shrinks_choice(self) -> bool:
+        """Whether preferences of single arms for points are shrunk before the points are chosen."""
+        return self.choice == "shrunken"
+
+    @property
     def families(self) -> tuple[tuple[int, ...], ...]:
         """Positions of the contrasts of each family, in the order of the families."""
         numbers = sorted({contrast.family for contrast in self.contrasts})
