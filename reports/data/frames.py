@@ -152,7 +152,7 @@ def read_study(folder: Path) -> StudyData:
             journal=journal.path,
             plan=plan,
             facts=journal.facts(),
-            runs=_run_frame(journal, runs, curves),
+            runs=_run_frame(journal, runs, curves, plan),
             curves=curves,
             decisions=tuple(journal.all_decisions()),
             updated=span[1] if span else None,
@@ -204,7 +204,8 @@ def study_from_frames(
     ended = runs["run"].map(times.max()).astype(float).fillna(last or 0.0).where(runs["outcome"].notna())
     frame = runs.assign(started=runs["run"].map(times.min()).astype(float), ended=ended)
     return StudyData(
-        journal=None, plan=plan, facts=facts, runs=_completed(frame[list(_OUTCOME_COLUMNS)], curves), curves=curves,
+        journal=None, plan=plan, facts=facts, runs=_completed(frame[list(_OUTCOME_COLUMNS)], curves, plan),
+        curves=curves,
         decisions=tuple(decisions), updated=last, links=links, examples=examples,
     )  # fmt: skip
 
@@ -213,7 +214,7 @@ _OUTCOME_COLUMNS = (*RUN_COLUMNS, "ended", "outcome", "epoch", "reason", "metric
 _EPOCH_COLUMNS = ("run", "epoch", "at")
 
 
-def _run_frame(journal: JournalReader, runs: Sequence[RunRow], curves: pd.DataFrame) -> pd.DataFrame:
+def _run_frame(journal: JournalReader, runs: Sequence[RunRow], curves: pd.DataFrame, plan: PlanRecord) -> pd.DataFrame:
     """Return `StudyData.runs`."""
     outcomes = {row.run: row for row in journal.outcomes()}
     rows = []
@@ -227,11 +228,14 @@ def _run_frame(journal: JournalReader, runs: Sequence[RunRow], curves: pd.DataFr
                 outcome and outcome.epoch, outcome and outcome.reason, outcome.metrics if outcome else {},
             )
         )  # fmt: skip
-    return _completed(pd.DataFrame(rows, columns=pd.Index(_OUTCOME_COLUMNS)), curves)
+    return _completed(pd.DataFrame(rows, columns=pd.Index(_OUTCOME_COLUMNS)), curves, plan)
 
 
-def _completed(frame: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame of runs with missing values filled in, typed columns, and one column per final metric."""
+def _completed(frame: pd.DataFrame, curves: pd.DataFrame, plan: PlanRecord) -> pd.DataFrame:
+    """Return the frame of runs with missing values filled in, typed columns, and one column per final metric.
+
+    The metric that is judged has a column even if no run has it yet.
+    """
     columns = [str(name) for name in frame]
     frame["audit"] = frame["audit"].astype(bool)
     frame["outcome"] = frame["outcome"].fillna(UNFINISHED)
@@ -240,7 +244,8 @@ def _completed(frame: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     reported = curves.groupby("run", observed=True)["epoch"].max()
     frame["epoch"] = frame["epoch"].fillna(frame["run"].map(reported).astype(float)).fillna(0).astype(int)
     metrics = pd.DataFrame(list(frame.pop("metrics")), index=frame.index)
-    return frame.join(_numbers(metrics, FINAL_METRICS, columns))
+    always = tuple(dict.fromkeys((*FINAL_METRICS, plan.unit.metric)))
+    return frame.join(_numbers(metrics, always, columns))
 
 
 def _curve_frame(journal: JournalReader, announced: Sequence[RunRow]) -> pd.DataFrame:

@@ -17,12 +17,10 @@ from trainables.records import (
     COMPLETED,
     CONFIRM,
     DIVERGED,
-    EXTENDED_TEST_ACCURACY,
     FAILED,
     HELPS,
     HURTS,
     SEARCH,
-    TEST_ACCURACY,
     UNDECIDED,
     ContrastRecord,
     ExtensionDecision,
@@ -203,7 +201,7 @@ def _generalisation(study: StudyData, judged: JudgedContrast) -> list[str]:
             "Results on single test examples are not known"
             if study.plan.observed
             else "Predictions of single images are not recorded"
-            if unit.metric in (TEST_ACCURACY, EXTENDED_TEST_ACCURACY)
+            if study.plan.judges_accuracy
             else f"The {unit.figure} of single images is not recorded"
         )
         notes.append(f"{known}, so the verdict cannot be generalised to other images.")

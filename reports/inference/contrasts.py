@@ -16,7 +16,7 @@ from reports.statistics.estimators import (
     over_seeds_and,
     own_best,
 )
-from trainables.records import EXTENDED_TEST_ACCURACY, EXTENDED_TEST_IMAGES, TEST_ACCURACY, ContrastRecord, unit_of
+from trainables.records import EXTENDED_TEST_IMAGES, ContrastRecord, unit_of
 
 SEARCHES_TO_CLAIM = 3
 """Minimum number of searches from which a claim is generalised to other searches."""
@@ -103,8 +103,7 @@ def tuned_over_images(study: StudyData, data: ContrastData, over_seeds: Estimate
         data: the contrast.
         over_seeds: the estimate over seeds alone; by default `data.tuned_over_seeds`.
     """
-    metric = study.plan.unit.metric
-    if not data.seeds or metric not in (TEST_ACCURACY, EXTENDED_TEST_ACCURACY):
+    if not data.seeds or not study.plan.judges_accuracy:
         return None
     names = at_points(data.cells.runs, data.chosen)  # (2, R, S)
     correct = study.correctness(list(dict.fromkeys(names.ravel())))
@@ -113,7 +112,7 @@ def tuned_over_images(study: StudyData, data: ContrastData, over_seeds: Estimate
     method, reference = (
         np.array([[correct[name] for name in search] for search in arm]).mean(axis=0) for arm in names
     )  # (S, N) each
-    if metric == TEST_ACCURACY:
+    if study.plan.test == "official":
         return over_seeds_and(method - reference, over_seeds)
     images = study.runs_by_name.loc[names.ravel(), EXTENDED_TEST_IMAGES].mean()
     return over_seeds_and(method - reference, over_seeds or data.tuned_over_seeds, float(images))

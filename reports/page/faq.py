@@ -9,7 +9,7 @@ from reports.data.overview import StoppingAudit
 from reports.inference.contrasts import SEARCHES_TO_CLAIM
 from reports.inference.verdicts import Verdict
 from reports.inference.wording import magnitude
-from trainables.records import EQUIVALENT, TEST_ACCURACY, UNDECIDED, PlanRecord
+from trainables.records import EQUIVALENT, UNDECIDED, PlanRecord
 
 AUDIT_FROM = 10
 """Minimum number of would-be stops for an estimate of the share of wrong ones."""
@@ -145,7 +145,7 @@ def _open(verdicts: Sequence[Verdict]) -> str:
 
 
 def _images(verdicts: Sequence[Verdict], plan: PlanRecord) -> str:
-    if plan.unit.metric != TEST_ACCURACY:
+    if not plan.judges_accuracy:
         return f"This cannot be answered for {plan.unit.figure}, which is not recorded for single images."
     decided = [verdict for verdict in verdicts if verdict.verdict != UNDECIDED]
     narrow = sum(verdict.on_this_test_set for verdict in decided)

@@ -153,7 +153,12 @@ def _row(run_id: str, run: pd.Series, searched: Mapping[str, Any]) -> dict[str, 
         return str(known.get(f"tags.{name}", ""))
 
     outcome, epoch, reason = _parse_outcome(tag(records.TAG_OUTCOME))
-    finals = (records.SELECTION, *records.TEST_METRICS)
+    finals = (
+        records.SELECTION,
+        *records.TEST_METRICS,
+        *records.EXTENDED_TEST_METRICS,
+        records.EXTENDED_TEST_IMAGES,
+    )
     return {
         "run_id": run_id,
         "run": tag(records.TAG_RUN),

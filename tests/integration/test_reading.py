@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from reports.data.frames import read_study
+from reports.inference.verdicts import judge
 from reports.page.writer import write_study
 from search.cli import app
 from search.tracking.backlog import Backlog
@@ -46,11 +47,29 @@ def small_study(folder: Path, name: str, study_id: str) -> Path:
     return folder
 
 
-def test_the_report_from_mlflow_has_the_same_figures(tmp_path: Path, store: str) -> None:
-    folder = small_study(tmp_path / "study", "read back", "read-back-1")
+def judge_on_extended_part(folder: Path) -> None:
+    """Turn a written study into one that is judged on an extended test part of 80 images."""
+    with closing(sqlite3.connect(folder / records.JOURNAL_FILE)) as journal, journal:
+        for run, text in journal.execute("SELECT run, metrics FROM outcomes").fetchall():
+            metrics = json.loads(text)
+            if records.TEST_ACCURACY in metrics:
+                metrics[records.EXTENDED_TEST_ACCURACY] = metrics[records.TEST_ACCURACY] + 0.01
+                metrics[records.EXTENDED_TEST_IMAGES] = 80.0
+            journal.execute("UPDATE outcomes SET metrics = ? WHERE run = ?", (json.dumps(metrics), run))
+        (plan,) = journal.execute("SELECT value FROM meta WHERE key = ?", (records.META_PLAN,)).fetchone()
+        write_entry(journal, records.META_PLAN, json.dumps({**json.loads(plan), "test": "extended"}))
+        seal(journal)
+
+
+@pytest.mark.parametrize("part", ["official", "extended"])
+def test_the_report_from_mlflow_has_the_same_figures(tmp_path: Path, store: str, part: str) -> None:
+    folder = small_study(tmp_path / "study", "read back", f"read-back-{part}")
+    if part == "extended":
+        judge_on_extended_part(folder)
+    assert {verdict.metric for verdict in judge(read_study(folder))} == {read_study(folder).plan.unit.metric}
     deliver(folder, store)
     ours = write_study(read_study(folder), tmp_path / "ours")
-    theirs = write_study(read_experiment(store, "read back"), tmp_path / "theirs")
+    theirs = write_study(read_experiment(store, "read back", f"read-back-{part}"), tmp_path / "theirs")
     assert ours.tables.keys() == theirs.tables.keys()
     for name, path in ours.tables.items():
         if name != "runs":

@@ -26,7 +26,7 @@ from pydantic import Field, ValidationError, model_validator
 from trainables.errors import InputError
 from trainables.records.base import Record, problem
 from trainables.records.descriptions import describe
-from trainables.records.metrics import LOWER_IS_BETTER, T, TestPart
+from trainables.records.metrics import EXTENDED_TEST_ACCURACY, LOWER_IS_BETTER, TEST_ACCURACY, T, TestPart
 from trainables.records.units import Unit, unit_of
 
 PLAN_VERSION = 1
@@ -246,6 +246,11 @@ class PlanRecord(Record):
     def unit(self) -> Unit:
         """The unit of effects: that of the test metric which belongs to the selection metric."""
         return self.observed.unit if self.observed else unit_of(self.metric, self.test)
+
+    @property
+    def judges_accuracy(self) -> bool:
+        """Whether verdicts are about accuracy, the one figure that journals record for single test images."""
+        return self.unit.metric in (TEST_ACCURACY, EXTENDED_TEST_ACCURACY)
 
     @property
     def shrinks_choice(self) -> bool:

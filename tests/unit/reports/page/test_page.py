@@ -57,6 +57,22 @@ def test_files_are_written_to_the_study_folder_or_to_a_given_folder(
     assert elsewhere.html.read_bytes() == report.html.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("change", "answer"),
+    [
+        ({"test": "extended"}, "A second interval also includes the sampling of test images."),
+        ({"metric": "validation_macro_f1"}, "This cannot be answered for test macro f1"),
+    ],
+)
+def test_a_study_without_confirmation_runs_is_reported_whatever_it_is_judged_on(
+    tmp_path: Path, change: dict[str, str], answer: str
+) -> None:
+    with JournalBuilder(tmp_path, {**make_plan(), **change}) as journal:
+        journal.run(journal.plan["conditions"][0]["name"], "mixup", phase=records.SEARCH)
+    page = text_of(write_report(tmp_path).html.read_text(encoding="utf-8"))
+    assert answer in page
+
+
 def test_page_markdown_and_csv_contain_the_same_values(finished: Path, report: ReportPaths) -> None:
     verdicts = judge(read_study(finished))
     page, markdown = text_of(report.html.read_text()), report.markdown.read_text()
