@@ -7,7 +7,8 @@ import os
 from typing import Any, ClassVar, Literal
 
 from trainables.data.arrays import KEYS, dataset_of
-from trainables.data.base import SOURCES, Dataset, Source
+from trainables.data.base import SOURCES, Dataset
+from trainables.data.resizing import ResizableSource
 from trainables.errors import InputError
 
 DIGITS = tuple(str(digit) for digit in range(10))
@@ -30,7 +31,7 @@ CIFAR100 = (
 )  # fmt: skip
 
 
-class _Downloaded(Source):
+class _Downloaded(ResizableSource):
     """A data set of `keras.datasets`, from Keras's cache (`KERAS_HOME`, by default ~/.keras) or downloaded."""
 
     class_names: ClassVar[tuple[str, ...]]
@@ -47,7 +48,7 @@ class _Downloaded(Source):
         train, test = _load(self.module)
         arrays = {key: np.asarray(array) for key, array in zip(KEYS, (*train, *test), strict=True)}
         where = f"data source `{self.module}`, in Keras's cache ({_cache()})"
-        return dataset_of({**arrays, "class_names": np.array(self.class_names)}, where)
+        return self.at_size(dataset_of({**arrays, "class_names": np.array(self.class_names)}, where))
 
 
 def _load(name: str) -> Any:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from trainables.data.arrays import require_more_than_two_values
-from trainables.data.base import Dataset, Source
+from trainables.data.base import Dataset
 from trainables.data.cache import decode_cached
 from trainables.data.decoding import Colour, Shape
 from trainables.data.layout import TEST, TRAIN, VALIDATION
-from trainables.data.pixels import Resize
+from trainables.data.resizing import ResizableSource
 from trainables.data.splits import drawn_test_part
 from trainables.data.text import check_class_names, listed, printable
 from trainables.errors import InputError
@@ -21,7 +21,6 @@ from trainables.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-Side = Annotated[int, Field(ge=1, le=4096)]
 Finite = Annotated[float, Field(ge=-1e30, le=1e30)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 BACKGROUNDS = {"white": (255, 255, 255), "black": (0, 0, 0)}
@@ -70,17 +69,13 @@ class Listing:
     notes: tuple[str, ...] = ()
 
 
-class FileSource(Source):
+class FileSource(ResizableSource):
     """Base class of sources of image files. Subclasses define `entries`.
 
     Images are decoded once, in parallel, into a cache (`ASSAY_CACHE`, by default in the user's cache folder) keyed by
     the content of the files. The cache can be deleted at any time.
     """
 
-    size: Annotated[
-        Side | tuple[Side, Side] | None, Field(description="pixels: one side of a square, or [height, width]")
-    ] = None
-    resize: Annotated[Resize, Field(description="how images get that size")] = "stretch"
     colour: Annotated[Colour, Field(description="auto: colour if any image is in colour")] = "auto"
     background: Annotated[
         Literal["white", "black"] | tuple[Byte, Byte, Byte],
@@ -114,9 +109,8 @@ class FileSource(Source):
         check_class_names(found.names, printable(root))
         if found.bad and self.bad_files == "refuse":
             raise InputError(_refusal(root, found.bad))
-        size = (self.size, self.size) if isinstance(self.size, int) else self.size
         background = BACKGROUNDS[self.background] if isinstance(self.background, str) else self.background
-        shape = Shape(size, self.resize, self.colour, background, self.value_range)
+        shape = Shape(self.height_and_width, self.resize, self.colour, background, self.value_range)
         decoded = decode_cached(root, [entry.file for entry in entries], shape)
         if decoded.bad and self.bad_files == "refuse":
             raise InputError(_refusal(root, decoded.bad))

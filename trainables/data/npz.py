@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from trainables.data.arrays import EXTRA, KEYS, dataset_of
-from trainables.data.base import SOURCES, Dataset, Source
+from trainables.data.base import SOURCES, Dataset
+from trainables.data.resizing import ResizableSource
 from trainables.data.text import printable
 from trainables.errors import InputError
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 
 @SOURCES.register("npz")
-class Npz(Source):
+class Npz(ResizableSource):
     """Images of a `.npz` file: uint8, (n, height, width) or (n, height, width, channels); labels from 0.
 
-    `class_names`, a validation part (`x_val`, `y_val`) and groups (`group_train`, `group_val`) are optional.
-    `mirror_keeps_class: false` refuses augmentations that mirror.
+    `size` and `resize` resize them. `class_names`, a validation part (`x_val`, `y_val`) and groups (`group_train`,
+    `group_val`) are optional. `mirror_keeps_class: false` refuses augmentations that mirror.
 
     Examples:
         >>> import numpy as np
@@ -38,7 +39,7 @@ class Npz(Source):
 
     def load(self) -> Dataset:
         """Load the images (see `Source.load`)."""
-        return dataset_of(_read(self.path), printable(self.path))
+        return self.at_size(dataset_of(_read(self.path), printable(self.path)))
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
