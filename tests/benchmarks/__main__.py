@@ -1,5 +1,6 @@
 """Runs one benchmark: `uv run python -m tests.benchmarks NAME [OPTION ...]`.
 
+atlas          cells of the atlas trained again, and with fresh seeds; options: --cells N, --replicate N, data
 steps          a training step, beside `model.fit` on tf.data and a bare loop; options: names of networks
 methods        a step of each method, beside the usual ways; option: the name of a network
 augmentations  each policy, beside Keras's layers in sequence
@@ -22,6 +23,7 @@ import sys
 import warnings
 
 NAMES = (
+    "atlas",
     "certificate",
     "steps",
     "methods",

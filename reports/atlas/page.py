@@ -1,0 +1,131 @@
+"""Page of the atlas: `README.md` with its pictures, written from the archives of the studies."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reports.atlas.cases import answers
+from reports.atlas.cells import Cell, against_reference, cells_of
+from reports.atlas.pictures import write_effects, write_effects_by_gap
+from reports.atlas.prediction import ALL, ALWAYS, GAP, Score, scores
+from reports.data.frames import StudyData
+from reports.jinja import environment
+from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED
+
+TITLES = {
+    "mixup": "mixup",
+    "sample_pairing": "SamplePairing",
+    "maxup": "MaxUp",
+    "maxup_mean": "mean of its copies",
+}
+"""Displayed names of the methods, in the order of the page."""
+PICTURE, GAP_PICTURE = "effects.png", "effects_by_gap.png"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All cells of a method.
+
+    Args:
+        title: displayed name of the method.
+        counts: number of cells by verdict.
+        median: median effect in points.
+        lowest, highest: smallest and largest effect in points.
+        best, worst: the cells with the largest and the smallest effect.
+    """
+
+    title: str
+    counts: Mapping[str, int]
+    median: float
+    best: Cell
+    worst: Cell
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Size of the atlas.
+
+    Args:
+        studies, conditions, runs: how many there are.
+        core_hours: time that runs took on their core, in hours.
+        seeds: fewest and most seeds of a cell.
+    """
+
+    studies: int
+    conditions: int
+    runs: int
+    core_hours: float
+    seeds: tuple[int, int]
+
+
+def write_page(atlas: Mapping[str, StudyData], cases: Mapping[str, StudyData], folder: Path) -> None:
+    """Write the page and its pictures.
+
+    Args:
+        atlas: the studies of the atlas by name.
+        cases: the studies of the published cases by name; those without a finished study are left out of the page.
+        folder: folder to write to.
+    """
+    cells = [cell for study in atlas.values() for cell in cells_of(study)]
+    compared = against_reference(cells)
+    write_effects(folder / PICTURE, compared, TITLES)
+    write_effects_by_gap(folder / GAP_PICTURE, compared, TITLES)
+    templates = environment(Path(__file__).parent / "templates", autoescape=False)
+    text = templates.get_template("page.md.j2").render(
+        totals=totals(atlas, compared),
+        summaries=[summary(TITLES[method], _of(compared, method)) for method in TITLES],
+        maximum=summary("MaxUp against the mean of its copies", _against(cells, "maxup", "maxup_mean")),
+        cells=compared,
+        undecided=sum(cell.verdict.verdict == UNDECIDED for cell in compared) / len(compared),
+        scores=scores(compared),
+        best=best_rules(scores(compared)),
+        rules=(ALWAYS, GAP, ALL),
+        titles=TITLES,
+        verdicts=(HELPS, HURTS, EQUIVALENT, UNDECIDED),
+        cases=answers(cases),
+        picture=PICTURE,
+        gap_picture=GAP_PICTURE,
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def totals(studies: Mapping[str, StudyData], cells: Sequence[Cell]) -> Totals:
+    """Return the size of the atlas."""
+    seeds = [cell.verdict.seeds for cell in cells]
+    return Totals(
+        studies=len(studies),
+        conditions=sum(len(study.plan.conditions) for study in studies.values()),
+        runs=sum(len(study.runs) for study in studies.values()),
+        core_hours=sum(float((study.runs["ended"] - study.runs["started"]).sum()) for study in studies.values()) / 3600,
+        seeds=(min(seeds), max(seeds)),
+    )
+
+
+def summary(title: str, cells: Sequence[Cell]) -> Summary:
+    """Return the summary of some cells."""
+    ordered = sorted(cells, key=lambda cell: cell.effect)
+    return Summary(
+        title=title,
+        counts=Counter(cell.verdict.verdict for cell in cells),
+        median=float(np.median([cell.effect for cell in cells])),
+        best=ordered[-1],
+        worst=ordered[0],
+    )
+
+
+def best_rules(found: Sequence[Score]) -> list[Score]:
+    """Return the scores whose lead over the gap alone has an interval above zero."""
+    return [score for score in found if score.low > 0]
+
+
+def _of(cells: Sequence[Cell], method: str) -> list[Cell]:
+    return [cell for cell in cells if cell.method == method]
+
+
+def _against(cells: Sequence[Cell], method: str, reference: str) -> list[Cell]:
+    return [cell for cell in cells if cell.method == method and cell.verdict.reference == reference]

@@ -1,0 +1,145 @@
+"""Pictures of the atlas, drawn with Matplotlib and written as PNG: effects by condition and by gap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reports.atlas.cells import Cell
+from reports.figures.palette import COLOURS, REFERENCE
+from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+VERDICT_COLOURS = {HELPS: COLOURS[0], HURTS: COLOURS[1], EQUIVALENT: "#4d4d4d", UNDECIDED: "#b9bec3"}
+VERDICT_MARKERS = {HELPS: "^", HURTS: "v", EQUIVALENT: "s", UNDECIDED: "o"}
+"""Verdicts differ in shape as well as in colour."""
+ROW = 0.19
+"""Height of a row in inches."""
+WIDEST = 20.0
+"""Largest effect shown, in points; larger ones stand at the edge."""
+STYLE: dict[Any, Any] = {
+    "font.size": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#9aa1a8",
+    "xtick.color": "#444444",
+    "figure.facecolor": "white",
+}
+
+
+def write_effects(path: Path, cells: Sequence[Cell], titles: Mapping[str, str]) -> None:
+    """Write the effects of all cells: one panel per method, one row per condition, grouped by data and model.
+
+    Args:
+        path: PNG file to write.
+        cells: cells against the same reference.
+        titles: titles of the panels by method; methods without one are left out.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    rows = _rows(cells)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(11, ROW * (max(rows.values()) + 1) + 1.5), layout="constrained")
+        panels = np.ravel(figure.subplots(1, len(titles), sharey=True))
+        for axes, (method, title) in zip(panels, titles.items(), strict=True):
+            shown = [cell for cell in cells if cell.method == method]
+            _draw_effects(axes, shown, rows)
+            axes.set_title(title, loc="left", fontweight="bold", fontsize=10)
+        _label_rows(panels[0], rows)
+        figure.supxlabel("effect on test accuracy in points, with 95 % intervals", fontsize=9)
+        _legend(figure)
+        figure.savefig(path, dpi=130, metadata={"Software": "Assay"})
+
+
+def _rows(cells: Sequence[Cell]) -> dict[tuple[str, str, str], int]:
+    """Return the row of each condition by (data, model, condition), with an empty row before each group."""
+    keys = list(dict.fromkeys((cell.data, cell.model, cell.condition) for cell in cells))
+    rows: dict[tuple[str, str, str], int] = {}
+    row, group = 0, None
+    for key in sorted(keys, key=lambda key: (key[0], key[1], keys.index(key))):
+        row += 2 if key[:2] != group else 1
+        group = key[:2]
+        rows[key] = row
+    return rows
+
+
+def _draw_effects(axes: Axes, cells: Sequence[Cell], rows: Mapping[tuple[str, str, str], int]) -> None:
+    axes.axvline(0, color="#666666", linewidth=0.9, zorder=1)
+    for cell in cells:
+        row = rows[cell.data, cell.model, cell.condition]
+        colour, marker = VERDICT_COLOURS[cell.verdict.verdict], VERDICT_MARKERS[cell.verdict.verdict]
+        low, high = np.clip(cell.interval, -WIDEST, WIDEST)
+        axes.plot([low, high], [row, row], color=colour, linewidth=1.4, zorder=2, solid_capstyle="butt")
+        axes.plot(np.clip(cell.effect, -WIDEST, WIDEST), row, marker, color=colour, markersize=4.5, zorder=3)
+    axes.set_ylim(max(rows.values()) + 1, 0)
+    axes.set_xlim(-WIDEST, WIDEST)
+    axes.grid(axis="x", color="#e8e8e8", linewidth=0.7, zorder=0)
+    axes.tick_params(axis="y", length=0)
+
+
+def _label_rows(axes: Axes, rows: Mapping[tuple[str, str, str], int]) -> None:
+    places, names = list(rows.values()), [condition for _, _, condition in rows]
+    groups: dict[tuple[str, str], int] = {}
+    for (data, model, _), row in rows.items():
+        groups.setdefault((data, model), row - 1)
+    axes.set_yticks([*places, *groups.values()], [*names, *(f"{data}, {model}" for data, model in groups)])
+    for label in axes.get_yticklabels()[len(places) :]:
+        label.set_fontweight("bold")
+
+
+def _legend(figure: Figure) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=VERDICT_COLOURS[verdict], marker=VERDICT_MARKERS[verdict], linewidth=1.4, label=verdict)
+        for verdict in VERDICT_COLOURS
+    ]
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False, fontsize=9)
+
+
+def write_effects_by_gap(path: Path, cells: Sequence[Cell], titles: Mapping[str, str]) -> None:
+    """Write effects against the baseline's gap between training and validation accuracy, one panel per method.
+
+    Args:
+        path, cells, titles: see `write_effects`.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    markers = dict(zip(dict.fromkeys(cell.data for cell in cells), "osD^v*", strict=False))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(11, 3.2), layout="constrained")
+        panels = np.ravel(figure.subplots(1, len(titles), sharey=True, sharex=True))
+        for axes, (method, title) in zip(panels, titles.items(), strict=True):
+            axes.axhline(0, color="#666666", linewidth=0.9)
+            for cell in cells:
+                if cell.method == method:
+                    axes.plot(
+                        100 * cell.baseline.gap,
+                        np.clip(cell.effect, -WIDEST, WIDEST),
+                        markers[cell.data],
+                        color=VERDICT_COLOURS[cell.verdict.verdict],
+                        markersize=4.5,
+                    )
+            axes.set_title(title, loc="left", fontweight="bold", fontsize=10)
+            axes.grid(color="#e8e8e8", linewidth=0.7)
+        panels[0].set_ylabel("effect in points")
+        figure.supxlabel("baseline: training accuracy minus validation accuracy, in points", fontsize=9)
+        _data_legend(figure, markers)
+        figure.savefig(path, dpi=130, metadata={"Software": "Assay"})
+
+
+def _data_legend(figure: Figure, markers: Mapping[str, str]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=REFERENCE, marker=marker, linestyle="", label=name) for name, marker in markers.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False, fontsize=9)
