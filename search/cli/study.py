@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from search.monitor.counts import StudyProgress
     from search.plan.cost_estimate import StudyCosts
     from search.plan.model import Plan
+    from trainables.records import PlanRecord
 
 
 @command()
@@ -44,6 +45,12 @@ def plan(
             help="Assumed standard deviation of a paired difference over seeds, in points.", min=0.01, max=100
         ),
     ] = 1.0,
+    noise: Annotated[
+        Path | None,
+        typer.Option(
+            "--noise", metavar="FOLDER", help="Take the standard deviation from this folder of `assay certify`."
+        ),
+    ] = None,
     timed: Annotated[
         bool,
         typer.Option(
@@ -78,6 +85,7 @@ def plan(
     made = make_plan(load_study(study, tuple(sets or ())))
     hours = budget_hours or made.study.resources.budget_hours
     record = study_record(made)
+    spread = spread if noise is None else _measured_spread(noise, record)
     size = study_size(record, spread, _costs(made, timed or bool(budget_hours), images_per_second), hours)
     if json:
         print_json({**size.document(), "plan": record.dump()})
@@ -87,6 +95,14 @@ def plan(
         print_table(("trials", "seeds", "hours", f"detectable, within {hours:g} hours"), proposal_rows(size))
     for warning in size.warnings:
         warn(warning)
+
+
+def _measured_spread(folder: Path, record: PlanRecord) -> float:
+    """Return the standard deviation of a paired difference that `assay certify` measured, over all conditions."""
+    from reports.data.frames import read_study
+    from search.plan.noise import noise_floors, typical_spread
+
+    return typical_spread(noise_floors(read_study(folder), record))
 
 
 def _costs(made: Plan, timed: bool, throughput: float | None) -> StudyCosts | None:

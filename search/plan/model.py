@@ -196,7 +196,7 @@ class Plan:
                 **_of_its_model(plain),
                 **self._length(arm),
                 "method": {**arm.cell.entry.fixed(), "name": arm.cell.entry.name},
-                "seed": seed,
+                "seed": derive_seed(seed, "twin") if arm.cell.entry.twin else seed,
                 "split_seed": split_seed,
             }
         )

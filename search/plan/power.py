@@ -202,7 +202,7 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
         (
             "power",
             f"80 % to detect an effect of {size.detectable_points:.2f} points, if paired differences have a standard "
-            f"deviation of {size.spread_points:g} points over seeds ({size.detectable:.2f} standard deviations)",
+            f"deviation of {size.spread_points:.3g} points over seeds ({size.detectable:.2f} standard deviations)",
         ),
         ("shared", "the same in all arms of a condition: " + "; ".join(SHARED)),
     ]

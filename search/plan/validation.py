@@ -71,7 +71,7 @@ def _check_methods(study: Study) -> None:
     """Refuse duplicate methods, and a contrast of MaxUp with its control if their numbers of copies may differ."""
     seen: dict[str, str] = {}
     for entry in study.methods:
-        content = repr((entry.name, sorted(entry.settings.items(), key=str)))
+        content = repr((entry.name, entry.twin, sorted(entry.settings.items(), key=str)))
         if content in seen:
             raise InputError(f"methods: `{entry.label}` and `{seen[content]}` are the same; remove one")
         seen[content] = entry.label
@@ -157,6 +157,7 @@ def _check_fair(plan: Plan, arms: list[Arm], configs: Mapping[str, RunConfig]) -
         found = configs[arm.name].parameters()
         for name in sorted(set(first) & set(found)):
             free = name in compared or "." in name or (name in {"epochs", "steps"} and not arm.searched)
+            free = free or (name == "seed" and arm.cell.entry.twin)
             if not free and found[name] != first[name] and not _depends_on(compared, name):
                 raise InputError(
                     f"{arm.name} would run with {name}={found[name]!r}, but {arms[0].name} with {first[name]!r}; "

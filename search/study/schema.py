@@ -57,11 +57,16 @@ DEFAULT_NUISANCE = ("learning_rate", "weight_decay")
 
 
 class MethodEntry(Frozen):
-    """A method of a study. Settings with a single value are fixed; a list or {low, high} is searched."""
+    """A method of a study. Settings with a single value are fixed; a list or {low, high} is searched.
+
+    A `twin` trains with other random numbers than the other entries: initial weights, order of the images and draws. A
+    twin of the reference differs from it by chance only, which shows how much that is.
+    """
 
     name: str
     label: Label
     settings: dict[str, Any] = {}
+    twin: bool = False
 
     def fixed(self) -> dict[str, Any]:
         """Return the settings with a single value."""
@@ -279,7 +284,12 @@ class Study(Frozen):
             grid: dict[str, list[Level]] = getattr(self, place)
             plain[place] = {key: [dump_level(key, level) for level in options] for key, options in grid.items()}
         plain["methods"] = [
-            {"name": entry.name, "as": entry.label, **{key: dump_range(item) for key, item in entry.settings.items()}}
+            {
+                "name": entry.name,
+                "as": entry.label,
+                **{key: dump_range(item) for key, item in entry.settings.items()},
+                **({"twin": True} if entry.twin else {}),
+            }
             for entry in self.methods
         ]
         plain["nuisance"] = {key: dump_range(item) for key, item in self.nuisance.items()}
@@ -336,7 +346,7 @@ def _method_entry(entry: Any) -> Any:
     if not isinstance(entry, Mapping) or "settings" in entry:
         return entry
     fields = dict(entry)
-    name, label = fields.pop("name", None), fields.pop("as", None)
+    name, label, twin = fields.pop("name", None), fields.pop("as", None), fields.pop("twin", False)
     try:
         kind = METHODS.get(str(name))
     except InputError as error:
@@ -349,7 +359,8 @@ def _method_entry(entry: Any) -> Any:
     settings = {
         key: parse_range(value, kind.plain(key), holds_integers(kind.fields()[key])) for key, value in fields.items()
     }
-    return {"name": name, "label": label or short_name(name), "settings": settings}
+    default = f"{short_name(name)}_twin" if twin is True else short_name(name)
+    return {"name": name, "label": label or default, "settings": settings, "twin": twin}
 
 
 def presets() -> dict[str, str]:

@@ -1,0 +1,102 @@
+"""Command `certify`: the noise floor of a study's recipe, before the study is paid for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from search.cli.app import (
+    Address,
+    AllowCode,
+    Debug,
+    Json,
+    Sets,
+    Source,
+    Timeout,
+    allow,
+    command,
+    free,
+    remember,
+    values,
+)
+
+if TYPE_CHECKING:
+    from search.plan.noise import NoiseFloor
+    from trainables.records import PlanRecord, Unit
+
+
+@command()
+def certify(
+    study: Source,
+    sets: Sets = None,
+    seeds: Annotated[int, typer.Option(min=2, max=1000, help="Number of pairs of runs under each condition.")] = 8,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="New folder. By default runs/NAME-noise, with a number if it exists."),
+    ] = None,
+    address: Address = None,
+    timeout: Timeout = 30,
+    allow_code: AllowCode = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Train the reference against itself: how much runs differ by chance, and which effects the study can see."""
+    from reports.data.frames import read_study
+    from search.cli.console import print_json
+    from search.lifecycle import run_study
+    from search.plan.builder import make_plan
+    from search.plan.noise import noise_floors, noise_study
+    from search.plan.record import study_record
+    from search.session import Options
+    from search.study.schema import load_study
+
+    allow(allow_code, *values(sets))
+    requested = load_study(study, tuple(sets or ()))
+    planned = study_record(make_plan(requested))
+    prepared = noise_study(requested, seeds)
+    folder = output or free(Path("runs") / f"{requested.name}-noise")
+    remember(folder)
+    run_study(prepared, folder, Options(address, None, debug, timeout))
+    measured = read_study(folder)
+    floors = noise_floors(measured, planned)
+    if json:
+        print_json({"noise": [floor.document() for floor in floors], "folder": str(folder)})
+        return
+    _show(floors, planned, measured.plan.unit)
+    typer.echo(f"in a plan: assay plan {study} --noise {folder}")
+
+
+def _show(floors: list[NoiseFloor], planned: PlanRecord, unit: Unit) -> None:
+    """Print the noise floors, and what the study can see."""
+    from search.cli.console import print_lines, print_table
+
+    digits = unit.digits + 1
+    headings = ("condition", unit.figure, "sd over seeds", "sd of a difference", "95 % interval", "pairs", "detectable")
+    print_table(
+        headings,
+        [
+            (
+                floor.condition,
+                f"{floor.value:.{digits}f}",
+                f"{floor.between_seeds:.{digits}f}",
+                f"{floor.paired:.{digits}f}",
+                f"{floor.low:.{digits}f} to {floor.high:.{digits}f}",
+                floor.pairs,
+                f"{floor.detectable:.{digits}f}",
+            )
+            for floor in floors
+        ],
+        right=headings[1:],
+    )
+    smallest = unit.scale * planned.smallest_effect
+    blind = [floor for floor in floors if floor.detectable > smallest]
+    print_lines(
+        "",
+        f"all in {unit.many}; a difference is that of two runs of the reference on the same images, which is chance",
+        f"detectable: with {planned.seeds} seeds and {len(planned.contrasts)} contrasts, `{planned.name}` finds an "
+        "effect with 80 % power, if differences vary as these do",
+        f"the smallest effect of interest, {smallest:g} {unit.many}, is below that in {len(blind)} of {len(floors)} "
+        f"conditions{'; raise confirm.seeds' if blind else ''}",
+    )

@@ -1,0 +1,152 @@
+"""Noise floor of a recipe: how much two runs differ by chance, measured before a study is paid for.
+
+The reference of a study is trained twice with every seed: as it is, and as a twin with other random numbers on the same
+images. The standard deviation of the difference is what the effects of the study will be judged against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from search.plan.power import detectable_effect
+from search.study.schema import Study
+from trainables.errors import InputError
+from trainables.records import PlanRecord
+
+if TYPE_CHECKING:
+    from reports.data.frames import StudyData
+
+TWIN = "twin"
+SUFFIX = " noise"
+
+
+@dataclass(frozen=True)
+class NoiseFloor:
+    """How much runs of the reference differ by chance under one condition. All in points of accuracy, or its unit.
+
+    Args:
+        condition: name of the condition.
+        value: mean test metric, in percent for an accuracy.
+        between_seeds: standard deviation over seeds, of which each has images of its own.
+        paired: standard deviation of the difference between two runs on the same images.
+        low, high: 95 % interval of `paired`.
+        pairs: number of pairs that it rests on.
+        detectable: smallest effect that the study detects with 80 % power, if a method differs like a twin.
+    """
+
+    condition: str
+    value: float
+    between_seeds: float
+    paired: float
+    low: float
+    high: float
+    pairs: int
+    detectable: float
+
+    def document(self) -> dict[str, Any]:
+        """Return the figures for JSON."""
+        return asdict(self)
+
+
+def noise_study(study: Study, seeds: int) -> Study:
+    """Return the study that measures the noise floor: the reference and its twin under the same conditions.
+
+    Args:
+        study: the study to prepare. Settings that it searches have their default values.
+        seeds: number of pairs under each condition.
+
+    Raises:
+        InputError: the study compares other factors than methods.
+
+    >>> from search.study.schema import load_study
+    >>> noise = noise_study(load_study("quickstart"), seeds=4)
+    >>> [entry.label for entry in noise.methods], noise.looks, noise.search.sampler
+    (['baseline', 'twin'], (4,), 'none')
+    """
+    if study.compare:
+        raise InputError(
+            "the noise floor is measured for studies that compare methods; this one compares "
+            f"{', '.join(study.compare)}. Write a study of its reference: its levels in `recipe`, and no `compare`"
+        )
+    reference = next((entry for entry in study.methods if entry.label == study.reference), None)
+    if reference is None:
+        raise InputError(f"the reference `{study.reference}` is not among the methods of the study")
+    fixed = reference.model_copy(update={"settings": reference.fixed()})
+    return study.model_copy(
+        update={
+            "name": f"{study.name[: 80 - len(SUFFIX)]}{SUFFIX}",
+            "methods": [fixed, fixed.model_copy(update={"label": TWIN, "twin": True})],
+            "contrasts": [],
+            "nuisance": {key: value for key, value in study.nuisance.items() if key in study.fixed},
+            "search": study.search.model_copy(update={"sampler": "none", "match": _match(study), "replicates": 1}),
+            "confirm": study.confirm.model_copy(update={"points": 1, "seeds": seeds, "looks": ()}),
+        }
+    )
+
+
+def _match(study: Study) -> str:
+    return "epochs" if study.search.match == "compute" else study.search.match
+
+
+def noise_floors(measured: StudyData, planned: PlanRecord) -> list[NoiseFloor]:
+    """Return the noise floor of every condition.
+
+    Args:
+        measured: runs of `noise_study`.
+        planned: plan of the study that is prepared.
+
+    Raises:
+        InputError: a condition has fewer than two pairs.
+    """
+    unit = measured.plan.unit
+    claims = max(len(planned.contrasts), 1)
+    standardised = detectable_effect(
+        planned.seeds, planned.look_alphas[-1] / claims, claims // max(len(planned.conditions), 1)
+    )
+    found = []
+    for condition in measured.plan.conditions:
+        values = _by_seed(measured, condition.name)
+        if len(values) < 2:
+            raise InputError(
+                f"{condition.name}: {len(values)} pair(s) of runs succeeded, but at least two are needed; the report "
+                "names the cause"
+            )
+        differences = unit.scale * (values[:, 1] - values[:, 0])
+        spread, degrees = float(differences.std(ddof=1)), len(values) - 1
+        low, high = (spread * np.sqrt(degrees / stats.chi2.ppf(quantile, degrees)) for quantile in (0.975, 0.025))
+        found.append(
+            NoiseFloor(
+                condition=condition.name,
+                value=float(unit.scale * values.mean()),
+                between_seeds=float(unit.scale * values.std(axis=0, ddof=1).mean()),
+                paired=spread,
+                low=float(low),
+                high=float(high),
+                pairs=len(values),
+                detectable=standardised * spread,
+            )
+        )
+    return found
+
+
+def typical_spread(floors: Sequence[NoiseFloor]) -> float:
+    """Return the root mean square of the standard deviations of a paired difference, weighted by degrees of freedom."""
+    weights = [floor.pairs - 1 for floor in floors]
+    return float(np.sqrt(np.average([floor.paired**2 for floor in floors], weights=weights)))
+
+
+def _by_seed(measured: StudyData, condition: str) -> np.ndarray:
+    """Return the test metric of the reference and of its twin, float (pairs, 2)."""
+    metric = measured.plan.unit.metric
+    arms: Mapping[str, Any] = {
+        method: measured.runs_of("confirm", condition, method).set_index("seed_index")[metric].dropna()
+        for method in measured.plan.methods
+    }
+    reference, twin = (arms[method] for method in measured.plan.methods)
+    both = reference.index.intersection(twin.index)
+    return np.column_stack([reference.loc[both], twin.loc[both]])
