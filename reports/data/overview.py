@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.data.completeness import planned_confirmations, pools_by_search
+from reports.data.completeness import planned_confirmations, pools_by_search, seeds_of
 from reports.data.frames import UNFINISHED, StudyData
 from trainables import records
 from trainables.records import ArmRecord, RungDecision
@@ -167,6 +167,17 @@ def stopping_audit(study: StudyData, arm: ArmRecord) -> StoppingAudit:
     values = study.plan.as_maximized(full[records.SELECTION])
     better = set(values.index[values >= values.median()]) if len(values) > 1 else set()
     return StoppingAudit(audited=len(audited), would_stop=len(stops), mistakes=len(stops & better))
+
+
+def runs_saved_by_looks(study: StudyData) -> tuple[int, int]:
+    """Return how many confirmation runs looks made unnecessary so far, and how many there would be without looks."""
+    saved = planned = 0
+    for arm in study.plan.arms:
+        seeds = seeds_of(study, arm.condition, [arm.method])
+        points = planned_confirmations(study, arm.condition, arm.method) // seeds
+        saved += points * (study.plan.seeds - seeds)
+        planned += points * study.plan.seeds
+    return saved, planned
 
 
 def missing_runs(summaries: Sequence[ArmSummary]) -> list[str]:

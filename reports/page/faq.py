@@ -23,13 +23,16 @@ class Question(NamedTuple):
     answer: str
 
 
-def questions(plan: PlanRecord, verdicts: Sequence[Verdict], audits: Sequence[StoppingAudit]) -> tuple[Question, ...]:
+def questions(
+    plan: PlanRecord, verdicts: Sequence[Verdict], audits: Sequence[StoppingAudit], saved: tuple[int, int]
+) -> tuple[Question, ...]:
     """Return the questions with the answers of a study.
 
     Args:
         plan: plan of the study.
         verdicts: verdicts of all contrasts of the plan.
         audits: early-stopping audits, one per arm.
+        saved: confirmation runs that looks made unnecessary, and the number without looks.
     """
     return (
         Question(
@@ -52,7 +55,7 @@ def questions(plan: PlanRecord, verdicts: Sequence[Verdict], audits: Sequence[St
             "Is one of many comparisons significant by chance?",
             "Every comparison is tested as if it were the only one.",
             f"{_family(plan)}. Over all of them, the probability of claiming any difference that does not exist is at "
-            f"most {100 * plan.alpha:g} %.{_added(plan)}{_looks(plan)}",
+            f"most {100 * plan.alpha:g} %.{_added(plan)}{_looks(plan, *saved)}",
         ),
         Question(
             "Does “no difference found” mean that there is none?",
@@ -105,14 +108,23 @@ def _added(plan: PlanRecord) -> str:
     return f" {claims} added later; each addition is corrected separately." if count else ""
 
 
-def _looks(plan: PlanRecord) -> str:
-    """Return when the study is evaluated, with a leading space, if that is more than once."""
+def _looks(plan: PlanRecord, saved: int, planned: int) -> str:
+    """Return when the study is evaluated and what that saved, with a leading space, if that is more than once."""
     if len(plan.looks) < 2:
         return ""
     *first, last = plan.looks
     return (
         f" The study is evaluated at {', '.join(map(str, first))} and {last} seeds, each time with a share of that "
-        "probability."
+        f"probability.{_saving(saved, planned)}"
+    )
+
+
+def _saving(saved: int, planned: int) -> str:
+    if not saved:
+        return ""
+    return (
+        f" Methods about which everything was decided early got no more seeds, which saved {saved} of {planned} "
+        f"confirmation runs ({100 * saved / planned:.0f} %)."
     )
 
 

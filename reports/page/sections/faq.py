@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.data.overview import stopping_audit
+from reports.data.overview import runs_saved_by_looks, stopping_audit
 from reports.page.context import Context
 from reports.page.faq import questions
 from reports.page.layout import Section
@@ -11,5 +11,5 @@ from reports.page.layout import Section
 def build(context: Context) -> Section:
     """Return the questions and answers."""
     audits = [stopping_audit(context.study, arm) for arm in context.plan.arms]
-    found = questions(context.plan, context.verdicts, audits)
+    found = questions(context.plan, context.verdicts, audits, runs_saved_by_looks(context.study))
     return Section("questions", "Frequently asked questions", template="faq", content=found)

@@ -63,7 +63,7 @@ def test_the_effect_of_a_single_lucky_search_holds_for_the_configurations_found_
     assert one.other_searches is not None
     assert one.other_searches.low < 0
     assert reach_sentence(one, lucky.plan, 1).startswith("95 % interval over seeds and 3 searches: −")
-    assert questions(lucky.plan, [one], [])[-1].answer.startswith("Nothing was searched")
+    assert questions(lucky.plan, [one], [], (0, 0))[-1].answer.startswith("Nothing was searched")
 
 
 def test_two_searches_are_too_few_to_generalise_to_others(tmp_path: Path) -> None:

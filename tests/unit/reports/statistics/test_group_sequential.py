@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from reports.data.frames import read_study
-from reports.data.overview import missing_runs, summarise_arms
+from reports.data.overview import missing_runs, runs_saved_by_looks, summarise_arms
 from reports.inference.verdicts import Verdict, decided_arms, judge
 from reports.inference.wording import reach_sentence
 from reports.page.faq import questions
@@ -122,6 +122,10 @@ def test_a_settled_condition_needs_no_more_seeds(tmp_path: Path) -> None:
     assert not found["b"].provisional
     assert missing_runs(summarise_arms(study)) == []
     assert decided_arms(study, 12) == {("a", "baseline"), ("a", "mixup")}
+    most = study.plan.seeds  # arms of "a" have 6 of them
+    assert runs_saved_by_looks(study) == (2 * (most - 6), 4 * most)
+    answers = " ".join(one.answer for one in questions(study.plan, judge(study), [], runs_saved_by_looks(study)))
+    assert f"saved {2 * (most - 6)} of {4 * most} confirmation runs" in answers
 
 
 def test_an_undecided_claim_waits_for_the_next_look(tmp_path: Path) -> None:
@@ -144,7 +148,7 @@ def test_families_are_corrected_separately(tmp_path: Path) -> None:
     verdicts = judge(study)
     assert [verdict.family for verdict in verdicts] == [0, 1]
     assert all(verdict.tuned and verdict.tuned.p_adjusted == verdict.tuned.p for verdict in verdicts)
-    answers = " ".join(question.answer for question in questions(study.plan, verdicts, []))
+    answers = " ".join(question.answer for question in questions(study.plan, verdicts, [], runs_saved_by_looks(study)))
     assert "1 claim was fixed before the first run" in answers
     assert "1 claim was added later" in answers
 
