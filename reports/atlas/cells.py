@@ -27,6 +27,7 @@ class Baseline:
         images_per_class: training images per class.
         passes: epochs before the learning rate falls for the first time.
         label_noise: fraction of wrong labels.
+        steps: training steps of a run.
     """
 
     accuracy: float
@@ -34,6 +35,7 @@ class Baseline:
     images_per_class: float
     passes: float
     label_noise: float
+    steps: float
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def _baseline(study: StudyData, condition: str) -> Baseline:
     runs = runs[runs["outcome"] == COMPLETED]
     last = study.curves_of(runs["run"]).groupby("run", observed=True).last()
     if runs.empty or last.empty:
-        return Baseline(*[float("nan")] * 5)
+        return Baseline(*[float("nan")] * 6)
     settings = runs["parameters"].iloc[0]
     facts = study.facts.data
     images = facts.images * (1 - settings["validation_fraction"]) * settings["train_fraction"] if facts else np.nan
@@ -131,4 +133,5 @@ def _baseline(study: StudyData, condition: str) -> Baseline:
         images_per_class=images / max(1, len(facts.class_names) if facts else 1),
         passes=float(settings["epochs"] * fall),
         label_noise=float(settings["label_noise"]),
+        steps=images * settings["epochs"] / settings["batch_size"],
     )

@@ -11,7 +11,8 @@ import numpy as np
 
 from reports.atlas.cases import answers
 from reports.atlas.cells import Cell, against_reference, cells_of
-from reports.atlas.pictures import write_effects, write_effects_by_gap
+from reports.atlas.pictures import GAP as GAP_AXIS
+from reports.atlas.pictures import STEPS, write_effects, write_effects_by
 from reports.atlas.prediction import ALL, ALWAYS, GAP, Score, scores
 from reports.data.frames import StudyData
 from reports.jinja import environment
@@ -24,7 +25,7 @@ TITLES = {
     "maxup_mean": "mean of its copies",
 }
 """Displayed names of the methods, in the order of the page."""
-PICTURE, GAP_PICTURE = "effects.png", "effects_by_gap.png"
+PICTURE, GAP_PICTURE, STEPS_PICTURE = "effects.png", "effects_by_gap.png", "effects_by_steps.png"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def write_page(atlas: Mapping[str, StudyData], cases: Mapping[str, StudyData], f
     cells = [cell for study in atlas.values() for cell in cells_of(study)]
     compared = against_reference(cells)
     write_effects(folder / PICTURE, compared, TITLES)
-    write_effects_by_gap(folder / GAP_PICTURE, compared, TITLES)
+    write_effects_by(folder / GAP_PICTURE, compared, TITLES, GAP_AXIS)
+    write_effects_by(folder / STEPS_PICTURE, compared, TITLES, STEPS)
     templates = environment(Path(__file__).parent / "templates", autoescape=False)
     text = templates.get_template("page.md.j2").render(
         totals=totals(atlas, compared),
@@ -90,6 +92,7 @@ def write_page(atlas: Mapping[str, StudyData], cases: Mapping[str, StudyData], f
         cases=answers(cases),
         picture=PICTURE,
         gap_picture=GAP_PICTURE,
+        steps_picture=STEPS_PICTURE,
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
 

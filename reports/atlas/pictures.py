@@ -1,8 +1,9 @@
-"""Pictures of the atlas, drawn with Matplotlib and written as PNG: effects by condition and by gap."""
+"""Pictures of the atlas, drawn with Matplotlib and written as PNG: effects by condition, and by a property."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,27 @@ STYLE: dict[Any, Any] = {
     "xtick.color": "#444444",
     "figure.facecolor": "white",
 }
+
+
+@dataclass(frozen=True)
+class Property:
+    """A property of plain training, as the horizontal axis of a picture.
+
+    Args:
+        name: name of a field of `Baseline`.
+        label: title of the axis.
+        scale: factor of the values.
+        logarithmic: whether the axis is logarithmic.
+    """
+
+    name: str
+    label: str
+    scale: float = 1.0
+    logarithmic: bool = False
+
+
+GAP = Property("gap", "plain training: training accuracy minus validation accuracy, in points", 100)
+STEPS = Property("steps", "training steps", logarithmic=True)
 
 
 def write_effects(path: Path, cells: Sequence[Cell], titles: Mapping[str, str]) -> None:
@@ -104,42 +126,47 @@ def _legend(figure: Figure) -> None:
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False, fontsize=9)
 
 
-def write_effects_by_gap(path: Path, cells: Sequence[Cell], titles: Mapping[str, str]) -> None:
-    """Write effects against the baseline's gap between training and validation accuracy, one panel per method.
+def write_effects_by(path: Path, cells: Sequence[Cell], titles: Mapping[str, str], by: Property) -> None:
+    """Write effects against a property of plain training, one panel per method.
 
     Args:
         path, cells, titles: see `write_effects`.
+        by: the property.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     markers = dict(zip(dict.fromkeys(cell.data for cell in cells), "osD^v*", strict=False))
     with rc_context(STYLE):
-        figure = Figure(figsize=(11, 3.2), layout="constrained")
+        figure = Figure(figsize=(11, 3.4), layout="constrained")
         panels = np.ravel(figure.subplots(1, len(titles), sharey=True, sharex=True))
         for axes, (method, title) in zip(panels, titles.items(), strict=True):
-            axes.axhline(0, color="#666666", linewidth=0.9)
+            axes.axhline(0, color="#666666", linewidth=0.9, zorder=1)
             for cell in cells:
                 if cell.method == method:
-                    axes.plot(
-                        100 * cell.baseline.gap,
-                        np.clip(cell.effect, -WIDEST, WIDEST),
-                        markers[cell.data],
-                        color=VERDICT_COLOURS[cell.verdict.verdict],
-                        markersize=4.5,
-                    )
+                    _draw_by(axes, cell, by.scale * float(getattr(cell.baseline, by.name)), markers[cell.data])
             axes.set_title(title, loc="left", fontweight="bold", fontsize=10)
-            axes.grid(color="#e8e8e8", linewidth=0.7)
-        panels[0].set_ylabel("effect in points")
-        figure.supxlabel("baseline: training accuracy minus validation accuracy, in points", fontsize=9)
+            axes.set_xscale("log" if by.logarithmic else "linear")
+            axes.set_ylim(-WIDEST, WIDEST / 2)
+            axes.grid(color="#e8e8e8", linewidth=0.7, zorder=0)
+        panels[0].set_ylabel("effect on test accuracy, points")
+        figure.supxlabel(by.label, fontsize=9)
         _data_legend(figure, markers)
         figure.savefig(path, dpi=130, metadata={"Software": "Assay"})
+
+
+def _draw_by(axes: Axes, cell: Cell, place: float, marker: str) -> None:
+    colour = VERDICT_COLOURS[cell.verdict.verdict]
+    low, high = np.clip(cell.interval, -WIDEST, WIDEST)
+    axes.plot([place, place], [low, high], color=colour, linewidth=1.2, zorder=2, solid_capstyle="butt")
+    axes.plot(place, np.clip(cell.effect, -WIDEST, WIDEST), marker, color=colour, markersize=4.5, zorder=3)
 
 
 def _data_legend(figure: Figure, markers: Mapping[str, str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=REFERENCE, marker=marker, linestyle="", label=name) for name, marker in markers.items()
+        *(Line2D([], [], color=VERDICT_COLOURS[name], linewidth=3, label=name) for name in VERDICT_COLOURS),
+        *(Line2D([], [], color=REFERENCE, marker=marker, linestyle="", label=name) for name, marker in markers.items()),
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False, fontsize=9)

@@ -21,10 +21,11 @@ RULES: dict[str, tuple[str, ...]] = {
     "images per class alone": ("images_per_class",),
     "passes before the first fall alone": ("passes",),
     "label noise alone": ("label_noise",),
-    ALL: ("gap", "accuracy", "images_per_class", "passes", "label_noise"),
+    "training steps alone": ("steps",),
+    ALL: ("gap", "accuracy", "images_per_class", "passes", "label_noise", "steps"),
 }
 """Properties of the baseline that each rule uses."""
-LOGARITHMIC = {"images_per_class", "passes"}
+LOGARITHMIC = {"images_per_class", "passes", "steps"}
 RESAMPLES = 2000
 
 

@@ -27,7 +27,7 @@ class FakeCell:
 
     @property
     def baseline(self) -> Baseline:
-        return Baseline(0.7, self.gap, self.images_per_class, 10.0, 0.0)
+        return Baseline(0.7, self.gap, self.images_per_class, 10.0, 0.0, 500.0)
 
 
 def cells(sign_of_gap: int, rng: np.random.Generator) -> list[Any]:
