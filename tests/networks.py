@@ -5,7 +5,9 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-LINEAR, NORMALISING, DROPOUT = (f"tests.networks:{name}" for name in ("linear", "normalising", "dropout"))
+LINEAR, NORMALISING, DROPOUT, CONVOLUTIONAL = (
+    f"tests.networks:{name}" for name in ("linear", "normalising", "dropout", "convolutional")
+)
 
 
 def linear(image_shape: tuple[int, int, int], classes: int) -> keras.Model:

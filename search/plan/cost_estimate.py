@@ -15,6 +15,7 @@ from trainables.records import PlanRecord
 if TYPE_CHECKING:
     from trainables.config import RunConfig
     from trainables.data import Dataset
+    from trainables.engine.feeding import Placement
 
 TIMED_STEPS = 12
 """Steps of an epoch that is timed."""
@@ -105,14 +106,16 @@ def measure_costs(plan: Plan, data: Dataset) -> StudyCosts:
         InputError: a network does not fit the images.
     """
     from trainables.backends.selection import backend
+    from trainables.engine.feeding import Placement
 
     resources = plan.study.resources
     backend.configure(threads=resources.cpus, deterministic=True)
+    placement = Placement(resources.data, resources.gpus)
     arrays, log = data.arrays(), logging.getLogger("trainables")
     before = log.level
     log.setLevel(logging.ERROR)  # after a dozen steps, warnings about the accuracy are meaningless
     try:
-        return _costs(plan, data, lambda config: _measure(config, arrays, len(data.class_names)))
+        return _costs(plan, data, lambda config: _measure(config, arrays, len(data.class_names), placement))
     finally:
         log.setLevel(before)
 
@@ -156,12 +159,12 @@ def _plain_config(plan: Plan, arm: Arm) -> RunConfig:
     return plan.run_config(arm, center, *plan.search_seeds(0)).model_copy(update={"method": Baseline()})
 
 
-def _measure(config: RunConfig, arrays: Mapping[str, Any], classes: int) -> TrainingSpeed:
+def _measure(config: RunConfig, arrays: Mapping[str, Any], classes: int, placement: Placement) -> TrainingSpeed:
     """Train two short epochs: the first one includes building the network, the second one is timed."""
     from trainables.engine.classifier import Classifier
 
     short = config.model_copy(update={"epochs": 2, "steps": 2 * TIMED_STEPS, "warm_up": 0.0})
-    engine = Classifier(short, arrays, classes)
+    engine = Classifier(short, arrays, classes, placement)
     first, second = engine.train_epoch(), engine.train_epoch()
     batch = min(config.batch_size, engine.images)
     step = batch / second[records.IMAGES_PER_SECOND]

@@ -163,6 +163,8 @@ class RunDispatcher:
             epoch_seconds=60 * resources.epoch_minutes,
             curves=str(self._context.curves or ""),
             model=self._model_path(run),
+            data=resources.data,
+            gpus=resources.gpus,
             code=allowed_code(),
         )
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from search.store.yaml_files import apply_override
 from search.study.error_messages import explain
 from trainables.errors import InputError
-from trainables.records import ResourcesDecision
+from trainables.records import DataPlace, ResourcesDecision
 from trainables.registration.fields import Frozen
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ class Resources(Frozen):
     Args:
         cpus: CPUs per run.
         gpus: GPUs per run: a fraction of one, or a whole number.
+        data: where the images are while a run trains: `resident` on its device, `streamed` from the host in chunks, or
+            `auto`: streamed if images and network would not fit the device, or half of the host's memory without one.
+            The results are the same.
         concurrency: maximum number of concurrent runs.
         checkpoint_seconds: minimum time between two checkpoints of a run.
         epoch_minutes: time limit of an epoch, after which its run fails.
@@ -41,6 +44,10 @@ class Resources(Frozen):
 
     cpus: Annotated[int, Field(ge=1, le=10_000)] = 1
     gpus: Annotated[float, Field(ge=0, le=10_000), AfterValidator(whole_or_shared)] = 0
+    data: Annotated[
+        DataPlace,
+        Field(description="images on the device, sent from the host in chunks, or auto: sent if they do not fit"),
+    ] = "auto"
     concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = None
     checkpoint_seconds: Annotated[float, Field(gt=0, le=1e6)] = 60
     epoch_minutes: Annotated[float, Field(gt=0, le=1e6, description="an epoch that takes longer fails its run")] = 60

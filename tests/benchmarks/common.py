@@ -80,6 +80,7 @@ def ours(model: str, method: str, augmentation: str, batch: int, steps: int, **p
     """Return a function that trains `steps` steps of a run, draws included, evaluation not."""
     from trainables.config import RunConfig
     from trainables.engine.classifier import Classifier
+    from trainables.engine.feeding import collected
 
     settings = {"data": "digits", "model": model, "method": method, "augmentation": augmentation, "epochs": 20}
     settings |= {"batch_size": batch, "validation_fraction": 0.1, "deterministic": False, **plain}
@@ -90,8 +91,7 @@ def ours(model: str, method: str, augmentation: str, batch: int, steps: int, **p
     def train() -> None:
         batches = run._batches(epoch)
         taken = _first(batches, steps)
-        run._state, losses = run._run_epoch(run._state, run._data.development, run._constants, taken)
-        np.asarray(losses)
+        collected(run._trained(taken))
 
     return train
 

@@ -189,10 +189,8 @@ def test_the_worst_copies_alone_give_the_gradient_of_the_plain_maximum(
     monkeypatch.setitem(objectives.REDUCTIONS, "plain_max", plain_max)
     run = start(digits, method, **{"maxup.m": 4})
     plain = epoch_function(run._network, "crop", run.config.method.apply, "plain_max", run.config.optimizer.structure())
-    results = [
-        function(run._state, run._data.development, run._constants, run._batches(0))
-        for function in (run._run_epoch, plain)
-    ]
+    [(data, batches)] = run._data.development.chunks(run._batches(0))
+    results = [function(run._state, data, run._constants, batches) for function in (run._run_epoch, plain)]
     (one, one_losses), (other, other_losses) = results
     assert np.allclose(one["weights"], other["weights"], atol=2e-6)
     assert np.allclose(one_losses, other_losses, atol=2e-5)
@@ -222,7 +220,7 @@ def test_the_losses_of_the_reductions_are_ordered(digits: dict[str, np.ndarray])
     means = []
     for method in ("maxup_mean", "maxup", "batch_max"):
         run = start(digits, method, learning_rate=1e-12)
-        _, values = run._run_epoch(run._state, run._data.development, run._constants, run._batches(0))
+        [values] = run._trained(run._batches(0))
         means.append(float(np.mean(values)))
     assert means == sorted(means)
     assert means[0] < means[1] < means[2]

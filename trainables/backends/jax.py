@@ -96,6 +96,13 @@ def resident(array: np.ndarray) -> Tensor:
     return jax.numpy.asarray(array)
 
 
+def device_memory() -> int | None:
+    """Return the memory that JAX may use of the first accelerator in bytes, or None if there is none."""
+    device = jax.devices()[0]
+    found = None if device.platform == "cpu" else device.memory_stats()
+    return found.get("bytes_limit") if found else None
+
+
 def accelerated(model: keras.Model, precision: str, xla: bool) -> keras.Model:
     """Return a copy of a model that computes in `precision` (see `tensorflow.accelerated`)."""
     policy = MIXED if precision == "mixed" else "float32"

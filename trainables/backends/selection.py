@@ -47,6 +47,10 @@ class Backend(Protocol):
         """Return the array as a tensor on the device."""
         ...
 
+    def device_memory(self) -> int | None:
+        """Return the memory of the accelerator in bytes, or None if there is none, or it does not tell."""
+        ...
+
     def accelerated(self, model: keras.Model, precision: str, xla: bool) -> keras.Model:
         """Return a copy of a model that trains faster, in precision `float32` or `mixed`."""
         ...

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from trainables.backends.memory import nvidia_memory
 from trainables.backends.suppress_stderr import suppressed_stderr
 from trainables.errors import InputError
 
@@ -158,6 +159,11 @@ def _signature(argument: Any, dimensions: Any) -> Any:
 def resident(array: np.ndarray) -> Tensor:
     """Return the array as a tensor on the device."""
     return tf.convert_to_tensor(array)
+
+
+def device_memory() -> int | None:
+    """Return the memory of the smallest GPU in bytes, or None if there is no GPU, or it does not tell."""
+    return nvidia_memory() if tf.config.list_physical_devices("GPU") else None
 
 
 def accelerated(model: keras.Model, precision: str, xla: bool) -> keras.Model:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -20,10 +20,10 @@ from trainables.data.selection import select
 from trainables.data.unused import unused_images
 from trainables.engine.batches import draw_batches
 from trainables.engine.evaluation import evaluation_function
+from trainables.engine.feeding import Feed, Placement, collected, feeds_of, is_streamed
 from trainables.engine.metrics import Predictions
 from trainables.engine.network import network_of
 from trainables.engine.protocol import TestResult
-from trainables.engine.resident import resident_data
 from trainables.engine.saved_model import save_model
 from trainables.engine.step import epoch_function
 from trainables.errors import DivergedError, TrialError
@@ -36,6 +36,7 @@ CHUNK = 512
 """Maximum number of images per batch in evaluation."""
 FAR_ABOVE_CHANCE = 2.0
 """Ratio of the training loss to that of guessing above which a run gets a warning."""
+AUTO = Placement()
 log = logging.getLogger(__name__)
 
 
@@ -50,13 +51,20 @@ class Classifier:
         config: configuration of the run.
         arrays: the data, as returned by `Dataset.arrays`.
         class_count: number of classes of the data.
+        placement: where the images are while the run trains.
 
     Raises:
         InputError: If the images are too small for the network, a class has too few images, or there are too few
             classes.
     """
 
-    def __init__(self, config: RunConfig, arrays: Mapping[str, np.ndarray], class_count: int) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        arrays: Mapping[str, np.ndarray],
+        class_count: int,
+        placement: Placement = AUTO,
+    ) -> None:
         self.config = config
         self.epoch = 0
         self.warning = ""
@@ -83,10 +91,10 @@ class Classifier:
             self._xla,
             fused=config.compile != "off",
         )
-        self._data = resident_data(arrays)
-        self._development = dict(self._data.development)
-        if chosen.labels is not arrays["labels"]:
-            self._development["labels"] = backend.resident(chosen.labels)
+        image_bytes = arrays["images"].nbytes + arrays["test_images"].nbytes
+        network_bytes = self._network.size(self._batch * method.copies, config.optimizer.slots)
+        self.streamed = is_streamed(placement, image_bytes, network_bytes)
+        self._data = feeds_of(arrays, chosen.labels, self.streamed)
         mean, deviation = config.model.scale(self._data.mean, self._data.deviation)
         self._scale = {"mean": mean, "deviation": deviation}
         self._constants = {
@@ -102,13 +110,12 @@ class Classifier:
         """Train one more epoch, evaluate, and return EPOCH_METRICS (see `Engine.train_epoch`)."""
         started = time.perf_counter()
         batches = self._batches(self.epoch)
-        self._state, losses = self._run_epoch(self._state, self._development, self._constants, batches)
-        finite = bool(np.isfinite(np.asarray(losses)).all())
+        finite = bool(np.isfinite(np.concatenate(collected(self._trained(batches)))).all())
         trained = time.perf_counter()
         if not finite:
             raise DivergedError(self.epoch + 1)
         self.epoch += 1
-        found = self._evaluate(self._development, np.concatenate([self._measured, self._validation]))
+        found = self._evaluate(self._data.development, np.concatenate([self._measured, self._validation]))
         seen = found[: len(self._measured)]
         held = found[len(self._measured) :]
         self._check_loss(float(seen.loss.mean()))
@@ -219,6 +226,12 @@ class Classifier:
             ),
         }
 
+    def _trained(self, batches: Mapping[str, Any]) -> Iterator[Any]:
+        """Train the steps of some batches; yield their losses."""
+        for data, some in self._data.development.chunks(batches):
+            self._state, losses = self._run_epoch(self._state, data, self._constants, some)
+            yield losses
+
     def _check_loss(self, loss: float) -> None:
         """Set `warning` if the training loss is far worse than that of guessing."""
         chance = float(np.log(self._class_count))
@@ -244,15 +257,18 @@ class Classifier:
             )
             log.warning("%s", self.warning)
 
-    def _evaluate(self, data: Mapping[str, Any], positions: np.ndarray) -> Predictions:
-        """Return the network's predictions for images, given by their positions in the data."""
+    def _evaluate(self, part: Feed, positions: np.ndarray) -> Predictions:
+        """Return the network's predictions for images of a part of the data, given by their positions."""
         n = len(positions)
         steps = -(-n // CHUNK)
         index = np.resize(positions.astype("int32"), (steps, -(-n // steps)))  # filled up with the first positions
         function = evaluation_function(self._network, self._xla)
-        outputs = function(self._state["weights"], self._state["moving"], data, self._scale, index)
-        loss, likely, confidence = np.asarray(outputs).swapaxes(0, 1).reshape(3, -1)[:, :n]
-        return Predictions(np.asarray(data["labels"])[positions], likely.astype("int32"), confidence, loss)
+        outputs = collected(
+            function(self._state["weights"], self._state["moving"], data, self._scale, some["index"])
+            for data, some in part.chunks({"index": index})
+        )
+        loss, likely, confidence = np.concatenate(outputs).swapaxes(0, 1).reshape(3, -1)[:, :n]
+        return Predictions(part.labels[positions], likely.astype("int32"), confidence, loss)
 
     def _plain_epochs(self) -> float:
         """Return the nominal cost so far, in epochs of plain training."""

@@ -54,6 +54,15 @@ class Network:
         """float32 (p,): 1 for weights that decay, 0 for biases and the parameters of batch norm."""
         return np.concatenate([np.full(int(np.prod(shape)), len(shape) > 1, dtype="float32") for shape in self._shapes])
 
+    def size(self, images: int, slots: int) -> int:
+        """Return an estimate of the memory of training in bytes: weights, gradient, slots, and all layers' outputs.
+
+        Args:
+            images: images per step.
+            slots: arrays of the optimizer.
+        """
+        return 4 * ((2 + slots) * self._ends[-1] + images * _outputs(self.model))
+
     def initial(self, seed: int, dropout: float | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return initial weights, float32 (p,), and the initial state that training updates without a gradient.
 
@@ -114,6 +123,16 @@ def network_of(
 ) -> Network:
     """Return the network of a `Model.structure`, which is built once per process."""
     return Network(model, image_shape, classes, precision, xla)
+
+
+def _outputs(model: keras.Model) -> int:
+    """Return the number of values that all layers compute for one image."""
+    return sum(
+        _outputs(layer)
+        if isinstance(layer, keras.Model)
+        else sum(int(np.prod(output.shape[1:])) for output in keras.tree.flatten(layer.output))
+        for layer in model.layers
+    )
 
 
 def _state_variables(model: keras.Model, fast: keras.Model) -> list[tuple[Any, float | None]]:

@@ -144,12 +144,17 @@ class ExtensionDecision(Decision):
     plan: PlanRecord
 
 
+DataPlace = Literal["resident", "streamed", "auto"]
+"""Where the images are while a run trains."""
+
+
 class ResourcesDecision(Decision):
     """What one run takes from here on (see `search.study.resources.Resources`)."""
 
     kind: ClassVar[str] = RESOURCES
     cpus: int = 1
     gpus: float = 0
+    data: DataPlace = "auto"
     concurrency: int | None = None
     checkpoint_seconds: float = 60
     epoch_minutes: float = 60

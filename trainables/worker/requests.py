@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trainables import records
-from trainables.records import TestPart
+from trainables.records import DataPlace, TestPart
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,8 @@ class RunRequest:
         epoch_seconds: time limit of an epoch, in seconds; exceeding it ends the worker and fails the run.
         curves: path of a table to replay instead of training, or empty.
         model: path of the file to save the trained model to, or empty.
+        data: where its images are (see `search.study.resources.Resources`).
+        gpus: GPUs of the run, or its share of one; 0 for none.
         code: what the user allowed to run (see `trainables.registration.plugins.allow_code`).
     """
 
@@ -51,6 +53,8 @@ class RunRequest:
     epoch_seconds: float = 3600.0
     curves: str = ""
     model: str = ""
+    data: DataPlace = "auto"
+    gpus: float = 0
     code: tuple[str, ...] = ()
 
     def payload(self) -> dict[str, Any]:

@@ -109,9 +109,11 @@ class TrainingTrainable(tune.Trainable):
             )
         from trainables.backends.selection import backend
         from trainables.engine.classifier import Classifier
+        from trainables.engine.feeding import Placement
 
         backend.configure(threads=self._threads, deterministic=config.deterministic)
-        return Classifier(config, self._arrays, len(self._arrays["class_names"]))
+        placement = Placement(request.data, request.gpus)
+        return Classifier(config, self._arrays, len(self._arrays["class_names"]), placement)
 
     def _open(self, config: dict[str, Any]) -> None:
         self._request = RunRequest(**config)

@@ -31,6 +31,7 @@ def test_overrides_change_single_resources() -> None:
     before = Resources(cpus=2, concurrency=3)
     after = changed(before, ["resources.gpus=0.5", "resources.concurrency=null", "resources.epoch_minutes=1e2"])
     assert after == Resources(cpus=2, gpus=0.5, epoch_minutes=100)
+    assert changed(before, ["resources.data=streamed"]) == Resources(cpus=2, concurrency=3, data="streamed")
     assert changed(before, []) == before
 
 
@@ -44,6 +45,7 @@ def test_overrides_change_single_resources() -> None:
         ("resources.cpus=0", "greater than or equal to 1|at least 1"),
         ("resources.gpus=1.5", "a fraction of one GPU"),
         ("resources.cpus=[", "not valid YAML"),
+        ("resources.data=disk", "resident.*streamed.*auto"),
     ],
 )
 def test_invalid_overrides_are_refused(text: str, message: str) -> None:

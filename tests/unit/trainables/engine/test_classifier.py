@@ -15,6 +15,7 @@ from trainables.backends import tensorflow as tensorflow_backend
 from trainables.config import RunConfig
 from trainables.data import SOURCES
 from trainables.data.selection import select
+from trainables.data.unused import unused_images
 from trainables.engine.classifier import RUN_FILE, STATE_FILE, Classifier
 from trainables.engine.network import Network
 from trainables.engine.step import epoch_function
@@ -397,7 +398,10 @@ def test_without_unused_images_the_extended_figures_are_the_official_ones(digits
 
 def test_wrong_labels_of_training_images_do_not_reach_the_extended_part(digits: dict[str, np.ndarray]) -> None:
     run = start(digits, label_noise=0.5)
-    assert np.array_equal(np.asarray(run._data.development["labels"]), digits["labels"])
+    unused = unused_images(digits, run._chosen, run.config.split_seed)
+    assert len(unused) > 100
+    assert np.array_equal(run._data.development.labels[unused], digits["labels"][unused])
+    assert not np.array_equal(run._data.development.labels, digits["labels"])
 
 
 def test_a_run_that_stays_at_chance_is_named(digits: dict[str, np.ndarray]) -> None:

@@ -1,0 +1,212 @@
+"""Feeding of the compiled functions: all images on the device, or a chunk of them at a time from the host.
+
+A streamed run takes the steps of an epoch in chunks. While the device works on one chunk, a thread gathers the images
+of the next one on the host and sends them. The compiled function is the same, with positions in the chunk instead of
+positions in the data set, so that the run gives the same bits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from trainables.backends.memory import host_memory
+from trainables.backends.selection import backend
+from trainables.engine.resident import resident_data, statistics_of
+from trainables.records import DataPlace
+
+Tensor = Any
+CHUNK_BYTES = 64 * 2**20
+"""Size of the images of a chunk, at most, unless two steps need more."""
+LEAST_STEPS = 2
+"""Steps of a chunk, at least: XLA compiles a loop of one step in another way, with other rounding."""
+HOST_SHARE = 0.5
+"""Share of the host's memory that images and network may take on a CPU."""
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a run finds its images, and its devices.
+
+    Args:
+        data: `resident`: all images are on the device; `streamed`: a chunk at a time; `auto`: resident if they fit.
+        gpus: GPUs of the run; below 1, its share of one.
+    """
+
+    data: DataPlace = "auto"
+    gpus: float = 1.0
+
+
+class Feed(Protocol):
+    """Images of one part of the data, development or test, and what brings them to the device."""
+
+    labels: np.ndarray
+    """int32 (n,), the labels, on the host."""
+
+    def chunks(self, batches: Mapping[str, Any]) -> Iterator[tuple[Tensor, Mapping[str, Any]]]:
+        """Yield (data, batches) for each call of the compiled function, in the order of the steps.
+
+        Args:
+            batches: arrays of s steps; `index`, int32 (s, ..., n), holds positions in this part.
+
+        Yields:
+            `images` and `labels` on the device, and some steps of the batches, with positions in these images.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Resident:
+    """All images on the device; a single chunk."""
+
+    data: dict[str, Tensor]
+    labels: np.ndarray
+
+    def chunks(self, batches: Mapping[str, Any]) -> Iterator[tuple[Tensor, Mapping[str, Any]]]:
+        """Yield everything at once (see `Feed.chunks`)."""
+        yield self.data, batches
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """Images on the host, memory-mapped if there are many.
+
+    Three chunks are on the device at most: the one that is computed, the one that waits for it, and the next one.
+
+    Args:
+        images: uint8 (n, height, width, channels).
+        labels: int32 (n,).
+
+    Examples:
+        >>> images, labels = np.arange(6, dtype="uint8").reshape(6, 1, 1, 1), np.arange(6, dtype="int32")
+        >>> for data, batches in Streamed(images, labels).chunks({"index": np.array([[5, 3], [3, 0]], "int32")}):
+        ...     np.asarray(data["labels"]).tolist(), batches["index"].tolist()
+        ([0, 3, 5, 0], [[2, 1], [1, 0]])
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def chunks(self, batches: Mapping[str, Any]) -> Iterator[tuple[Tensor, Mapping[str, Any]]]:
+        """Yield chunks of the same size, or of two sizes that differ by one step (see `Feed.chunks`)."""
+        index: np.ndarray = batches["index"]
+        per_step = index[0].size * self.images[0].nbytes
+        windows = list(step_windows(len(index), CHUNK_BYTES // per_step))
+        with ThreadPoolExecutor(1, "gather") as thread:
+            following = thread.submit(self._gathered, index[windows[0]])
+            for window, after in zip(windows, [*windows[1:], None], strict=True):
+                data, positions = following.result()
+                if after is not None:
+                    following = thread.submit(self._gathered, index[after])
+                yield data, {**steps_of(batches, window), "index": positions}
+
+    def _gathered(self, index: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        """Return the images and labels of some steps on the device, and the positions of the steps' images in them.
+
+        Each image is sent once. The number of images depends on the shape of the index only, so that nothing is
+        compiled anew; what is left over is not initialised, and no position points to it.
+        """
+        used, positions = np.unique(index, return_inverse=True)
+        room = min(index.size, len(self.images))
+        images = np.empty((room, *self.images.shape[1:]), "uint8")
+        np.take(self.images, used, axis=0, out=images[: len(used)], mode="clip")  # which writes without a buffer
+        labels = np.zeros(room, "int32")
+        labels[: len(used)] = self.labels[used]
+        data = {"images": backend.resident(images), "labels": backend.resident(labels)}
+        return data, positions.reshape(index.shape).astype("int32")
+
+
+@dataclass(frozen=True)
+class Feeds:
+    """The parts of a data set, and its statistics.
+
+    Args:
+        development, test: the parts.
+        mean, deviation: float32 (channels,), of the development images (see `channel_statistics`).
+    """
+
+    development: Feed
+    test: Feed
+    mean: np.ndarray
+    deviation: np.ndarray
+
+
+def feeds_of(arrays: Mapping[str, np.ndarray], labels: np.ndarray, streamed: bool) -> Feeds:
+    """Return how a run gets its images.
+
+    Args:
+        arrays: the data, as returned by `Dataset.arrays`.
+        labels: int32 (n,), labels of the development images that the run uses, which may be wrong.
+        streamed: whether the images stay on the host.
+    """
+    if streamed:
+        parts = Streamed(arrays["images"], labels), Streamed(arrays["test_images"], arrays["test_labels"])
+        return Feeds(*parts, *statistics_of(arrays["images"]))
+    data = resident_data(arrays)
+    development = dict(data.development)
+    if labels is not arrays["labels"]:
+        development["labels"] = backend.resident(labels)
+    return Feeds(Resident(development, labels), Resident(data.test, arrays["test_labels"]), data.mean, data.deviation)
+
+
+def is_streamed(placement: Placement, image_bytes: int, network_bytes: int) -> bool:
+    """Return whether a run's images are streamed; the log says so where `auto` decides it.
+
+    Args:
+        placement: what the user asks for.
+        image_bytes: size of all images.
+        network_bytes: estimated size of everything else.
+    """
+    if placement.data != "auto":
+        return placement.data == "streamed"
+    device = backend.device_memory()
+    room = HOST_SHARE * host_memory() if device is None else device * min(1.0, placement.gpus or 1.0)
+    if image_bytes + network_bytes <= room:
+        return False
+    log.info(
+        "images are streamed: they take %.1f GB and the network about %.1f GB, of %.1f GB (`resources.data`)",
+        *(size / 1e9 for size in (image_bytes, network_bytes, room)),
+    )
+    return True
+
+
+def step_windows(steps: int, most: int) -> Iterator[slice]:
+    """Yield consecutive windows of steps, as few as possible, whose lengths differ by one at most.
+
+    Args:
+        steps: number of steps.
+        most: steps of a window at most; taken as `LEAST_STEPS` if below.
+
+    Examples:
+        >>> list(step_windows(7, 3))
+        [slice(0, 2, None), slice(2, 4, None), slice(4, 7, None)]
+        >>> list(step_windows(5, 1))
+        [slice(0, 2, None), slice(2, 5, None)]
+    """
+    count = max(1, min(-(-steps // max(most, LEAST_STEPS)), steps // LEAST_STEPS))
+    for number in range(count):
+        yield slice(number * steps // count, (number + 1) * steps // count)
+
+
+def steps_of(batches: Mapping[str, Any], window: slice) -> dict[str, Any]:
+    """Return some steps of nested arrays."""
+    return {
+        name: steps_of(value, window) if isinstance(value, Mapping) else value[window]
+        for name, value in batches.items()
+    }
+
+
+def collected(outputs: Iterable[Tensor]) -> list[np.ndarray]:
+    """Return outputs of compiled functions as arrays; each is awaited when the next function has been started."""
+    arrays: list[np.ndarray] = []
+    waiting: list[Tensor] = []
+    for output in outputs:
+        arrays += map(np.asarray, waiting)
+        waiting = [output]
+    return arrays + list(map(np.asarray, waiting))
