@@ -216,6 +216,7 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
     from search.export.selection import export_recipe
     from search.store.optuna_storage import OptunaFile
     from search.tracking.state import delivered_runs
+    from trainables.data.sharing import shared
 
     folder = folder.absolute()
     controller = StudyController(plan, journal, lambda seeds: decided_arms(read_study(folder), seeds))
@@ -232,7 +233,7 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
         recalled(journal, study.resources),
         study.tracking.uri,
         options,
-        data,
+        shared(data, find_source(journal, study.data, folder, None)) if data else None,
         title=study.name,
         count=progress,
         conclude=lambda: _conclude(controller, journal, folder, optuna_file),

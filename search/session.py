@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from search.monitor.counts import StudyProgress
 from search.monitor.messages import copyable, note
@@ -19,7 +19,7 @@ from trainables.errors import InputError, StoppedError
 if TYPE_CHECKING:
     from search.orchestration.protocol import RunSource
     from search.study.resources import Resources
-    from trainables.data import Dataset
+    from trainables.data.sharing import SharedData
 
 T = TypeVar("T")
 DELIVERY_SECONDS = 30.0
@@ -66,7 +66,7 @@ def execute_runs(
     resources: Resources,
     tracking_uri: str | None,
     options: Options,
-    data: Dataset | None,
+    data: SharedData | None,
     title: str,
     count: Callable[[], StudyProgress],
     conclude: Callable[[], T],
@@ -144,7 +144,7 @@ def _prepared(
     folder: Path,
     resources: Resources,
     options: Options,
-    data: Dataset | None,
+    data: SharedData | None,
     started: float,
 ) -> Callable[[], None] | None:
     """Start Ray, check that a run fits, and return a function that executes the remaining runs, or None.
@@ -160,7 +160,6 @@ def _prepared(
     hours = resources.budget_hours
     deadline = None if hours is None else started + 3600 * hours
     context = ExecutionContext(folder, resources, options.address, options.curves, options.debug, deadline)
-    arrays: dict[str, Any] = {**data.arrays(), "class_names": data.class_names} if data else {}
     session.enter_context(ray_session(context))
-    capacity = checked_capacity(context)
-    return lambda: run_all(source, context, capacity, arrays)
+    capacity = checked_capacity(context, data)
+    return lambda: run_all(source, context, capacity, data)

@@ -80,8 +80,8 @@ def method_rows(images: np.ndarray, labels: np.ndarray, configs: Mapping[str, Ru
 def _method_row(images: np.ndarray, labels: np.ndarray, config: RunConfig) -> np.ndarray:
     from keras import ops
 
+    from trainables.data.statistics import channel_statistics
     from trainables.engine.batches import draw_batches
-    from trainables.engine.resident import channel_statistics
 
     epoch = next((each for each in range(config.epochs) if config.method_on(each)), 0)
     batch = len(images)

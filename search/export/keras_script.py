@@ -151,9 +151,9 @@ def _sections(config: RunConfig, copier: SourceCopier) -> list[tuple[str, str]]:
 def _loop_functions() -> tuple[Callable[..., Any], ...]:
     """Return the functions that the training loop of the template calls."""
     from trainables.data.selection import select
+    from trainables.data.statistics import channel_statistics
     from trainables.engine.batches import draw_batches
     from trainables.engine.objectives import cross_entropy, reduce_losses, worst_copies
-    from trainables.engine.resident import channel_statistics
     from trainables.engine.saved_model import save_model
     from trainables.models.variables import random_variables
     from trainables.randomness import derive_seed

@@ -33,6 +33,7 @@ from search.study.data_place import find_source, load_hint, note_place, relative
 from search.study.resources import Resources, change, decide, recalled
 from trainables import records
 from trainables.config import RunConfig
+from trainables.data.sharing import shared
 from trainables.errors import InputError
 from trainables.randomness import derive_seed
 from trainables.records import MODELS, Outcome, PlanRecord, Run
@@ -169,7 +170,7 @@ def _continue_training(
         recalled(journal, Resources()),
         None,
         options,
-        data,
+        shared(data, find_source(journal, request.config.data, folder, None)),
         title=f"final training of {request.recipe.origin.method}",
         count=lambda: count_runs(plan, controller.progress()),
         conclude=lambda: _conclude(request, controller, journal, folder),

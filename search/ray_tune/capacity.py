@@ -5,19 +5,23 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables.errors import InputError
+from trainables.registration.plugins import allow_code, allowed_code
 
 if TYPE_CHECKING:
     from search.study.resources import Resources
+    from trainables.data.sharing import SharedData
 
 REFRESH_SECONDS = 5.0
 PROBE_SECONDS = 180.0
+PREPARE_SECONDS = 86_400.0
+"""How long a node may take to decode the images."""
 
 
 @dataclass(frozen=True)
@@ -97,50 +101,78 @@ def _nothing_fits(resources: Resources, present: list[Node], cluster: bool) -> s
     )
 
 
-def check_nodes(folder: Path, resources: Resources) -> None:
-    """Check that every node can access the study's folder and runs this version of Assay.
+def check_nodes(folder: Path, resources: Resources, data: SharedData | None = None) -> None:
+    """Check that every node can access the study's folder and its images, and runs this version of Assay.
+
+    A node that lacks the decoded images makes them from the source.
 
     Args:
         folder: the study's folder, which exists.
         resources: resources per run; nodes on which no run fits are not checked.
+        data: the data set as it is sent to workers.
 
     Raises:
-        InputError: If the folder is missing or read-only on a node, or the node runs another version of Assay.
+        InputError: If the folder is missing or read-only on a node, the node runs another version of Assay, or it has
+            neither the images nor their source.
     """
     token = uuid.uuid4().hex
     mark = folder / f".probe-{token}"
     mark.write_text(token)
     try:
-        faults = _probe_all([node for node in nodes() if node.holds(resources)], folder, token)
+        present = [node for node in nodes() if node.holds(resources)]
+        faults = _ask_all(present, probe, (str(folder), token, version("assay")), PROBE_SECONDS)
     finally:
         mark.unlink(missing_ok=True)
+    if not faults and data and data.files:
+        faults = _ask_all(present, prepare, (data, allowed_code()), PREPARE_SECONDS)
     if faults:
         raise InputError("\n".join(faults))
 
 
-def _probe_all(present: list[Node], folder: Path, token: str) -> list[str]:
-    """Return one line per faulty node."""
+def _ask_all(
+    present: list[Node], question: Callable[..., str], arguments: tuple[Any, ...], seconds: float
+) -> list[str]:
+    """Ask all nodes what is wrong with them; return one line per faulty node.
+
+    Args:
+        present: the nodes.
+        question: a function that runs on every node, and returns what is wrong or an empty text.
+        arguments: its arguments.
+        seconds: how long a node may take.
+    """
     import ray
     from ray.exceptions import GetTimeoutError, RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    task: Any = ray.remote(num_cpus=0, max_retries=0)(probe)
+    task: Any = ray.remote(num_cpus=0, max_retries=0)(question)
     strategies = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in present]
-    answers = [
-        task.options(scheduling_strategy=strategy).remote(str(folder), token, version("assay"))
-        for strategy in strategies
-    ]
+    answers = [task.options(scheduling_strategy=strategy).remote(*arguments) for strategy in strategies]
     faults: list[str] = []
     for node, answer in zip(present, answers, strict=True):
         try:
-            fault = str(ray.get(answer, timeout=PROBE_SECONDS))
+            fault = str(ray.get(answer, timeout=seconds))
         except GetTimeoutError:
-            fault = f"did not answer within {PROBE_SECONDS:g} s"
+            fault = f"did not answer within {seconds:g} s"
         except RayError as error:
             fault = f"cannot run Assay: {str(error).strip().splitlines()[-1]}"
         if fault:
             faults.append(f"node {node.name}: {fault}")
     return faults
+
+
+def prepare(data: SharedData, code: tuple[str, ...]) -> str:
+    """Return why this node cannot use the images, or an empty string. Runs on every node.
+
+    Args:
+        data: the data set as it is sent to workers.
+        code: what the user allowed to run.
+    """
+    allow_code(*code)
+    try:
+        data.open()
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def probe(folder: str, token: str, assay: str) -> str:

@@ -25,7 +25,7 @@ from trainables.backends.suppress_stderr import suppressed_stderr
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
+    from trainables.data.sharing import SharedData
 
 
 QUIET = {
@@ -143,28 +143,26 @@ def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:300].rstrip(".")
 
 
-def checked_capacity(context: ExecutionContext) -> Capacity:
+def checked_capacity(context: ExecutionContext, data: SharedData | None = None) -> Capacity:
     """Return the capacity for runs after checking all nodes; call it within a `ray_session`.
 
     Raises:
-        InputError: If no run fits, or a node of the cluster cannot use the study's folder.
+        InputError: If no run fits, or a node of the cluster cannot use the study's folder or its images.
     """
     capacity = Capacity(context.resources, cluster=bool(context.address))
     if context.address:
-        check_nodes(context.folder, context.resources)
+        check_nodes(context.folder, context.resources, data)
     return capacity
 
 
-def run_all(
-    source: RunSource, context: ExecutionContext, capacity: Capacity, arrays: dict[str, np.ndarray | tuple[str, ...]]
-) -> None:
+def run_all(source: RunSource, context: ExecutionContext, capacity: Capacity, data: SharedData | None) -> None:
     """Execute every run of a run source; call it within a `ray_session`.
 
     Args:
         source: provides runs and receives results.
         context: where and how runs are executed.
         capacity: how many runs may be active at once.
-        arrays: the data set by name, with `class_names`; Ray's object store sends it to each node once.
+        data: the data set, which Ray's object store sends to each node once; large images are opened by path.
 
     Raises:
         StoppedError: If the budget is used up, the journal cannot be written, or a process of the local Ray has died.
@@ -176,7 +174,7 @@ def run_all(
 
     resources = {"cpu": context.resources.cpus, "gpu": context.resources.gpus}
     trainable = tune.with_resources(
-        tune.with_parameters(TrainingTrainable, arrays=arrays, threads=context.resources.cpus), resources
+        tune.with_parameters(TrainingTrainable, data=data, threads=context.resources.cpus), resources
     )
     local = LocalProcesses()
     dispatcher = RunDispatcher(source, context, capacity.runs, local.check)

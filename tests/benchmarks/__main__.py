@@ -8,6 +8,7 @@ judge          10 000 runs of 100 epochs judged; options: table, ray, tensorboar
 reports        a report of 50, 1 000 and 5 000 runs, and the size of the page; options: numbers of runs
 parallel       two single-threaded runs, beside one on both cores; options: names of networks
 scale          the controller and optuna.db at 500, 2 000 and 5 000 runs; options: numbers of runs
+streaming      a streamed step beside a resident one, and the decoding of JPEGs; options: steps, decode, number of files
 tracking       MLflow beside Ray's callback and the plain client; options: report, deliver, read
 certificate    studies drawn from a bank of real runs: are the verdicts true? options: --studies N, --grow SEEDS
 truth          simulated studies with known effects: are the verdicts true? options: --studies N, --quick, parts
@@ -32,10 +33,11 @@ NAMES = (
     "parallel",
     "reports",
     "scale",
+    "streaming",
     "tracking",
     "truth",
 )
-LIGHT = ("certificate", "judge", "parallel", "reports", "scale", "tracking")
+LIGHT = ("certificate", "judge", "parallel", "reports", "scale", "streaming", "tracking")
 
 
 def main(arguments: list[str]) -> int:

@@ -76,16 +76,18 @@ def images(n: int, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
     return {"images": pixels, "labels": labels, "test_images": pixels[:64], "test_labels": labels[:64]}
 
 
-def ours(model: str, method: str, augmentation: str, batch: int, steps: int, **plain: Any) -> Callable[[], Any]:
+def ours(
+    model: str, method: str, augmentation: str, batch: int, steps: int, placement: Any = None, **plain: Any
+) -> Callable[[], Any]:
     """Return a function that trains `steps` steps of a run, draws included, evaluation not."""
     from trainables.config import RunConfig
     from trainables.engine.classifier import Classifier
-    from trainables.engine.feeding import collected
+    from trainables.engine.feeding import Placement, collected
 
     settings = {"data": "digits", "model": model, "method": method, "augmentation": augmentation, "epochs": 20}
     settings |= {"batch_size": batch, "validation_fraction": 0.1, "deterministic": False, **plain}
     arrays = images(round(batch * steps / 0.9) + CLASSES * 2, shape_of(model))
-    run = Classifier(RunConfig.from_plain(settings), arrays, CLASSES)
+    run = Classifier(RunConfig.from_plain(settings), arrays, CLASSES, placement or Placement("resident"))
     epoch = next(epoch for epoch in range(20) if run.config.method_on(epoch))
 
     def train() -> None:

@@ -67,7 +67,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "augmentation", "backends", "config", "data", "errors", "methods", "models", "optimizers", "randomness",
             "records", "schedules",
         },
-        "worker": {"backends", "config", "engine", "errors", "records", "registration"},
+        "worker": {"backends", "config", "data", "engine", "errors", "records", "registration"},
         "contact_sheet": {"augmentation", "config", "engine", "errors", "randomness"},
     },
 }  # fmt: skip

@@ -12,9 +12,9 @@ from tests.objectives import plain_max
 from trainables.backends import tensorflow as tensorflow_backend
 from trainables.config import RunConfig
 from trainables.data import SOURCES
+from trainables.data.statistics import channel_statistics
 from trainables.engine import objectives
 from trainables.engine.classifier import Classifier
-from trainables.engine.resident import channel_statistics
 from trainables.engine.step import epoch_function
 
 tensorflow_backend.configure(threads=1, deterministic=True)

@@ -9,17 +9,16 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables.data.decoding import Decoded, Shape, decode_files
+from trainables.data.partial import IMAGES, LOCK, Partial, in_parallel, locked
 from trainables.data.pixels import ImageFacts, survey
 from trainables.data.text import printable
 from trainables.errors import InputError
@@ -32,7 +31,7 @@ CACHE_FOLDER = "ASSAY_CACHE"
 """Environment variable of the cache for decoded images, by default `assay` in the user's cache folder."""
 FORMAT = 2
 """Version of the cache's format."""
-IMAGES, FACTS = "images.npy", "files.json"
+FACTS = "files.json"
 SCRATCH = "decoding-"
 """Prefix of folders that are being written."""
 ABANDONED_SECONDS = 86_400.0
@@ -84,7 +83,7 @@ def decode_cached(root: Path, files: Sequence[str], shape: Shape) -> Decoded:
         return found
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, about images that are refused or read
-        headers = _in_parallel(lambda file: _header(root / file), files, f"reading {len(files)} files")
+        headers = in_parallel(lambda file: _header(root / file), files, f"reading {len(files)} files")
         key = _digest([FORMAT, [digest for digest, _ in headers], list(files), asdict(shape)])
         found = _read(folder / key) or _write(folder / key, root, files, [facts for _, facts in headers], shape)
     with _room(folder):
@@ -122,37 +121,105 @@ def _read(folder: Path) -> Decoded | None:
     """Return the images in a folder of the cache, or None if it is missing or not whole."""
     import numpy as np
 
-    path = folder / IMAGES
     try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        if path.stat().st_size != facts["size"] or _file_digest(path) != facts["digest"]:
-            return None
-        images = np.load(path, mmap_mode="r").view(np.ndarray)
+        images, facts = _whole(folder)
         kept = np.array(facts["kept"], dtype="int64")
-        return Decoded(images if len(kept) == len(images) else images[kept], kept, facts["bad"], tuple(facts["notes"]))
+        chosen = images[: len(kept)] if facts.get("packed") or len(kept) == len(images) else images[kept]
+        return Decoded(chosen, kept, facts["bad"], tuple(facts["notes"]))
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
 
 
+def _whole(folder: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return the memory-mapped array in a folder of the cache, and what is known about it.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: It is missing or not whole.
+    """
+    import numpy as np
+
+    path = folder / IMAGES
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    if path.stat().st_size != facts["size"] or _file_digest(path) != facts["digest"]:
+        raise ValueError(f"{path} is damaged")
+    return np.load(path, mmap_mode="r").view(np.ndarray), facts
+
+
 def _write(folder: Path, root: Path, files: Sequence[str], facts: Sequence[ImageFacts], shape: Shape) -> Decoded:
-    """Decode all files into a new folder of the cache, which appears once it is complete and on the disk."""
-    with _room(folder.parent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(folder.parent)
-        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=SCRATCH))
-    try:
-        decoded = decode_files(root, files, shape, facts, _in_parallel, lambda size: _allocate(scratch / IMAGES, size))
+    """Decode all files into a new folder of the cache, which appears once it is complete and on the disk.
+
+    What an interrupted process has decoded is not decoded again.
+    """
+    with _scratch(folder) as scratch:
+        if found := _read(folder):  # by another process, for which this one has waited
+            return found
+        partial = Partial(scratch, _allocate)
+        decoded = decode_files(root, files, shape, facts, partial.each, partial.make, partial.pick)
+        about = {"kept": decoded.kept.tolist(), "bad": decoded.bad, "notes": decoded.notes, "packed": True}
+        partial.finish()
+        _publish(scratch, folder, about)
+        return replace(decoded, images=_whole_images(folder, len(decoded.images)))
+
+
+def cached_array(name: Any, write: Callable[[Path], None]) -> np.ndarray:
+    """Return a memory-mapped array of the cache, which is made if it is missing or not whole.
+
+    Args:
+        name: what identifies it; a value that can be written as JSON.
+        write: writes the array to a `.npy` file.
+
+    Raises:
+        InputError: There is no room for it.
+    """
+    folder = cache_folder() / _digest([FORMAT, name])
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return _whole(folder)[0]
+    with _scratch(folder) as scratch:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return _whole(folder)[0]
         with _room(folder.parent):
-            path = scratch / IMAGES
-            _sync(path)
-            about = {"kept": decoded.kept.tolist(), "bad": decoded.bad, "notes": decoded.notes}
-            about |= {"size": path.stat().st_size, "digest": _file_digest(path)}
-            (scratch / FACTS).write_text(json.dumps(about), encoding="utf-8")
-            _sync(scratch / FACTS)
-            _replace(scratch, folder)
-        return decoded
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+            write(scratch / IMAGES)
+        (scratch / LOCK).unlink(missing_ok=True)
+        _publish(scratch, folder, {})
+    return _whole_images(folder)
+
+
+def _whole_images(folder: Path, count: int | None = None) -> np.ndarray:
+    """Return the first images in a folder that has just been written, not writable."""
+    import numpy as np
+
+    return np.load(folder / IMAGES, mmap_mode="r").view(np.ndarray)[:count]
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Create or enter the folder in which a folder of the cache is made; it stays if the process is interrupted."""
+    scratch = folder.parent / f"{SCRATCH}{folder.name}"
+    with ExitStack() as lock:
+        with _room(folder.parent):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(folder.parent)
+            scratch.mkdir(exist_ok=True)
+            lock.enter_context(locked(scratch))
+            scratch.mkdir(exist_ok=True)  # another process has moved or removed it
+        try:
+            yield scratch
+        except Exception:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        if folder.exists():
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _publish(scratch: Path, folder: Path, about: dict[str, Any]) -> None:
+    """Write to the disk what has been made, and move it to its place."""
+    path = scratch / IMAGES
+    with _room(folder.parent):
+        _sync(path)
+        about |= {"size": path.stat().st_size, "digest": _file_digest(path)}
+        (scratch / FACTS).write_text(json.dumps(about), encoding="utf-8")
+        _sync(scratch / FACTS)
+        _replace(scratch, folder)
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -209,16 +276,3 @@ def _room(folder: Path, needed: int = 0) -> Iterator[None]:
         raise InputError(
             f"{what} for decoded images in {printable(folder)}{size}; set {CACHE_FOLDER} to another folder"
         ) from None
-
-
-def _in_parallel(function: Callable[[Any], Any], items: Iterable[Any], title: str) -> list[Any]:
-    """Apply a function to all items in parallel, with a progress bar if stderr is a terminal; keep the order."""
-    from rich.console import Console
-    from rich.progress import track
-
-    items = list(items)
-    console = Console(stderr=True)
-    with ThreadPoolExecutor(max_workers=min(32, (os.cpu_count() or 1) + 1)) as pool:
-        results = pool.map(function, items, chunksize=16)
-        shown = track(results, title, len(items), console=console, transient=True, disable=not console.is_terminal)
-        return list(shown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import getitem
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -80,6 +81,7 @@ def decode_files(
     facts: Sequence[ImageFacts] | None = None,
     each: Each = one_by_one,
     make: Callable[[tuple[int, ...]], np.ndarray] = new_array,
+    pick: Callable[[np.ndarray, np.ndarray], np.ndarray] = getitem,
 ) -> Decoded:
     """Return the images of files.
 
@@ -90,6 +92,7 @@ def decode_files(
         facts: what is known about the files, if they have been surveyed.
         each: applies a function to all files.
         make: makes the array of all images. Those that cannot be decoded are left out of the result.
+        pick: returns those that are not left out, given all images and their positions.
 
     Raises:
         InputError: If the images have different sizes and `shape` has none, values have no certain scale, or no file
@@ -117,7 +120,7 @@ def decode_files(
         raise InputError(_unreadable(root, files, results[0][0]))
     bad = {file: fault for file, (fault, _) in zip(files, results, strict=True) if fault}
     transparent = sum(is_transparent for _, is_transparent in results)
-    return Decoded(images if not bad else images[kept], kept, bad, notes_on(files, facts, target, transparent))
+    return Decoded(pick(images, kept) if bad else images, kept, bad, notes_on(files, facts, target, transparent))
 
 
 def choose_target(root: Path, files: Sequence[str], facts: Sequence[ImageFacts], shape: Shape) -> Target:

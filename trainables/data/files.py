@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -111,49 +112,91 @@ class FileSource(ResizableSource):
             raise InputError(_refusal(root, found.bad))
         background = BACKGROUNDS[self.background] if isinstance(self.background, str) else self.background
         shape = Shape(self.height_and_width, self.resize, self.colour, background, self.value_range)
-        decoded = decode_cached(root, [entry.file for entry in entries], shape)
+        order = _development_first(found, self.test_fraction)
+        decoded = decode_cached(root, [entries[i].file for i in order], shape)
         if decoded.bad and self.bad_files == "refuse":
             raise InputError(_refusal(root, decoded.bad))
         require_more_than_two_values(decoded.images, printable(root))
         bad = found.bad | decoded.bad
         notes = (*([f"skipped {_listed(bad)}"] if bad else []), *found.notes, *decoded.notes)
-        return _dataset(
-            replace(found, entries=[entries[i] for i in decoded.kept], notes=notes), decoded.images, self.test_fraction
-        )
+        return _dataset(replace(found, notes=notes), decoded.images, order[decoded.kept], self.test_fraction)
 
 
 def _refusal(root: Path, bad: dict[str, str]) -> str:
     return f"{printable(root)}: {_listed(bad)}. Remove these files, or set `bad_files: skip`"
 
 
-def _dataset(found: Listing, images: np.ndarray, test_fraction: float) -> Dataset:
+def _development_first(found: Listing, test_fraction: float) -> np.ndarray:
+    """Return the positions of all files, int64 (n,), first of the development part and then of the test part.
+
+    Then each part is a view of the memory-mapped array of all images, unless files are left out.
+    """
+    import numpy as np
+
+    try:
+        return _test_part(found.entries, found.names, test_fraction).argsort(kind="stable")
+    except InputError:  # which is raised again, if the images can be decoded
+        return np.arange(len(found.entries))
+
+
+def _test_part(entries: Sequence[Entry], names: Sequence[str], test_fraction: float) -> np.ndarray:
+    """Return which files are in the test part, bool (n,).
+
+    Raises:
+        InputError: If a class would have no image in one of the parts.
+    """
+    import numpy as np
+
+    parts = np.array([entry.part for entry in entries])
+    test = parts == TEST
+    if not test.any():
+        labels, groups = _labels(entries, names), _group_numbers(entries)
+        pool = np.flatnonzero(parts == TRAIN)
+        test[pool[drawn_test_part(labels[pool], test_fraction, None if groups is None else groups[pool])]] = True
+    return test
+
+
+def _labels(entries: Sequence[Entry], names: Sequence[str]) -> np.ndarray:
+    """Return labels, int32 (n,)."""
+    import numpy as np
+
+    number = {name: i for i, name in enumerate(names)}
+    return np.array([number[entry.label] for entry in entries], dtype="int32")
+
+
+def _rows(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return some images, as a view if they follow each other."""
+    import numpy as np
+
+    first = int(rows[0]) if len(rows) else 0
+    is_view = np.array_equal(rows, np.arange(first, first + len(rows)))
+    return images[first : first + len(rows)] if is_view else images[rows]
+
+
+def _dataset(found: Listing, images: np.ndarray, places: np.ndarray, test_fraction: float) -> Dataset:
     """Return the data set of files.
 
     Args:
-        found: the files that were decoded.
-        images: uint8 (n, height, width, channels).
+        found: the files.
+        images: uint8 (n, height, width, channels), those that were decoded.
+        places: int64 (n,), position of each of them among the files.
         test_fraction: fraction of each class for the test, if the data has no test part.
     """
     import numpy as np
 
-    entries, names = found.entries, found.names
-    number = {name: i for i, name in enumerate(names)}
-    labels = np.array([number[entry.label] for entry in entries], dtype="int32")
-    parts = np.array([entry.part for entry in entries])
-    groups = _group_numbers(entries)
-    test = parts == TEST
-    if not test.any():
-        pool = np.flatnonzero(parts == TRAIN)
-        test[pool[drawn_test_part(labels[pool], test_fraction, None if groups is None else groups[pool])]] = True
+    rank = places.argsort()
+    entries, names = [found.entries[i] for i in places[rank]], found.names
+    labels, groups = _labels(entries, names), _group_numbers(entries)
+    test = _test_part(entries, names, test_fraction)
     development = ~test
-    missing = [name for name, i in number.items() if not (labels[development] == i).any()]
+    missing = [name for i, name in enumerate(names) if not (labels[development] == i).any()]
     if missing:
         raise InputError(f"{printable(found.root)}: no training image of the class(es) {listed(missing)}")
-    held = parts[development] == VALIDATION
+    held = np.array([entry.part == VALIDATION for entry in entries])[development]
     return Dataset(
-        images[development],
+        _rows(images, rank[development]),
         labels[development],
-        images[test],
+        _rows(images, rank[test]),
         labels[test],
         tuple(names),
         None if groups is None else groups[development],
@@ -163,7 +206,7 @@ def _dataset(found: Listing, images: np.ndarray, test_fraction: float) -> Datase
     )
 
 
-def _group_numbers(entries: list[Entry]) -> np.ndarray | None:
+def _group_numbers(entries: Sequence[Entry]) -> np.ndarray | None:
     """Return group numbers, int32 (n,), or None if no file has a group."""
     import numpy as np
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from trainables.data.archives import mapped_members
 from trainables.data.arrays import EXTRA, KEYS, dataset_of
 from trainables.data.base import SOURCES, Dataset
 from trainables.data.resizing import ResizableSource
@@ -54,7 +55,13 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             archive = np.load(file, allow_pickle=False)
             if isinstance(archive, np.lib.npyio.NpzFile):
                 used = {*KEYS, *EXTRA}
-                return {key: archive[key] if key in used else np.empty(0) for key in archive.files}
+                mapped = mapped_members(path, used)
+                return {
+                    key: mapped[key] if key in mapped else archive[key] if key in used else np.empty(0)
+                    for key in archive.files
+                }
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{printable(path)} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # what a damaged archive raises depends on the place of the damage

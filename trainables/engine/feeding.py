@@ -147,7 +147,7 @@ def feeds_of(arrays: Mapping[str, np.ndarray], labels: np.ndarray, streamed: boo
     """
     if streamed:
         parts = Streamed(arrays["images"], labels), Streamed(arrays["test_images"], arrays["test_labels"])
-        return Feeds(*parts, *statistics_of(arrays["images"]))
+        return Feeds(*parts, *statistics_of(arrays))
     data = resident_data(arrays)
     development = dict(data.development)
     if labels is not arrays["labels"]:

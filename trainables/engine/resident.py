@@ -11,11 +11,9 @@ import numpy as np
 from keras import ops
 
 from trainables.backends.selection import backend
+from trainables.data.statistics import channel_statistics
 
 Tensor = Any
-GREY_VALUES = np.arange(256)
-PIXELS = 2**22
-"""Pixels that are counted at a time; each needs eight bytes then."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +47,18 @@ def resident_data(arrays: Mapping[str, np.ndarray]) -> Resident:
     """
     source = tuple(arrays[name] for name in ("images", "labels", "test_images", "test_labels"))
     if not (_last and all(map(operator.is_, _last[0].source, source))):
-        mean, deviation = statistics_of(arrays["images"])
+        mean, deviation = statistics_of(arrays)
         development = {name: backend.resident(arrays[name]) for name in ("images", "labels")}
         test = {name: backend.resident(arrays[f"test_{name}"]) for name in ("images", "labels")}
         _last[:] = [Resident(source, development, test, mean, deviation)]
     return _last[0]
 
 
-def statistics_of(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return `channel_statistics`; those of the last images are kept for the next call."""
+def statistics_of(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the `channel_statistics` of development images, which are in the arrays, or kept from the last call."""
+    images = arrays["images"]
+    if "statistics" in arrays:
+        return arrays["statistics"][0], arrays["statistics"][1]
     if not (_measured and _measured[0][0] is images):
         _measured[:] = [(images, channel_statistics(images))]
     return _measured[0][1]
@@ -71,22 +72,3 @@ def normalise(images: Tensor, scale: Mapping[str, Tensor]) -> Tensor:
         scale: `mean` and `deviation`, float32 (channels,).
     """
     return (ops.cast(images, "float32") - scale["mean"]) / scale["deviation"]
-
-
-def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of each channel, float32 (channels,); deviations are at least 1.
-
-    Args:
-        images: uint8 (n, height, width, channels).
-    """
-    means, deviations = [], []
-    totals = np.zeros((images.shape[3], 256))
-    several = max(1, PIXELS // (images.shape[1] * images.shape[2]))
-    for start in range(0, len(images), several):
-        some = images[start : start + several]
-        totals += [np.bincount(some[..., channel].ravel(), minlength=256) for channel in range(len(totals))]
-    for counts in totals:
-        mean = np.average(GREY_VALUES, weights=counts)
-        means.append(mean)
-        deviations.append(max(1.0, np.average((GREY_VALUES - mean) ** 2, weights=counts) ** 0.5))
-    return np.array(means, dtype="float32"), np.array(deviations, dtype="float32")

@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
@@ -27,6 +27,11 @@ from trainables.engine.protocol import Engine
 from trainables.errors import DivergedError, TrialError
 from trainables.records.atomic import PRIVATE
 from trainables.worker.requests import EPOCHS, FINAL, RunRequest, RunResult
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from trainables.data.sharing import SharedData
 
 STEP_SECONDS = 0.5
 """Wall time after which a step returns, in seconds."""
@@ -42,17 +47,18 @@ log = logging.getLogger("trainables")
 class TrainingTrainable(tune.Trainable):
     """Trains the run that its configuration, a `RunRequest`, describes."""
 
-    def setup(self, config: dict[str, Any], arrays: dict[str, Any] | None = None, threads: int = 1) -> None:
+    def setup(self, config: dict[str, Any], data: SharedData | None = None, threads: int = 1) -> None:
         """Start the worker's first run.
 
         Args:
             config: a `RunRequest` as a dictionary.
-            arrays: the data set, from Ray's object store: the arrays of `Dataset.arrays`, and `class_names`.
+            data: the data set, from Ray's object store; None in a replay.
             threads: CPU threads of this worker.
         """
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches workers too; the driver decides
-        self._arrays = arrays or {}
+        self._data = data
+        self._arrays: dict[str, np.ndarray] = {}
         self._threads = threads
         self._open(config)
 
@@ -112,8 +118,11 @@ class TrainingTrainable(tune.Trainable):
         from trainables.engine.feeding import Placement
 
         backend.configure(threads=self._threads, deterministic=config.deterministic)
+        if self._data is None:
+            raise TrialError("the worker has no images")
+        self._arrays = self._arrays or self._data.open()
         placement = Placement(request.data, request.gpus)
-        return Classifier(config, self._arrays, len(self._arrays["class_names"]), placement)
+        return Classifier(config, self._arrays, len(self._data.class_names), placement)
 
     def _open(self, config: dict[str, Any]) -> None:
         self._request = RunRequest(**config)
@@ -197,7 +206,7 @@ class TrainingTrainable(tune.Trainable):
 
     def _finish(self, engine: Engine) -> RunResult:
         if self._request.model:
-            engine.save_model(Path(self._request.model), tuple(self._arrays.get("class_names", ())))
+            engine.save_model(Path(self._request.model), self._data.class_names if self._data else ())
         return self._result(engine, records.COMPLETED, engine.warning, engine.epoch)
 
     def _result(self, engine: Engine, outcome: str, reason: str, epoch: int) -> RunResult:

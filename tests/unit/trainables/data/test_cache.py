@@ -5,16 +5,22 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from trainables.data import cache as cache_module
+from trainables.data import decoding as decoding_module
+from trainables.data import partial as partial_module
 from trainables.data.cache import cache_folder, decode_cached
 from trainables.data.decoding import Decoded, Shape
+from trainables.data.partial import Partial
 from trainables.errors import InputError
 
 FILES = [f"{number}.png" for number in range(6)]
@@ -90,6 +96,83 @@ def test_a_damaged_index_is_not_used(content: bytes, root: Path, cache: Path) ->
     index.write_bytes(content)
     assert np.array_equal(decoded(root).images, expected)
     assert index.read_bytes() != content
+
+
+def test_an_interrupted_decoding_is_continued(root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / FILES[1]).write_bytes((root / FILES[1]).read_bytes()[:-40])
+    read, opened = decoding_module.read_picture, []
+
+    def interrupted(path: Path, target: object) -> Any:
+        opened.append(path.name)
+        if path.name == FILES[4]:
+            raise KeyboardInterrupt
+        return read(path, target)
+
+    monkeypatch.setattr(partial_module, "BLOCK", 1)
+    monkeypatch.setattr(decoding_module, "read_picture", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        decoded(root)
+    assert opened == [FILES[0], *FILES[2:5]]  # the damaged one is known already
+    assert [path.name[:9] for path in cache.glob("*") if (path / "images.npy").exists()] == ["decoding-"]
+    monkeypatch.setattr(decoding_module, "read_picture", lambda *a: opened.append(a[0].name) or read(*a))
+    continued = decoded(root)
+    assert opened[4:] == FILES[4:]
+    assert list(continued.bad) == [FILES[1]]
+    monkeypatch.setenv("ASSAY_CACHE", str(cache.parent / "fresh"))
+    fresh = decoded(root)
+    assert np.array_equal(continued.images, fresh.images)
+    assert continued.kept.tolist() == fresh.kept.tolist() == [0, 2, 3, 4, 5]
+    assert not [path for path in cache.glob("*/*") if path.name in {"state.bin", "lock"}]
+    assert not list(cache.glob("decoding-*"))
+
+
+def test_the_state_of_an_interruption_is_written_after_its_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partial_module, "SAVE_SECONDS", -1.0)
+    monkeypatch.setattr(partial_module, "BLOCK", 2)
+    partial = Partial(tmp_path, lambda path, shape: np.lib.format.open_memmap(path, "w+", np.uint8, shape))
+    images = partial.make((6, 2))
+    states: list[list[int]] = []
+
+    def put(place: int) -> tuple[str, bool]:
+        if (tmp_path / "state.bin").exists():
+            states.append(list((tmp_path / "state.bin").read_bytes()))
+        images[place] = place
+        return ("damaged" if place == 1 else ""), place == 2
+
+    found = partial.each(put, range(6), "decoding")
+    assert found == [("", False), ("damaged", False), ("", True), *[("", False)] * 3]
+    assert [1, 0, 0, 0, 0, 0] in states
+    assert list((tmp_path / "state.bin").read_bytes()) == [1, 0, 2, 1, 1, 1]
+    assert np.load(tmp_path / "images.npy")[:, 0].tolist() == list(range(6))
+    for shape, reused in (((6, 2), True), ((6, 3), False)):
+        other = Partial(tmp_path, lambda path, shape: np.zeros(shape, "uint8"))
+        assert bool(other.make(shape).any()) is reused
+
+
+def test_two_processes_do_not_decode_the_same_images_at_once(root: Path, cache: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    del fcntl
+    program = f"""
+import sys, time
+from pathlib import Path
+from trainables.data import decoding
+from trainables.data.cache import decode_cached
+from trainables.data.decoding import Shape
+read = decoding.read_picture
+def slow(path, target):
+    time.sleep(0.1)
+    print(path.name, flush=True)
+    return read(path, target)
+decoding.read_picture = slow
+decode_cached(Path({str(root)!r}), {FILES!r}, Shape(None, "stretch", "auto"))
+"""
+    command = [sys.executable, "-c", program]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    lines = [process.communicate(timeout=300)[0].split() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sorted([*lines[0], *lines[1]]) == FILES
 
 
 def test_a_mapped_array_survives_that_the_cache_is_mended(root: Path, cache: Path) -> None:

@@ -178,8 +178,9 @@ def test_an_incomplete_cache_is_not_used(tmp_path: Path, cache: Path, monkeypatc
         patch.setattr(decoding_module, "read_picture", interrupted)
         with pytest.raises(KeyboardInterrupt):
             load(root)
-    assert not list(cache.glob("*/images.npy"))
+    assert [path.parent.name[:9] for path in cache.glob("*/images.npy")] == ["decoding-"]
     assert len(load(root).images) == 8
+    assert [path.parent.name[:9] for path in cache.glob("*/images.npy")] != ["decoding-"]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from keras import ops
 from tests.objectives import plain_max
 from trainables.augmentation import Policy
 from trainables.data import SOURCES
+from trainables.data.statistics import channel_statistics
 from trainables.engine import objectives
 from trainables.engine.evaluation import scores
 from trainables.engine.objectives import reduce_losses
-from trainables.engine.resident import channel_statistics, resident_data
+from trainables.engine.resident import resident_data
 from trainables.engine.step import TrainingStep, smooth_labels
 from trainables.methods import METHODS
 from trainables.methods.base import Method
