@@ -42,6 +42,10 @@ DECODE = '''def decode_cached(root, files, shape):
     """Return the decoded images of files; unlike in Assay, there is no cache of them."""
     return decode_files(root, files, shape)
 '''
+MAPPED = '''def mapped_members(path, names):
+    """Return nothing: unlike in Assay, large archives are read into memory, too."""
+    return {}
+'''
 Constant = tuple[str, str, str]
 
 
@@ -77,7 +81,10 @@ def script(recipe: Recipe, file: str) -> str:
     copier = SourceCopier(
         packages=[type(part).__module__.partition(".")[0] for part in parts],
         reserved=[*own, *(name for name, _, _ in constants)],
-        replaced={Key("trainables.data.cache", "decode_cached"): DECODE},
+        replaced={
+            Key("trainables.data.cache", "decode_cached"): DECODE,
+            Key("trainables.data.archives", "mapped_members"): MAPPED,
+        },
     )
     sections = _sections(config, copier)
     code = "\n\n\n".join(text for _, text in sections)

@@ -68,7 +68,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "records", "schedules",
         },
         "worker": {"backends", "config", "data", "engine", "errors", "records", "registration"},
-        "contact_sheet": {"augmentation", "config", "engine", "errors", "randomness"},
+        "contact_sheet": {"augmentation", "config", "data", "engine", "errors", "randomness"},
     },
 }  # fmt: skip
 """What each room, a sub-package or a module beside them, may import of its package."""
