@@ -81,7 +81,7 @@ def decode_files(
     facts: Sequence[ImageFacts] | None = None,
     each: Each = one_by_one,
     make: Callable[[tuple[int, ...]], np.ndarray] = new_array,
-    pick: Callable[[np.ndarray, np.ndarray], np.ndarray] = getitem,
+    pick: Callable[[Any, Any], Any] = getitem,
 ) -> Decoded:
     """Return the images of files.
 

@@ -46,8 +46,10 @@ class Placement:
 class Feed(Protocol):
     """Images of one part of the data, development or test, and what brings them to the device."""
 
-    labels: np.ndarray
-    """int32 (n,), the labels, on the host."""
+    @property
+    def labels(self) -> np.ndarray:
+        """int32 (n,), the labels, on the host."""
+        ...
 
     def chunks(self, batches: Mapping[str, Any]) -> Iterator[tuple[Tensor, Mapping[str, Any]]]:
         """Yield (data, batches) for each call of the compiled function, in the order of the steps.
