@@ -115,6 +115,7 @@ def test_every_registered_method_gives_its_draws_and_examples(name: str) -> None
     [
         {"name": "mixup", "alpha": 1.0, "share": "batch", "partner": "dataset", "images": 4, "off_last": 0.25},
         {"name": "cutmix", "share": "batch", "partner": "dataset"},
+        {"name": "sample_pairing", "partner": "batch_with_replacement"},
         {"name": "maxup", "m": 3, "reduction": "softmax", "temperature": 0.3},
         {"name": "maxup+mixup", "maxup.m": 2, "mixup.partner": "dataset", "mixup.images": 3},
     ],
