@@ -65,7 +65,8 @@ class RunConfig(Frozen):
     The training length is `epochs` passes over the training images. If `steps` is set, it is that many steps instead,
     divided evenly into `epochs` evaluation periods. Milestones are fractions `milestone / milestones_of` of the length,
     so [0.5, 0.75] of 1, [80, 120] of 165 (epochs) and [32000, 48000] of 64000 (steps) all scale with it. `warm_up` is a
-    fraction of the length.
+    fraction of the length. Every schedule is also divided by `1 + rate_decay * step` (inverse-time decay, the `decay`
+    of old Keras optimizers), with optimizer steps from 0, whatever the length.
 
     With `full_data`, the validation images are used for training as well and nothing is validated. This is for final
     trainings, not for studies.
@@ -98,6 +99,7 @@ class RunConfig(Frozen):
     decay_factor: Annotated[float, Field(gt=0, lt=1), Range(0.05, 0.5, log=True)] = 0.1
     warm_up: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.1)] = 0.0
     batch_size: Annotated[int, Field(ge=1, le=1_000_000), Range(32, 512, log=True, integer=True)] = 128
+    rate_decay: Annotated[float, Field(ge=0, le=1), Range(1e-6, 1e-3, log=True)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.2)] = 0.0
     fine_tune: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0
     fine_tune_off: Literal["method", "all"] = "method"
