@@ -132,7 +132,8 @@ SETTINGS = [
     {"name": "affine_flip", "shear": 9.0},
     {"name": "photometric", "colour": 0.0, "zoom": 1.0, "rotation": 20.0},
     {"name": "one_of", "hue": 0.2, "brightness": 0.6, "contrast": 0.7},
-    "affine_flip+photometric+one_of+cutout+crop+crop_flip",
+    {"name": "jpeg", "lowest": 10, "highest": 60, "share": 0.5},
+    "affine_flip+photometric+one_of+cutout+crop+crop_flip+jpeg",
 ]
 
 
