@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -32,6 +33,44 @@ def fractions(milestones: Sequence[float], of: float) -> list[float]:
         [0.5, 0.75]
     """
     return [milestone / of for milestone in milestones]
+
+
+NO_FALL = "none"
+"""Text of a schedule of milestones without any."""
+
+
+def schedule_text(milestones: Sequence[float]) -> str:
+    """Return milestones as text, a value that search spaces, journals and tables can hold.
+
+    Examples:
+        >>> schedule_text([0.5, 0.75])
+        '0.5, 0.75'
+    """
+    return ", ".join(f"{milestone:.12g}" for milestone in milestones) or NO_FALL
+
+
+def parse_schedule(text: str) -> list[float]:
+    """Return the milestones of a text: the inverse of `schedule_text`.
+
+    Raises:
+        ValueError: If the text is not a list of numbers.
+
+    Examples:
+        >>> parse_schedule("0.5, 0.75"), parse_schedule("none")
+        ([0.5, 0.75], [])
+    """
+    return [] if text == NO_FALL else [float(number) for number in text.split(",")]
+
+
+def milestone_number(name: str) -> int | None:
+    """Return k of the plain name `milestone_K`, which stands for the k-th milestone, and None for other names.
+
+    Examples:
+        >>> milestone_number("milestone_2"), milestone_number("milestones")
+        (2, None)
+    """
+    found = re.fullmatch(r"milestone_([1-9])", name)
+    return int(found.group(1)) if found else None
 
 
 def part(epoch: int, epochs: int, steps: int) -> tuple[int, int]:
