@@ -75,10 +75,8 @@ def full_length_runs(study: StudyData, arm: ArmRecord) -> pd.DataFrame:
     """
     runs = study.runs_of(SEARCH, arm.condition, arm.method)
     runs = runs[(runs["outcome"] == COMPLETED) & runs[SELECTION].notna()]
-    return runs.assign(
-        value=study.plan.as_maximized(runs[SELECTION].astype(float)),
-        searched=[arm.effective(values) for values in runs["searched"]],
-    )
+    effective = pd.Series([arm.effective(values) for values in runs["searched"]], index=runs.index, dtype=object)
+    return runs.assign(value=study.plan.as_maximized(runs[SELECTION].astype(float)), searched=effective)
 
 
 def responses(study: StudyData, arm: ArmRecord) -> list[Response]:
