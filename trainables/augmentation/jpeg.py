@@ -103,7 +103,7 @@ def compressed(images: Tensor, quality: Tensor) -> Tensor:
     kept = steps * _quotient(frequencies, steps)
     restored: Tensor = ops.einsum("ui,naubvc,vj->naibjc", transform, kept, transform)
     planes = ops.reshape(ops.clip(rounded(restored) + MIDDLE, 0.0, 255.0), (-1, len(rows), len(columns), channels))
-    pixels = _pixels(planes) if channels == TO_YCC.shape[0] else planes
+    pixels: Tensor = _pixels(planes) if channels == TO_YCC.shape[0] else planes
     return pixels[:, :height, :width]
 
 
@@ -132,8 +132,10 @@ def _quotient(frequencies: Tensor, steps: Tensor) -> Tensor:
     """Return frequencies in whole steps, ties away from zero, after rounding them to eighths as libjpeg does."""
     from keras import ops
 
-    eighths = ops.round(8 * frequencies)
-    return ops.sign(eighths) * ops.floor((ops.abs(eighths) + 4 * steps + 0.5) / (8 * steps))
+    eighths: Tensor = ops.round(8 * frequencies)
+    size: Tensor = ops.floor((ops.abs(eighths) + 4 * steps + 0.5) / (8 * steps))
+    sign: Tensor = ops.sign(eighths)
+    return sign * size
 
 
 def _planes(images: Tensor) -> Tensor:
