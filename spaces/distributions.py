@@ -19,23 +19,28 @@ from trainables.methods import METHODS
 from trainables.models import MODELS
 from trainables.optimizers import OPTIMIZERS
 from trainables.registration.fields import Choice, Range, declared
+from trainables.schedules import schedule_text
 
 Space = dict[str, BaseDistribution]
 AUTO = "auto"
 
 
 def distribution(mark: Range | Choice) -> BaseDistribution:
-    """Return the Optuna distribution of a range or choice.
+    """Return the Optuna distribution of a range or choice; schedules become text (see `schedule_text`).
 
     Examples:
         >>> distribution(Range(0.001, 1.0, log=True))
         FloatDistribution(high=1.0, log=True, low=0.001, step=None)
     """
     if isinstance(mark, Choice):
-        return CategoricalDistribution(mark.options)
+        return CategoricalDistribution([_single(option) for option in mark.options])
     if mark.integer:
         return IntDistribution(int(mark.low), int(mark.high), log=mark.log)
     return FloatDistribution(mark.low, mark.high, log=mark.log)
+
+
+def _single(option: Any) -> Any:
+    return schedule_text(option) if isinstance(option, tuple) else option
 
 
 def described(space: Space) -> dict[str, Any]:

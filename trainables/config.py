@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
@@ -16,9 +17,9 @@ from trainables.methods.baseline import Baseline
 from trainables.models import MODELS, Model
 from trainables.models.resnet import ResNetV1
 from trainables.optimizers import OPTIMIZERS, Optimizer, Sgd
-from trainables.registration.fields import Frozen, Range
+from trainables.registration.fields import Choice, Frozen, Range
 from trainables.registration.registry import Registry, unknown
-from trainables.schedules import Schedule, fractions
+from trainables.schedules import Schedule, fractions, milestone_number, parse_schedule
 
 
 def _from_registry(registry: Registry[Any], key: str) -> BeforeValidator:
@@ -65,7 +66,8 @@ class RunConfig(Frozen):
     The training length is `epochs` passes over the training images. If `steps` is set, it is that many steps instead,
     divided evenly into `epochs` evaluation periods. Milestones are fractions `milestone / milestones_of` of the length,
     so [0.5, 0.75] of 1, [80, 120] of 165 (epochs) and [32000, 48000] of 64000 (steps) all scale with it. `warm_up` is a
-    fraction of the length.
+    fraction of the length. Every schedule is also divided by `1 + rate_decay * step` (inverse-time decay, the `decay`
+    of old Keras optimizers), with optimizer steps from 0, whatever the length.
 
     With `full_data`, the validation images are used for training as well and nothing is validated. This is for final
     trainings, not for studies.
@@ -91,13 +93,14 @@ class RunConfig(Frozen):
     model: AnyModel = ResNetV1(name="resnet20")
     augmentation: Policy = Policy.model_validate("crop_flip")
     method: AnyMethod = Baseline()
-    optimizer: AnyOptimizer = Sgd()
+    optimizer: Annotated[AnyOptimizer, Choice(("sgd", "adam"))] = Sgd()
     schedule: Schedule = "milestones"
-    milestones: tuple[Milestone, ...] = (0.5, 0.75)
+    milestones: Annotated[tuple[Milestone, ...], Choice(((0.5, 0.75), (0.3, 0.6, 0.9), (0.6,)))] = (0.5, 0.75)
     milestones_of: Annotated[float, Field(gt=0, le=1e9)] = 1.0
     decay_factor: Annotated[float, Field(gt=0, lt=1), Range(0.05, 0.5, log=True)] = 0.1
     warm_up: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.1)] = 0.0
     batch_size: Annotated[int, Field(ge=1, le=1_000_000), Range(32, 512, log=True, integer=True)] = 128
+    rate_decay: Annotated[float, Field(ge=0, le=1), Range(1e-6, 1e-3, log=True)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.2)] = 0.0
     fine_tune: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0
     fine_tune_off: Literal["method", "all"] = "method"
@@ -182,13 +185,13 @@ class RunConfig(Frozen):
 
         Dotted names (`mixup.alpha`, `adamw.learning_rate`) belong to the method, optimizer, model or augmentation of
         that name and are ignored if another one is chosen. Fields of optimizers and models may be given without the
-        prefix.
+        prefix. `milestone_2` is the second of `milestones`, which may also be a text such as "0.5, 0.75".
 
         Raises:
             pydantic.ValidationError: If a value is not allowed.
-            InputError: If a dotted name does not match a field.
+            InputError: If a dotted name does not match a field, or a milestone is missing before another.
         """
-        plain = _with_augmentation(plain)
+        plain = _with_augmentation(_with_milestones(plain))
         sections = {
             **({"data": _section(plain, "data", "source", None)} if "data" in plain else {}),
             "method": _method_section(plain),
@@ -229,6 +232,26 @@ def _method_section(plain: dict[str, Any]) -> dict[str, Any]:
             if kind.plain(field) in plain:
                 section.setdefault(field, plain.pop(kind.plain(field)))
     return section
+
+
+def _with_milestones(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy in which `milestone_1`, `milestone_2`, ... have replaced milestones, and text is a list."""
+    plain = dict(plain)
+    if isinstance(plain.get("milestones"), str):
+        with suppress(ValueError):  # validation reports it with all other errors
+            plain["milestones"] = parse_schedule(plain["milestones"])
+    numbered = {number: name for name in plain if (number := milestone_number(name))}
+    if not numbered:
+        return plain
+    milestones = list(plain.get("milestones", RunConfig.model_fields["milestones"].default))
+    for number, name in sorted(numbered.items()):
+        if number > len(milestones) + 1:
+            raise InputError(
+                f"{name}: there are {len(milestones)} milestones before it, {milestones}; set `milestone_"
+                f"{len(milestones) + 1}`, or more `milestones` in `recipe`"
+            )
+        milestones[number - 1 : number] = [plain.pop(name)]
+    return {**plain, "milestones": milestones}
 
 
 def _with_augmentation(plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -34,6 +35,44 @@ def fractions(milestones: Sequence[float], of: float) -> list[float]:
     return [milestone / of for milestone in milestones]
 
 
+NO_FALL = "none"
+"""Text of a schedule of milestones without any."""
+
+
+def schedule_text(milestones: Sequence[float]) -> str:
+    """Return milestones as text, a value that search spaces, journals and tables can hold.
+
+    Examples:
+        >>> schedule_text([0.5, 0.75])
+        '0.5, 0.75'
+    """
+    return ", ".join(f"{milestone:.12g}" for milestone in milestones) or NO_FALL
+
+
+def parse_schedule(text: str) -> list[float]:
+    """Return the milestones of a text: the inverse of `schedule_text`.
+
+    Raises:
+        ValueError: If the text is not a list of numbers.
+
+    Examples:
+        >>> parse_schedule("0.5, 0.75"), parse_schedule("none")
+        ([0.5, 0.75], [])
+    """
+    return [] if text == NO_FALL else [float(number) for number in text.split(",")]
+
+
+def milestone_number(name: str) -> int | None:
+    """Return k of the plain name `milestone_K`, which stands for the k-th milestone, and None for other names.
+
+    Examples:
+        >>> milestone_number("milestone_2"), milestone_number("milestones")
+        (2, None)
+    """
+    found = re.fullmatch(r"milestone_([1-9])", name)
+    return int(found.group(1)) if found else None
+
+
 def part(epoch: int, epochs: int, steps: int) -> tuple[int, int]:
     """Return the first step of an epoch and the first step after it, where `epochs` share `steps` evenly.
 
@@ -56,6 +95,7 @@ def learning_rates(
     milestones: Sequence[float] = (),
     factor: float = 0.1,
     warm_up: float = 0.0,
+    rate_decay: float = 0.0,
     first: int,
     last: int,
     total: int,
@@ -63,7 +103,9 @@ def learning_rates(
     """Return the learning rate of each step from `first` up to but not including `last`.
 
     During warm-up the rate rises linearly from near zero to the full rate. `cosine` then falls along half a cosine from
-    the full rate to near zero (Loshchilov and Hutter, arXiv 1608.03983). Warm-up does not move the milestones.
+    the full rate to near zero (Loshchilov and Hutter, arXiv 1608.03983). Warm-up does not move the milestones. Any
+    schedule can be combined with inverse-time decay, a division by `1 + rate_decay * step`, which the optimizers of
+    Keras before 2.11 called `decay`. It counts steps and does not scale with the length.
 
     Args:
         learning_rate: the full rate.
@@ -71,6 +113,7 @@ def learning_rates(
         milestones: fractions of the training length at which the rate is multiplied by `factor`.
         factor: factor in (0, 1).
         warm_up: length of the warm-up, as a fraction of the training length.
+        rate_decay: inverse-time decay per step, 0 for none.
         first: first step, from 0.
         last: the step after the last one.
         total: number of steps of the whole training.
@@ -83,6 +126,8 @@ def learning_rates(
         [0.5, 0.5, 0.05000000074505806, 0.05000000074505806]
         >>> learning_rates(1.0, schedule="constant", warm_up=0.5, first=0, last=4, total=4).tolist()
         [0.5, 1.0, 1.0, 1.0]
+        >>> learning_rates(1.0, schedule="constant", rate_decay=1.0, first=0, last=3, total=3).round(3).tolist()
+        [1.0, 0.5, 0.3330000042915344]
     """
     step = np.arange(first, last)
     warm = round(warm_up * total)
@@ -93,4 +138,4 @@ def learning_rates(
     elif schedule == "cosine":
         share = 0.5 * (1 + np.cos(np.pi * np.maximum(step - warm, 0) / max(total - warm, 1)))
     rising = np.minimum(1.0, (step + 1) / warm) if warm else 1.0
-    return (learning_rate * share * rising).astype("float32")
+    return (learning_rate * share * rising / (1 + rate_decay * step)).astype("float32")

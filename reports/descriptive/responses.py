@@ -70,11 +70,13 @@ class RangeEdge:
 def full_length_runs(study: StudyData, arm: ArmRecord) -> pd.DataFrame:
     """Return the search runs of an arm that were trained to the end.
 
-    The additional column `value` contains the selection metric, signed so that higher is better.
+    The additional column `value` contains the selection metric, signed so that higher is better. `searched` holds the
+    values that have an effect only.
     """
     runs = study.runs_of(SEARCH, arm.condition, arm.method)
     runs = runs[(runs["outcome"] == COMPLETED) & runs[SELECTION].notna()]
-    return runs.assign(value=study.plan.as_maximized(runs[SELECTION].astype(float)))
+    effective = pd.Series([arm.effective(values) for values in runs["searched"]], index=runs.index, dtype=object)
+    return runs.assign(value=study.plan.as_maximized(runs[SELECTION].astype(float)), searched=effective)
 
 
 def responses(study: StudyData, arm: ArmRecord) -> list[Response]:

@@ -245,7 +245,7 @@ def _constants(recipe: Recipe) -> list[Constant]:
     config = recipe.train
     classes = config.classes or len(recipe.class_names)
     schedule = {"schedule": config.schedule, "milestones": config.milestone_fractions}
-    schedule |= {"factor": config.decay_factor, "warm_up": config.warm_up}
+    schedule |= {"factor": config.decay_factor, "warm_up": config.warm_up, "rate_decay": config.rate_decay}
     given = "unused: the data has a validation part of its own" if "validation" in recipe.brings else "of each class"
     found: list[tuple[str, Any, str]] = [
         ("CLASSES", classes, ", ".join(recipe.class_names[:10]) if classes <= 10 else ""),
@@ -261,7 +261,7 @@ def _constants(recipe: Recipe) -> list[Constant]:
         ("METHOD_EPOCHS", _phases(config, config.method_on), "from, to (not included): when the method is on"),
         ("AUGMENTATION_EPOCHS", _phases(config, config.augmentation_on), "when images are augmented"),
         ("LEARNING_RATE", config.optimizer.learning_rate, ""),
-        ("SCHEDULE", schedule, "parts of the length"),
+        ("SCHEDULE", schedule, "parts of the length; rate_decay per step"),
         ("RATES", config.optimizer.rates(), "what the optimizer's rule gets beside the learning rate"),
         ("DECAY_ALL", config.optimizer.decay_all, "whether biases and batch norm decay, too"),
     ]

@@ -11,23 +11,23 @@ from typing import Any
 from pydantic import ValidationError
 
 from search.plan.model import REFERENCE_MODEL, Arm, Cell, Condition, Plan, cell_name
-from search.plan.off_phases import off_phases
-from search.plan.rungs import rung_epochs
+from search.plan.off_phases import OffPhases, off_phases
+from search.plan.rungs import rung_epochs, why_unstopped
 from search.plan.validation import check_plan
 from search.study.error_messages import explain
-from search.study.factors import Level, of_one_model, shown
+from search.study.factors import Level, latest_milestone, of_one_model, shown
 from search.study.schema import METHOD, MethodEntry, Study
 from spaces.design import ends
 from spaces.distributions import Space, distribution, method_space, nuisance_space
 from trainables.config import RunConfig
 from trainables.errors import InputError
-from trainables.methods import METHODS, Method
+from trainables.methods import METHODS, Cycle, Method
 from trainables.methods.base import off_from
 from trainables.registration.fields import Choice
 from trainables.registration.registry import unknown
-from trainables.schedules import fractions, selection_epochs
+from trainables.schedules import fractions, milestone_number, selection_epochs
 
-FIXED_LENGTH = ("epochs", "steps", "schedule", "milestones", "milestones_of")
+FIXED_LENGTH = ("epochs", "steps", "schedule", "milestones_of")
 """Factors that determine the rungs of a condition; they are the same in all its runs, so they cannot be searched."""
 MAX_ARMS = 10_000
 MAX_GRID = 20_000
@@ -241,10 +241,13 @@ def _condition(study: Study, levels: Mapping[str, Level], cells: list[Cell]) -> 
             f"search.match: `steps` needs a training length in optimizer steps, but {name} has none; set `steps` in "
             "`recipe` or `conditions` (`epochs` is then the number of evaluations of a run)"
         )
-    kinds = [kind for cell in cells for kind in _methods(cell.entry)]
-    cycles = [cycle for kind in kinds if (cycle := kind.cycle(epochs))]
-    first = [found[0] for cell in cells if (found := _milestones({**settings, **cell.settings}))]
+    cycles = [cycle for cell in cells for cycle in _cycles(cell.entry, epochs, f"{name}: {cell.name}")]
+    falls = [fall for cell in cells for fall in _first_falls(study, {**settings, **cell.settings}, name)]
+    first = [fall for fall in falls if fall is not None]
     rungs = rung_epochs(epochs, [max(first)] if first else [], study.search.reduction_factor, cycles)
+    unstopped = "" if rungs else why_unstopped(max(first, default=None), cycles)
+    if first and None in falls:
+        rungs, unstopped = [], "some of the searched schedules have no fall of the learning rate, and others have"
     return Condition(
         name=name,
         values=values,
@@ -252,7 +255,35 @@ def _condition(study: Study, levels: Mapping[str, Level], cells: list[Cell]) -> 
         epochs=epochs,
         selection_epochs=selection_epochs(epochs),
         rungs=tuple(rungs) if study.search.early_stopping else (),
+        unstopped=unstopped if study.search.early_stopping else "",
     )
+
+
+def _first_falls(study: Study, settings: Mapping[str, Any], condition: str) -> list[float | None]:
+    """Return the first fall of the learning rate of every schedule that a run may have, as a fraction of the length.
+
+    It is None for a searched schedule without falls.
+    """
+    searched = {name: mark for name, mark in study.searched.items() if _is_milestone(name)}
+    schedule = settings.get("schedule", RunConfig.model_fields["schedule"].default)
+    if searched and schedule != "milestones":
+        raise InputError(
+            f"nuisance.{next(iter(searched))}: the schedule of {condition} is {schedule!r}, which has no milestones; "
+            "set `schedule: milestones`"
+        )
+    single = study.nuisance.get("milestone_1")
+    whole = [mark.options for name, mark in searched.items() if name.rpartition(".")[2] == "milestones"]
+    written = [{**settings, "milestones": schedule} for options in whole for schedule in options]
+    found: list[float | None] = [next(iter(_milestones(each)), None) for each in written]
+    if "milestones" not in searched:
+        own = settings if single is None else {**settings, "milestones": [latest_milestone(single)]}
+        found += _milestones(own)[:1]
+    return found
+
+
+def _is_milestone(name: str) -> bool:
+    factor = name.rpartition(".")[2]
+    return factor == "milestones" or milestone_number(factor) is not None
 
 
 def _milestones(settings: Mapping[str, Any]) -> list[float]:
@@ -278,8 +309,50 @@ def _arm(study: Study, condition: Condition, cell: Cell, reference: Cell) -> Arm
         cost=fmean(_costs(given, condition, cell.entry)),
         reference=cell.name == reference.name,
         epochs=condition.epochs,
-        off=off_phases(_methods(cell.entry), given, condition.epochs),
+        off=_off(cell.entry, given, condition.epochs),
     )
+
+
+def _off(entry: MethodEntry, given: Mapping[str, Any], epochs: int) -> OffPhases:
+    """Return when the method is off in every run of an arm; it has no common blocks if their lengths are searched."""
+    methods = _methods(entry)
+    found = off_phases(methods, given, epochs)
+    return found._replace(block_ends=()) if _moves_blocks(entry, methods, epochs) else found
+
+
+def _cycles(entry: MethodEntry, epochs: int, place: str) -> list[Cycle]:
+    """Return the on/off cycles that a method may have, at every corner of its search space.
+
+    If blocks move continuously, a cycle that has no block in common with any stands for those in between.
+
+    Raises:
+        InputError: a cycle leaves no difference to the reference.
+    """
+    found: list[Cycle] = []
+    methods = _methods(entry)
+    for method in methods:
+        if cycle := method.cycle(epochs):
+            found.append(cycle)
+            try:
+                method.check(epochs, augmented=True)
+            except InputError as error:
+                raise InputError(f"{place}: {error}") from None
+    if not _moves_blocks(entry, methods, epochs):
+        return found
+    start, end = min(cycle.start for cycle in found), max(cycle.end for cycle in found)
+    return [*found, Cycle(start, end, epochs + 1, 0)]
+
+
+def _moves_blocks(entry: MethodEntry, methods: list[Method], epochs: int) -> bool:
+    """Return whether a searched range moves the off blocks of a method, beside the listed values of other fields."""
+    marks = METHODS.get(entry.name).searched(entry.settings)
+    blocks: dict[tuple[Any, ...], set[tuple[int, int]]] = {}
+    for method in methods:
+        if cycle := method.cycle(epochs):
+            values = {**method.model_dump(), **method.parameters()}
+            listed = tuple(values.get(name) for name, mark in marks.items() if isinstance(mark, Choice))
+            blocks.setdefault(listed, set()).add((cycle.start, cycle.length))
+    return any(len(each) > 1 for each in blocks.values())
 
 
 def _costs(given: Mapping[str, Any], condition: Condition, entry: MethodEntry) -> list[float]:
@@ -312,7 +385,7 @@ def _at_equal_compute(
             cost=cheap.cost,
             reference=False,
             epochs=epochs,
-            off=off_phases(_methods(cheap.cell.entry), {**study.fixed, **cheap.settings}, epochs),
+            off=_off(cheap.cell.entry, {**study.fixed, **cheap.settings}, epochs),
             compute_of=costly.cell.name,
             same_as=cheap.name,
         )

@@ -32,6 +32,7 @@ class Condition:
         epochs: training length.
         selection_epochs: number of last epochs over which the selection metric is averaged.
         rungs: epochs after which search runs may be stopped.
+        unstopped: why there are none although the study stops runs early, in words, or empty.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Condition:
     epochs: int
     selection_epochs: int
     rungs: tuple[int, ...]
+    unstopped: str = ""
 
 
 @dataclass(frozen=True)

@@ -188,12 +188,15 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
     disk = "unknown, see time"
     if size.hours is not None and size.gigabytes is not None:
         time, disk = f"{duration(3600 * size.hours)}, without early stopping", f"{size.gigabytes:.2g} GB"
+    unstopped = {one.unstopped: one.name for one in plan.conditions if one.unstopped and plan.trials_per_arm}
+    off = [("early stopping", f"off under {name}: {why}") for why, name in unstopped.items()]
     return [
         (
             "arms",
             f"{size.arms}: {size.methods} {'cells' if plan.factors else 'methods'} x {size.conditions} conditions",
         ),
         ("search", f"{size.search_runs} runs, {plan.trials_per_arm} per arm{searches}"),
+        *off,
         ("confirmation", f"at most {size.confirmation_runs} runs, {points} x {plan.seeds} seeds per arm{looks}"),
         ("work", f"{size.plain_epochs:,.0f} epochs of plain training, without early stopping"),
         ("time", time),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from search.plan.model import Arm, Plan
 from spaces.distributions import described
 from trainables import records
+from trainables.methods import METHODS
 from trainables.records import (
     ArmRecord,
     ConditionRecord,
@@ -53,6 +55,7 @@ def study_record(plan: Plan, extensions: Sequence[ExtensionDecision] = ()) -> Pl
                 epochs=condition.epochs,
                 selection_epochs=condition.selection_epochs,
                 rungs=condition.rungs,
+                unstopped=condition.unstopped,
             )
             for condition in plan.conditions
         ),
@@ -85,12 +88,24 @@ def _arm_record(plan: Plan, arm: Arm) -> ArmRecord:
         parameters={**arm.cell.entry.plain(), **arm.cell.settings},
         levels=levels,
         spaces=described({**plan.nuisance, **arm.space}) if plan.trials and arm.searched else {},
+        only_if=_conditions_of(plan, arm) if plan.trials and arm.searched else {},
         off_from=arm.off.start,
         block_ends=arm.off.block_ends,
         epochs=arm.epochs,
         compute_of=arm.compute_of,
         same_as=arm.cell.name if arm.compute_of else None,
     )
+
+
+def _conditions_of(plan: Plan, arm: Arm) -> dict[str, tuple[str, Any]]:
+    """Return the searched dimensions that have an effect only if another has a value."""
+    own = {name: rule for name, rule in METHODS.get(arm.cell.entry.name).conditional().items() if rule[0] in arm.space}
+    optimizers = described(plan.nuisance).get("optimizer", ())
+    owners = {name: name.partition(".")[0] for name in plan.nuisance}
+    return {
+        **{name: ("optimizer", owner) for name, owner in owners.items() if owner != name and owner in optimizers},
+        **{name: rule for name, rule in own.items() if name in arm.space},
+    }
 
 
 def look_alphas(alpha: float, looks: int) -> list[float]:

@@ -39,6 +39,23 @@ def rung_epochs(epochs: int, milestones: list[float], factor: float, cycles: lis
     return rungs
 
 
+def why_unstopped(latest: float | None, cycles: list[Cycle]) -> str:
+    """Return why a condition has no rungs, in words.
+
+    Args:
+        latest: the latest first learning rate drop, as a fraction of the length, or None if none matters.
+        cycles: the cycles of the condition's methods.
+
+    >>> why_unstopped(0.96, [])
+    'no epoch lies behind the latest first fall of the learning rate, at 0.96 of the length'
+    """
+    reasons = (
+        [] if latest is None else [f"behind the latest first fall of the learning rate, at {latest:g} of the length"]
+    )
+    reasons += ["at the end of an off block of every schedule that the methods may have"] if cycles else []
+    return f"no epoch lies {' and '.join(reasons) or 'behind a third of the length'}"
+
+
 def _is_comparable(epoch: int, cycles: list[Cycle]) -> bool:
     """Return whether, after this many epochs, every cycle is at the end of an off block or is not active."""
     return all(

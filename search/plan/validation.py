@@ -16,6 +16,7 @@ from spaces.distributions import Space
 from trainables.config import RunConfig
 from trainables.errors import InputError
 from trainables.methods import METHODS
+from trainables.schedules import milestone_number
 
 SHARED = (
     "data and fingerprint",
@@ -128,7 +129,13 @@ def _check_used(plan: Plan, arm: Arm, values: dict[str, Any], config: RunConfig)
     places = {"recipe": study.fixed, "conditions": arm.condition.settings, "compare": arm.cell.settings}
     for place, settings in [*places.items(), ("nuisance", values)]:
         for name, value in settings.items():
-            if "." in name or name in NESTED or isinstance(value, Mapping | list | tuple):
+            if (
+                "." in name
+                or name in NESTED
+                or name == "milestones"
+                or milestone_number(name)
+                or isinstance(value, Mapping | list | tuple)
+            ):
                 continue
             if name not in used:
                 raise InputError(

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from search.study.schema import parse_preset_summary, presets
+from spaces.distributions import AUTO
 from trainables.augmentation import AUGMENTATIONS
 from trainables.data import SOURCES
 from trainables.methods import METHODS, Method
@@ -63,9 +64,10 @@ def _settings(kind: type[BaseModel]) -> Iterable[str]:
             continue
         default = "required" if field.is_required() else f"{field.default}"
         mark = next((each for each in field.metadata if isinstance(each, Range | Choice)), None)
+        searched = f"searched{f' with `{AUTO}`' if mark and mark.on_request else ''} in"
         if isinstance(mark, Choice):
-            yield f"{name} = {default}, searched in {list(mark.options)}"
+            yield f"{name} = {default}, {searched} {list(mark.options)}"
         elif mark:
-            yield f"{name} = {default}, searched in {mark.low:g} to {mark.high:g}{' (log)' if mark.log else ''}"
+            yield f"{name} = {default}, {searched} {mark.low:g} to {mark.high:g}{' (log)' if mark.log else ''}"
         else:
             yield f"{name} = {default}"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from spaces.distributions import AUTO
 from trainables.config import RunConfig, model_fields
 from trainables.models import MODELS
 from trainables.registration.fields import Choice, Frozen, Range, holds_integers
 from trainables.registration.registry import unknown
+from trainables.schedules import milestone_number
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 Scalar = bool | int | float | str
 MAX_LEVELS = 1000
@@ -181,6 +188,27 @@ def parse_range(value: Any, key: str, integer: bool = False) -> Any:
     return _range(value, key, integer) if isinstance(value, Mapping) else value
 
 
+def parse_method_field(value: Any, key: str, field: FieldInfo) -> Any:
+    """Return how a study searches a field of a method, or its value; `auto` asks for the declared range.
+
+    Args:
+        value: the value in a study file.
+        key: qualified name of the field, for messages.
+        field: the field.
+
+    Raises:
+        ValueError: If the range or list is invalid, or none is declared.
+    """
+    if value != AUTO:
+        return parse_range(value, key, holds_integers(field))
+    mark = next((each for each in field.metadata if isinstance(each, Range | Choice)), None)
+    if mark is None:
+        raise ValueError(
+            f"{key}: `{AUTO}` needs a declared range, but it has none; give {{low: ..., high: ...}} or a list"
+        )
+    return replace(mark, on_request=False)
+
+
 def _range(value: Mapping[str, Any], key: str, integer: bool) -> Range:
     numbers = [value.get("low"), value.get("high")]
     if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
@@ -214,10 +242,83 @@ def _choice(value: list[Any], key: str) -> Choice:
     return Choice(tuple(value))
 
 
+def parse_schedules(value: Any, key: str) -> Any:
+    """Return a `Choice` of schedules for a list of lists of milestones.
+
+    Args:
+        value: the value in a study file.
+        key: its key, for messages.
+
+    Raises:
+        ValueError: If it is anything else.
+
+    Examples:
+        >>> parse_schedules([[0.5, 0.75], [0.3, 0.6, 0.9]], "milestones").options
+        ((0.5, 0.75), (0.3, 0.6, 0.9))
+    """
+    if isinstance(value, Choice):
+        return value
+    lists = isinstance(value, list) and all(isinstance(item, list | tuple) for item in value)
+    numbers = [number for item in value for number in item] if lists else []
+    if not lists or not value or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
+        raise ValueError(
+            f"{key}: must be a list of schedules such as [[0.5, 0.75], [0.3, 0.6, 0.9]], or `{AUTO}`, but got "
+            f"{value!r:.200}; set a single schedule in `recipe`, and search one milestone with `milestone_1: "
+            "{low: 0.3, high: 0.7}`"
+        )
+    if len(value) > MAX_LEVELS or len(numbers) > MAX_LEVELS:
+        raise ValueError(f"{key}: more than {MAX_LEVELS:,} schedules or milestones; shorten the list")
+    schedules = tuple(tuple(item) for item in value)
+    if len(set(schedules)) < len(schedules):
+        raise ValueError(f"{key}: the list contains a schedule twice: {value}")
+    return Choice(schedules)
+
+
+def check_milestones(nuisance: Mapping[str, Any], elsewhere: Iterable[str]) -> None:
+    """Refuse single milestones that could get into each other's way.
+
+    Args:
+        nuisance: ranges, choices and values by plain name.
+        elsewhere: recipe factors that conditions or compared levels set.
+
+    Raises:
+        ValueError: If whole schedules are set as well, or the ranges of two milestones overlap.
+    """
+    numbered = sorted((number, name) for name in nuisance if (number := milestone_number(name)))
+    if numbered and ("milestones" in nuisance or "milestones" in elsewhere):
+        raise ValueError(
+            f"nuisance.{numbered[0][1]}: whole schedules are set in `milestones` as well; remove one of the two"
+        )
+    bounds = {name: _bounds(nuisance[name], name) for _, name in numbered}
+    for one, other in itertools.pairwise(bounds):
+        if bounds[one][1] >= bounds[other][0]:
+            raise ValueError(
+                f"nuisance.{other}: its smallest value must lie behind the largest of `{one}`, since milestones "
+                f"increase, but they are {bounds[other][0]!r} and {bounds[one][1]!r}"
+            )
+
+
+def _bounds(value: Any, name: str) -> tuple[float, float]:
+    """Return the smallest and largest value of a range, choice or number."""
+    if isinstance(value, Range):
+        return value.low, value.high
+    numbers = value.options if isinstance(value, Choice) else (value,)
+    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
+        raise ValueError(
+            f"nuisance.{name}: must be a number, a list of numbers or {{low: ..., high: ...}}, but got {value!r}"
+        )
+    return min(numbers), max(numbers)
+
+
+def latest_milestone(value: Any) -> float:
+    """Return the largest value of a milestone that is a range, a choice or a number."""
+    return _bounds(value, "milestone_1")[1]
+
+
 def dump_range(value: Any) -> Any:
     """Return a `Range` or `Choice` in the notation of a study file, and any other value unchanged."""
     if isinstance(value, Choice):
-        return list(value.options)
+        return [list(option) if isinstance(option, tuple) else option for option in value.options]
     if isinstance(value, Range):
         return {"low": value.low, "high": value.high, "log": value.log, "integer": value.integer}
     return value

@@ -18,34 +18,38 @@ from search.study.factors import (
     Level,
     Scalar,
     check_factor,
+    check_milestones,
     dump_level,
     dump_range,
     factors_of,
     is_integer,
     parse_levels,
+    parse_method_field,
     parse_range,
+    parse_schedules,
 )
 from search.study.resources import Resources
 from search.tracking.uri import refuse_credentials, store_uri
 from spaces.distributions import AUTO
 from trainables import records
-from trainables.config import AnySource
+from trainables.config import AnySource, RunConfig
 from trainables.data import with_absolute_paths
 from trainables.data.base import source_kind
 from trainables.errors import InputError
 from trainables.methods import METHODS
 from trainables.methods.base import short_name
-from trainables.registration.fields import Choice, Frozen, Range, holds_integers
+from trainables.registration.fields import Choice, Frozen, Range, declared
 from trainables.registration.registry import unknown
+from trainables.schedules import milestone_number
 
 METHOD = "method"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,79}$")]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.+-]{0,39}$")]
 NOT_TUNABLE = {
-    "augmentation", "classes", "deterministic", "epochs", "label_noise", "milestones", "model", "steps",
+    "augmentation", "classes", "deterministic", "epochs", "label_noise", "model", "steps",
     "train_fraction", "validation_fraction",
 }  # fmt: skip
-NOT_COMPARABLE = NOT_TUNABLE - {"augmentation", "milestones", "model"}
+NOT_COMPARABLE = NOT_TUNABLE - {"augmentation", "model"}
 """Factors in which the trials (`NOT_TUNABLE`) or arms (`NOT_COMPARABLE`) of a condition must agree."""
 
 
@@ -224,7 +228,7 @@ class Study(Frozen):
         if isinstance(value, list):
             value = {str(item): AUTO for item in value}
         return (
-            {str(key): parse_range(item, str(key), is_integer(str(key))) for key, item in value.items()}
+            {str(key): _searched(str(key), item) for key, item in value.items()}
             if isinstance(value, Mapping)
             else value
         )
@@ -296,6 +300,16 @@ class Study(Frozen):
         return plain
 
 
+def _searched(name: str, written: Any) -> Any:
+    """Return how a nuisance parameter is searched, or its single value; a declared choice takes the place of `auto`."""
+    mark = declared(RunConfig).get(name)
+    if written == AUTO and isinstance(mark, Choice):
+        return mark
+    if name.rpartition(".")[2] == "milestones":
+        return parse_schedules(written, f"nuisance.{name}")
+    return parse_range(written, name, is_integer(name))
+
+
 def _is_fixed(value: Any) -> bool:
     return value != AUTO and not isinstance(value, Range | Choice)
 
@@ -326,8 +340,9 @@ def _check_places(study: Study) -> None:
         raise ValueError(
             f"compare: arms with different `{factor}` differ in data or training length; make it a condition"
         )
-    for factor in [*study.recipe, *study.nuisance]:
+    for factor in [*study.recipe, *(name for name in study.nuisance if not milestone_number(name))]:
         check_factor(factor)
+    check_milestones(study.nuisance, factors_of(study.compare) | factors_of(study.conditions))
     places = {"recipe": {*study.recipe}, "nuisance": {*study.nuisance}}
     for place in ("conditions", "compare"):
         grid: dict[str, list[Level]] = getattr(study, place)
@@ -356,9 +371,7 @@ def _method_entry(entry: Any) -> Any:
     for field in fields:
         if field not in known:
             raise ValueError(unknown(f"field of {name}", field, known) if known else f"{name} has no fields")
-    settings = {
-        key: parse_range(value, kind.plain(key), holds_integers(kind.fields()[key])) for key, value in fields.items()
-    }
+    settings = {key: parse_method_field(value, kind.plain(key), kind.fields()[key]) for key, value in fields.items()}
     default = f"{short_name(name)}_twin" if twin is True else short_name(name)
     return {"name": name, "label": label or default, "settings": settings, "twin": twin}
 

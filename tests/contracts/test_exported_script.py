@@ -115,6 +115,7 @@ def test_every_registered_method_gives_its_draws_and_examples(name: str) -> None
     [
         {"name": "mixup", "alpha": 1.0, "share": "batch", "partner": "dataset", "images": 4, "off_last": 0.25},
         {"name": "cutmix", "share": "batch", "partner": "dataset"},
+        {"name": "sample_pairing", "partner": "batch_with_replacement"},
         {"name": "maxup", "m": 3, "reduction": "softmax", "temperature": 0.3},
         {"name": "maxup+mixup", "maxup.m": 2, "mixup.partner": "dataset", "mixup.images": 3},
     ],
@@ -131,7 +132,8 @@ SETTINGS = [
     {"name": "affine_flip", "shear": 9.0},
     {"name": "photometric", "colour": 0.0, "zoom": 1.0, "rotation": 20.0},
     {"name": "one_of", "hue": 0.2, "brightness": 0.6, "contrast": 0.7},
-    "affine_flip+photometric+one_of+cutout+crop+crop_flip",
+    {"name": "jpeg", "lowest": 10, "highest": 60, "share": 0.5},
+    "affine_flip+photometric+one_of+cutout+crop+crop_flip+jpeg",
 ]
 
 

@@ -160,6 +160,14 @@ class TestMixupOfFourFromTheWholeSet(MethodContract):
         return METHODS.get("mixup").model_validate({"name": "mixup", **fields})
 
 
+class TestSamplePairingWithReplacement(MethodContract):
+    @pytest.fixture
+    def method(self) -> Method:
+        return METHODS.get("sample_pairing").model_validate(
+            {"name": "sample_pairing", "partner": "batch_with_replacement"}
+        )
+
+
 class TestSoftMaxup(MethodContract):
     @pytest.fixture
     def method(self) -> Method:

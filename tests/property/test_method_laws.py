@@ -22,6 +22,7 @@ from trainables.methods.mixing import batch_partners, blend
 from trainables.methods.noise import gaussian
 
 COPIES, BATCH, CLASSES = 2, 6, 4
+PARTNERS = ["batch", "batch_with_replacement", "dataset"]
 seeds = st.integers(0, 2**32 - 1)
 weights = arrays("float32", (COPIES, BATCH), elements=st.floats(0, 1, width=32))
 quick = settings(max_examples=40, deadline=None)
@@ -104,6 +105,31 @@ def test_partners_from_the_data_set_are_the_guests_of_each_example(seed: int, na
     assert np.array_equal(partner[:, 0], BATCH + np.arange(batches * BATCH) % BATCH)
 
 
+@pytest.mark.parametrize("name", ["mixup", "sample_pairing", "cutmix"])
+def test_partners_with_replacement_are_independent_draws_from_the_batch(name: str) -> None:
+    """Against NumPy and SciPy: uniform over all pairs; as many are nobody's partner as in draws with replacement."""
+    method, batches = made(name, partner="batch_with_replacement"), 4000
+    partner = method.draw(np.random.default_rng(7), batches * BATCH, BATCH, active=True)["partner"]
+    assert method.guests == 0
+    assert partner.shape == (batches * BATCH, 1)
+    rows = partner.reshape(batches, BATCH)
+    pairs = np.zeros((BATCH, BATCH))
+    np.add.at(pairs, (np.tile(np.arange(BATCH), batches), rows.ravel()), 1)
+    assert stats.chisquare(pairs, axis=1).pvalue.min() > 0.001
+    unused = [BATCH - len(np.unique(row)) for row in rows]
+    assert np.mean(unused) == pytest.approx(BATCH * (1 - 1 / BATCH) ** BATCH, abs=4 * np.std(unused) / batches**0.5)
+
+
+@pytest.mark.parametrize("name", ["mixup", "sample_pairing", "cutmix"])
+def test_the_kind_of_partner_changes_no_weight_and_no_box(name: str) -> None:
+    drawn = [
+        made(name, partner=kind).draw(np.random.default_rng(8), 2 * BATCH, BATCH, active=True) for kind in PARTNERS
+    ]
+    for other in drawn[1:]:
+        assert all(np.array_equal(other[key], drawn[0][key]) for key in drawn[0].keys() - {"partner"})
+        assert not np.array_equal(other["partner"], drawn[0]["partner"])
+
+
 @quick
 @given(seeds, st.floats(0.05, 32), st.sampled_from(["example", "batch"]), st.integers(2, 4))
 def test_mixup_draws_the_same_weights_for_images_and_labels(seed: int, alpha: float, share: str, images: int) -> None:
@@ -127,7 +153,7 @@ def test_mixups_weights_are_those_of_the_beta_and_dirichlet_distributions() -> N
 
 
 @quick
-@given(seeds, st.sampled_from(["example", "batch"]), st.sampled_from(["batch", "dataset"]), st.integers(2, 9))
+@given(seeds, st.sampled_from(["example", "batch"]), st.sampled_from(PARTNERS), st.integers(2, 9))
 def test_cutmix_labels_are_weighted_by_pixels(seed: int, share: str, partner: str, side: int) -> None:
     method = made("cutmix", share=share, partner=partner)
     images, labels, mixed, mixed_labels, drawn = applied(method, seed, side)

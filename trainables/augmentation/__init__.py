@@ -7,7 +7,7 @@ True
 'crop_flip+cutout'
 """
 
-from trainables.augmentation import affine, colour, crop, cutout, one_of, photometric
+from trainables.augmentation import affine, colour, crop, cutout, jpeg, one_of, photometric
 from trainables.augmentation.base import AUGMENTATIONS, Augmentation
 from trainables.augmentation.policy import NONE, Policy, make_policy, policy_apply, policy_compiles
 
@@ -20,6 +20,7 @@ __all__ = [
     "colour",
     "crop",
     "cutout",
+    "jpeg",
     "make_policy",
     "one_of",
     "photometric",

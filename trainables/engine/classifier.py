@@ -220,6 +220,7 @@ class Classifier:
                 milestones=config.milestone_fractions,
                 factor=config.decay_factor,
                 warm_up=config.warm_up,
+                rate_decay=config.rate_decay,
                 first=first,
                 last=last,
                 total=self._length,

@@ -83,6 +83,8 @@ class Method(Frozen):
 
     summary: ClassVar[str] = ""
     paper: ClassVar[str] = ""
+    only_if: ClassVar[Mapping[str, tuple[str, Any]]] = {}
+    """Fields that have an effect only if another field has a value: {field: (other field, value)}."""
     claims: ClassVar[bool] = True
     """Whether contrasts of a study may include the method; False for diagnostics."""
 
@@ -189,8 +191,13 @@ class Method(Frozen):
         Args:
             settings: fields that the study sets; a `Range` or `Choice` among them replaces the declared one.
         """
-        marks = {name: mark for name, mark in declared(cls).items() if name not in settings}
+        marks = {name: mark for name, mark in declared(cls).items() if name not in settings and not mark.on_request}
         return marks | {name: mark for name, mark in settings.items() if isinstance(mark, Range | Choice)}
+
+    @classmethod
+    def conditional(cls) -> dict[str, tuple[str, Any]]:
+        """Return `only_if` by qualified names."""
+        return {cls.plain(name): (cls.plain(other), value) for name, (other, value) in cls.only_if.items()}
 
     def parameters(self) -> dict[str, Any]:
         """Return the value of every field by its qualified name."""

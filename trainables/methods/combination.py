@@ -127,6 +127,11 @@ class Combination(Method):
             marks |= {f"{part}.{name}": mark for name, mark in kind.searched(own).items()}
         return marks
 
+    @classmethod
+    def conditional(cls) -> dict[str, tuple[str, Any]]:
+        """Return the conditional fields of both methods (see `Method.conditional`)."""
+        return {name: rule for kind in cls.kinds().values() for name, rule in kind.conditional().items()}
+
     def parameters(self) -> dict[str, Any]:
         """Return the value of every field of both methods by its qualified name."""
         return {**self.copied.parameters(), **self.mixing.parameters()}

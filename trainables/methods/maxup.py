@@ -24,10 +24,12 @@ class Maxup(Copies):
 
     summary: ClassVar[str] = "the worst of m augmented copies of each image"
     paper: ClassVar[str] = "arXiv 2002.09024"
+    only_if: ClassVar = {"temperature": ("reduction", "softmax")}
     name: Literal["maxup"] = "maxup"
     reduction: Annotated[
         Literal["max", "softmax"],
         Field(description="train on the worst copy only, or on all, weighted by a softmax of their losses"),
+        Choice(("max", "softmax"), on_request=True),
     ] = "max"
     temperature: Annotated[
         float,

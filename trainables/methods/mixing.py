@@ -27,8 +27,11 @@ class Partnered(Mixing):
     """Base class of mixing methods in which each image has partners."""
 
     partner: Annotated[
-        Literal["batch", "dataset"],
-        Field(description="partners: a permutation of the batch, or drawn from the whole training set"),
+        Literal["batch", "batch_with_replacement", "dataset"],
+        Field(
+            description="partners: a permutation of the batch, or drawn with replacement from the batch or from the "
+            "whole training set"
+        ),
     ] = "batch"
 
     @property
@@ -49,7 +52,8 @@ class Partnered(Mixing):
 
         Returns:
             int32 (n, others), positions in the pool. From the batch: permutations of it, so that each example is the
-            first partner of exactly one example. With the method off: the example itself.
+            first partner of exactly one example, or independent draws from it, so that an example may be the partner of
+            several or of none. With the method off: the example itself.
         """
         if not active:
             own = np.arange(n, dtype="int32") % batch
@@ -57,6 +61,8 @@ class Partnered(Mixing):
         if self.partner == "dataset":
             own = np.arange(n, dtype="int32")[:, np.newaxis] % batch
             return own + batch * np.arange(1, self.others + 1, dtype="int32")
+        if self.partner == "batch_with_replacement":
+            return rng.integers(0, batch, (n, self.others), dtype="int32")
         return np.stack([batch_partners(rng, n, batch) for _ in range(self.others)], axis=1)
 
 

@@ -20,9 +20,10 @@ class Mixup(OffPhaseMixing):
     """mixup (Zhang et al. 2018): x = lam x_i + (1 - lam) x_j, labels likewise, lam ~ Beta(alpha, alpha).
 
     Partners are taken after base augmentation. By default they are a permutation of the batch, as in the authors'
-    code; with `partner: dataset` they are drawn with replacement from the whole training set and augmented
-    independently. With more than two images the weights are drawn from Dirichlet(alpha, ..., alpha), which is
-    Beta(alpha, alpha) for two images.
+    code; with `partner: batch_with_replacement` each is drawn from the batch independently of the others; with
+    `partner: dataset` they are drawn with replacement from the whole training set and augmented independently. With
+    more than two images the weights are drawn from Dirichlet(alpha, ..., alpha), which is Beta(alpha, alpha) for two
+    images.
     """
 
     summary: ClassVar[str] = "convex combinations of images and of their labels"

@@ -25,15 +25,18 @@ class SamplePairing(Partnered):
     The method is off before `start` and from `end` on; in between it alternates between `on_epochs` epochs on and
     `off_epochs` epochs off. Each length is a fraction of the training if below 1 (`end`: up to 1), and otherwise a
     whole number of epochs. `end` is moved forward if fewer epochs than a run is judged on would follow it. Only
-    `end` is searched, because it does not move the ends of the off blocks, where the runs of a condition are
-    compared.
+    `end` is searched by default, because it does not move the ends of the off blocks, where the runs of a condition
+    are compared. A study that searches the others (`start: auto`) compares runs only before the first and behind the
+    last block. Their declared ranges allow every combination from 20 epochs on.
     """
 
     summary: ClassVar[str] = "averages of two images with the label of the first, by an on/off schedule"
     paper: ClassVar[str] = "arXiv 1801.02929"
     name: Literal["sample_pairing"] = "sample_pairing"
     start: Annotated[
-        float, Field(ge=0, le=100_000, description="off before: a fraction of the length below 1, or epochs")
+        float,
+        Field(ge=0, le=100_000, description="off before: a fraction of the length below 1, or epochs"),
+        Range(0.0, 0.1, on_request=True),
     ] = 0.1
     end: Annotated[
         float,
@@ -45,10 +48,14 @@ class SamplePairing(Partnered):
         Range(0.6, 0.9),
     ] = 0.9
     on_epochs: Annotated[
-        float, Field(gt=0, le=100_000, description="epochs on in each block, or a fraction below 1")
+        float,
+        Field(gt=0, le=100_000, description="epochs on in each block, or a fraction below 1"),
+        Range(0.07, 0.17, on_request=True),
     ] = 8
     off_epochs: Annotated[
-        float, Field(gt=0, le=100_000, description="epochs off at the end of each block, or a fraction below 1")
+        float,
+        Field(gt=0, le=100_000, description="epochs off at the end of each block, or a fraction below 1"),
+        Range(0.02, 0.05, on_request=True),
     ] = 2
 
     @model_validator(mode="after")

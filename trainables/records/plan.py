@@ -41,6 +41,7 @@ class ConditionRecord(Record):
         epochs: length of a full run.
         selection_epochs: the last epochs over which the validation metric is averaged.
         rungs: epochs at which a search run may be stopped.
+        unstopped: why there are none although the study stops runs early, in words, or empty.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ConditionRecord(Record):
     epochs: int
     selection_epochs: int
     rungs: tuple[int, ...]
+    unstopped: str = ""
 
     @property
     def description(self) -> str:
@@ -70,6 +72,7 @@ class ArmRecord(Record):
         compute_of: display name of the method whose compute it was given; such an arm is not searched.
         same_as: display name of the arm whose points and values it takes, None where it has its own.
         spaces: what its search varies: `{low, high, log, integer}`, or a list of choices, by dimension.
+        only_if: dimensions that have an effect only if another has a value, as (other dimension, value).
         off_from: epoch, from 0, from which the method is off in every run; None where it stays on.
         block_ends: epochs finished at the ends of the off blocks of its on/off cycle.
     """
@@ -85,8 +88,18 @@ class ArmRecord(Record):
     compute_of: str | None = None
     same_as: str | None = None
     spaces: dict[str, Any] = {}
+    only_if: dict[str, tuple[str, Any]] = {}
     off_from: int | None = None
     block_ends: tuple[int, ...] = ()
+
+    def effective(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the searched values that have an effect, such as the learning rate of the chosen optimizer only."""
+        rules = self.only_if
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in rules or values.get(rules[name][0], rules[name][1]) == rules[name][1]
+        }
 
     @property
     def searched(self) -> bool:

@@ -9,6 +9,7 @@ The declaration is part of the field's annotation, next to the limits that valid
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
@@ -77,12 +78,15 @@ class Range:
         high: largest value.
         log: whether to sample uniformly on a logarithmic scale.
         integer: whether values are integers.
+        on_request: whether a study has to ask for the search with `auto`; otherwise a method's field is searched
+            unless it is set.
     """
 
     low: float
     high: float
     log: bool = False
     integer: bool = False
+    on_request: bool = dataclasses.field(default=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,11 @@ class Choice:
 
     Args:
         options: the values.
+        on_request: as for `Range`.
     """
 
     options: tuple[Any, ...]
+    on_request: bool = dataclasses.field(default=False, repr=False)
 
 
 def declared(model: type[BaseModel]) -> dict[str, Range | Choice]:

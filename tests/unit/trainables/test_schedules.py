@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras.optimizers.schedules import InverseTimeDecay
 
 from trainables.errors import InputError
 from trainables.methods import METHODS, Cycle, Method
@@ -37,9 +38,27 @@ def test_warm_up_is_linear_and_does_not_move_milestones() -> None:
     assert rates(6, schedule="cosine", warm_up=1 / 3) == pytest.approx([0.5, 1, *rates(4, schedule="cosine")])
 
 
+def test_inverse_time_decay_is_that_of_keras() -> None:
+    """Case 4: `SGD(0.1, decay=1e-4)`, divided by ten at epochs 80 and 120 of 165, with 390 steps in each."""
+    total = 165 * 390
+    found = learning_rates(0.1, milestones=[80 / 165, 120 / 165], rate_decay=1e-4, first=0, last=total, total=total)
+    keras_decay = InverseTimeDecay(0.1, decay_steps=1, decay_rate=1e-4)
+    for step, falls in [(0, 0), (1, 0), (80 * 390 - 1, 0), (80 * 390, 1), (120 * 390, 2), (total - 1, 2)]:
+        assert found[step] == pytest.approx(0.1**falls * 0.1 / (1 + 1e-4 * step), rel=1e-6)
+        assert found[step] == pytest.approx(0.1**falls * float(keras_decay(step)), rel=1e-5)
+
+
+@pytest.mark.parametrize("schedule", ["milestones", "cosine", "constant"])
+def test_inverse_time_decay_combines_with_every_schedule(schedule: Schedule) -> None:
+    plain = np.array(rates(9, schedule=schedule, milestones=[0.5], warm_up=0.3))
+    decayed = rates(9, schedule=schedule, milestones=[0.5], warm_up=0.3, rate_decay=0.02)
+    assert decayed == pytest.approx(plain / (1 + 0.02 * np.arange(9)), rel=1e-6)
+
+
 @pytest.mark.parametrize("schedule", ["milestones", "cosine", "constant"])
 def test_the_rates_of_a_range_of_steps_are_a_slice_of_all_rates(schedule: Schedule) -> None:
     fields: dict[str, Any] = {"schedule": schedule, "milestones": [0.3, 0.8], "warm_up": 0.2, "total": 17}
+    fields |= {"rate_decay": 0.1}
     whole = learning_rates(0.4, first=0, last=17, **fields)
     assert np.array_equal(learning_rates(0.4, first=5, last=11, **fields), whole[5:11])
 

@@ -32,9 +32,10 @@ LINEAR = "tests.networks:linear"
 @pytest.mark.parametrize("warm_up", [0.0, 0.1])
 def test_schedules_are_the_products(schedule: Any, warm_up: float) -> None:
     plain = {"schedule": schedule, "warm_up": warm_up, "milestones": [30, 35], "milestones_of": 40, "model": LINEAR}
+    plain |= {"rate_decay": 0.01}
     made = loaded(recipe(optimizer={"name": "sgd", "learning_rate": 0.3}, **plain))
     expected = learning_rates(
-        0.3, schedule=schedule, milestones=(0.75, 0.875), warm_up=warm_up, first=0, last=57, total=57
+        0.3, schedule=schedule, milestones=(0.75, 0.875), warm_up=warm_up, rate_decay=0.01, first=0, last=57, total=57
     )
     found = made.learning_rates(made.LEARNING_RATE, **made.SCHEDULE, first=0, last=57, total=57)
     assert np.array_equal(found, expected)
