@@ -32,6 +32,7 @@ from search.store.yaml_files import dump
 from search.study.data_place import find_source, load_hint, note_place, relative_places
 from search.study.resources import Resources, change, decide, recalled
 from trainables import records
+from trainables.backends.keras_settings import check_keras_settings
 from trainables.config import RunConfig
 from trainables.errors import InputError
 from trainables.randomness import derive_seed
@@ -138,6 +139,7 @@ def resume_training(
         request = TrainingRequest.parse(journal.meta(records.META_RECIPE))
         source = find_source(journal, request.config.data, folder, moved)
         now = request.config.model_copy(update={"data": source})
+        check_keras_settings()
         check_code(now)
         try:
             data = load_data(now, request.recipe, other=True)
