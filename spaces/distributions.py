@@ -38,12 +38,12 @@ def distribution(mark: Range | Choice) -> BaseDistribution:
     return FloatDistribution(mark.low, mark.high, log=mark.log)
 
 
-def described(space: Space) -> dict[str, Any]:
+def space_document(space: Space) -> dict[str, Any]:
     """Return a space as JSON: `{low, high, log, integer}` or a list of choices for each dimension."""
-    return {name: _described(dist) for name, dist in space.items()}
+    return {name: _dimension_document(dist) for name, dist in space.items()}
 
 
-def _described(dist: BaseDistribution) -> Any:
+def _dimension_document(dist: BaseDistribution) -> Any:
     if isinstance(dist, CategoricalDistribution):
         return list(dist.choices)
     if isinstance(dist, FloatDistribution | IntDistribution):

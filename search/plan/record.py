@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.plan.model import Arm, Plan
-from spaces.distributions import described
+from spaces.distributions import space_document
 from trainables import records
 from trainables.records import (
     ArmRecord,
@@ -84,7 +84,7 @@ def _arm_record(plan: Plan, arm: Arm) -> ArmRecord:
         reference=arm.reference,
         parameters={**arm.cell.entry.plain(), **arm.cell.settings},
         levels=levels,
-        spaces=described({**plan.nuisance, **arm.space}) if plan.trials and arm.searched else {},
+        spaces=space_document({**plan.nuisance, **arm.space}) if plan.trials and arm.searched else {},
         off_from=arm.off.start,
         block_ends=arm.off.block_ends,
         epochs=arm.epochs,
