@@ -28,7 +28,7 @@ from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
 from search.store.yaml_files import dump, parse_value, read_mapping
 from search.study.data_place import differs_in_place_only, find_source, load_hint, note_place, relative_places
-from search.study.resources import change, decide, recalled
+from search.study.resources import current_resources, override_resources, record_resources
 from search.study.schema import Study, validate
 from search.tracking.uri import without_secrets
 from trainables import records
@@ -98,7 +98,7 @@ def resume_study(folder: Path, options: Options, sets: Sequence[str] = (), moved
         plan = journal_plan(journal, folder)
         warn(_edited(journal, folder))
         source = find_source(journal, plan.study.data, folder, moved)
-        change(journal, plan.study.resources, sets)
+        override_resources(journal, plan.study.resources, sets)
         options, data = _load_unchanged(plan, journal, folder, options, source)
         return _continue_study(plan, journal, folder, options, data)
 
@@ -148,7 +148,7 @@ def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
         decision = extension.decision(journal.required_plan())
         history = [*(row.decision for row in journal.decisions(ExtensionDecision)), decision]
         journal.extend(study.document(), study_record(plan, history), decision)
-        decide(journal, before.study.resources, study.resources)
+        record_resources(journal, before.study.resources, study.resources)
         write_atomically(folder / records.STUDY_FILE, dump(study.document()), private=True)
         return _continue_study(plan, journal, folder, options, data)
 
@@ -230,7 +230,7 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
     (report, recipe), undelivered = execute_runs(
         controller,
         folder,
-        recalled(journal, study.resources),
+        current_resources(journal, study.resources),
         study.tracking.uri,
         options,
         shared(data, find_source(journal, study.data, folder, None)) if data else None,

@@ -96,7 +96,7 @@ def to_unit(dist: BaseDistribution, value: Any) -> float:
     return (value - dist.low) / (dist.high - dist.low)
 
 
-def ends(dist: BaseDistribution) -> list[Any]:
+def extreme_values(dist: BaseDistribution) -> list[Any]:
     """Return the smallest and largest value of a dimension, or all its choices.
 
     Raises:
@@ -116,7 +116,7 @@ def corners(space: Space) -> list[dict[str, Any]]:
         >>> corners({"batch_size": IntDistribution(16, 64)})
         [{'batch_size': 16}, {'batch_size': 64}]
     """
-    values = {name: ends(dist) for name, dist in space.items()}
+    values = {name: extreme_values(dist) for name, dist in space.items()}
     longest = max((len(options) for options in values.values()), default=1)
     return [{name: options[i % len(options)] for name, options in values.items()} for i in range(longest)]
 

@@ -43,12 +43,12 @@ def _single(option: Any) -> Any:
     return schedule_text(option) if isinstance(option, tuple) else option
 
 
-def described(space: Space) -> dict[str, Any]:
+def space_document(space: Space) -> dict[str, Any]:
     """Return a space as JSON: `{low, high, log, integer}` or a list of choices for each dimension."""
-    return {name: _described(dist) for name, dist in space.items()}
+    return {name: _dimension_document(dist) for name, dist in space.items()}
 
 
-def _described(dist: BaseDistribution) -> Any:
+def _dimension_document(dist: BaseDistribution) -> Any:
     if isinstance(dist, CategoricalDistribution):
         return list(dist.choices)
     if isinstance(dist, FloatDistribution | IntDistribution):

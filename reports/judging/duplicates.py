@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from reports.judging.question import Question
-from reports.judging.run_table import METRICS, RUN_NAMES, count, joined, listed
+from reports.judging.run_table import METRICS, RUN_NAMES, count, joined, short_list
 from reports.judging.values import Level
 from trainables.errors import InputError
 
@@ -58,5 +58,5 @@ def _hint(rows: pd.DataFrame, question: Question) -> str:
     taken = {*question.arm, *question.condition, *question.pair_columns, question.metric, question.select, *RUN_NAMES}
     factors = [name for name in rows if name not in taken and 1 < rows[name].astype(str).nunique() < len(rows) + 1]
     factors = [str(name) for name in factors if not str(name).startswith(METRICS)]
-    varying = f" These columns differ: {listed(factors, 6)}." if factors else ""
+    varying = f" These columns differ: {short_list(factors, 6)}." if factors else ""
     return f".{varying} Name what distinguishes them with --condition, --setting or --pair."

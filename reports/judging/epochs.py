@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reports.judging.question import Question
-from reports.judging.run_table import EPOCH, FACTORS, RUN, RUN_NAMES, RunTable, find_column, listed
+from reports.judging.run_table import EPOCH, FACTORS, RUN, RUN_NAMES, RunTable, find_column, short_list
 from reports.judging.values import level_codes, numbers
 from trainables.errors import InputError
 
@@ -34,7 +34,7 @@ def one_row_per_run(table: RunTable, question: Question) -> RunTable:
     run, at, ordered = run[order], at.to_numpy()[order], frame.iloc[order].reset_index(drop=True)
     if (run < 0).any():
         raise InputError(
-            f"`{listed(identity)}` is empty in {int((run < 0).sum()):,} rows; a run needs its name (--run)"
+            f"`{short_list(identity)}` is empty in {int((run < 0).sum()):,} rows; a run needs its name (--run)"
         )
     again = (run[1:] == run[:-1]) & (at[1:] == at[:-1])
     if again.any():
@@ -65,7 +65,7 @@ def with_last_epochs(table: RunTable, metrics: set[str], last: int) -> RunTable:
         return table
     curves = table.curves
     if curves is None or not metrics <= set(curves.columns):
-        raise InputError(f"--last {last} needs the epochs of {listed(sorted(metrics))}; {table.source} has none")
+        raise InputError(f"--last {last} needs the epochs of {short_list(sorted(metrics))}; {table.source} has none")
     from_end = curves.groupby(RUN).cumcount(ascending=False)
     means = curves[from_end < last].groupby(RUN)[sorted(metrics)].mean().reindex(range(len(table.frame)))
     return replace(table, frame=table.frame.assign(**{name: means[name].to_numpy() for name in sorted(metrics)}))

@@ -14,7 +14,7 @@ from reports.inference.verdicts import Verdict, judge
 from reports.judging.limits import limits, unpairable
 from reports.judging.observed_study import observed_study, reference_code
 from reports.judging.question import NO_PAIRING, Question
-from reports.judging.run_table import RunTable, joined, listed, number_of, short_name
+from reports.judging.run_table import RunTable, joined, number_of, short_list, short_name
 from reports.judging.sources.recognise import Access, read_source, source_name
 from reports.judging.unpaired import judge_unpaired
 from reports.judging.usable_runs import UsableRuns, usable_runs
@@ -114,8 +114,8 @@ def _reading(usable: UsableRuns, question: Question) -> list[str]:
     if question.setting:
         better = "highest" if usable.selection_higher else "lowest"
         sentences.append(
-            f"{len(usable.settings)} settings by {listed(question.setting)}; each arm is judged at the one with the "
-            f"{better} mean {short_name(usable.select)}."
+            f"{len(usable.settings)} settings by {short_list(question.setting)}; each arm is judged at the one with "
+            f"the {better} mean {short_name(usable.select)}."
         )
     return sentences
 
@@ -123,11 +123,11 @@ def _reading(usable: UsableRuns, question: Question) -> list[str]:
 def _pairing(usable: UsableRuns, question: Question, apart: Sequence[str]) -> str:
     """Return how the runs were paired, or why they were not."""
     if usable.pairs:
-        values = listed([joined(pair, "/") for pair in usable.pairs], 6)
-        return f"Paired by {listed(question.pair_columns)}: {number_of(len(usable.pairs), 'value')} ({values})."
+        values = short_list([joined(pair, "/") for pair in usable.pairs], 6)
+        return f"Paired by {short_list(question.pair_columns)}: {number_of(len(usable.pairs), 'value')} ({values})."
     if apart:
         return (
-            f"Unpaired: {listed(apart, 5)} share fewer than two pairs with the reference, so all comparisons are "
+            f"Unpaired: {short_list(apart, 5)} share fewer than two pairs with the reference, so all comparisons are "
             "Welch's t-tests. Leave these arms out with --where to compare the others within pairs."
         )
     reason = "as asked" if question.unpaired else "no --seed or --pair was named"

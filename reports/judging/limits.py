@@ -11,7 +11,7 @@ import pandas as pd
 
 from reports.judging.duplicates import ARM, CONDITION, PAIR, SETTING, VALUE
 from reports.judging.question import Question
-from reports.judging.run_table import EPOCH, FACTORS, RUN, RUN_NAMES, count, joined, listed, short_name
+from reports.judging.run_table import EPOCH, FACTORS, RUN, RUN_NAMES, count, joined, short_list, short_name
 from reports.judging.usable_runs import UsableRuns
 from reports.judging.values import is_numbers
 
@@ -70,7 +70,7 @@ def _few_runs(usable: UsableRuns) -> list[str]:
     single = sorted({arm for (_, arm), number in runs.items() if number == 1})
     if not single:
         return []
-    names = listed([_name(usable, arm) for arm in single], 5)
+    names = short_list([_name(usable, arm) for arm in single], 5)
     return [f"Only one seed of {names}: one run cannot tell a difference from chance."]
 
 
@@ -78,7 +78,7 @@ def _pairs_that_are_no_seeds(usable: UsableRuns, question: Question) -> list[str
     """Return what effects over pairs mean that are circumstances, such as data sets, instead of repetitions."""
     if not usable.pairs or not question.pair or question.pair == question.seed:
         return []
-    names = listed(question.pair)
+    names = short_list(question.pair)
     if all(short_name(name).lower() in (*_SEEDS, *_REPETITIONS) for name in question.pair):
         return []
     return [
@@ -120,7 +120,7 @@ def _missing_arms(usable: UsableRuns) -> list[str]:
     missing = sorted(set(usable.candidates[ARM]) - set(usable.runs[ARM]))
     if not missing:
         return []
-    return [f"No usable run of {listed([_name(usable, int(arm)) for arm in missing], 5)}."]
+    return [f"No usable run of {short_list([_name(usable, int(arm)) for arm in missing], 5)}."]
 
 
 def _missing_references(usable: UsableRuns, reference: int) -> list[str]:
@@ -129,7 +129,7 @@ def _missing_references(usable: UsableRuns, reference: int) -> list[str]:
     missing = sorted(set(runs[CONDITION]) - set(runs.loc[runs[ARM] == reference, CONDITION]))
     if not missing:
         return []
-    names = listed([joined(usable.conditions[int(condition)]) for condition in missing], 5)
+    names = short_list([joined(usable.conditions[int(condition)]) for condition in missing], 5)
     return [f"Not judged, because {_name(usable, reference)} has no run there: {names}."]
 
 
@@ -144,7 +144,7 @@ def _missing_pairs(usable: UsableRuns, reference: int, paired: bool) -> list[str
         if arm == reference or other is None or own == other:
             continue
         missing = [
-            f"{_name(usable, side)} lacks {listed([joined(usable.pairs[pair], '/') for pair in sorted(lacking)], 5)}"
+            f"{_name(usable, side)} lacks {short_list([joined(usable.pairs[one], '/') for one in sorted(lacking)], 5)}"
             for side, lacking in ((arm, other - own), (reference, own - other))
             if lacking
         ]
@@ -162,7 +162,7 @@ def _unequal_numbers(usable: UsableRuns) -> list[str]:
     for condition in sorted({condition for condition, _ in sizes}):
         by_arm = {arm: size for (own, arm), size in sizes.items() if own == condition}
         if max(by_arm.values()) > MORE_RUNS * min(by_arm.values()):
-            numbers = listed([f"{_name(usable, arm)} {size:,}" for arm, size in sorted(by_arm.items())], 6)
+            numbers = short_list([f"{_name(usable, arm)} {size:,}" for arm, size in sorted(by_arm.items())], 6)
             where = f" under {joined(usable.conditions[condition])}" if len(usable.conditions) > 1 else ""
             found.append(
                 f"The numbers of runs differ{where}: {numbers}. If they were tuned with different numbers of trials, "
@@ -179,7 +179,7 @@ def _unequal_lengths(usable: UsableRuns) -> list[str]:
     medians = {int(arm): float(last[arms == arm].median()) for arm in np.unique(arms)}
     if max(medians.values()) <= 1.05 * min(medians.values()):
         return []
-    lengths = listed([f"{_name(usable, arm)} {epochs:g}" for arm, epochs in medians.items()], 6)
+    lengths = short_list([f"{_name(usable, arm)} {epochs:g}" for arm, epochs in medians.items()], 6)
     return [f"The arms were trained for different numbers of epochs (medians: {lengths})."]
 
 
@@ -248,11 +248,11 @@ def _confounded(usable: UsableRuns, question: Question, paired: bool) -> list[st
             within.append(short_name(name))
     found = []
     if by_arm:
-        found.append(f"The arms also differ in {listed(by_arm, 6)}: the verdicts are about all of it together.")
+        found.append(f"The arms also differ in {short_list(by_arm, 6)}: the verdicts are about all of it together.")
     if within:
         inside = "runs of a pair" if paired else "runs of an arm"
         found.append(
-            f"{inside.capitalize()} also differ in {listed(within, 6)}: the verdicts are about averages over these "
+            f"{inside.capitalize()} also differ in {short_list(within, 6)}: the verdicts are about averages over these "
             "settings, not about tuned arms."
         )
     return found

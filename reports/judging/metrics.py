@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from reports.judging.run_table import listed
+from reports.judging.run_table import short_list
 from trainables.errors import InputError
 from trainables.records import Unit
 
@@ -112,7 +112,7 @@ def _refuse_mixed_scales(metric: str, values: pd.Series, arms: pd.Series) -> Non
     shares = bool(_words(metric) & _SHARE)
     if not (20 <= ratio <= 2000 if shares else 50 <= ratio <= 200):
         return
-    groups = listed(dict.fromkeys(arms[fraction]), 3)
+    groups = short_list(dict.fromkeys(arms[fraction]), 3)
     raise InputError(
         f"`{metric}` seems to be in percent in {int((~fraction).sum())} runs (median {highest:g}) and in fractions in "
         f"{int(fraction.sum())} runs (median {values[fraction].median():g}; {groups}). Convert them to one scale, or "

@@ -11,7 +11,7 @@ from reports.data.frames import StudyData
 from reports.judging.duplicates import ARM, CONDITION, PAIR, SELECTION, SETTING, VALUE
 from reports.judging.metrics import smallest_effect
 from reports.judging.question import Question
-from reports.judging.run_table import EPOCH, RUN, joined, listed, short_name
+from reports.judging.run_table import EPOCH, RUN, joined, short_list, short_name
 from reports.judging.usable_runs import Levels, UsableRuns
 from trainables import records
 from trainables.errors import InputError
@@ -102,13 +102,13 @@ def reference_code(usable: UsableRuns, question: Question) -> int:
             found = [code for code, name in names.items() if name.lower() == usual]
             if found:
                 return found[0]
-        raise InputError(f"name the arm that the others are compared with: --reference {listed(names.values(), 6)}")
+        raise InputError(f"name the arm that the others are compared with: --reference {short_list(names.values(), 6)}")
     asked = _plain_name(question.reference)
     spelled = {code: _spellings(question.arm, usable.arms[code]) for code in present}
     found = [code for code, spellings in spelled.items() if asked in spellings]
     if not found:
         raise InputError(
-            f"--reference {question.reference}: no run has this arm. The arms are {listed(names.values())}."
+            f"--reference {question.reference}: no run has this arm. The arms are {short_list(names.values())}."
         )
     return found[0]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.inference.verdicts import Verdict
-from reports.judging.run_table import listed
+from reports.judging.run_table import short_list
 from trainables.errors import InputError
 from trainables.records import VERDICTS
 
@@ -71,4 +71,4 @@ def check_names(requirement: Requirement, verdicts: Sequence[Verdict]) -> None:
     if any(requirement.concerns(verdict) for verdict in verdicts):
         return
     known = dict.fromkeys(f"{verdict.method} on {verdict.condition}" for verdict in verdicts)
-    raise InputError(f"--require {requirement.text!r} is about no comparison. The comparisons are {listed(known)}.")
+    raise InputError(f"--require {requirement.text!r} is about no comparison. The comparisons are {short_list(known)}.")

@@ -82,9 +82,9 @@ def find_column(columns: Iterable[object], asked: str, option: str, prefer: Sequ
     if len(found) == 1:
         return found[0]
     if found:
-        raise InputError(f"{option} {asked}: several columns match: {listed(found)}. Give the whole name.")
+        raise InputError(f"{option} {asked}: several columns match: {short_list(found)}. Give the whole name.")
     raise InputError(
-        f"{option} {asked}: there is no such column.{_near(names, asked)} The columns are {listed(names)}."
+        f"{option} {asked}: there is no such column.{_near(names, asked)} The columns are {short_list(names)}."
     )
 
 
@@ -96,10 +96,10 @@ def _near(names: Sequence[str], asked: str) -> str:
     return f" Did you mean {' or '.join(f'`{name}`' for name in hints)}?" if hints else ""
 
 
-def listed(names: Iterable[object], most: int = _MOST_LISTED) -> str:
+def short_list(names: Iterable[object], most: int = _MOST_LISTED) -> str:
     """Return names as a list in words, shortened if there are many.
 
-    >>> listed(["a", "b", "c"], most=2)
+    >>> short_list(["a", "b", "c"], most=2)
     'a, b and 1 more'
     """
     every = [str(name) for name in names]

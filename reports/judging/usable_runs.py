@@ -20,8 +20,8 @@ from reports.judging.run_table import (
     count,
     find_column,
     joined,
-    listed,
     number_of,
+    short_list,
     short_name,
 )
 from reports.judging.values import Level, level_codes, matching, numbers, with_named_columns
@@ -172,11 +172,11 @@ def _complete(coded: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, li
     for key, names, option in _asked(question):
         missing = rest[key] < 0
         if missing.any():
-            left_out.append(f"{count(missing)} without {listed(names)} ({option}).")
+            left_out.append(f"{count(missing)} without {short_list(names)} ({option}).")
         rest = rest.loc[~missing]
     missing = rest[[VALUE, SELECTION]].isna().any(axis=1)
     if missing.any():
-        metrics = listed(dict.fromkeys((question.metric, question.select or question.metric)))
+        metrics = short_list(dict.fromkeys((question.metric, question.select or question.metric)))
         left_out.append(f"{count(missing)} without {metrics}.")
     rest = rest.loc[~missing]
     infinite = rest[[VALUE, SELECTION]].abs().max(axis=1) == np.inf

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.judging.run_table import RUN, find_column, listed
+from reports.judging.run_table import RUN, find_column, short_list
 from trainables.errors import InputError
 
 Level = int | float | str
@@ -35,7 +35,7 @@ def numbers(column: pd.Series, name: str) -> pd.Series:
     wrong = column[found.isna() & column.notna()]
     wrong = wrong[~wrong.astype("string").str.lower().isin(["nan"])]
     if len(wrong):
-        examples = listed([f"`{value}`" for value in wrong.unique()], 3)
+        examples = short_list([f"`{value}`" for value in wrong.unique()], 3)
         raise InputError(
             f"`{name}` must be numbers, but {len(wrong):,} of {len(column):,} values are text: {examples}. Choose "
             "another column, correct the values, or leave the rows out with --where."
@@ -159,7 +159,7 @@ def with_named_columns(frame: pd.DataFrame, pattern: str) -> pd.DataFrame:
         raise InputError(f"--names {pattern}: name each column once in braces, such as `{{method}}/seed{{seed}}`")
     name = next((column for column in (RUN, "name", "Name") if column in frame), None)
     if name is None:
-        raise InputError(f"--names: the table has no run names; its columns are {listed(frame.columns)}")
+        raise InputError(f"--names: the table has no run names; its columns are {short_list(frame.columns)}")
     parts = _FIELD.split(pattern)
     expression = "".join(
         f"(?P<{part}>[^/]+?)" if position % 2 else re.escape(part) for position, part in enumerate(parts)
@@ -167,7 +167,7 @@ def with_named_columns(frame: pd.DataFrame, pattern: str) -> pd.DataFrame:
     names = frame[name].astype("string")
     found = names.str.extract(f"{expression}$")
     if found[fields[0]].isna().all():
-        raise InputError(f"--names {pattern}: no run has a name of this form; they are called {listed(names, 4)}")
+        raise InputError(f"--names {pattern}: no run has a name of this form; they are called {short_list(names, 4)}")
     return frame.drop(columns=[field for field in fields if field in frame]).assign(
         **{field: found[field] for field in fields}
     )

@@ -12,6 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from reports.data.formulas import escape_formulas
 from reports.data.frames import StudyData, read_study
 from reports.inference import wording as text
 from reports.inference.verdicts import judge
@@ -23,8 +24,6 @@ from trainables.records import Unit
 from trainables.records.atomic import write_atomically
 
 TEMPLATES = Path(__file__).parent / "templates"
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""First characters of text that spreadsheets take for a formula."""
 
 
 @dataclass(frozen=True)
@@ -176,15 +175,11 @@ def csv_text(table: pd.DataFrame) -> str:
     >>> csv_text(pd.DataFrame({"method": ["=1+1", "mixup"], "effect": [-0.5, 1.0]}))
     "method,effect\\n'=1+1,-0.5\\nmixup,1.0\\n"
     """
-    inert = table.map(_inert).rename(columns=_inert)
+    inert = escape_formulas(table)
     content = inert.to_csv(index=False, lineterminator="\n")
     if "\r" not in content:
         return content
     return inert.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)  # pandas leaves "\r" bare
-
-
-def _inert(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def runs_table(study: StudyData) -> pd.DataFrame:

@@ -15,19 +15,30 @@ from search.cli.app import Debug, Folder, Json, command
 def ui(
     folder: Folder,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the pages.")] = 5000,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser, if there is a display.")] = True,
     debug: Debug = False,
 ) -> None:
     """Open MLflow's web pages for a study. They are served on this machine only."""
-    from search.tracking.ui import is_server, ui_arguments, ui_command
+    import webbrowser
+
+    from search.tracking.browser import can_open, open_later
+    from search.tracking.ui import check_port, is_server, page_address, ui_arguments, ui_command
     from search.tracking.uri import client_uri, configured_uri, existing_store, store_uri
 
     uri = configured_uri(folder)
     store = store_uri(folder, uri)
     if is_server(store):
-        typer.echo(ui_command(folder, uri))
+        address = ui_command(folder, uri)
+        typer.echo(address)
+        if browser and can_open():
+            webbrowser.open(address)
         return
     client = client_uri(existing_store(store))
-    typer.echo(f"MLflow's pages: http://127.0.0.1:{port} (Ctrl-C stops them)", err=True)
+    check_port(port)
+    address = page_address(folder, store, f"http://127.0.0.1:{port}")
+    typer.echo(f"MLflow's pages: {address} (Ctrl-C stops them)", err=True)
+    if browser and can_open():
+        open_later(address)
     arguments, variables = ui_arguments(client, port)
     os.execve(sys.executable, [sys.executable, *arguments], {**os.environ, **variables})
 

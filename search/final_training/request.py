@@ -13,6 +13,7 @@ from search.plan.data_validation import ORDER_HINT, check_code, check_on_data
 from search.plan.validation import check_config
 from search.study.data_place import source_settings
 from search.study.error_messages import explain
+from trainables.backends.keras_settings import check_keras_settings
 from trainables.config import RunConfig
 from trainables.data.base import source_kind
 from trainables.errors import InputError
@@ -104,6 +105,7 @@ def prepare_request(recipe: Recipe, seeds: int, overrides: RecipeOverrides) -> t
         config = RunConfig.model_validate(settings)
     except ValidationError as error:
         raise InputError(explain(error, RunConfig, "--data", {"data": source_kind(settings["data"])})) from None
+    check_keras_settings()
     check_code(config)
     data = load_data(config, recipe, other=overrides.data is not None)
     check_config(config)

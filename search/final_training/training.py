@@ -30,8 +30,9 @@ from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
 from search.store.yaml_files import dump
 from search.study.data_place import find_source, load_hint, note_place, relative_places
-from search.study.resources import Resources, change, decide, recalled
+from search.study.resources import Resources, current_resources, override_resources, record_resources
 from trainables import records
+from trainables.backends.keras_settings import check_keras_settings
 from trainables.config import RunConfig
 from trainables.data.sharing import shared
 from trainables.errors import InputError
@@ -116,7 +117,7 @@ def train_recipe(
         if overrides.register:
             journal.set_meta(records.META_REGISTER, overrides.register)
         journal.set_meta(records.META_PLAN, _plan(request).dump())
-        decide(journal, Resources(), resources)
+        record_resources(journal, Resources(), resources)
         return _continue_training(request, journal, folder, options, data)
 
 
@@ -135,10 +136,11 @@ def resume_training(
         InputError: there is no training, it is damaged or running, its data has changed, or `sets` are invalid.
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
-        change(journal, Resources(), sets)
+        override_resources(journal, Resources(), sets)
         request = TrainingRequest.parse(journal.meta(records.META_RECIPE))
         source = find_source(journal, request.config.data, folder, moved)
         now = request.config.model_copy(update={"data": source})
+        check_keras_settings()
         check_code(now)
         try:
             data = load_data(now, request.recipe, other=True)
@@ -167,7 +169,7 @@ def _continue_training(
     card, undelivered = execute_runs(
         controller,
         folder,
-        recalled(journal, Resources()),
+        current_resources(journal, Resources()),
         None,
         options,
         shared(data, find_source(journal, request.config.data, folder, None)),

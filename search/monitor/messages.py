@@ -11,14 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from trainables.records.characters import CONTROL
 from trainables.registration.plugins import allowed_code
 
 LONGEST, MOST = 2000, 60
 """Largest number of characters of a line, and of lines, in a message."""
-CONTROL = re.compile(
-    "[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]"
-)
-"""Characters that control a terminal, end a line or change the direction of text, and surrogates."""
 
 
 def readable(text: str) -> str:
@@ -31,7 +28,7 @@ def readable(text: str) -> str:
         >>> readable("no such file: \x1b[2J")
         'no such file: \\x1b[2J'
     """
-    lines = CONTROL.sub(lambda found: ascii(found[0])[1:-1], text).split("\n")
+    lines = [CONTROL.sub(lambda found: ascii(found[0])[1:-1], line) for line in text.split("\n")]
     shown = [f"{line[: LONGEST - 500]} ... {line[-495:]}" if len(line) > LONGEST else line for line in lines]
     return "\n".join([*shown[:MOST], *(["..."] if len(shown) > MOST else [])])
 

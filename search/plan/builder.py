@@ -15,9 +15,9 @@ from search.plan.off_phases import OffPhases, off_phases
 from search.plan.rungs import rung_epochs, why_unstopped
 from search.plan.validation import check_plan
 from search.study.error_messages import explain
-from search.study.factors import Level, latest_milestone, of_one_model, shown
+from search.study.factors import Level, latest_milestone, levels_text, split_model_factor
 from search.study.schema import METHOD, MethodEntry, Study
-from spaces.design import ends
+from spaces.design import extreme_values
 from spaces.distributions import Space, distribution, method_space, nuisance_space
 from trainables.config import RunConfig
 from trainables.errors import InputError
@@ -100,7 +100,7 @@ def _nuisance(study: Study) -> Space:
     optimizers, models = _used(study, "optimizer", "sgd"), _used(study, "model", REFERENCE_MODEL)
     space: Space = {}
     for name, mark in study.searched.items():
-        model, factor = of_one_model(name) or (None, name)
+        model, factor = split_model_factor(name) or (None, name)
         if model and model not in models:
             raise InputError(f"nuisance.{name}: no run uses the model `{model}`; the models are {models}")
         declared = nuisance_space({factor: mark}, optimizers, models)
@@ -232,7 +232,7 @@ def _condition(study: Study, levels: Mapping[str, Level], cells: list[Cell]) -> 
     values = {factor: level.name for factor, level in levels.items()}
     own = {key: value for level in levels.values() for key, value in level.values.items()}
     settings = {**study.fixed, **own}
-    name = shown(values) or "all"
+    name = levels_text(values) or "all"
     epochs = settings.get("epochs", RunConfig.model_fields["epochs"].default)
     if not isinstance(epochs, int) or isinstance(epochs, bool) or not 4 <= epochs <= 100_000:
         raise InputError(f"epochs must be a whole number from 4 to 100,000, but got {epochs!r:.60}")
@@ -408,7 +408,7 @@ def _methods(entry: MethodEntry) -> list[Method]:
     """Return the method at every corner of its search space."""
     kind = METHODS.get(entry.name)
     marks = kind.searched(entry.settings)
-    corners = itertools.product(*(ends(distribution(mark)) for mark in marks.values()))
+    corners = itertools.product(*(extreme_values(distribution(mark)) for mark in marks.values()))
     try:
         return [kind.model_validate({**entry.fixed(), **dict(zip(marks, values, strict=True))}) for values in corners]
     except ValidationError as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from search.monitor.messages import warn
 from search.plan.model import Plan
+from trainables.backends.keras_settings import check_keras_settings
 from trainables.data.text import listed
 from trainables.errors import InputError
 from trainables.records import DataFacts
@@ -26,6 +27,8 @@ ORDER_HINT = (
 def check_data(plan: Plan, source: Source | None = None) -> Dataset:
     """Load the data of a study, check models and splits on it, and print warnings about it.
 
+    Settings with which Keras cannot start are refused, too.
+
     Args:
         plan: the plan.
         source: where the data is now, if that is another place than the plan's.
@@ -35,6 +38,7 @@ def check_data(plan: Plan, source: Source | None = None) -> Dataset:
     """
     from trainables.data.checks import inspect
 
+    check_keras_settings()
     for arm in plan.arms:
         check_code(plan.run_config(arm, {}, *plan.search_seeds(0)))
     data = (source or plan.study.data).load()

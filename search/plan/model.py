@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from search.plan.off_phases import OffPhases
-from search.study.factors import Level, of_one_model, shown
+from search.study.factors import Level, levels_text, split_model_factor
 from search.study.schema import MethodEntry, Study
 from spaces.distributions import Space
 from trainables.config import RunConfig
@@ -229,8 +229,8 @@ class Plan:
 def _of_its_model(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Apply `resnet20.learning_rate` to runs with that model and drop it from all others."""
     model = plain["model"].get("name") if isinstance(plain["model"], Mapping) else plain["model"]
-    kept = {key: value for key, value in plain.items() if of_one_model(key) is None}
-    own = {found[1]: value for key, value in plain.items() if (found := of_one_model(key)) and found[0] == model}
+    kept = {key: value for key, value in plain.items() if split_model_factor(key) is None}
+    own = {found[1]: value for key, value in plain.items() if (found := split_model_factor(key)) and found[0] == model}
     return {**kept, **own}
 
 
@@ -242,7 +242,7 @@ def cell_name(entry: MethodEntry, levels: Mapping[str, Level], several: bool) ->
         levels: levels of the other compared factors.
         several: whether the study compares several methods.
     """
-    text = shown({factor: level.name for factor, level in levels.items()})
+    text = levels_text({factor: level.name for factor, level in levels.items()})
     return ", ".join(part for part in (entry.label if several or not levels else "", text) if part)
 
 

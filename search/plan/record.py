@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from search.plan.model import Arm, Plan
-from spaces.distributions import described
+from spaces.distributions import space_document
 from trainables import records
 from trainables.methods import METHODS
 from trainables.records import (
@@ -87,7 +87,7 @@ def _arm_record(plan: Plan, arm: Arm) -> ArmRecord:
         reference=arm.reference,
         parameters={**arm.cell.entry.plain(), **arm.cell.settings},
         levels=levels,
-        spaces=described({**plan.nuisance, **arm.space}) if plan.trials and arm.searched else {},
+        spaces=space_document({**plan.nuisance, **arm.space}) if plan.trials and arm.searched else {},
         only_if=_conditions_of(plan, arm) if plan.trials and arm.searched else {},
         off_from=arm.off.start,
         block_ends=arm.off.block_ends,

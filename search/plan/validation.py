@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from search.plan.model import Arm, Plan, file_name
 from search.study.error_messages import explain
-from search.study.factors import factors_of, of_one_model
+from search.study.factors import factors_of, split_model_factor
 from search.study.schema import Study
 from spaces.design import corners, sobol_points
 from spaces.distributions import Space
@@ -152,7 +152,7 @@ def _check_used(plan: Plan, arm: Arm, values: dict[str, Any], config: RunConfig)
 
 def _has_own_value(settings: Mapping[str, Any], name: str, model: str) -> bool:
     """Return whether a factor has a value for one model only, such as `resnet8.batch_size`."""
-    return any(of_one_model(key) == (model, name) for key in settings)
+    return any(split_model_factor(key) == (model, name) for key in settings)
 
 
 def _check_fair(plan: Plan, arms: list[Arm], configs: Mapping[str, RunConfig]) -> None:

@@ -22,7 +22,7 @@ from search.ray_tune.capacity import Capacity, check_nodes
 from search.ray_tune.dispatcher import ExecutionContext, RunDispatcher
 from search.ray_tune.local_processes import LocalProcesses
 from trainables.backends.suppress_stderr import suppressed_stderr
-from trainables.errors import InputError
+from trainables.errors import AssayError, InputError
 
 if TYPE_CHECKING:
     from trainables.data.sharing import SharedData
@@ -118,7 +118,9 @@ def _start(context: ExecutionContext, private: Path) -> None:
                 log_to_driver=context.debug,
                 logging_level=logging.WARNING if context.debug else logging.CRITICAL,
             )
-    except (OSError, RuntimeError, ValueError) as error:
+    except AssayError:
+        raise
+    except Exception as error:  # Ray raises various exceptions, a bare one if this machine is too busy for it
         if context.address:
             raise InputError(
                 f"no Ray cluster can be reached at `{context.address}`: {_short(error)}. Use `auto` (the cluster "

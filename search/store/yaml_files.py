@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from trainables.errors import InputError
+from trainables.records.characters import CONTROL
 
 MAX_CHARACTERS = 2_000_000
 """Largest accepted YAML text."""
@@ -19,10 +20,7 @@ MAX_DEPTH = 100
 """Deepest nesting of lists and mappings."""
 MAX_DIGITS = 300
 """Longest accepted number."""
-FORBIDDEN = re.compile(
-    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff]"
-)
-"""Control characters except line breaks and tabs, surrogates, and marks that change the direction of text."""
+_WHITESPACE = str.maketrans("", "", "\t\n")  # the control characters that a text may hold
 PLAIN = "tag:yaml.org,2002:"
 
 
@@ -165,7 +163,7 @@ def check_text(value: Any) -> None:
     elif isinstance(value, list | tuple):
         for item in value:
             check_text(item)
-    elif isinstance(value, str) and (found := FORBIDDEN.search(value)):
+    elif isinstance(value, str) and (found := CONTROL.search(value.translate(_WHITESPACE))):
         raise ValueError(
             f"{value[:60]!a} contains the character U+{ord(found[0]):04X}, which is not allowed; remove it"
         )

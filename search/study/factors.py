@@ -107,11 +107,11 @@ def factors_of(grid: Mapping[str, Iterable[Level]]) -> set[str]:
     return {factor for options in grid.values() for level in options for factor in level.values}
 
 
-def shown(values: Mapping[str, Any]) -> str:
+def levels_text(values: Mapping[str, Any]) -> str:
     """Return levels as text.
 
     Examples:
-        >>> shown({"stem": "cifar", "optimizer": "sgd"})
+        >>> levels_text({"stem": "cifar", "optimizer": "sgd"})
         'stem=cifar, optimizer=sgd'
     """
     return ", ".join(f"{factor}={value}" for factor, value in values.items())
@@ -136,13 +136,13 @@ def check_factor(factor: str) -> None:
         raise ValueError(unknown("recipe factor", factor, known))
 
 
-def of_one_model(name: str) -> tuple[str, str] | None:
+def split_model_factor(name: str) -> tuple[str, str] | None:
     """Return (model, factor) of a factor for one model only, or None.
 
     The model's own fields, such as `vgg11.dropout`, do not count: the model handles those itself.
 
     Examples:
-        >>> of_one_model("resnet20.learning_rate")
+        >>> split_model_factor("resnet20.learning_rate")
         ('resnet20', 'learning_rate')
     """
     model, _, factor = name.partition(".")

@@ -83,18 +83,18 @@ def changed(resources: Resources, sets: Sequence[str]) -> Resources:
         raise InputError(explain(error, Resources, f"--set {SECTION}")) from None
 
 
-def recalled(journal: Journal, first: Resources) -> Resources:
+def current_resources(journal: Journal, first: Resources) -> Resources:
     """Return the resources last recorded in the journal, or `first`, those of the study file."""
     later = journal.decisions(ResourcesDecision)
     return Resources.model_validate(later[-1].decision.dump()) if later else first
 
 
-def change(journal: Journal, first: Resources, sets: Sequence[str]) -> None:
+def override_resources(journal: Journal, first: Resources, sets: Sequence[str]) -> None:
     """Apply overrides to the resources of all later runs (see `changed`)."""
-    decide(journal, first, changed(recalled(journal, first), sets))
+    record_resources(journal, first, changed(current_resources(journal, first), sets))
 
 
-def decide(journal: Journal, first: Resources, now: Resources) -> None:
+def record_resources(journal: Journal, first: Resources, now: Resources) -> None:
     """Record the resources of all later runs, if they have changed."""
-    if now != recalled(journal, first):
+    if now != current_resources(journal, first):
         journal.decide(ResourcesDecision.parse(now.model_dump(mode="json")))

@@ -23,7 +23,7 @@ from typing import IO, NoReturn
 
 from search.tracking.backlog import Backlog
 from search.tracking.client import ENVIRONMENT
-from search.tracking.state import DeliveryState, delivered_runs, read_state, write_state
+from search.tracking.state import DeliveryState, delivered_experiment, delivered_runs, read_state, write_state
 from search.tracking.supervisor import BUSY
 from search.tracking.synchronizer import Synchronizer
 from search.tracking.uri import own_store, redact, store_uri, without_credentials
@@ -95,19 +95,27 @@ def _delivery_lock(folder: Path, pipe: _DriverPipe) -> Iterator[bool]:
         yield False
 
 
-def _deliver(folder: Path, uri: str, pipe: _DriverPipe, save: Callable[[DeliveryState, dict[str, str]], None]) -> None:
+_Save = Callable[[DeliveryState, dict[str, str], str], None]
+
+
+def _deliver(folder: Path, uri: str, pipe: _DriverPipe, save: _Save) -> None:
     with JournalReader.open(folder) as journal:
         backlog = Backlog(journal)
         backlog.refresh(time.monotonic())
-        save(DeliveryState(False, *backlog.size()), {})
+        save(DeliveryState(False, *backlog.size()), {}, "")
         synchronizer = Synchronizer(folder, uri, backlog, lambda: pipe.time_left)
+
+        def save_progress() -> None:
+            state = DeliveryState(synchronizer.complete, *backlog.size(), synchronizer.error)
+            save(state, synchronizer.run_ids(), synchronizer.experiment())
+
         wait = 1.0
         try:
             while pipe.time_left:
                 pipe.wait(0)
                 begin = time.monotonic()
                 reachable = synchronizer.round(last=pipe.closed)
-                save(DeliveryState(synchronizer.complete, *backlog.size(), synchronizer.error), synchronizer.run_ids())
+                save_progress()
                 if synchronizer.finished:
                     break
                 if reachable:
@@ -117,7 +125,7 @@ def _deliver(folder: Path, uri: str, pipe: _DriverPipe, save: Callable[[Delivery
                     pipe.wait(wait)
                     wait = min(1.5 * wait, _LONGEST_LAST_WAIT if pipe.closed else _LONGEST_WAIT)
         finally:
-            save(DeliveryState(synchronizer.complete, *backlog.size(), synchronizer.error), synchronizer.run_ids())
+            save_progress()
 
 
 def _pause(busy: float, last: bool) -> float:
@@ -148,10 +156,11 @@ def main() -> None:
 
     stored_uri = None if whole_uri == own_store(folder) else redact(whole_uri)
 
-    def save(state: DeliveryState, run_ids: dict[str, str]) -> None:
-        if not run_ids and read_state(folder).get("uri") == stored_uri:  # not connected yet
-            run_ids = delivered_runs(folder)
-        write_state(folder, state, os.getpid(), stored_uri, run_ids)
+    def save(state: DeliveryState, run_ids: dict[str, str], experiment: str) -> None:
+        if read_state(folder).get("uri") == stored_uri:  # keep what is known until the first connection
+            run_ids = run_ids or delivered_runs(folder)
+            experiment = experiment or delivered_experiment(folder)
+        write_state(folder, state, os.getpid(), stored_uri, run_ids, experiment)
 
     pipe = _DriverPipe()
     with _delivery_lock(folder, pipe) as locked:

@@ -60,8 +60,9 @@ def read_runs(
         answered: called after every page of answers.
 
     Returns:
-        One row per run, indexed by MLflow's run id, with the columns `run`, `status`, `artifact_uri`, `params.NAME`,
-        `metrics.NAME` and `tags.NAME` as in `mlflow.search_runs`, without MLflow's own tags.
+        One row per run, indexed by MLflow's run id, with the columns `run` (the name in the journal), `status`,
+        `artifact_uri`, `params.NAME`, `metrics.NAME` and `tags.NAME` as in `mlflow.search_runs`, without MLflow's own
+        tags.
 
     Raises:
         LookupError: If the experiment does not exist.
@@ -87,7 +88,7 @@ def read_runs(
 def _row(run: MlflowRun) -> dict[str, Any]:
     return {
         "run_id": run.info.run_id,
-        "run": run.info.run_name,
+        "run": run.data.tags.get(records.TAG_RUN, run.info.run_name),
         "status": run.info.status,
         "artifact_uri": run.info.artifact_uri,
         **{f"params.{name}": value for name, value in run.data.params.items()},

@@ -18,6 +18,7 @@ from trainables.records import ArmRecord, Facts, Outcome, PlanRecord, ReportRow,
 # Limits of every tracking server since MLflow 2.10. Longer values are truncated, and stored in full as an artifact.
 MAX_PARAMETER = 6000
 MAX_TAG = 5000
+MAX_NAME = 250  # column of MLflow's databases; longer names are refused by some of them
 
 FINISHED = "FINISHED"
 FAILED = "FAILED"
@@ -30,6 +31,7 @@ _STATUS = {
     records.DIVERGED: FAILED,
     records.FAILED: FAILED,
 }
+_ONLY_CONDITION = "all"  # name of the condition of a study without condition factors
 _WITHOUT_EPOCH = {records.COMPLETED, records.FAILED}
 
 
@@ -148,6 +150,26 @@ def text_of(value: Any) -> str:
     """
     text = value if isinstance(value, str) else json.dumps(value)
     return redact(text)
+
+
+def run_name(run: Run) -> str:
+    """Return the name of a run in MLflow's tables: the method first, then the condition, and what differs last.
+
+    It is for people only; a run is identified by its tags. A long name is truncated in the condition.
+
+    >>> where = "train_fraction=0.1"
+    >>> run_name(Run("c0", records.CONFIRM, where, f"{where}: maxup", "maxup", None, 0, 3, False, {}, {}))
+    'maxup, train_fraction=0.1, seed 3, point 0'
+    """
+    indices = {
+        records.SEARCH: f"trial {run.trial_index}",
+        records.CONFIRM: f"seed {run.seed_index}, point {run.point_index}",
+    }
+    tail = indices.get(run.phase, f"seed {run.seed_index}")
+    parts = [run.method] if run.condition == _ONLY_CONDITION else [run.method, run.condition]
+    head = redact(", ".join(parts))
+    room = MAX_NAME - len(tail) - 2
+    return f"{head if len(head) <= room else head[: room - 1] + '…'}, {tail}"
 
 
 def parameters(run: Run) -> dict[str, str]:

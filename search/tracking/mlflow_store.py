@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from search.tracking.backlog import TrackedRun
 from search.tracking.client import error_code, open_client, retry
-from search.tracking.mapping import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyCard, shorten
+from search.tracking.mapping import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyCard, run_name, shorten
 from search.tracking.uri import artifact_location
 from trainables import records
 from trainables.records import Run
@@ -169,7 +169,7 @@ class TrackingStore:
                 self.listing[name] = entry.known
         if name not in self.listing:
             self._unconfirmed.add(name)  # until MLflow responds, it may or may not exist
-            self.listing[name] = self._create(name, self.card.run_tags(run, self.parent.id), started)
+            self.listing[name] = self._create(run_name(run), self.card.run_tags(run, self.parent.id), started)
         self._unconfirmed.discard(name)
         return self.listing[name]
 

@@ -12,6 +12,7 @@ from trainables import records
 from trainables.records.atomic import write_atomically
 
 _RUN_IDS = "run_ids"
+_EXPERIMENT = "experiment"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ def read_state(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def write_state(folder: Path, state: DeliveryState, pid: int, uri: str | None, run_ids: Mapping[str, str]) -> None:
+def write_state(
+    folder: Path, state: DeliveryState, pid: int, uri: str | None, run_ids: Mapping[str, str], experiment: str = ""
+) -> None:
     """Write `delivery.json`.
 
     Args:
@@ -56,9 +59,10 @@ def write_state(folder: Path, state: DeliveryState, pid: int, uri: str | None, r
         pid: process id of the delivery process.
         uri: the tracking store without credentials, or None for the store in the folder.
         run_ids: MLflow's run ids by run name.
+        experiment: MLflow's id of the experiment, or empty before the first connection.
     """
     store = {} if uri is None else {"uri": uri}
-    document = {**asdict(state), **store, "pid": pid, _RUN_IDS: dict(run_ids)}
+    document = {**asdict(state), **store, "pid": pid, _EXPERIMENT: experiment, _RUN_IDS: dict(run_ids)}
     write_atomically(folder / records.DELIVERY_FILE, json.dumps(document))
 
 
@@ -68,3 +72,8 @@ def delivered_runs(folder: Path) -> dict[str, str]:
     They are read from `delivery.json`, which needs no MLflow.
     """
     return read_state(folder).get(_RUN_IDS, {})
+
+
+def delivered_experiment(folder: Path) -> str:
+    """Return MLflow's id of a study's experiment; empty if it is unknown, as in folders of older versions."""
+    return str(read_state(folder).get(_EXPERIMENT, ""))

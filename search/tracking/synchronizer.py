@@ -81,6 +81,10 @@ class Synchronizer:
         listing = self._store.listing if self._store else {}
         return {name: known.id for name, known in sorted(listing.items()) if not known.deleted}
 
+    def experiment(self) -> str:
+        """Return MLflow's id of the experiment, or an empty text before the first connection."""
+        return self._store.experiment if self._store else ""
+
     def _span(self) -> tuple[float, float]:
         """Return the start time of the study and the time of its last row, in POSIX seconds."""
         return self._backlog.journal.span() or (time.time(), time.time())

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shlex
+import socket
 from pathlib import Path
 
-from search.tracking.uri import redact, store_uri
+from search.tracking.state import delivered_experiment, read_state
+from search.tracking.uri import own_store, redact, store_uri
+from trainables.errors import InputError
 
 BACKEND = "MLFLOW_BACKEND_STORE_URI"
 """Variable that `mlflow ui` reads: unlike a command line, it hides credentials from other users."""
+_VIEW = "workflowType=machine_learning"  # MLflow's pages for training; without it they may open on language models
 _LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def ui_command(folder: Path, uri: str | None = None, port: int = 5000) -> str:
-    """Return the shell command that shows a study in MLflow, or the address of a server.
+    """Return the shell command that shows a study in MLflow, or the address of its experiment on a server.
 
     Args:
         folder: the study's folder.
@@ -29,8 +33,37 @@ def ui_command(folder: Path, uri: str | None = None, port: int = 5000) -> str:
     """
     store = redact(store_uri(folder, uri))
     if is_server(store):
-        return store
+        return page_address(folder, store, store)
     return shlex.join(["mlflow", "ui", "--backend-store-uri", store, *_listen(port)])
+
+
+def page_address(folder: Path, store: str, pages: str) -> str:
+    """Return the address of a study's experiment in MLflow's pages, or of the home page if the experiment is unknown.
+
+    Args:
+        folder: the study's folder.
+        store: a URI from `store_uri`.
+        pages: address of the pages of this store.
+    """
+    delivered = read_state(folder).get("uri") or own_store(folder)
+    experiment = delivered_experiment(folder) if delivered == redact(store) else ""
+    return f"{pages.rstrip('/')}/#/experiments/{experiment}?{_VIEW}" if experiment else pages
+
+
+def check_port(port: int) -> None:
+    """Refuse a port of this machine that another program uses.
+
+    Raises:
+        InputError: It is in use, or this user may not use it.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as MLflow does
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise InputError(
+                f"port {port} cannot be used for MLflow's pages: {error.strerror}; name another one with --port"
+            ) from None
 
 
 def is_server(store: str) -> bool:

@@ -200,6 +200,21 @@ def test_the_list_of_runs_sorts_numerically_and_collapsed_tables_have_rows(visit
     assert found.console == []
 
 
+def test_the_verdict_stays_visible_on_a_phone_beside_any_figure(visit: Visitor, page: Path) -> None:
+    found = visit(
+        page,
+        "const box = document.querySelector('#verdicts').closest('.scroll');"
+        "const places = []; for (const left of [0, 150, box.scrollWidth]) { box.scrollLeft = left;"
+        " const cell = document.querySelector('#verdicts tbody td:nth-child(4)').getBoundingClientRect();"
+        " places.push([Math.round(cell.left), Math.round(cell.right)]); }"
+        "return [innerWidth, box.scrollWidth, places];",
+        width=390,
+    )
+    width, content, places = found.result
+    assert content > 1.5 * width  # it scrolls
+    assert all(0 <= left < right <= width for left, right in places)
+
+
 def test_the_page_fits_a_phone_without_horizontal_scrolling(visit: Visitor, page: Path) -> None:
     found = visit(
         page,

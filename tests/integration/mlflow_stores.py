@@ -115,7 +115,7 @@ class Study:
             return synchronizer
 
     def runs(self) -> dict[str, Any]:
-        """The study's runs in MLflow by name; the parent run has the study's name."""
+        """The study's runs in MLflow by their names in the journal; the parent run has the study's name."""
         from mlflow import MlflowClient
 
         client = MlflowClient(self.uri)
@@ -123,7 +123,7 @@ class Study:
         if experiment is None:
             return {}
         found = client.search_runs([experiment.experiment_id], max_results=1000)
-        runs = {run.info.run_name: run for run in found}
+        runs = {run.data.tags.get(records.TAG_RUN, run.info.run_name): run for run in found}
         assert len(runs) == len(found), "a run exists twice"
         return runs
 

@@ -74,7 +74,13 @@ def test_the_questions_of_the_readme(tmp_path, store, monkeypatch):
         question: client.search_runs([experiment], where, order_by=[order])
         for question, (where, order, _) in QUESTIONS.items()
     }
-    assert {question: [run.info.run_name for run in runs] for question, runs in found.items()} == EXPECTED
+    names = {
+        question: [run.data.tags.get(records.TAG_RUN, run.info.run_name) for run in runs]
+        for question, runs in found.items()
+    }
+    assert names == EXPECTED
+    (pair, *_) = found["Which runs make up one paired comparison?"]
+    assert pair.info.run_name == "mixup, train_fraction=0.1, seed 1, point 0"
     for question, (_, _, columns) in QUESTIONS.items():
         data = [run.data for run in found[question]]
         told = {name for one in data for part in (one.params, one.metrics, one.tags) for name in part}

@@ -27,6 +27,7 @@ import yaml
 import search.cli
 from search.store.yaml_files import dump
 from tests.conftest import study_document
+from tests.property import FUZZ_SEED
 from trainables.config import RunConfig
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(900)]
@@ -182,7 +183,7 @@ def check(count: int, commands: Callable[[random.Random, int], list[str]]) -> No
     """Run commands that a function makes from random numbers and write its files to; no one may have a fault."""
     faults = []
     for number in range(count):
-        arguments = commands(random.Random(f"{commands.__name__} {number}"), number)
+        arguments = commands(random.Random(f"{FUZZ_SEED}{commands.__name__} {number}"), number)
         if found := fault(arguments):
             faults.append(f"{number}: {arguments!r:.300}: {found}")
     assert not faults, f"{len(faults)} of {count}\n" + "\n".join(faults[:40])

@@ -15,6 +15,7 @@ from search.plan.builder import make_plan
 from search.study.factors import recipe_factors
 from search.study.schema import NOT_COMPARABLE, NOT_TUNABLE, validate
 from tests.driver import carry_out
+from tests.property import FUZZ_SEED
 from trainables.augmentation import AUGMENTATIONS
 from trainables.config import RunConfig
 from trainables.errors import InputError
@@ -150,7 +151,7 @@ def run_accepted(accepted: int, seed: str, folder: Path) -> None:
     while done < accepted:
         drawn += 1
         assert drawn < 60 * (accepted + 1), f"only {done} of {drawn} are accepted"
-        written = document(random.Random(f"{seed} {drawn}"))
+        written = document(random.Random(f"{FUZZ_SEED}{seed} {drawn}"))
         try:
             study = validate(written, "study.yaml", folder)
             plan = make_plan(study)

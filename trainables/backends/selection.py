@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from trainables.backends.keras_settings import check_keras_settings
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
@@ -75,5 +77,6 @@ def _restore_defaults() -> None:
     keras.config.set_epsilon(1e-7)
 
 
+check_keras_settings()
 backend: Backend = _chosen()
 _restore_defaults()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trainables.data.image_key import image_key
 from trainables.data.text import listed
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _duplicates(data: Dataset) -> list[str]:
     position = 0
     for images in (data.images, data.test_images):
         for image in images:
-            seen.setdefault(hashlib.blake2b(image.tobytes(), digest_size=16).digest(), []).append(position)
+            seen.setdefault(image_key(image), []).append(position)
             position += 1
     border = len(data.images)
     copies = [places for places in seen.values() if len(places) > 1]

@@ -209,6 +209,12 @@ def notes_on(files: Sequence[str], facts: Sequence[ImageFacts], target: Target, 
     several = [file for file, each in zip(files, facts, strict=True) if each.frames > 1]
     if several:
         found.append(f"{len(several)} file(s) contain several images, of which the first is used: {listed(several)}")
+    profiled = [file for file, each in zip(files, facts, strict=True) if each.profiled]
+    if profiled:
+        found.append(
+            f"{len(profiled)} file(s) have a colour profile other than sRGB, which is not applied: {listed(profiled)}; "
+            "convert them to sRGB if colours matter"
+        )
     depths = Counter(each.bits for each in facts if not each.fault)
     if target.value_range is None and len(depths) > 1:
         parts = " and ".join(f"{count} with {bits} bits" for bits, count in sorted(depths.items()))

@@ -1,7 +1,8 @@
 """Pixels of image files: every depth, mode and orientation as grey or colour values of 8 bits.
 
 Values of 9 to 16 bits lose their lowest bits. Integers of 32 bits and floating-point numbers have no certain scale, and
-need a range of values. Transparent pixels are composited on a background. The orientation that a file names is applied.
+need a range of values. Transparent pixels are composited on a background. The orientation that a file names is applied,
+its colour profile (ICC) is not: values are those in the file.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class ImageFacts:
         deep: whether its values can be read with all of their bits.
         low, high: smallest and largest value if `bits` is not 8.
         frames: number of images in the file, of which the first is read.
+        profiled: whether it has a colour profile other than sRGB, which is not applied.
         fault: why it cannot be read, or empty.
     """
 
@@ -58,6 +60,7 @@ class ImageFacts:
     low: float = 0
     high: float = 0
     frames: int = 1
+    profiled: bool = False
     fault: str = ""
 
 
@@ -100,16 +103,16 @@ def survey(path: Path) -> ImageFacts:
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             raw = str(image.tile)
             size, grey = _size(image), image.mode in GREY or "'LA;16" in raw
-            alpha, bits = _is_layered(image), _bits(image, raw)
+            alpha, bits, profiled = _is_layered(image), _bits(image, raw), _is_profiled(image)
             if bits == 8 and _is_signed(image):
                 return ImageFacts(fault="signed values of 8 bits are not supported")
             if bits == 8:
-                return ImageFacts(size, grey, alpha, frames=frames)
+                return ImageFacts(size, grey, alpha, frames=frames, profiled=profiled)
             deep = image.mode in DEEP
             low, high = _extremes(image)
             if not low <= high < float("inf") or low == -float("inf"):
                 return ImageFacts(fault="some values are not finite numbers")
-            return ImageFacts(size, grey, alpha, bits, deep, low, high, frames)
+            return ImageFacts(size, grey, alpha, bits, deep, low, high, frames, profiled)
     except Exception as error:  # decoders raise various exceptions for damaged files
         return ImageFacts(fault=reason(error))
 
@@ -238,6 +241,12 @@ def _is_inverted(image: Image) -> bool:
 def _is_signed(image: Image) -> bool:
     """Return whether a TIFF declares signed values, which Pillow reads as unsigned ones if they have 8 bits."""
     return 2 in getattr(image, "tag_v2", {}).get(SAMPLE_FORMAT, ())
+
+
+def _is_profiled(image: Image) -> bool:
+    """Return whether an image has a colour profile (ICC) that does not call itself sRGB."""
+    profile = image.info.get("icc_profile") or b""
+    return bool(profile) and not any("sRGB".encode(code) in profile for code in ("ascii", "utf-16-be"))
 
 
 def _is_layered(image: Image) -> bool:

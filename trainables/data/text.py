@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from trainables.errors import InputError
+from trainables.records.characters import CONTROL
 
 SHOWN = 10
 """Maximum number of names that a message lists."""
 LONGEST = 200
 """Maximum length of a class name."""
-BIDIRECTIONAL = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-"""Unicode characters that reorder the text around them."""
 
 
 def printable(name: str | Path) -> str:
@@ -22,7 +21,7 @@ def printable(name: str | Path) -> str:
     >>> printable("caf\udce9")
     'caf\\xe9'
     """
-    return "".join(each if _is_plain(each) else _escaped(each) for each in str(name))
+    return CONTROL.sub(lambda found: _escaped(found[0]), str(name))
 
 
 def listed(names: Sequence[str | Path]) -> str:
@@ -55,7 +54,7 @@ def check_class_names(names: Iterable[str], where: str) -> None:
             )
         if any(0xD800 <= ord(each) <= 0xDFFF for each in name):
             raise InputError(f"{where}: the class name `{printable(name)}` is not UTF-8; rename it (see `convmv`)")
-        if not all(_is_plain(each) for each in name):
+        if CONTROL.search(name):
             raise InputError(
                 f"{where}: the class name `{printable(name)}` contains control characters; rename it without them"
             )
@@ -65,13 +64,6 @@ def check_class_names(names: Iterable[str], where: str) -> None:
                 f"{where}: the class name `{name}` occurs in two Unicode spellings, which look the same "
                 f"({other!a} and {name!a}); give both the same name"
             )
-
-
-def _is_plain(character: str) -> bool:
-    """Return whether a character is none that controls a terminal, ends a line or reorders text."""
-    if unicodedata.bidirectional(character) in BIDIRECTIONAL:
-        return False
-    return unicodedata.category(character) not in {"Cc", "Cs", "Zl", "Zp"}
 
 
 def _escaped(character: str) -> str:

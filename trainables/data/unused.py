@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from trainables.data.image_key import image_key
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -56,13 +58,8 @@ def _keys(images: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
     Large images are compared at sampled pixels only, so that nearly identical images count as identical, too.
     """
-    import hashlib
-
     import numpy as np
 
     height, width = images.shape[1:3]
     rows, columns = -(-height // SAMPLED), -(-width // SAMPLED)
-    return np.array(
-        [hashlib.blake2b(images[place, ::rows, ::columns].tobytes(), digest_size=16).digest() for place in positions],
-        dtype="S16",
-    )
+    return np.array([image_key(images[place, ::rows, ::columns]) for place in positions], dtype="S16")

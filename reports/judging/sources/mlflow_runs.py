@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.judging.run_table import EPOCH, RUN, RunTable, find_column, listed, number_of
+from reports.judging.run_table import EPOCH, RUN, RunTable, find_column, number_of, short_list
 from reports.judging.sources.extras import needs, shown
 from trainables.errors import InputError
 
@@ -89,13 +89,13 @@ def _experiment(client: MlflowClient, uri: str, asked: str | None) -> tuple[str,
         if asked in known:
             return asked, known[asked]
         raise InputError(
-            f"--experiment {asked}: MLflow at {shown(uri)} has no such experiment; it has {listed(known.values())}"
+            f"--experiment {asked}: MLflow at {shown(uri)} has no such experiment; it has {short_list(known.values())}"
         )
     used = {id_: name for id_, name in known.items() if client.search_runs([id_], max_results=1)}
     if len(used) != 1:
         raise InputError(
             f"MLflow at {shown(uri)} has {len(used)} experiments with runs; name one with --experiment: "
-            f"{listed(used.values())}"
+            f"{short_list(used.values())}"
         )
     return next(iter(used.items()))
 

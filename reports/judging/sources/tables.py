@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from reports.data.formulas import unescape_formulas
 from reports.judging.run_table import RunTable, count
 from trainables.errors import InputError
 
@@ -50,7 +51,7 @@ def read_table(path: Path) -> RunTable:
     if repeated or not all(names):
         what = f"several columns called `{repeated[0]}`" if repeated else "a column without a name"
         raise InputError(f"{path} has {what}; every column needs a name of its own in the first line")
-    frame, notes = _finished(_unpacked(_with_infinite_nans(table), path))
+    frame, notes = _finished(_unpacked(unescape_formulas(_with_infinite_nans(table)), path))
     return RunTable(str(path), frame.reset_index(drop=True), notes=notes)
 
 

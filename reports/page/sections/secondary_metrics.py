@@ -74,7 +74,7 @@ def _block(
     others: list[SecondaryEffect],
     classes: list[ClassAccuracies],
 ) -> Block:
-    metrics = [metric for metric in TITLES if any(one.metric == metric for one in others)]
+    metrics = sorted({one.metric for one in others}, key=[*TITLES, *records.TEST_METRICS].index)
     panels = [
         _panel(context, f"quality-{number}-{index}", metric, [one for one in others if one.metric == metric])
         for index, metric in enumerate(metrics, start=1)
@@ -88,8 +88,18 @@ def _block(
     )
 
 
+def title_of(metric: str) -> tuple[str, str, float]:
+    """Return title, unit and scale of a test metric; one without a title is shown by its name, unscaled.
+
+    >>> title_of("test_top_5")
+    ('top 5', 'higher is better', 1.0)
+    """
+    direction = "higher" if records.as_maximized(metric, 1.0) > 0 else "lower"
+    return TITLES.get(metric) or (metric.removeprefix("test_").replace("_", " "), f"{direction} is better", 1.0)
+
+
 def _panel(context: Context, name: str, metric: str, found: list[SecondaryEffect]) -> Panel:
-    title, unit, scale = TITLES[metric]
+    title, unit, scale = title_of(metric)
     estimates = []
     for one in found:
         bounds = one.effect.interval
@@ -114,7 +124,7 @@ def _heat(context: Context, name: str, found: list[ClassAccuracies]) -> Picture:
 
 
 def _table_row(context: Context, one: SecondaryEffect) -> TableRow:
-    title, _, scale = TITLES[one.metric]
+    title, _, scale = title_of(one.metric)
     bounds = one.effect.interval
     side = one.verdict.method if one.better else one.verdict.reference
     cells = (

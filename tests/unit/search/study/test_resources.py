@@ -11,7 +11,7 @@ from search.plan.builder import make_plan
 from search.plan.record import study_record
 from search.session import Options
 from search.store.journal import Journal
-from search.study.resources import Resources, changed, decide, recalled
+from search.study.resources import Resources, changed, current_resources, record_resources
 from tests.conftest import make_study
 from trainables import records
 from trainables.errors import InputError
@@ -56,13 +56,13 @@ def test_invalid_overrides_are_refused(text: str, message: str) -> None:
 def test_the_last_record_counts_and_earlier_ones_stay(tmp_path: Path) -> None:
     first = Resources(cpus=2)
     with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
-        assert recalled(journal, first) == first
-        decide(journal, first, first)
+        assert current_resources(journal, first) == first
+        record_resources(journal, first, first)
         assert journal.decisions(ResourcesDecision) == []
         for gpus in (1, 0.5, 0.5):
-            decide(journal, first, changed(recalled(journal, first), [f"resources.gpus={gpus}"]))
+            record_resources(journal, first, changed(current_resources(journal, first), [f"resources.gpus={gpus}"]))
     with JournalReader.open(tmp_path / records.JOURNAL_FILE) as journal:
-        assert recalled(journal, first) == Resources(cpus=2, gpus=0.5)
+        assert current_resources(journal, first) == Resources(cpus=2, gpus=0.5)
         assert [row.decision.gpus for row in journal.decisions(ResourcesDecision)] == [1, 0.5]
 
 

@@ -3,8 +3,11 @@
 import json
 import math
 import shlex
+import socket
 import subprocess
 import sys
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,10 +18,13 @@ from search.store.sqlite_uri import sqlite_path, sqlite_uri
 from search.study.schema import validate
 from search.tracking import mapping
 from search.tracking import uri as tracking_uris
+from search.tracking.browser import can_open, open_later
 from search.tracking.import_study import read_experiment
 from search.tracking.mapping import Point, StudyCard
-from search.tracking.ui import ui_arguments, ui_command
+from search.tracking.state import DeliveryState, write_state
+from search.tracking.ui import check_port, page_address, ui_arguments, ui_command
 from tests.conftest import study_document
+from tests.integration.mlflow_stores import wait_until
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import ArmRecord, ConditionRecord, DataFacts, Facts, Outcome, PlanRecord, ReportRow, Run
@@ -297,6 +303,66 @@ def test_the_ui_command_is_quoted_for_a_shell():
     assert words[words.index("--host") + 1] == "127.0.0.1"
     assert words[words.index("--port") + 1] == "5001"
     assert ui_command(Path("/x"), "http://me:pw@host:5000") == "http://***@host:5000"
+
+
+def test_the_page_of_a_study_is_its_experiment(tmp_path: Path) -> None:
+    own, server = f"sqlite:///{tmp_path}/mlflow.db", "http://host:5000/"
+    assert page_address(tmp_path, own, "http://127.0.0.1:5001") == "http://127.0.0.1:5001"  # not delivered yet
+    write_state(tmp_path, DeliveryState(True, 0, 0), 1, None, {}, "7")
+    page = "/#/experiments/7?workflowType=machine_learning"
+    assert page_address(tmp_path, own, "http://127.0.0.1:5001") == f"http://127.0.0.1:5001{page}"
+    assert ui_command(tmp_path, server) == server  # the number is that of another store
+    write_state(tmp_path, DeliveryState(True, 0, 0), 1, server, {}, "7")
+    assert ui_command(tmp_path, server) == f"http://host:5000{page}"
+
+
+def test_a_port_in_use_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(InputError, match=f"port {port} cannot be used.*--port"):
+            check_port(port)
+    check_port(port)
+
+
+def test_names_in_mlflow_begin_with_the_method_and_end_with_what_differs() -> None:
+    assert mapping.run_name(RUN) == "mixup, small, trial 3"
+    confirmed = replace(RUN, phase=records.CONFIRM, trial_index=None, point_index=1, seed_index=4)
+    assert mapping.run_name(replace(confirmed, condition="all")) == "mixup, seed 4, point 1"
+    assert mapping.run_name(replace(confirmed, phase=records.TRAIN, condition="final")) == "mixup, final, seed 4"
+    long = mapping.run_name(replace(confirmed, condition="x" * 400))
+    assert len(long) == mapping.MAX_NAME
+    assert long.startswith("mixup, xxx")
+    assert long.endswith("x…, seed 4, point 1")
+
+
+def test_the_browser_opens_once_the_server_responds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = tmp_path / "opened"
+    script = tmp_path / "browser"
+    script.write_text(f'#!/bin/sh\necho "$1" > {opened}.part && mv {opened}.part {opened}\n')
+    script.chmod(0o700)
+    monkeypatch.setenv("BROWSER", str(script))
+    assert can_open()
+
+    class Healthy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert self.path == "/health"
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Healthy, bind_and_activate=False) as server:
+        server.server_bind()
+        address = f"http://127.0.0.1:{server.server_port}/#/experiments/7"
+        opener = open_later(address)
+        assert not opened.exists()
+        server.server_activate()
+        server.timeout = 60
+        server.handle_request()
+        assert opener.wait(60) == 0
+        wait_until(opened.exists, 60)
+    assert opened.read_text().strip() == address
 
 
 def test_credentials_of_a_database_are_not_on_the_command_line():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from tests.unit.trainables.data import zoo
 from tests.unit.trainables.data.zoo import Animal
@@ -203,3 +203,20 @@ def test_several_images_in_a_file_are_said(tmp_path: Path) -> None:
     found = decoded(tmp_path, "a.tiff")
     assert np.array_equal(found.images[0, ..., 0], zoo.BYTES)
     assert found.notes == ("1 file(s) contain several images, of which the first is used: a.tiff",)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tiff", "webp"])
+def test_colour_profiles_are_not_applied_and_others_than_srgb_are_said(ending: str, tmp_path: Path) -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profiles = {"none": None, "srgb": srgb, "other": srgb.replace("sRGB".encode("utf-16-be"), b"\0P\0h\0o\0t"),
+                "damaged": b"no profile"}  # fmt: skip
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype="uint8"))
+    names = [f"{name}.{ending}" for name in profiles]
+    for name, profile in zip(names, profiles.values(), strict=True):
+        image.save(tmp_path / name, **({"icc_profile": profile} if profile else {}))
+    found = decoded(tmp_path, *names)
+    assert (found.images == found.images[:1]).all()
+    (note,) = found.notes
+    assert note.startswith(
+        f"2 file(s) have a colour profile other than sRGB, which is not applied: {names[2]}, {names[3]};"
+    )

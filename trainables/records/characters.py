@@ -1,0 +1,10 @@
+"""Characters that no name may hold and no message shows: one set for study files, class names and messages."""
+
+from __future__ import annotations
+
+import re
+
+CONTROL = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff]"
+)
+"""Characters that control a terminal, end a line or change the direction of text, byte order marks, and surrogates."""
