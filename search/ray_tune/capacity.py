@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -111,36 +111,58 @@ def check_nodes(folder: Path, resources: Resources) -> None:
     mark = folder / f".probe-{token}"
     mark.write_text(token)
     try:
-        faults = _probe_all([node for node in nodes() if node.holds(resources)], folder, token)
+        able = [node for node in nodes() if node.holds(resources)]
+        answers = ask_nodes(probe, (str(folder), token, version("assay")), able)
     finally:
         mark.unlink(missing_ok=True)
+    faults = [f"node {answer.node.name}: {answer.fault}" for answer in answers if answer.fault]
     if faults:
         raise InputError("\n".join(faults))
 
 
-def _probe_all(present: list[Node], folder: Path, token: str) -> list[str]:
-    """Return one line per faulty node."""
+@dataclass(frozen=True)
+class NodeAnswer:
+    """What a node answered.
+
+    Args:
+        node: the node.
+        fault: what is wrong with it, or empty.
+        late: whether it did not answer in time.
+    """
+
+    node: Node
+    fault: str
+    late: bool = False
+
+
+def ask_nodes(
+    question: Callable[..., str], arguments: Sequence[Any], present: Sequence[Node], num_gpus: float = 0
+) -> list[NodeAnswer]:
+    """Call a function on nodes of the cluster, on all at once, and return what they answer.
+
+    Args:
+        question: an importable function that returns what is wrong, or an empty string.
+        arguments: its arguments.
+        present: the nodes.
+        num_gpus: GPUs that the call is given.
+    """
     import ray
     from ray.exceptions import GetTimeoutError, RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    task: Any = ray.remote(num_cpus=0, max_retries=0)(probe)
+    task: Any = ray.remote(num_cpus=0, num_gpus=num_gpus, max_retries=0)(question)
     strategies = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in present]
-    answers = [
-        task.options(scheduling_strategy=strategy).remote(str(folder), token, version("assay"))
-        for strategy in strategies
-    ]
-    faults: list[str] = []
-    for node, answer in zip(present, answers, strict=True):
+    pending = [task.options(scheduling_strategy=strategy).remote(*arguments) for strategy in strategies]
+    until, answers = time.monotonic() + PROBE_SECONDS, []
+    for node, answer in zip(present, pending, strict=True):
         try:
-            fault = str(ray.get(answer, timeout=PROBE_SECONDS))
+            answers.append(NodeAnswer(node, str(ray.get(answer, timeout=max(0.0, until - time.monotonic())))))
         except GetTimeoutError:
-            fault = f"did not answer within {PROBE_SECONDS:g} s"
+            answers.append(NodeAnswer(node, f"did not answer within {PROBE_SECONDS:g} s", late=True))
+            ray.cancel(answer)
         except RayError as error:
-            fault = f"cannot run Assay: {str(error).strip().splitlines()[-1]}"
-        if fault:
-            faults.append(f"node {node.name}: {fault}")
-    return faults
+            answers.append(NodeAnswer(node, f"cannot run Assay: {str(error).strip().splitlines()[-1]}"))
+    return answers
 
 
 def probe(folder: str, token: str, assay: str) -> str:
