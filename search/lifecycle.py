@@ -22,7 +22,7 @@ from search.plan.data_validation import check_data, refuse_changed
 from search.plan.extension import check_kept, find_extension, with_defaults_of
 from search.plan.model import Plan
 from search.plan.record import study_record
-from search.session import Options, execute_runs
+from search.session import Options, execute_runs, refuse_unusable_gpus
 from search.store.journal import Journal
 from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
@@ -65,11 +65,13 @@ def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
     """Run a new study in a new folder.
 
     Raises:
-        InputError: the study, its data or the folder is invalid; nothing was started.
+        InputError: the study, its data or the folder is invalid, or it asks for GPUs that workers cannot use; nothing
+            was started.
     """
     refuse_used(folder)
     curves = _checked_curves(options.curves)
     plan = make_plan(study if curves is None else study.on_official_test())
+    refuse_unusable_gpus(study.resources, options)
     data = None if curves else check_data(plan)
     with new_folder(folder) as journal:
         write_atomically(folder / records.STUDY_FILE, dump(plan.study.document()), private=True)

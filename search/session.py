@@ -60,6 +60,18 @@ class Options:
             )
 
 
+def refuse_unusable_gpus(resources: Resources, options: Options) -> None:
+    """Refuse a new study or training that asks for GPUs which workers cannot use, before anything is written.
+
+    Raises:
+        InputError: they cannot; the message says why.
+    """
+    if resources.gpus and options.curves is None:
+        from search.ray_tune.gpus import require_gpus
+
+        require_gpus(resources, options.address, options.debug)
+
+
 def execute_runs(
     source: RunSource,
     folder: Path,
@@ -150,13 +162,15 @@ def _prepared(
     """Start Ray, check that a run fits, and return a function that executes the remaining runs, or None.
 
     Raises:
-        InputError: Ray cannot be reached, no run fits, or a node of the cluster cannot access the folder.
+        InputError: Ray cannot be reached, no run fits, workers cannot use the GPUs that it needs, or a node of the
+            cluster cannot access the folder.
     """
     if source.done:
         return None
     from search.ray_tune.dispatcher import ExecutionContext
     from search.ray_tune.launcher import checked_capacity, ray_session, run_all
 
+    refuse_unusable_gpus(resources, options)
     hours = resources.budget_hours
     deadline = None if hours is None else started + 3600 * hours
     context = ExecutionContext(folder, resources, options.address, options.curves, options.debug, deadline)

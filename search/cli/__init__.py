@@ -13,16 +13,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from search.cli import boundary, final, judge, listing, noise, report, study, tracking
+from search.cli import boundary, doctor, final, judge, listing, noise, report, study, tracking
 from search.cli.app import app, remembered
 from search.monitor import interrupts
 
-ORDER = ("plan", "certify", "run", "resume", "status", "report", "export", "train", "judge", "ui", "sync", "list")
+ORDER = (
+    "plan", "certify", "run", "resume", "status", "report", "export", "train", "judge", "ui", "sync", "list", "doctor",
+)  # fmt: skip
 """Commands in the order of `assay --help`, which is the order in which a study needs them."""
 
 app.registered_commands.sort(key=lambda entry: ORDER.index(entry.name or getattr(entry.callback, "__name__", "")))
 
-__all__ = ["app", "boundary", "final", "judge", "listing", "main", "noise", "report", "study", "tracking"]
+__all__ = ["app", "boundary", "doctor", "final", "judge", "listing", "main", "noise", "report", "study", "tracking"]
 
 
 def main() -> None:

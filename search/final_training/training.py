@@ -24,7 +24,7 @@ from search.monitor.messages import note, warn
 from search.plan.data_validation import check_code, refuse_changed
 from search.plan.model import file_name
 from search.plan.record import training_record
-from search.session import Options, execute_runs
+from search.session import Options, execute_runs, refuse_unusable_gpus
 from search.store.journal import Journal
 from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
@@ -105,6 +105,7 @@ def train_recipe(
         InputError: the data is missing or does not fit the recipe, the length is invalid, or the folder is in use.
     """
     refuse_used(folder)
+    refuse_unusable_gpus(resources, options)
     request, data = prepare_request(recipe, seeds, overrides)
     warn(length_warning(recipe, request.config.epochs))
     warn(FULL_DATA_WARNING if request.config.full_data else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -119,45 +119,68 @@ def check_nodes(folder: Path, resources: Resources, data: SharedData | None = No
     mark = folder / f".probe-{token}"
     mark.write_text(token)
     try:
-        present = [node for node in nodes() if node.holds(resources)]
-        faults = _ask_all(present, probe, (str(folder), token, version("assay")), PROBE_SECONDS)
+        able = [node for node in nodes() if node.holds(resources)]
+        faults = _faults(ask_nodes(probe, (str(folder), token, version("assay")), able))
     finally:
         mark.unlink(missing_ok=True)
     if not faults and data and data.files:
-        faults = _ask_all(present, prepare, (data, allowed_code()), PREPARE_SECONDS)
+        faults = _faults(ask_nodes(prepare, (data, allowed_code()), able, seconds=PREPARE_SECONDS))
     if faults:
         raise InputError("\n".join(faults))
 
 
-def _ask_all(
-    present: list[Node], question: Callable[..., str], arguments: tuple[Any, ...], seconds: float
-) -> list[str]:
-    """Ask all nodes what is wrong with them; return one line per faulty node.
+@dataclass(frozen=True)
+class NodeAnswer:
+    """What a node answered.
 
     Args:
-        present: the nodes.
-        question: a function that runs on every node, and returns what is wrong or an empty text.
+        node: the node.
+        fault: what is wrong with it, or empty.
+        late: whether it did not answer in time.
+    """
+
+    node: Node
+    fault: str
+    late: bool = False
+
+
+def _faults(answers: Sequence[NodeAnswer]) -> list[str]:
+    return [f"node {answer.node.name}: {answer.fault}" for answer in answers if answer.fault]
+
+
+def ask_nodes(
+    question: Callable[..., str],
+    arguments: Sequence[Any],
+    present: Sequence[Node],
+    num_gpus: float = 0,
+    seconds: float = PROBE_SECONDS,
+) -> list[NodeAnswer]:
+    """Call a function on nodes of the cluster, on all at once, and return what they answer.
+
+    Args:
+        question: an importable function that returns what is wrong, or an empty string.
         arguments: its arguments.
-        seconds: how long a node may take.
+        present: the nodes.
+        num_gpus: GPUs that the call is given.
+        seconds: how long the nodes may take.
     """
     import ray
     from ray.exceptions import GetTimeoutError, RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    task: Any = ray.remote(num_cpus=0, max_retries=0)(question)
+    task: Any = ray.remote(num_cpus=0, num_gpus=num_gpus, max_retries=0)(question)
     strategies = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in present]
-    answers = [task.options(scheduling_strategy=strategy).remote(*arguments) for strategy in strategies]
-    faults: list[str] = []
-    for node, answer in zip(present, answers, strict=True):
+    pending = [task.options(scheduling_strategy=strategy).remote(*arguments) for strategy in strategies]
+    until, answers = time.monotonic() + seconds, []
+    for node, answer in zip(present, pending, strict=True):
         try:
-            fault = str(ray.get(answer, timeout=seconds))
+            answers.append(NodeAnswer(node, str(ray.get(answer, timeout=max(0.0, until - time.monotonic())))))
         except GetTimeoutError:
-            fault = f"did not answer within {seconds:g} s"
+            answers.append(NodeAnswer(node, f"did not answer within {seconds:g} s", late=True))
+            ray.cancel(answer)
         except RayError as error:
-            fault = f"cannot run Assay: {str(error).strip().splitlines()[-1]}"
-        if fault:
-            faults.append(f"node {node.name}: {fault}")
-    return faults
+            answers.append(NodeAnswer(node, f"cannot run Assay: {str(error).strip().splitlines()[-1]}"))
+    return answers
 
 
 def prepare(data: SharedData, code: tuple[str, ...]) -> str:

@@ -35,8 +35,9 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "session": {"monitor", "orchestration", "ray_tune", "study", "tracking"},
         "lifecycle": {"export", "monitor", "orchestration", "plan", "session", "store", "study", "tracking"},
         "final_training": {"export", "monitor", "orchestration", "plan", "session", "store", "study"},
+        "doctor": {"ray_tune", "store", "study", "tracking"},
         "api": {"lifecycle", "session", "study"},
-        "cli": {"export", "final_training", "lifecycle", "monitor", "plan", "session", "study", "tracking"},
+        "cli": {"doctor", "export", "final_training", "lifecycle", "monitor", "plan", "session", "study", "tracking"},
     },
     "reports": {
         "data": set(),
@@ -57,6 +58,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "records": {"errors"},
         "registration": {"errors"},
         "backends": {"errors"},
+        "devices": {"backends"},
         "data": {"errors", "randomness", "records", "registration"},
         "augmentation": {"errors", "registration"},
         "methods": {"errors", "registration", "schedules"},

@@ -61,9 +61,10 @@ class Cluster:
         assert node.poll() is None, log.read_text()
         return node
 
-    def add(self, cpus: int, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
-        """Start a node."""
-        return self._start(f"--address={self.address}", f"--num-cpus={cpus}", before=before)
+    def add(self, cpus: int, gpus: int = 0, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+        """Start a node; its GPUs are only claimed."""
+        options = (f"--address={self.address}", f"--num-cpus={cpus}", f"--num-gpus={gpus}")
+        return self._start(*options, before=before)
 
     def run(self, *arguments: object) -> subprocess.Popen[str]:
         """Start a command."""
@@ -155,14 +156,20 @@ def unfinished(folder: Path) -> int:
         return len(journal.runs()) - len(journal.outcomes())
 
 
-def test_a_node_that_does_not_see_the_folder_is_named_before_anything_starts(
-    make_cluster: Callable[..., Cluster], tmp_path: Path, write_curves: Callable[..., Path]
-) -> None:
-    share = tmp_path / "share"
+def apart_from(folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """Return a new folder, and what starts a program that sees an empty one in its place."""
+    share = folder / "share"
     share.mkdir()
     apart = ("unshare", "--map-root-user", "--mount", "sh", "-c", f'mount -t tmpfs none {share} && exec "$@"', "node")
     if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody mount, so a node cannot be kept from seeing a folder")
+    return share, apart
+
+
+def test_a_node_that_does_not_see_the_folder_is_named_before_anything_starts(
+    make_cluster: Callable[..., Cluster], tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    share, apart = apart_from(tmp_path)
     cluster = make_cluster()
     cluster.add(1)
     cluster.add(1, before=apart)
@@ -174,6 +181,28 @@ def test_a_node_that_does_not_see_the_folder_is_named_before_anything_starts(
     assert driver.returncode == 2, said
     assert f"has no {share / 'study'}; checkpoints and logs are stored there" in said
     assert not (share / "study").exists()
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["study", "final training"])
+def test_gpus_that_workers_cannot_use_are_refused_with_the_diagnosis_before_anything_is_written(
+    make_cluster: Callable[..., Cluster], tmp_path: Path, training: bool
+) -> None:
+    if shutil.which("nvidia-smi"):
+        pytest.skip("this machine may have a GPU")
+    cluster, folder = make_cluster(), tmp_path / "out"
+    cluster.add(1, gpus=1)
+    if training:
+        written_recipe(tmp_path / "recipe.yaml", epochs=4)
+        asked = command("train", tmp_path / "recipe.yaml", "--gpus", 0.5, "-o", folder, "--address", cluster.address)
+    else:
+        study = write_study(tmp_path, **SMALL, resources={"gpus": 1})
+        asked = command("run", study, "-o", folder, "--address", cluster.address)
+    driver = cluster.run(*asked)
+    said, _ = driver.communicate(timeout=400)
+    assert driver.returncode == 2, said
+    assert "can use none here: no NVIDIA driver was found" in said
+    assert "node " in said
+    assert not folder.exists()
 
 
 def test_a_study_is_submitted_as_a_ray_job(

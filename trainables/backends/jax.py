@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from trainables.backends.device import GPU, Device
 from trainables.errors import InputError
 
 try:
@@ -58,6 +59,18 @@ def compiles(option: str) -> bool:
     if option == "off":
         log.warning("`compile: off` has no effect on JAX, which compiles everything")
     return True
+
+
+def devices() -> list[Device]:
+    """Return the devices that JAX can use (see `tensorflow.devices`)."""
+    return [
+        Device(_kind(found.platform), str(found.device_kind), (found.memory_stats() or {}).get("bytes_limit"))
+        for found in jax.devices()
+    ]
+
+
+def _kind(platform: str) -> str:
+    return GPU if platform in {"cuda", "gpu", "rocm"} else platform.upper()
 
 
 def jitted(function: Callable[..., Tensor], on: bool) -> Callable[..., Tensor]:

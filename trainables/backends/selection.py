@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from trainables.backends.device import Device
+
     Tensor = Any
 
 
@@ -27,6 +29,10 @@ class Backend(Protocol):
 
     def compiles(self, option: str) -> bool:
         """Return whether XLA compiles the network, for the setting `compile: auto | xla | off`."""
+        ...
+
+    def devices(self) -> list[Device]:
+        """Return the devices that the backend can use, initializing them."""
         ...
 
     def jitted(self, function: Callable[..., Any], on: bool) -> Callable[..., Any]:

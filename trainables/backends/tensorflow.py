@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from trainables.backends.device import CPU, GPU, Device
 from trainables.backends.memory import nvidia_memory
 from trainables.backends.suppress_stderr import suppressed_stderr
 from trainables.errors import InputError
@@ -74,6 +75,18 @@ def compiles(option: str) -> bool:
             two to four times as long with XLA.
     """
     return option == "xla" or (option == "auto" and bool(tf.config.list_physical_devices("GPU")))
+
+
+def devices() -> list[Device]:
+    """Return the devices that TensorFlow can use. This initializes them, so call `configure` first."""
+    from tensorflow.python.client import device_lib
+
+    memory = [found.memory_limit for found in device_lib.list_local_devices() if found.device_type == GPU]
+    gpus = [tf.config.experimental.get_device_details(found) for found in tf.config.list_physical_devices(GPU)]
+    return [
+        *(Device(GPU, str(gpu.get("device_name", GPU)), size) for gpu, size in zip(gpus, memory, strict=False)),
+        *(Device(CPU, CPU) for _ in tf.config.list_physical_devices(CPU)),
+    ]
 
 
 def jitted(function: Callable[..., Tensor], on: bool) -> Callable[..., Tensor]:

@@ -1,0 +1,35 @@
+"""Command `doctor`: whether everything that studies need works on this machine, or on a cluster."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from search.cli.app import Address, Debug, Json, command
+
+
+@command()
+def doctor(
+    address: Address = None,
+    timeout: Annotated[
+        float,
+        typer.Option(min=1, max=3600, help="Seconds to wait for TensorFlow or JAX, Ray and the tracking store, each."),
+    ] = 120,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show versions, GPUs, Ray, tracking store and data cache, and what is wrong. Exits with 1 if something is."""
+    from search.cli.console import print_json, print_lines, print_table
+    from search.doctor.report import examine
+    from search.monitor.messages import copyable
+
+    found = examine(address, timeout)
+    if json:
+        print_json(found.document())
+    else:
+        print_table(("", "found"), found.rows())
+        print_lines("", *(copyable(f"wrong: {problem}") for problem in found.problems))
+        print_lines("everything that is needed works" if found.works else f"{len(found.problems)} wrong")
+    if not found.works:
+        raise typer.Exit(1)
