@@ -119,7 +119,7 @@ def test_learning_rate_and_weight_decay_are_searched_unless_they_are_set() -> No
             {"data": {"source": "directory", "path": "x", "sizee": 16}},
             "data: unknown key `sizee`. Did you mean `size`?",
         ),
-        ({"data": {"source": "npz", "path": "x", "sze": 16}}, "Choose from: mirror_keeps_class, source, path"),
+        ({"data": {"source": "npz", "path": "x", "sze": 16}}, "Choose from: mirror_keeps_class, size, resize"),
         ({"data": {"source": "directory", "path": "x", "size": 0}}, "data.size: input should be a list, but got 0"),
         ({"data": None}, "data: input should be a mapping, but got None"),
         ({"exclude": [{"foo": 1}], "conditions": {}}, "this study has no `conditions`"),
