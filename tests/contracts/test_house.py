@@ -67,6 +67,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "augmentation", "backends", "config", "data", "errors", "methods", "models", "optimizers", "randomness",
             "records", "schedules",
         },
+        "keras": {"augmentation", "backends", "engine", "errors", "methods", "randomness"},
         "worker": {"backends", "config", "engine", "errors", "records", "registration"},
         "contact_sheet": {"augmentation", "config", "engine", "errors", "randomness"},
     },

@@ -50,9 +50,18 @@ def reduce_losses(objective: str, losses: Tensor, temperature: Tensor, on: Tenso
 
 def softmax_over_copies(losses: Tensor, temperature: Tensor) -> Tensor:
     """Return the mean over examples of the losses of their copies, weighted by softmax(loss / temperature)."""
+    return ops.mean(ops.sum(copy_weights(losses, temperature) * losses, axis=0))
+
+
+def copy_weights(losses: Tensor, temperature: Tensor) -> Tensor:
+    """Return softmax(loss / temperature) over the copies of each example, without gradient.
+
+    Args:
+        losses: float32 (copies, batch).
+        temperature: in nats.
+    """
     powers: Tensor = ops.exp((losses - ops.max(losses, axis=0, keepdims=True)) / temperature)
-    weights = ops.stop_gradient(powers / ops.sum(powers, axis=0, keepdims=True))
-    return ops.mean(ops.sum(weights * losses, axis=0))
+    return ops.stop_gradient(powers / ops.sum(powers, axis=0, keepdims=True))
 
 
 def batch_max(losses: Tensor, temperature: Tensor) -> Tensor:
