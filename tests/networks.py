@@ -5,7 +5,9 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-LINEAR, NORMALISING, DROPOUT = (f"tests.networks:{name}" for name in ("linear", "normalising", "dropout"))
+LINEAR, NORMALISING, DROPOUT, NORMED_CONVOLUTION = (
+    f"tests.networks:{name}" for name in ("linear", "normalising", "dropout", "normed_convolution")
+)
 
 
 def linear(image_shape: tuple[int, int, int], classes: int) -> keras.Model:
@@ -30,3 +32,9 @@ def convolutional(image_shape: tuple[int, int, int], classes: int) -> keras.Mode
     steps = [layers.Conv2D(8, 3, use_bias=False), layers.BatchNormalization(), layers.ReLU()]
     steps += [layers.MaxPooling2D(3, 2), layers.Flatten(), layers.Dropout(0.1), layers.Dense(classes)]
     return keras.Sequential([keras.Input(image_shape), *steps])
+
+
+def normed_convolution(image_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """Return a small network with a convolution and batch norm, without anything random."""
+    steps = [layers.Conv2D(4, 3, use_bias=False), layers.BatchNormalization(), layers.ReLU(), layers.Flatten()]
+    return keras.Sequential([keras.Input(image_shape), *steps, layers.Dense(classes)])
