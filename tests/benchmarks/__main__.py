@@ -2,7 +2,7 @@
 
 atlas          cells of the atlas trained again, and with fresh seeds; options: --cells N, --replicate N, data
 steps          a training step, beside `model.fit` on tf.data and a bare loop; options: names of networks
-methods        a step of each method, beside the usual ways; option: the name of a network
+methods        a step of each method, beside the usual ways; options: the name of a network, keras
 augmentations  each policy, beside Keras's layers in sequence
 judge          10 000 runs of 100 epochs judged; options: table, ray, tensorboard
 reports        a report of 50, 1 000 and 5 000 runs, and the size of the page; options: numbers of runs

@@ -52,7 +52,7 @@ def main(names: list[str]) -> None:
         function = tf.function(policy_apply(name), jit_compile=True, autograph=False)  # as in a run
         work: dict[str, Callable[[], Any]] = {
             "ours": lambda policy=policy, function=function: _ours(policy, function, pixels),
-            "layers": _sequence(sequences[name], pixels),
+            "layers": sequence(sequences[name], pixels),
         }
         found = in_turns(work, rounds=7)
         mine, usual = found["ours"], found["layers"]
@@ -67,7 +67,7 @@ def _ours(policy: Any, function: Any, pixels: np.ndarray) -> None:
         function(pixels, policy.draw(rng, BATCH, SHAPE))
 
 
-def _sequence(steps: list[Any], pixels: np.ndarray) -> Callable[[], Any]:
+def sequence(steps: list[Any], pixels: np.ndarray) -> Callable[[], Any]:
     """Return the layers as one compiled function of a batch."""
     import tensorflow as tf
 

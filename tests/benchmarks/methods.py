@@ -1,6 +1,7 @@
 """A step of each method relative to the baseline's, beside the usual implementations relative to plain `fit`.
 
 Aim: mixup, sample_pairing and cutmix at most 1.05; maxup at most 2.6 with 4 copies and 5 with 10. About 100 s.
+Then the same for `trainables.keras` in plain `fit`; with the option `keras`, only that.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ COPIES = {"maxup m=4": ("maxup", 4), "maxup m=10": ("maxup", 10), "maxup_mean m=
 
 
 def main(models: list[str]) -> None:
-    """Print two tables for one network, by default case 2's."""
-    from tests.benchmarks import usual
+    """Print four tables for one network, by default case 2's."""
+    from tests.benchmarks import plain_keras, usual
     from trainables.backends.selection import backend
 
     backend.configure(threads=2, deterministic=False)
-    model = models[0] if models else "small_cnn"
+    only_keras = "keras" in models
+    model = next((name for name in models if name != "keras"), "small_cnn")
     steps = STEPS.get(model, 4)
-    for augmentation in ("none", "crop_flip"):
+    for augmentation in () if only_keras else ("none", "crop_flip"):
         work: dict[str, Callable[[], Any]] = {
             name: ours(
                 model, name, augmentation, BATCH, steps, **{f"{name}.{key}": value for key, value in own.items()}
@@ -52,6 +54,8 @@ def main(models: list[str]) -> None:
                 for name, cost in found.items()
             ],
         )
+    plain_keras.methods(model, BATCH, steps)
+    plain_keras.layers()
 
 
 def _times(cost: Cost, factor: int) -> Cost:

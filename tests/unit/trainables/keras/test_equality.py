@@ -1,0 +1,42 @@
+"""Plain `fit` of a wrapper gives the weights of the run that it stands for, on TensorFlow and on JAX."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.keras_steps import CASES, compared
+from trainables.backends.selection import backend
+
+ROOT = Path(__file__).parents[4]
+TOLERANCE, MOVED = 1e-5, 0.01
+pytestmark = pytest.mark.usefixtures("own_code")
+backend.configure(threads=1, deterministic=True)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_fit_gives_the_weights_of_the_run_with_the_same_draws(name: str) -> None:
+    apart, moved = compared(name)
+    assert moved > MOVED
+    assert apart < TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed (extra `jax`)")
+def test_so_it_does_on_jax() -> None:
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-m", "tests.keras_steps"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert set(found) == set(CASES)
+    for name, (apart, moved) in found.items():
+        assert moved > MOVED, name
+        assert apart < TOLERANCE, name
