@@ -1,8 +1,9 @@
-"""Epochs of a run, and the same epochs of `trainables.keras` with the run's draws: `python -m tests.keras_steps`."""
+"""Epochs of a run, and the same of `trainables.keras` with the run's draws: `python -m tests.keras_steps [CASE ...]`."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -138,4 +139,5 @@ def distance(one: list[np.ndarray], other: list[np.ndarray]) -> float:
 if __name__ == "__main__":
     backend.configure(threads=1)
     with code_allowed():
-        print(json.dumps({name: compared(name) for name in CASES}))
+        for chosen in sys.argv[1:] or CASES:
+            print(json.dumps([chosen, *compared(chosen)]), flush=True)
