@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,26 +36,22 @@ def network(*extra: Any) -> keras.Model:
     return keras.Sequential([keras.Input(SHAPE), *steps])
 
 
-def noise() -> keras.layers.Layer:
-    return layers.GaussianNoise(40.0, seed=1)
+LENGTH: dict[str, Any] = {"epochs": 10, "steps_per_epoch": 2}
+KINDS: dict[str, tuple[Callable[[], Wrapper], np.ndarray, str]] = {
+    "maxup": (lambda: MaxUp(network(), m=3, augment=layers.GaussianNoise(0.9)), SPARSE, SPARSE_LOSS),
+    "softmax": (lambda: MaxUp(network(), m=2, reduction="softmax", augment="crop"), HOT, HOT_LOSS),
+    "mean": (lambda: MaxUp(network(), m=2, reduction="mean", augment="crop_flip+cutout"), SPARSE, SPARSE_LOSS),
+    "mixup": (lambda: Mixup(network(), images=3, off_last=0.3, augment=Augment("crop"), **LENGTH), HOT, HOT_LOSS),
+    "cutmix": (lambda: CutMix(network(), share="batch"), HOT, HOT_LOSS),
+    "sample pairing": (lambda: SamplePairing(network(), on_epochs=2, off_epochs=1, **LENGTH), SPARSE, SPARSE_LOSS),
+}
+"""A wrapper of each kind, with labels and the loss for them."""
 
 
-def made() -> dict[str, tuple[Wrapper, np.ndarray, str]]:
-    """Return a wrapper of each kind, with labels and the loss for them."""
-    length: dict[str, Any] = {"epochs": 10, "steps_per_epoch": 2}
-    return {
-        "maxup": (MaxUp(network(), m=3, augment=noise()), SPARSE, SPARSE_LOSS),
-        "softmax": (MaxUp(network(), m=2, reduction="softmax", augment="crop"), HOT, HOT_LOSS),
-        "mean": (MaxUp(network(), m=2, reduction="mean", augment="crop_flip+cutout"), SPARSE, SPARSE_LOSS),
-        "mixup": (Mixup(network(), images=3, off_last=0.3, augment=Augment("crop"), **length), HOT, HOT_LOSS),
-        "cutmix": (CutMix(network(), share="batch"), HOT, HOT_LOSS),
-        "sample pairing": (SamplePairing(network(), on_epochs=2, off_epochs=1, **length), SPARSE, SPARSE_LOSS),
-    }
-
-
-@pytest.mark.parametrize("name", made())
+@pytest.mark.parametrize("name", KINDS)
 def test_fit_saving_and_unwrapping(name: str, tmp_path: Path) -> None:
-    model, labels, loss = made()[name]
+    make, labels, loss = KINDS[name]
+    model = make()
     model.compile(keras.optimizers.SGD(0.01), loss, metrics=["accuracy"], weighted_metrics=["accuracy"])
     start = [ops.convert_to_numpy(each) for each in model.trainable_variables]
     history = model.fit(
