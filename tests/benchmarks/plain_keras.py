@@ -35,7 +35,7 @@ def epoch(model: keras.Model, name: str, batch: int, steps: int) -> Callable[[],
     return lambda: model.fit(data, epochs=1, verbose=0)
 
 
-def methods(name: str, batch: int, steps: int, rounds: int = 5) -> None:
+def methods(name: str, batch: int, steps: int, rounds: int = 3) -> None:
     """Print what an epoch of each wrapper costs relative to plain `fit` with the same augmentation."""
     length = {"epochs": 20, "steps_per_epoch": steps * 1000}
     made: dict[str, keras.Model] = {
@@ -56,7 +56,7 @@ def methods(name: str, batch: int, steps: int, rounds: int = 5) -> None:
     )
 
 
-def layers(rounds: int = 5) -> None:
+def layers(rounds: int = 3) -> None:
     """Print what `Augment` costs relative to Keras's layers in sequence, on 128 images of 32 x 32."""
     pixels, rows = images(BATCH, SHAPE)["images"], []
     for name, usual in layers_of().items():
