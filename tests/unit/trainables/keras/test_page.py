@@ -14,7 +14,10 @@ from PIL import Image
 from trainables.backends.selection import backend
 
 backend.configure(threads=1, deterministic=True)
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning"),  # to `fit`, by default
+]
 FIRST, ANSWER = re.findall(
     r"```python\n(.*?)```", (Path(__file__).parents[4] / "trainables/keras/README.md").read_text(), re.DOTALL
 )
