@@ -37,7 +37,7 @@ def epoch(model: keras.Model, name: str, batch: int, steps: int) -> Callable[[],
 
 def methods(name: str, batch: int, steps: int, rounds: int = 3) -> None:
     """Print what an epoch of each wrapper costs relative to plain `fit` with the same augmentation."""
-    length = {"epochs": 20, "steps_per_epoch": steps * 1000}
+    length = {"epochs": 40, "steps_per_epoch": steps * 1000}
     made: dict[str, keras.Model] = {
         BASELINE: keras.Sequential([keras.Input(shape_of(name), dtype="uint8"), Augment(POLICY), core(name)]),
         "MaxUp m=4": MaxUp(core(name), m=4, augment=POLICY),
