@@ -138,6 +138,8 @@ class Wrapper(keras.Model):
         """Return the augmented copies of each image, (copies, batch, height, width, channels)."""
         repeated: Tensor = ops.tile(images, (self.method.copies, 1, 1, 1)) if self.method.copies > 1 else images
         if self.augment is not None:
+            if not isinstance(self.augment, Augment):
+                repeated = ops.cast(repeated, "float32")  # Keras's layers do not all take uint8
             repeated = self.augment(repeated, training=True)
         return ops.reshape(repeated, (self.method.copies, -1, *repeated.shape[1:]))
 
