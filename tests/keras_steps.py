@@ -1,4 +1,4 @@
-"""Epochs of a run, and the same of `trainables.keras` with the run's draws: `python -m tests.keras_steps [CASE ...]`."""
+"""Epochs of a run, and those of `trainables.keras` with its draws: `python -m tests.keras_steps [CASE ...]`."""
 
 from __future__ import annotations
 
