@@ -102,7 +102,7 @@ def test_an_interrupted_decoding_is_continued(root: Path, cache: Path, monkeypat
     (root / FILES[1]).write_bytes((root / FILES[1]).read_bytes()[:-40])
     read, opened = decoding_module.read_picture, []
 
-    def interrupted(path: Path, target: object) -> Any:
+    def interrupted(path: Path, target: Any) -> Any:
         opened.append(path.name)
         if path.name == FILES[4]:
             raise KeyboardInterrupt
