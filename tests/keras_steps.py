@@ -74,7 +74,8 @@ def compared(name: str) -> tuple[float, float]:
     start = run._network.initial(1)
     batches = [first(run._batches(epoch), STEPS) for epoch in epochs]
     for each in batches:
-        run._state, _ = run._run_epoch(run._state, run._data.development, run._constants, each)
+        for images, some in run._data.development.chunks(each):
+            run._state, _ = run._run_epoch(run._state, images, run._constants, some)
     expected = [np.asarray(run._state["weights"]), *map(np.asarray, run._state["moving"])]
     found = fitted(wrap, run, start, epochs, batches, data)
     before = [start[0], *start[1]]

@@ -33,7 +33,7 @@ def test_the_study_file_of_the_readme_can_be_planned() -> None:
 def test_the_study_files_of_their_own_readme_can_be_planned() -> None:
     whole, compared = yaml_blocks(STUDIES)
     plan = make_plan(validate(whole, "README", ROOT))
-    assert (len(plan.conditions), len(plan.arms), len(plan.contrasts)) == (3, 18, 18)
+    assert (len(plan.conditions), len(plan.arms), len(plan.contrasts)) == (3, 21, 21)
     assert set(plan.nuisance) == {"learning_rate", "weight_decay", "batch_size"}
     plan = make_plan(validate({"data": "cifar10", "recipe": {"model": "resnet18"}, **compared}, "README", ROOT))
     assert next(arm.method for arm in plan.arms if arm.reference) == "stem=imagenet, optimizer=adam"

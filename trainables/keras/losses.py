@@ -49,7 +49,7 @@ def example_losses(loss: Any, labels: Tensor, predictions: Tensor) -> Tensor:
     found = single_loss(loss)
     function = found.call if isinstance(found, keras.losses.Loss) else found
     values: Tensor = ops.cast(function(labels, predictions), "float32")
-    if not values.shape:
+    if len(values.shape) == 0:
         raise InputError(
             f"the loss {loss!r} returns one number for the whole batch, but MaxUp compares the copies of each image; "
             "return one loss per example, and leave the mean to Keras"

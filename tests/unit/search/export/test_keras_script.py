@@ -105,7 +105,7 @@ def test_the_script_reads_as_it_should(tmp_path: Path) -> None:
     head = code.partition("from __future__")[0]
     assert "test accuracy of 80.00 % (95 % interval 70.00 to 90.00, 3 seeds)" in head
     assert "python t.py --seed 1" in head
-    assert "The script needs keras, numpy, tensorflow." in head
+    assert "The script needs keras, numpy, pillow, tensorflow." in head
     assert "LABEL_NOISE = 0.1" in code
     assert "# cat, dog, a quoted name" in code
     assert "# Model: " in code
