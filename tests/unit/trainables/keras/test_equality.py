@@ -16,10 +16,12 @@ from trainables.backends.selection import backend
 
 ROOT = Path(__file__).parents[4]
 TOLERANCE, MOVED = 1e-5, 0.01
-pytestmark = pytest.mark.usefixtures("own_code")
 backend.configure(threads=1, deterministic=True)
 # Keras converts its variables in a way that NumPy 2 deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("own_code"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 
 @pytest.mark.parametrize("name", CASES)
