@@ -84,6 +84,7 @@ def write_page(atlas: Mapping[str, StudyData], cases: Mapping[str, StudyData], f
         maximum=summary("MaxUp against the mean of its copies", _against(cells, "maxup", "maxup_mean")),
         cells=compared,
         undecided=sum(cell.verdict.verdict == UNDECIDED for cell in compared) / len(compared),
+        provisional=sum(cell.verdict.provisional for cell in compared),
         scores=scores(compared),
         best=best_rules(scores(compared)),
         rules=(ALWAYS, GAP, ALL),
