@@ -1,11 +1,13 @@
 """Runs one benchmark: `uv run python -m tests.benchmarks NAME [OPTION ...]`.
 
 atlas          cells of the atlas trained again, and with fresh seeds; options: --cells N, --replicate N, data
-steps          a training step, beside `model.fit` on tf.data and a bare loop; options: names of networks
+steps          a training step, beside `model.fit` on tf.data and a bare loop, on every backend; options: networks
 methods        a step of each method, beside the usual ways; options: the name of a network, keras
 augmentations  each policy, beside Keras's layers in sequence
 judge          10 000 runs of 100 epochs judged; options: table, ray, tensorboard
 reports        a report of 50, 1 000 and 5 000 runs, and the size of the page; options: numbers of runs
+gpu            a table of this machine's GPU, in Markdown; on a CPU with --tiny, as a test
+study          a small study with Assay, plain Ray Tune and KerasTuner; options: --data FILE.npz, --trials N, names
 parallel       two single-threaded runs, beside one on both cores; options: names of networks
 scale          the controller and optuna.db at 500, 2 000 and 5 000 runs; options: numbers of runs
 streaming      a streamed step beside a resident one, and the decoding of JPEGs; options: steps, decode, number of files
@@ -29,15 +31,17 @@ NAMES = (
     "steps",
     "methods",
     "augmentations",
+    "gpu",
     "judge",
     "parallel",
     "reports",
     "scale",
     "streaming",
+    "study",
     "tracking",
     "truth",
 )
-LIGHT = ("certificate", "judge", "parallel", "reports", "scale", "streaming", "tracking")
+LIGHT = ("certificate", "judge", "parallel", "reports", "scale", "steps", "streaming", "study", "tracking")
 
 
 def main(arguments: list[str]) -> int:

@@ -11,6 +11,8 @@ import numpy as np
 from scipy import stats
 
 CLASSES = 10
+LEAST = 100
+"""Least number of images, so that a tenth of each class can be held out."""
 SHAPES = {"small_cnn": (28, 28, 1)}
 COLOUR = (32, 32, 3)
 
@@ -79,14 +81,22 @@ def images(n: int, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
 def ours(
     model: str, method: str, augmentation: str, batch: int, steps: int, placement: Any = None, **plain: Any
 ) -> Callable[[], Any]:
-    """Return a function that trains `steps` steps of a run, draws included, evaluation not."""
+    """Return a function that trains `steps` steps of a run, draws included, evaluation not.
+
+    Args:
+        model, method, augmentation: names.
+        batch, steps: images of a step, and steps.
+        placement: where the run finds its images; by default on the device.
+        plain: further settings, and `shape` of the images if it is not the network's usual one.
+    """
+    shape = plain.pop("shape", shape_of(model))
     from trainables.config import RunConfig
     from trainables.engine.classifier import Classifier
     from trainables.engine.feeding import Placement, collected
 
     settings = {"data": "digits", "model": model, "method": method, "augmentation": augmentation, "epochs": 20}
     settings |= {"batch_size": batch, "validation_fraction": 0.1, "deterministic": False, **plain}
-    arrays = images(round(batch * steps / 0.9) + CLASSES * 2, shape_of(model))
+    arrays = images(max(round(batch * steps / 0.9) + CLASSES * 2, LEAST), shape)
     run = Classifier(RunConfig.from_plain(settings), arrays, CLASSES, placement or Placement("resident"))
     epoch = next(epoch for epoch in range(20) if run.config.method_on(epoch))
 

@@ -12,17 +12,31 @@ import tensorflow as tf
 from tests.benchmarks.common import CLASSES, images, shape_of
 from trainables.config import RunConfig
 
+EXECUTION = 20
+"""Most steps that `fit` executes at once, in the variants that do."""
+if keras.backend.backend() != "tensorflow":
+    tf.config.set_visible_devices([], "GPU")  # tf.data runs on the CPU, and leaves the memory of the GPU to the backend
 
-def network(model: str) -> keras.Model:
-    """Return a new Keras model that gives logits."""
-    return RunConfig.from_plain({"data": "digits", "model": model}).model.build(shape_of(model), CLASSES)
+
+def network(model: str, precision: str = "float32") -> keras.Model:
+    """Return a new Keras model that gives logits; `mixed` sets Keras's policy while it is built."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "mixed" else "float32")
+    try:
+        return RunConfig.from_plain({"data": "digits", "model": model}).model.build(shape_of(model), CLASSES)
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
-def compiled(model: keras.Model, sparse: bool = True) -> keras.Model:
-    """Return the model, ready for `fit`."""
+def compiled(
+    model: keras.Model, sparse: bool = True, jit: bool | str = False, steps_per_execution: int = 1
+) -> keras.Model:
+    """Return the model, ready for `fit`; on JAX it is always compiled, since it would otherwise not be usable."""
+    jit = jit if keras.backend.backend() == "tensorflow" else True
     losses = keras.losses
     loss = losses.SparseCategoricalCrossentropy if sparse else losses.CategoricalCrossentropy
-    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss(from_logits=True), jit_compile=False)
+    optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
+    model.compile(optimizer, loss(from_logits=True), jit_compile=jit, steps_per_execution=steps_per_execution)
     return model
 
 
@@ -44,9 +58,26 @@ def crop_flip(image: Any, shape: tuple[int, int, int]) -> Any:
     return tf.image.random_flip_left_right(tf.image.random_crop(padded, shape))
 
 
-def fit(model: str, augmentation: str, batch: int, steps: int) -> Callable[[], Any]:
-    """Return plain `fit` on tf.data."""
-    net, data = compiled(network(model)), pipeline(model, augmentation, batch, steps).prefetch(tf.data.AUTOTUNE)
+def fit(
+    model: str,
+    augmentation: str,
+    batch: int,
+    steps: int,
+    jit: bool | str = False,
+    at_once: bool = False,
+    precision: str = "float32",
+) -> Callable[[], Any]:
+    """Return `fit` on tf.data.
+
+    Args:
+        model, augmentation, batch, steps: what is trained.
+        jit: Keras's `jit_compile`, on TensorFlow.
+        at_once: whether Keras executes several steps at once (`steps_per_execution`).
+        precision: `float32` or `mixed`.
+    """
+    several = min(steps, EXECUTION) if at_once else 1
+    net = compiled(network(model, precision), jit=jit, steps_per_execution=several)
+    data = pipeline(model, augmentation, batch, steps).prefetch(tf.data.AUTOTUNE)
     return lambda: net.fit(data, epochs=1, verbose=0)
 
 
