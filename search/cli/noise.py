@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +47,7 @@ def certify(
     from reports.data.frames import read_study
     from search.cli.console import print_json
     from search.lifecycle import run_study
+    from search.monitor.messages import prefix
     from search.plan.builder import make_plan
     from search.plan.noise import noise_floors, noise_study
     from search.plan.record import study_record
@@ -65,7 +67,7 @@ def certify(
         print_json({"noise": [floor.document() for floor in floors], "folder": str(folder)})
         return
     _show(floors, planned, measured.plan.unit)
-    typer.echo(f"in a plan: assay plan {study} --noise {folder}")
+    typer.echo(f"in a plan: {prefix()}assay plan {shlex.quote(study)} --noise {shlex.quote(str(folder))}")
 
 
 def _show(floors: list[NoiseFloor], planned: PlanRecord, unit: Unit) -> None:

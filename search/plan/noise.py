@@ -6,17 +6,17 @@ images. The standard deviation of the difference is what the effects of the stud
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
 
-from search.plan.power import detectable_effect
+from reports.statistics.estimators import spread_interval
+from search.plan.power import detectable_in_family
 from search.study.schema import Study
 from trainables.errors import InputError
-from trainables.records import PlanRecord
+from trainables.records import CONFIRM, PlanRecord
 
 if TYPE_CHECKING:
     from reports.data.frames import StudyData
@@ -101,13 +101,15 @@ def noise_floors(measured: StudyData, planned: PlanRecord) -> list[NoiseFloor]:
         planned: plan of the study that is prepared.
 
     Raises:
-        InputError: a condition has fewer than two pairs.
+        InputError: the runs are of another study, or a condition has fewer than two pairs.
     """
+    if len(measured.plan.methods) != 2 or TWIN not in measured.plan.methods:
+        raise InputError(
+            f"the study `{measured.plan.name}` compares {', '.join(measured.plan.methods)}, so it has no noise floor; "
+            "give the folder of an `assay certify`"
+        )
     unit = measured.plan.unit
-    claims = max(len(planned.contrasts), 1)
-    standardised = detectable_effect(
-        planned.seeds, planned.look_alphas[-1] / claims, claims // max(len(planned.conditions), 1)
-    )
+    standardised = detectable_in_family(planned)
     found = []
     for condition in measured.plan.conditions:
         values = _by_seed(measured, condition.name)
@@ -117,16 +119,16 @@ def noise_floors(measured: StudyData, planned: PlanRecord) -> list[NoiseFloor]:
                 "names the cause"
             )
         differences = unit.scale * (values[:, 1] - values[:, 0])
-        spread, degrees = float(differences.std(ddof=1)), len(values) - 1
-        low, high = (spread * np.sqrt(degrees / stats.chi2.ppf(quantile, degrees)) for quantile in (0.975, 0.025))
+        spread = float(differences.std(ddof=1))
+        interval = spread_interval(spread, len(values))
         found.append(
             NoiseFloor(
                 condition=condition.name,
                 value=float(unit.scale * values.mean()),
                 between_seeds=float(unit.scale * values.std(axis=0, ddof=1).mean()),
                 paired=spread,
-                low=float(low),
-                high=float(high),
+                low=interval.low,
+                high=interval.high,
                 pairs=len(values),
                 detectable=standardised * spread,
             )
@@ -143,10 +145,9 @@ def typical_spread(floors: Sequence[NoiseFloor]) -> float:
 def _by_seed(measured: StudyData, condition: str) -> np.ndarray:
     """Return the test metric of the reference and of its twin, float (pairs, 2)."""
     metric = measured.plan.unit.metric
-    arms: Mapping[str, Any] = {
-        method: measured.runs_of("confirm", condition, method).set_index("seed_index")[metric].dropna()
+    reference, twin = (
+        measured.runs_of(CONFIRM, condition, method).set_index("seed_index")[metric].dropna()
         for method in measured.plan.methods
-    }
-    reference, twin = (arms[method] for method in measured.plan.methods)
+    )
     both = reference.index.intersection(twin.index)
     return np.column_stack([reference.loc[both], twin.loc[both]])

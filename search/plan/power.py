@@ -94,7 +94,7 @@ def study_size(
     (60, 120, 1.94)
     """
     confirmations = plan.most_confirmations
-    detectable = _detectable(plan)
+    detectable = detectable_in_family(plan)
     hours = costs.hours(plan) if costs else None
     proposals = tuple(_proposals(plan, costs, budget_hours, spread_points)) if costs and budget_hours else ()
     return StudySize(
@@ -115,7 +115,7 @@ def study_size(
     )
 
 
-def _detectable(plan: PlanRecord) -> float:
+def detectable_in_family(plan: PlanRecord) -> float:
     """Return the smallest effect, in standard deviations, that is detected at the last look in the whole family."""
     claims = max(len(plan.contrasts), 1)
     return detectable_effect(plan.seeds, plan.look_alphas[-1] / claims, claims // max(len(plan.conditions), 1))
@@ -148,7 +148,7 @@ def _proposals(
         fitting = [size for size in sized if costs.hours(size) <= budget_hours]
         if fitting:
             size = fitting[-1]
-            yield ProposedSize(trials, size.seeds, costs.hours(size), _detectable(size) * spread_points)
+            yield ProposedSize(trials, size.seeds, costs.hours(size), detectable_in_family(size) * spread_points)
 
 
 def _warnings(

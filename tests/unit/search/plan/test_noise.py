@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.data.frames import study_from_frames
+from reports.data.frames import read_study, study_from_frames
 from search.plan.builder import make_plan
 from search.plan.noise import noise_floors, noise_study, typical_spread
 from search.plan.record import study_record
 from search.study.schema import Study, load_study, validate
+from tests.unit.journal_builder import simulate_study
 from trainables.errors import InputError
 from trainables.records import Facts
 
@@ -114,6 +115,12 @@ def test_one_pair_is_too_few() -> None:
     data.runs.loc[data.runs["seed_index"] == 1, ["test_accuracy", "extended_test_accuracy"]] = np.nan
     with pytest.raises(InputError, match=r"1 pair\(s\) of runs succeeded"):
         noise_floors(data, study_record(make_plan(study())))
+
+
+def test_another_study_has_no_noise_floor(tmp_path: Path) -> None:
+    other = read_study(simulate_study(tmp_path / "study"))
+    with pytest.raises(InputError, match="so it has no noise floor; give the folder of an `assay certify`"):
+        noise_floors(other, study_record(make_plan(study())))
 
 
 CONDITIONS = ("train_fraction=0.1", "train_fraction=0.5")
