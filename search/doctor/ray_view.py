@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainables.backends.process import bounded
 from trainables.devices.diagnosis import Problem
-from trainables.devices.process import bounded
 from trainables.errors import InputError
 
 PROGRAM = (sys.executable, "-m", "search.doctor.ray_view")
@@ -58,8 +58,7 @@ def ray_view(address: str | None, seconds: float, program: Sequence[str] = PROGR
     answer = bounded([*program, *([address] if address else [])], seconds)
     found = _last_object(answer.out)
     if found is None:
-        last = next((line.strip() for line in reversed(answer.messages.splitlines()) if line.strip()), "")
-        what = f"Ray does not work: its process {answer.end or 'said nothing'}{f' ({last[:200]})' if last else ''}"
+        what = f"Ray does not work: its process {answer.end or 'said nothing'}{answer.last_message}"
         return RayView(problems=(Problem(what, RESTART),))
     if "error" in found:
         return RayView(problems=(Problem(f"Ray does not work: {found['error']}", RESTART),))

@@ -12,8 +12,8 @@ from pathlib import Path
 from search.store.sqlite_uri import is_sqlite, sqlite_path
 from search.tracking.client import limit_requests, open_client
 from search.tracking.uri import existing_store, redact, store_uri
+from trainables.backends.process import bounded
 from trainables.devices.diagnosis import Problem
-from trainables.devices.process import bounded
 from trainables.errors import InputError
 
 VARIABLE = "MLFLOW_TRACKING_URI"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.devices.process import bounded
+from trainables.backends.process import bounded
 
 QUERY = ("--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits")
 SECONDS = 20.0

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from trainables.backends.device import GPU, Device
+from trainables.backends.device import CPU, GPU, Device
 from trainables.errors import InputError
 
 try:
@@ -111,9 +111,8 @@ def resident(array: np.ndarray) -> Tensor:
 
 def device_memory() -> int | None:
     """Return the memory that JAX may use of the first accelerator in bytes, or None if there is none."""
-    device = jax.devices()[0]
-    found = None if device.platform == "cpu" else device.memory_stats()
-    return found.get("bytes_limit") if found else None
+    first = devices()[0]
+    return None if first.kind == CPU else first.memory
 
 
 def accelerated(model: keras.Model, precision: str, xla: bool) -> keras.Model:

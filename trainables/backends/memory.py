@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
-import subprocess
 from pathlib import Path
+
+from trainables.backends.driver import driver_view
 
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 """Files that hold the limit of this process's control group, in both versions of control groups."""
 UNKNOWN = 2**63
 """Memory of a machine that does not tell."""
-SECONDS = 10.0
 
 
 def host_memory() -> int:
@@ -23,14 +24,11 @@ def host_memory() -> int:
     return min([_physical(), *(limit for limit in map(_limit, LIMITS) if limit)])
 
 
+@functools.cache
 def nvidia_memory() -> int | None:
-    """Return the memory of the smallest NVIDIA device in bytes, or None if `nvidia-smi` does not tell."""
-    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
-        return min(int(line) for line in done.stdout.split()) * 2**20
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
+    """Return the memory of the smallest NVIDIA device in bytes, or None if the driver does not tell."""
+    known = [gpu.memory for gpu in driver_view().gpus]
+    return min((memory for memory in known if memory is not None), default=None)
 
 
 def _physical() -> int:

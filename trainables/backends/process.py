@@ -29,6 +29,12 @@ class Answer:
     messages: str
     end: str
 
+    @property
+    def last_message(self) -> str:
+        """The last line of standard error that is not blank, in parentheses after a space; empty if there is none."""
+        last = next((line.strip() for line in reversed(self.messages.splitlines()) if line.strip()), "")
+        return f" ({last[:200]})" if last else ""
+
 
 def bounded(program: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None) -> Answer:
     """Run a program; kill it and its children when the time is up.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
@@ -57,9 +58,9 @@ class Dataset:
     test_groups: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the content and shapes of all arrays and the class names."""
+        """SHA-256 of the content and shapes of all arrays and the class names; computed once, over all images."""
         digest = hashlib.sha256()
         for array in self.arrays().values():
             digest.update(repr((array.shape, str(array.dtype))).encode())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.devices.driver import DriverView, driver_view
+from trainables.backends.driver import DriverView, driver_view
 from trainables.devices.framework import SECONDS, FrameworkView, framework_view, library_path, visible_devices
 from trainables.devices.probe import DEVICES, LOAD, MIXED, XLA
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from trainables.backends.device import GPU, Device
+from trainables.backends.process import Answer, bounded
 from trainables.devices.probe import BEGIN, DEVICES, ERROR, LOAD, MIXED, STAGE, VALUE, XLA
-from trainables.devices.process import bounded
 
 SECONDS = 120.0
 """How long the process may take; the import of TensorFlow alone takes up to half a minute on a busy machine."""
@@ -65,19 +65,18 @@ def framework_view(seconds: float = SECONDS, program: Sequence[str] = PROGRAM) -
         seconds: how long the process may take.
         program: the process (see `trainables.devices.probe`).
     """
-    answer = bounded(program, seconds, SHARE)
-    return _view(answer.out.splitlines(), answer.messages.splitlines(), answer.end)
+    return _view(bounded(program, seconds, SHARE))
 
 
-def _view(answers: list[str], messages: list[str], end: str) -> FrameworkView:
-    """Return the view, from the lines that the process printed."""
-    rows = [row for row in map(_parsed, answers) if row]
+def _view(answer: Answer) -> FrameworkView:
+    """Return the view, from what the process answered."""
+    rows = [row for row in map(_parsed, answer.out.splitlines()) if row]
     found = {row[STAGE]: row[VALUE] for row in rows if VALUE in row}
     problems = {row[STAGE]: str(row[ERROR]) for row in rows if ERROR in row}
     begun = [row[BEGIN] for row in rows if BEGIN in row]
-    if end:
+    if answer.end:
         stage = begun[-1] if begun else LOAD
-        problems.setdefault(stage, f"its process {end} while {STAGES[stage]}{_last(messages)}")
+        problems.setdefault(stage, f"its process {answer.end} while {STAGES[stage]}{answer.last_message}")
     loaded = found.get(LOAD, {})
     return FrameworkView(
         framework=loaded.get("framework", ""),
@@ -86,7 +85,7 @@ def _view(answers: list[str], messages: list[str], end: str) -> FrameworkView:
         devices=tuple(Device(**device) for device in found.get(DEVICES, ())),
         works={stage: stage in found for stage in STAGES if stage in found or stage in problems},
         problems=problems,
-        said=tuple(dict.fromkeys(_bare(line) for line in messages if TELLING.search(line)))[-4:],
+        said=tuple(dict.fromkeys(_bare(line) for line in answer.messages.splitlines() if TELLING.search(line)))[-4:],
     )
 
 
@@ -96,11 +95,6 @@ def _parsed(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None  # a library has printed it
     return row if isinstance(row, dict) else None
-
-
-def _last(messages: list[str]) -> str:
-    last = next((line.strip() for line in reversed(messages) if line.strip()), "")
-    return f" ({last[:200]})" if last else ""
 
 
 def _bare(line: str) -> str:

@@ -17,7 +17,7 @@ Tensor = Any
 
 
 @dataclass(frozen=True)
-class Resident:
+class DeviceData:
     """Tensors of a data set.
 
     Args:
@@ -35,11 +35,11 @@ class Resident:
     deviation: np.ndarray
 
 
-_last: list[Resident] = []
+_last: list[DeviceData] = []
 _measured: list[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]] = []
 
 
-def resident_data(arrays: Mapping[str, np.ndarray]) -> Resident:
+def resident_data(arrays: Mapping[str, np.ndarray]) -> DeviceData:
     """Return a data set on the device; the last one is kept for the next call.
 
     Args:
@@ -50,7 +50,7 @@ def resident_data(arrays: Mapping[str, np.ndarray]) -> Resident:
         mean, deviation = statistics_of(arrays)
         development = {name: backend.resident(arrays[name]) for name in ("images", "labels")}
         test = {name: backend.resident(arrays[f"test_{name}"]) for name in ("images", "labels")}
-        _last[:] = [Resident(source, development, test, mean, deviation)]
+        _last[:] = [DeviceData(source, development, test, mean, deviation)]
     return _last[0]
 
 

@@ -17,8 +17,8 @@ from search.doctor.ray_view import RayNode, RayView, ray_view
 from search.doctor.report import cache_view, examine, installed
 from search.doctor.tracking_view import OWN, TrackingView, tracking_view
 from trainables.backends.device import Device
+from trainables.backends.driver import DriverGpu, DriverView
 from trainables.devices.diagnosis import DeviceReport, Problem
-from trainables.devices.driver import DriverGpu, DriverView
 from trainables.devices.framework import FrameworkView
 from trainables.devices.probe import DEVICES, LOAD, MIXED, XLA
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trainables.devices.driver import DriverGpu, driver_view
+from trainables.backends.driver import DriverGpu, driver_view
 
 ANSWER = "NVIDIA A100-SXM4-80GB, 81920, 570.86.15\nTesla T4, [N/A], 570.86.15"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from trainables.backends.device import Device
+from trainables.backends.driver import DriverGpu, DriverView
 from trainables.devices.diagnosis import DeviceReport, missing_gpus, problems
-from trainables.devices.driver import DriverGpu, DriverView
 from trainables.devices.framework import FrameworkView
 from trainables.devices.probe import DEVICES, LOAD, MIXED
 
