@@ -18,7 +18,7 @@ import pandas as pd
 from reports.data.frames import StudyData, study_from_frames
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import KINDS, DecisionRow, Facts, PlanRecord
+from trainables.records import Facts, PlanRecord, decision_rows
 from trainables.records.atomic import atomic_file
 
 METADATA = b"assay.studies"
@@ -83,7 +83,7 @@ def _description(study: StudyData) -> dict[str, Any]:
     facts = study.facts.model_dump(mode="json")
     if facts["data"]:
         facts["data"]["test_labels"] = None  # of no use without the predictions
-    decisions = [(row.decision.kind, row.run, row.decision.dump(), row.at) for row in study.decisions]
+    decisions = [row.document() for row in study.decisions]
     return {"plan": study.plan.dump(), "facts": facts, "decisions": decisions}
 
 
@@ -125,17 +125,12 @@ def _study(description: Mapping[str, Any], rows: pd.DataFrame) -> StudyData:
     for column in _DICTIONARIES:
         runs[column] = pd.Series([json.loads(text) for text in rows[column]], dtype=object)
     runs["metrics"] = pd.Series([row.dropna().to_dict() for _, row in rows[metrics].iterrows()], dtype=object)
-    decisions = [
-        DecisionRow(number, run, KINDS[kind].parse(detail), at)
-        for number, (kind, run, detail, at) in enumerate(description["decisions"])
-        if kind in KINDS
-    ]
     return study_from_frames(
         plan=PlanRecord.parse(description["plan"]),
         facts=Facts.parse(description["facts"]),
         runs=runs,
         histories=[_history(row) for _, row in rows.iterrows() if len(row[f"{CURVES[0]}_by_epoch"])],
-        decisions=decisions,
+        decisions=decision_rows(description["decisions"]),
         examples={},
         links={},
     )

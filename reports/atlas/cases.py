@@ -34,7 +34,6 @@ class Case:
         study: name of the study.
         claim: what was published.
         verdicts: what stands.
-        values: mean test accuracy in percent of every arm by (condition, method).
         runs: number of runs.
         minutes: time that they took on their core.
     """
@@ -43,7 +42,6 @@ class Case:
     study: str
     claim: str
     verdicts: tuple[Verdict, ...]
-    values: Mapping[tuple[str, str], float]
     runs: int
     minutes: float
 
@@ -55,15 +53,12 @@ def answers(studies: Mapping[str, StudyData]) -> list[Case]:
         if name not in studies:
             continue
         study = studies[name]
-        metric = study.plan.unit.metric
-        means = study.runs.groupby(["condition", "method"], sort=False)[metric].mean().reset_index()
         found.append(
             Case(
                 number=number,
                 study=name,
                 claim=claim,
                 verdicts=tuple(judge(study)),
-                values={(row[0], row[1]): 100 * row[2] for row in means.itertuples(index=False)},
                 runs=len(study.runs),
                 minutes=float((study.runs["ended"] - study.runs["started"]).sum()) / 60,
             )

@@ -74,6 +74,7 @@ def write_page(atlas: Mapping[str, StudyData], cases: Mapping[str, StudyData], f
     """
     cells = [cell for study in atlas.values() for cell in cells_of(study)]
     compared = against_reference(cells)
+    found = scores(compared)
     write_effects(folder / PICTURE, compared, TITLES)
     write_effects_by(folder / GAP_PICTURE, compared, TITLES, GAP_AXIS)
     write_effects_by(folder / STEPS_PICTURE, compared, TITLES, STEPS)
@@ -85,8 +86,8 @@ def write_page(atlas: Mapping[str, StudyData], cases: Mapping[str, StudyData], f
         cells=compared,
         undecided=sum(cell.verdict.verdict == UNDECIDED for cell in compared) / len(compared),
         provisional=sum(cell.verdict.provisional for cell in compared),
-        scores=scores(compared),
-        best=best_rules(scores(compared)),
+        scores=found,
+        best=best_rules(found),
         rules=(ALWAYS, GAP, ALL),
         titles=TITLES,
         verdicts=(HELPS, HURTS, EQUIVALENT, UNDECIDED),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 VERDICT_COLOURS = {HELPS: COLOURS[0], HURTS: COLOURS[1], EQUIVALENT: "#4d4d4d", UNDECIDED: "#b9bec3"}
 VERDICT_MARKERS = {HELPS: "^", HURTS: "v", EQUIVALENT: "s", UNDECIDED: "o"}
 """Verdicts differ in shape as well as in colour."""
-ROW = 0.19
-"""Height of a row in inches."""
+WIDTH, ROW = 11.0, 0.19
+"""Width of a picture and height of a row, in inches."""
 WIDEST = 20.0
 """Largest effect shown, in points; larger ones stand at the edge."""
 STYLE: dict[Any, Any] = {
@@ -68,16 +68,38 @@ def write_effects(path: Path, cells: Sequence[Cell], titles: Mapping[str, str]) 
 
     rows = _rows(cells)
     with rc_context(STYLE):
-        figure = Figure(figsize=(11, ROW * (max(rows.values()) + 1) + 1.5), layout="constrained")
-        panels = np.ravel(figure.subplots(1, len(titles), sharey=True))
-        for axes, (method, title) in zip(panels, titles.items(), strict=True):
-            shown = [cell for cell in cells if cell.method == method]
+        figure = Figure(figsize=(WIDTH, ROW * (max(rows.values()) + 1) + 1.5), layout="constrained")
+        for axes, shown in _panels(figure, cells, titles):
             _draw_effects(axes, shown, rows)
-            axes.set_title(title, loc="left", fontweight="bold", fontsize=10)
-        _label_rows(panels[0], rows)
-        figure.supxlabel("effect on test accuracy in points, with 95 % intervals", fontsize=9)
-        _legend(figure)
-        figure.savefig(path, dpi=130, metadata={"Software": "Assay"})
+        _label_rows(figure.axes[0], rows)
+        _finish(figure, "effect on test accuracy in points, with 95 % intervals", path, VERDICT_MARKERS, {})
+
+
+def _panels(figure: Figure, cells: Sequence[Cell], titles: Mapping[str, str]) -> Iterator[tuple[Axes, list[Cell]]]:
+    """Yield one panel with a title and the cells of each method, side by side."""
+    panels = np.ravel(figure.subplots(1, len(titles), sharex=True, sharey=True))
+    for axes, (method, title) in zip(panels, titles.items(), strict=True):
+        axes.set_title(title, loc="left", fontweight="bold", fontsize=10)
+        yield axes, [cell for cell in cells if cell.method == method]
+
+
+def _finish(
+    figure: Figure, label: str, path: Path, verdict_markers: Mapping[str, str], data_markers: Mapping[str, str]
+) -> None:
+    """Add the title of the axis and the legend of verdicts and data sets, and write the picture."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=colour, marker=verdict_markers.get(name, ""), linewidth=2, label=name)
+        for name, colour in VERDICT_COLOURS.items()
+    ]
+    handles += [
+        Line2D([], [], color=REFERENCE, marker=marker, linestyle="", label=name)
+        for name, marker in data_markers.items()
+    ]
+    figure.supxlabel(label, fontsize=9)
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False, fontsize=9)
+    figure.savefig(path, dpi=130, metadata={"Software": "Assay"})
 
 
 def _rows(cells: Sequence[Cell]) -> dict[tuple[str, str, str], int]:
@@ -116,16 +138,6 @@ def _label_rows(axes: Axes, rows: Mapping[tuple[str, str, str], int]) -> None:
         label.set_fontweight("bold")
 
 
-def _legend(figure: Figure) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D([], [], color=VERDICT_COLOURS[verdict], marker=VERDICT_MARKERS[verdict], linewidth=1.4, label=verdict)
-        for verdict in VERDICT_COLOURS
-    ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False, fontsize=9)
-
-
 def write_effects_by(path: Path, cells: Sequence[Cell], titles: Mapping[str, str], by: Property) -> None:
     """Write effects against a property of plain training, one panel per method.
 
@@ -138,21 +150,16 @@ def write_effects_by(path: Path, cells: Sequence[Cell], titles: Mapping[str, str
 
     markers = dict(zip(dict.fromkeys(cell.data for cell in cells), "osD^v*", strict=False))
     with rc_context(STYLE):
-        figure = Figure(figsize=(11, 3.4), layout="constrained")
-        panels = np.ravel(figure.subplots(1, len(titles), sharey=True, sharex=True))
-        for axes, (method, title) in zip(panels, titles.items(), strict=True):
+        figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+        for axes, shown in _panels(figure, cells, titles):
             axes.axhline(0, color="#666666", linewidth=0.9, zorder=1)
-            for cell in cells:
-                if cell.method == method:
-                    _draw_by(axes, cell, by.scale * float(getattr(cell.baseline, by.name)), markers[cell.data])
-            axes.set_title(title, loc="left", fontweight="bold", fontsize=10)
+            for cell in shown:
+                _draw_by(axes, cell, by.scale * float(getattr(cell.baseline, by.name)), markers[cell.data])
             axes.set_xscale("log" if by.logarithmic else "linear")
             axes.set_ylim(-WIDEST, WIDEST / 2)
             axes.grid(color="#e8e8e8", linewidth=0.7, zorder=0)
-        panels[0].set_ylabel("effect on test accuracy, points")
-        figure.supxlabel(by.label, fontsize=9)
-        _data_legend(figure, markers)
-        figure.savefig(path, dpi=130, metadata={"Software": "Assay"})
+        figure.axes[0].set_ylabel("effect on test accuracy, points")
+        _finish(figure, by.label, path, {}, markers)
 
 
 def _draw_by(axes: Axes, cell: Cell, place: float, marker: str) -> None:
@@ -160,13 +167,3 @@ def _draw_by(axes: Axes, cell: Cell, place: float, marker: str) -> None:
     low, high = np.clip(cell.interval, -WIDEST, WIDEST)
     axes.plot([place, place], [low, high], color=colour, linewidth=1.2, zorder=2, solid_capstyle="butt")
     axes.plot(place, np.clip(cell.effect, -WIDEST, WIDEST), marker, color=colour, markersize=4.5, zorder=3)
-
-
-def _data_legend(figure: Figure, markers: Mapping[str, str]) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [
-        *(Line2D([], [], color=VERDICT_COLOURS[name], linewidth=3, label=name) for name in VERDICT_COLOURS),
-        *(Line2D([], [], color=REFERENCE, marker=marker, linestyle="", label=name) for name, marker in markers.items()),
-    ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False, fontsize=9)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from reports.atlas.cells import Cell
+from reports.statistics.estimators import Interval, over_seeds, t_quantile
 from trainables.records import EQUIVALENT, HELPS, HURTS
 from trainables.records.atomic import atomic_file
 
@@ -58,25 +58,23 @@ def replicated(cell: Cell, old: np.ndarray, new: np.ndarray) -> Replication:
         old: paired differences in the atlas, fractions, float (n,).
         new: paired differences with fresh seeds, fractions, float (m,).
     """
-    old, new = 100 * old, 100 * new
-    spread = float(old.std(ddof=1)) * np.sqrt(1 / len(old) + 1 / len(new))
-    predicted = old.mean() + np.array([-1, 1]) * stats.t.ppf(0.975, len(old) - 1) * spread
-    half = stats.t.ppf(0.975, len(new) - 1) * float(new.std(ddof=1)) / np.sqrt(len(new))
-    low, high = float(new.mean() - half), float(new.mean() + half)
+    before, after = over_seeds(100 * old), over_seeds(100 * new)
+    half = t_quantile(before.freedom) * before.error * np.sqrt(1 + len(old) / len(new))
+    interval = after.interval or Interval(after.mean, after.mean)
     return Replication(
         study=cell.study,
         condition=cell.verdict.condition,
         method=cell.method,
         verdict=cell.verdict.verdict,
-        effect=float(old.mean()),
-        predicted_low=float(predicted[0]),
-        predicted_high=float(predicted[1]),
+        effect=before.mean,
+        predicted_low=before.mean - half,
+        predicted_high=before.mean + half,
         seeds=len(new),
-        again=float(new.mean()),
-        low=low,
-        high=high,
-        within=bool(predicted[0] <= new.mean() <= predicted[1]),
-        upheld=is_upheld(cell.verdict.verdict, low, high),
+        again=after.mean,
+        low=interval.low,
+        high=interval.high,
+        within=abs(after.mean - before.mean) <= half,
+        upheld=is_upheld(cell.verdict.verdict, interval.low, interval.high),
     )
 
 

@@ -22,7 +22,7 @@ from search.tracking.supervisor import WAIT_SECONDS
 from search.tracking.uri import client_uri, existing_store, redact
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import KINDS, DecisionRow, ExampleRow, Facts, JournalReader, PlanRecord
+from trainables.records import ExampleRow, Facts, JournalReader, PlanRecord, decision_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,9 +36,7 @@ def journal_document(journal: JournalReader) -> str:
     return json.dumps(
         {
             "plan": journal.meta(records.META_PLAN),
-            "decisions": [
-                (row.decision.kind, row.run, row.decision.dump(), row.at) for row in journal.all_decisions()
-            ],
+            "decisions": [row.document() for row in journal.all_decisions()],
             "searched": {row.run.name: row.run.searched for row in journal.runs()},
             "examples": {
                 row.run: [base64.b64encode(row.correct).decode(), row.n] for row in journal.examples()
@@ -93,11 +91,7 @@ def _read_experiment(uri: str, experiment: str, study_id: str | None, deadline: 
         facts=Facts.parse(facts),
         runs=runs,
         histories=histories,
-        decisions=[
-            DecisionRow(number, run, KINDS[kind].parse(detail), at)
-            for number, (kind, run, detail, at) in enumerate(document["decisions"])
-            if kind in KINDS
-        ],
+        decisions=decision_rows(document["decisions"]),
         examples={
             run: ExampleRow(run, base64.b64decode(packed), n) for run, (packed, n) in document["examples"].items()
         },

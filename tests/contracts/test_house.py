@@ -48,7 +48,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "figures": {"descriptive", "inference", "statistics"},
         "page": {"data", "descriptive", "figures", "inference", "jinja", "statistics"},
         "card": {"figures", "inference", "jinja"},
-        "atlas": {"data", "figures", "inference", "jinja", "page"},
+        "atlas": {"data", "figures", "inference", "jinja", "page", "statistics"},
         "judging": {"data", "descriptive", "figures", "inference", "page", "statistics"},
     },
     "trainables": {

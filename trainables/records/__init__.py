@@ -68,6 +68,7 @@ from trainables.records.journal import (
     ReportRow,
     Run,
     RunRow,
+    decision_rows,
 )
 from trainables.records.journal_schema import (
     COMPLETED,
@@ -310,6 +311,7 @@ __all__ = [
     "Unit",
     "as_maximized",
     "confirmation_runs",
+    "decision_rows",
     "describe",
     "duration",
     "latest_pools",

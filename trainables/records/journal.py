@@ -141,6 +141,19 @@ class DecisionRow(NamedTuple, Generic[D]):
     decision: D
     at: float
 
+    def document(self) -> tuple[str, str | None, dict[str, Any], float]:
+        """Return the decision as JSON, for copies of a study outside its journal (see `decision_rows`)."""
+        return self.decision.kind, self.run, self.decision.dump(), self.at
+
+
+def decision_rows(documents: Iterable[Sequence[Any]]) -> tuple[DecisionRow[Decision], ...]:
+    """Return decisions from their `document`; kinds of a newer version are left out."""
+    return tuple(
+        DecisionRow(number, run, KINDS[kind].parse(detail), at)
+        for number, (kind, run, detail, at) in enumerate(documents)
+        if kind in KINDS
+    )
+
 
 class ExampleRow(NamedTuple):
     """Which test examples a confirmation run classified correctly: zlib of `numpy.packbits` of bool (n,)."""
