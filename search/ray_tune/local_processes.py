@@ -72,9 +72,9 @@ class LocalProcesses:
             StoppedError: a process has died; whatever the block raised because of that is its context.
         """
         over = threading.Event()
-        if self._names and threading.current_thread() is threading.main_thread():
-            threading.Thread(target=self._watch, args=(over, last_words), daemon=True, name="ray watch").start()
         try:
+            if self._names and threading.current_thread() is threading.main_thread():
+                threading.Thread(target=self._watch, args=(over, last_words), daemon=True, name="ray watch").start()
             yield
         except BaseException:
             self.check()

@@ -154,7 +154,7 @@ def test_a_worker_that_dies_fails_only_its_own_run(tmp_path: Path, write_curves:
 
 
 def test_ctrl_c_saves_everything_and_prints_how_to_resume(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
-    study, curves, folder = write_study(tmp_path), write_curves(wait=0.05), tmp_path / "study"
+    study, curves, folder = write_study(tmp_path), write_curves(wait=0.2), tmp_path / "study"
     driver = subprocess.Popen(
         command("run", study, "--replay", curves, "-o", folder, program=FAULTY),
         stderr=subprocess.PIPE,

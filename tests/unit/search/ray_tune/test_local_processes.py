@@ -35,7 +35,7 @@ BLOCKED = """
 import subprocess, sys, threading
 from search.ray_tune import local_processes
 from trainables.errors import StoppedError
-local_processes.POLL_SECONDS, local_processes.EXIT_SECONDS = 0.05, 0.2
+local_processes.POLL_SECONDS, local_processes.EXIT_SECONDS = 0.05, {patience}
 child = subprocess.Popen([sys.argv[1], "60"])
 local = local_processes.LocalProcesses()
 threading.Timer(0.2, child.kill).start()
@@ -48,10 +48,11 @@ except StoppedError as error:
 
 
 @pytest.mark.parametrize(
-    ("wait", "code", "said"),
+    ("patience", "wait", "code", "said"),
     [
-        ("threading.Event().wait(30)", 0, "stopped: Ray's process"),
+        (20, "threading.Event().wait(30)", 0, "stopped: Ray's process"),
         (
+            0.2,
             "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {2}); signal.signal(2, signal.SIG_IGN); "
             "threading.Event().wait(30)",
             1,
@@ -60,10 +61,10 @@ except StoppedError as error:
     ],
 )
 def test_a_blocked_driver_is_interrupted_or_ends_with_last_words(
-    wait: str, code: int, said: str, tmp_path: Path
+    patience: float, wait: str, code: int, said: str, tmp_path: Path
 ) -> None:
     program = shutil.copy(shutil.which("sleep") or "", tmp_path / "gcs_server")
-    script = textwrap.dedent(BLOCKED).format(wait=wait)
+    script = textwrap.dedent(BLOCKED).format(patience=patience, wait=wait)
     done = subprocess.run(
         [sys.executable, "-u", "-P", "-c", script, program], capture_output=True, text=True, timeout=25, check=False
     )
