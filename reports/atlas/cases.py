@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reports.data.frames import StudyData
+from reports.inference.factorial import FactorialEffect, factorial_effects
 from reports.inference.verdicts import Verdict, judge
+from reports.statistics.estimators import Estimate, over_seeds
+from trainables.records import COMPLETED, CONFIRM
 
 CLAIMS = {
     "case_maxup_one_image": (
@@ -23,6 +26,25 @@ CLAIMS = {
     "case_resnet_cifar": ("4", "the ImageNet ResNet-50 stays at 70 to 77 % on CIFAR-10 against a quoted 93 %"),
 }
 """Number of the case and published claim, by name of the study that examines it."""
+ANSWERS: Mapping[str, str] = {}
+"""What stands, in one sentence, by name of the study."""
+
+
+@dataclass(frozen=True)
+class ArmAccuracy:
+    """Accuracy of an arm, diagnostics included.
+
+    Args:
+        condition: name of the condition.
+        method: display name of the method or cell.
+        accuracy: mean test accuracy of the completed runs, a fraction, with its 95 % interval over seeds.
+        seeds: number of these runs.
+    """
+
+    condition: str
+    method: str
+    accuracy: Estimate
+    seeds: int
 
 
 @dataclass(frozen=True)
@@ -33,7 +55,10 @@ class Case:
         number: number of the case.
         study: name of the study.
         claim: what was published.
-        verdicts: what stands.
+        answer: what stands, in one sentence; empty if nobody has read the study yet.
+        verdicts: what stands, by claim.
+        arms: accuracy of every arm.
+        changes: main effects, if several factors are compared.
         runs: number of runs.
         minutes: time that they took on their core.
     """
@@ -41,26 +66,60 @@ class Case:
     number: str
     study: str
     claim: str
+    answer: str
     verdicts: tuple[Verdict, ...]
+    arms: tuple[ArmAccuracy, ...]
+    changes: tuple[FactorialEffect, ...]
     runs: int
     minutes: float
+
+    @property
+    def seeds(self) -> int:
+        """Fewest seeds of an arm."""
+        return min(arm.seeds for arm in self.arms)
+
+    @property
+    def methods(self) -> list[str]:
+        """Display names of the methods, in the order of the study."""
+        return list(dict.fromkeys(arm.method for arm in self.arms))
+
+    @property
+    def conditions(self) -> list[str]:
+        """Names of the conditions, in the order of the study."""
+        return list(dict.fromkeys(arm.condition for arm in self.arms))
+
+    def accuracy(self, condition: str, method: str) -> Estimate | None:
+        """Return the accuracy of an arm, None if it has no completed run."""
+        found = (arm.accuracy for arm in self.arms if (arm.condition, arm.method) == (condition, method))
+        return next(found, None)
 
 
 def answers(studies: Mapping[str, StudyData]) -> list[Case]:
     """Return the cases that have a study, in the order of their numbers."""
+    return [_case(name, studies[name]) for name in CLAIMS if name in studies]
+
+
+def _case(name: str, study: StudyData) -> Case:
+    number, claim = CLAIMS[name]
+    return Case(
+        number=number,
+        study=name,
+        claim=claim,
+        answer=ANSWERS.get(name, ""),
+        verdicts=tuple(judge(study)),
+        arms=_accuracies(study),
+        changes=tuple(effect for effect in factorial_effects(study) if len(effect.term.changes) == 1),
+        runs=len(study.runs),
+        minutes=float((study.runs["ended"] - study.runs["started"]).sum()) / 60,
+    )
+
+
+def _accuracies(study: StudyData) -> tuple[ArmAccuracy, ...]:
+    metric = study.plan.unit.metric
     found = []
-    for name, (number, claim) in CLAIMS.items():
-        if name not in studies:
-            continue
-        study = studies[name]
-        found.append(
-            Case(
-                number=number,
-                study=name,
-                claim=claim,
-                verdicts=tuple(judge(study)),
-                runs=len(study.runs),
-                minutes=float((study.runs["ended"] - study.runs["started"]).sum()) / 60,
-            )
-        )
-    return found
+    for arm in study.plan.arms:
+        runs = study.runs_of(CONFIRM, arm.condition, arm.method)
+        values = runs.loc[runs["outcome"] == COMPLETED, metric].to_numpy(float)
+        if len(values):
+            found.append(ArmAccuracy(arm.condition, arm.method, over_seeds(values), len(values)))
+    return tuple(found)

@@ -16,6 +16,7 @@ from reports.atlas.pictures import STEPS, write_effects, write_effects_by
 from reports.atlas.prediction import ALL, ALWAYS, GAP, Score, scores
 from reports.data.frames import StudyData
 from reports.jinja import environment
+from reports.page.sections.factorial import name_of
 from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED
 
 TITLES = {
@@ -92,6 +93,7 @@ def write_page(atlas: Mapping[str, StudyData], cases: Mapping[str, StudyData], f
         titles=TITLES,
         verdicts=(HELPS, HURTS, EQUIVALENT, UNDECIDED),
         cases=answers(cases),
+        name_of=name_of,
         picture=PICTURE,
         gap_picture=GAP_PICTURE,
         steps_picture=STEPS_PICTURE,
