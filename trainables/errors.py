@@ -8,6 +8,9 @@ AssayError
     └── BudgetError   the study has used up its time budget: exit code 130, as after Ctrl-C
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class AssayError(Exception):
     """Base of all errors that Assay raises on purpose."""
@@ -42,3 +45,12 @@ class StoppedError(AssayError):
 
 class BudgetError(StoppedError):
     """A study has used up its time budget (`resources.budget_hours`)."""
+
+
+def validation_message(detail: Mapping[str, Any]) -> str:
+    """Return the message of one error of pydantic, without the prefix of errors that a validator raised.
+
+    >>> validation_message({"msg": "Value error, `m` must be at least 2"})
+    '`m` must be at least 2'
+    """
+    return str(detail["msg"]).removeprefix("Value error, ")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reports.atlas.cells import Cell
 from reports.figures.palette import COLOURS, REFERENCE
+from reports.figures.style import MATPLOTLIB
 from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED
 
 if TYPE_CHECKING:
@@ -24,14 +25,6 @@ WIDTH, ROW = 11.0, 0.19
 """Width of a picture and height of a row, in inches."""
 WIDEST = 20.0
 """Largest effect shown, in points; larger ones stand at the edge."""
-STYLE: dict[Any, Any] = {
-    "font.size": 8.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#9aa1a8",
-    "xtick.color": "#444444",
-    "figure.facecolor": "white",
-}
 
 
 @dataclass(frozen=True)
@@ -67,7 +60,7 @@ def write_effects(path: Path, cells: Sequence[Cell], titles: Mapping[str, str]) 
     from matplotlib.figure import Figure
 
     rows = _rows(cells)
-    with rc_context(STYLE):
+    with rc_context(MATPLOTLIB):
         figure = Figure(figsize=(WIDTH, ROW * (max(rows.values()) + 1) + 1.5), layout="constrained")
         for axes, shown in _panels(figure, cells, titles):
             _draw_effects(axes, shown, rows)
@@ -149,7 +142,7 @@ def write_effects_by(path: Path, cells: Sequence[Cell], titles: Mapping[str, str
     from matplotlib.figure import Figure
 
     markers = dict(zip(dict.fromkeys(cell.data for cell in cells), "osD^v*", strict=False))
-    with rc_context(STYLE):
+    with rc_context(MATPLOTLIB):
         figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
         for axes, shown in _panels(figure, cells, titles):
             axes.axhline(0, color="#666666", linewidth=0.9, zorder=1)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reports.figures.palette import COLOURS, REFERENCE
+from reports.figures.style import MATPLOTLIB
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,17 +28,6 @@ LONGEST_LABEL = 24
 PANEL = (4.6, 3.0)
 """Size of a panel of curves in inches."""
 KINDS = {"training": REFERENCE, "validation": COLOURS[0]}
-STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.edgecolor": "#9aa1a8",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
-    "svg.fonttype": "none",  # text stays text, so that a browser finds glyphs for any script
-    "svg.hashsalt": "assay",  # equal data give equal files
-}
 
 Line = tuple[Sequence[int], Sequence[float]]
 """Epochs and values of one seed."""
@@ -57,7 +47,7 @@ def write_confusion(path: Path, counts: np.ndarray, class_names: Sequence[str]) 
     classes = len(counts)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     cell = 0.34 if classes <= NUMBERED else max(0.11, 7.0 / classes) if classes <= MOST_LABELS else 11 / classes
-    with rc_context(STYLE):
+    with rc_context(MATPLOTLIB):
         figure = Figure(figsize=(cell * classes + 2.2, cell * classes + 2.2), layout="constrained")
         axes = figure.add_subplot()
         axes.imshow(_cell_colours(shares), interpolation="nearest")
@@ -114,7 +104,7 @@ def write_curves(path: Path, panels: Mapping[str, Mapping[str, Sequence[Line]]])
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    with rc_context(STYLE):
+    with rc_context(MATPLOTLIB):
         figure = Figure(figsize=(PANEL[0] * len(panels), PANEL[1]), layout="constrained")
         for axes, (title, kinds) in zip(np.ravel(figure.subplots(1, len(panels))), panels.items(), strict=True):
             for kind, lines in kinds.items():

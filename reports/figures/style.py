@@ -15,6 +15,20 @@ Figure = dict[str, Any]
 Trace = dict[str, Any]
 """One entry of a figure's `data`."""
 
+MATPLOTLIB: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.edgecolor": "#9aa1a8",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "figure.facecolor": "white",
+    "svg.fonttype": "none",  # text stays text, so that a browser finds glyphs for any script
+    "svg.hashsalt": "assay",  # equal data give equal files
+}
+"""Settings of the static pictures, for `matplotlib.rc_context`."""
+
 LONGEST_LABEL = 36
 TOOLBAR = 20
 """Top margin in pixels that keeps the toolbar off the data; touch screens show the toolbar permanently."""

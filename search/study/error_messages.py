@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from search.tracking.uri import redact
+from trainables.errors import validation_message
 from trainables.registration.registry import unknown
 
 NONE: Mapping[str, Any] = MappingProxyType({})
@@ -42,7 +43,7 @@ def explain(
 
 def _line(detail: Any, model: type[BaseModel], kinds: Mapping[str, type[BaseModel] | None]) -> str:
     path = ".".join(str(part) for part in detail["loc"] if not INTERNAL.match(str(part)))
-    message = str(detail["msg"]).removeprefix("Value error, ")
+    message = validation_message(detail)
     for pattern, words in REPLACEMENTS.items():
         message = re.sub(pattern, words, message)
     if detail["type"] == "extra_forbidden":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError, model_serializer, model_validator
 
 from trainables.augmentation.base import AUGMENTATIONS, Augmentation
-from trainables.errors import InputError
+from trainables.errors import InputError, validation_message
 from trainables.registration.fields import Frozen
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def make_policy(value: Any) -> Policy:
     try:
         return Policy.model_validate(value)
     except ValidationError as error:
-        details = "; ".join(str(detail["msg"]).removeprefix("Value error, ") for detail in error.errors())
+        details = "; ".join(map(validation_message, error.errors()))
         raise InputError(f"augmentation: {details}") from None
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import ValidationError
 
-from trainables.errors import InputError
+from trainables.errors import InputError, validation_message
 from trainables.methods import METHODS, Method
 
 
@@ -35,7 +35,7 @@ def made_method(name: str, **fields: Any) -> Method:
 
 
 def _sentence(name: str, detail: Any) -> str:
-    message = str(detail["msg"]).removeprefix("Value error, ")
+    message = validation_message(detail)
     field = ".".join(map(str, detail["loc"]))
     return f"{name}: `{field}`: {message}, but got {detail['input']!r}" if field else f"{name}: {message}"
 
