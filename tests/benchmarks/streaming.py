@@ -1,9 +1,9 @@
 """A streamed step beside a resident one, in turns, and the decoding of JPEGs at 224 px: its speed and peak memory.
 
 `steps` measures `small_cnn` and `resnet20`; `decode N` decodes N files (32 photographs, each under several names) into
-a cache of their own, in a process of its own. Peak memory is the largest sum of anonymous and shared memory (`RssAnon`
-and `RssShmem` of /proc), without pages of files, which the system takes back when it needs them. Aim: at most 10 % per
-step on the small network, nothing measurable on ResNet-20, and less than 4 GB.
+a cache of their own, in a process of its own that may have 4 GB of private memory. Peak memory is the largest sum of
+anonymous and shared memory (`RssAnon` and `RssShmem` of /proc), without pages of files, which the system takes back
+when it needs them. Aim: at most 10 % per step on the small network, nothing measurable on ResNet-20, and less than 4 GB.
 """
 
 from __future__ import annotations
@@ -29,7 +29,14 @@ WORK = {"small_cnn": ("none", 150), "resnet20": ("crop_flip", 8)}
 TURNS = 7
 FILES = 20_000
 POLL_SECONDS = 0.05
-DECODE = "from tests.benchmarks.streaming import decode; decode({folder!r})"
+LIMIT = 4 * 2**30
+"""Bytes of private writable memory that the decoding process may have (`RLIMIT_DATA`)."""
+DECODE = """
+import resource
+resource.setrlimit(resource.RLIMIT_DATA, ({limit}, {limit}))
+from tests.benchmarks.streaming import decode
+decode({folder!r})
+"""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -76,7 +83,7 @@ def _decoding(files: int) -> None:
         _write_photographs(root / "images", files)
         environment = {**os.environ, "ASSAY_CACHE": str(root / "cache")}
         wall = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-c", DECODE.format(folder=folder)], env=environment)
+        process = subprocess.Popen([sys.executable, "-c", DECODE.format(folder=folder, limit=LIMIT)], env=environment)
         peak = _peak(process)
         seconds = time.perf_counter() - wall
         size = sum(path.stat().st_size for path in (root / "cache").glob("*/images.npy"))
