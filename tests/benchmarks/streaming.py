@@ -3,7 +3,7 @@
 `steps` measures `small_cnn` and `resnet20`; `decode N` decodes N files (32 photographs, each under several names) into
 a cache of their own, in a process of its own that may have 4 GB of private memory. Peak memory is the largest sum of
 anonymous and shared memory (`RssAnon` and `RssShmem` of /proc), without pages of files, which the system takes back
-when it needs them. Aim: at most 10 % per step on the small network, nothing measurable on ResNet-20, and less than 4 GB.
+when it needs them. Aim: at most 10 % per step on the small network, nothing measurable on ResNet-20, less than 4 GB.
 """
 
 from __future__ import annotations
