@@ -13,6 +13,7 @@ scale          the controller and optuna.db at 500, 2 000 and 5 000 runs; option
 streaming      a streamed step beside a resident one, and the decoding of JPEGs; options: steps, decode, number of files
 tracking       MLflow beside Ray's callback and the plain client; options: report, deliver, read
 certificate    studies drawn from a bank of real runs: are the verdicts true? options: --studies N, --grow SEEDS
+rules          claims of the atlas that the former rule and the present one decide; options: numbers of seeds
 truth          simulated studies with known effects: are the verdicts true? options: --studies N, --quick, parts
 
 Every table holds wall and CPU time; on a machine with other work the ratio of CPU times is the one to read.
@@ -35,13 +36,14 @@ NAMES = (
     "judge",
     "parallel",
     "reports",
+    "rules",
     "scale",
     "streaming",
     "study",
     "tracking",
     "truth",
 )
-LIGHT = ("certificate", "judge", "parallel", "reports", "scale", "steps", "streaming", "study", "tracking")
+LIGHT = ("certificate", "judge", "parallel", "reports", "rules", "scale", "steps", "streaming", "study", "tracking")
 
 
 def main(arguments: list[str]) -> int:
