@@ -8,6 +8,7 @@ judge          10 000 runs of 100 epochs judged; options: table, ray, tensorboar
 reports        a report of 50, 1 000 and 5 000 runs, and the size of the page; options: numbers of runs
 gpu            a table of this machine's GPU, in Markdown; on a CPU with --tiny, as a test
 study          a small study with Assay, plain Ray Tune and KerasTuner; options: --data FILE.npz, --trials N, names
+fidelity       short complete schedules beside full trainings; options: --fashion FILE
 parallel       two single-threaded runs, beside one on both cores; options: names of networks
 scale          the controller and optuna.db at 500, 2 000 and 5 000 runs; options: numbers of runs
 streaming      a streamed step beside a resident one, and the decoding of JPEGs; options: steps, decode, number of files
@@ -32,6 +33,7 @@ NAMES = (
     "steps",
     "methods",
     "augmentations",
+    "fidelity",
     "gpu",
     "judge",
     "parallel",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,28 +46,12 @@ class Data:
 
 def train(settings: Mapping[str, Any], part: str) -> float:
     """Train a run and return its test accuracy on the `official` or the `extended` part."""
+    from tests.benchmarks.training import trained_run
     from trainables import records
-    from trainables.config import RunConfig
-    from trainables.engine.classifier import Classifier
 
-    config = RunConfig.from_plain(settings)
-    arrays, classes = _arrays(config.data.model_dump_json())
-    run = Classifier(config, arrays, classes)
-    for _ in range(config.epochs):
-        run.train_epoch()
+    run, _ = trained_run(settings)
     metric = records.EXTENDED_TEST_ACCURACY if part == "extended" else records.TEST_ACCURACY
     return float(run.test("extended" if part == "extended" else "official").metrics[metric])
-
-
-@cache
-def _arrays(source: str) -> tuple[dict[str, np.ndarray], int]:
-    import json
-
-    from trainables.data import SOURCES
-
-    settings = json.loads(source)
-    data = SOURCES.get(settings["source"]).model_validate(settings).load()
-    return data.arrays(), len(data.class_names)
 
 
 def runs_of(study: StudyData, cell: Cell) -> Iterator[pd.Series]:
