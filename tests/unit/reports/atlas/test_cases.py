@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,8 @@ def test_every_finished_case_has_a_claim_and_an_answer() -> None:
     studies = read_archive(CASES)
     assert studies.keys() <= cases.CLAIMS.keys()
     assert studies.keys() == cases.ANSWERS.keys()
+    for case in cases.answers(studies):
+        shown = {f"{100 * arm.accuracy.mean:.1f}" for arm in case.arms}
+        effects = [verdict.tuned for verdict in case.verdicts] + [change.decision.estimate for change in case.changes]
+        shown |= {f"{100 * abs(effect.mean):.1f}" for effect in effects if effect}
+        assert set(re.findall(r"\d+\.\d", case.answer)) <= shown, case.study
