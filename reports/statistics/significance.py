@@ -222,9 +222,7 @@ def seeds_needed(
     if seeds < 2 or spread <= 0 or effect <= 0:
         return None
     interval = spread_interval(spread, seeds)
-    low, likely, high = (
-        _pairs(effect / sd, alpha, contrasts, anytime) for sd in (interval.low, spread, interval.high)
-    )
+    low, likely, high = (_pairs(effect / sd, alpha, contrasts, anytime) for sd in (interval.low, spread, interval.high))
     return SeedsNeeded(low, likely, high)
 
 

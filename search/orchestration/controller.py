@@ -3,8 +3,8 @@
 Its state is rebuilt from the journal, so starting, resuming, finishing and extending a study are the same operation.
 Search runs come first, condition by condition and, within a condition, trial by trial over all arms. When the search
 of a condition has ended, its best points are pooled and every arm is confirmed at each of them, seed by seed, so that
-pairs are complete early. At each declared look but the last, conditions in which every claim is decided get no more
-seeds.
+pairs are complete early. At each declared look but the last, arms about which every claim is decided get no more
+seeds; with open seeds, almost every seed is such a look.
 """
 
 from __future__ import annotations

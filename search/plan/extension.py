@@ -44,7 +44,9 @@ def with_defaults_of(before: Plan, after: Study) -> Study:
     old, new = before.study.confirm.most_seeds, after.confirm.most_seeds
     if after.confirm.looks is not None or new < old or after.confirm.is_open != before.study.confirm.is_open:
         return after
-    looks = (*before.study.looks, *range(old + 1, new + 1)) if after.confirm.is_open else (*before.study.looks[:-1], new)
+    looks = (
+        (*before.study.looks, *range(old + 1, new + 1)) if after.confirm.is_open else (*before.study.looks[:-1], new)
+    )
     confirm = after.confirm.model_copy(update={"looks": looks if len(looks) > 1 else ()})
     return after.model_copy(update={"confirm": confirm})
 

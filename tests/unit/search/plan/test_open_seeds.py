@@ -115,7 +115,9 @@ def test_more_seeds_do_not_make_the_claims_exploratory(tmp_path: Path) -> None:
     assert study.plan.looks == tuple(range(4, 17))
     assert not any("exploratory" in note.lower() for verdict in judge(study) for note in verdict.notes)
     first, second = (judge(read_study(tmp_path / name)) for name in ("study.db", "whole.db"))
-    assert [(one.verdict, one.tuned, one.look) for one in first] == [(one.verdict, one.tuned, one.look) for one in second]
+    assert [(one.verdict, one.tuned, one.look) for one in first] == [
+        (one.verdict, one.tuned, one.look) for one in second
+    ]
 
 
 def _changes(most: int) -> dict[str, object]:
