@@ -89,7 +89,7 @@ def find_extension(before: Study, after: Study) -> Extension:
             what.append(f"{key} added" if key != "exclude" else "exclude changed")
     if not what:
         raise InputError("--extend: the study file adds nothing to the study; continue it with `assay resume`")
-    return Extension(tuple(what), exploratory=bool(seeds) and not before.confirm.is_open or more_trials)
+    return Extension(tuple(what), exploratory=(bool(seeds) and not before.confirm.is_open) or more_trials)
 
 
 def _more_seeds(before: Study, after: Study) -> list[str]:
@@ -103,8 +103,8 @@ def _more_seeds(before: Study, after: Study) -> list[str]:
     kept = after.looks[: len(before.looks)]
     if old.is_open and kept != before.looks and new.most_seeds >= old.most_seeds:
         raise InputError(
-            f"--extend: confirm.looks begin with {list(kept)}, but have been {list(before.looks)}; add to them, or leave "
-            "them out"
+            f"--extend: confirm.looks begin with {list(kept)}, but have been {list(before.looks)}; add to them, or "
+            "leave them out"
         )
     return _increase("confirm.most" if old.is_open else "confirm.seeds", old.most_seeds, new.most_seeds)
 

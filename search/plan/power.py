@@ -163,7 +163,8 @@ def _warnings(
         yield (
             f"an effect of {smallest:g} points, the smallest of interest, would mostly remain undecided: with "
             f"{plan.seeds} seeds and {len(plan.contrasts)} contrasts, effects from about {detectable_points:.1f} "
-            f"points are detectable. Raise confirm.{'most' if plan.open_ended else 'seeds'}, or compare fewer methods or conditions."
+            f"points are detectable. Raise confirm.{'most' if plan.open_ended else 'seeds'}, or compare fewer methods "
+            "or conditions."
         )
     if 0 < plan.trials_per_arm < MIN_TRIALS:
         yield f"{plan.trials_per_arm} trials per arm are a thin search: the best point may be far from the optimum."

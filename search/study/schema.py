@@ -120,8 +120,8 @@ class Confirm(Frozen):
             long as claims are undecided; the verdicts hold whenever one stops or goes on.
         most: largest number of seeds if they are `open`; by default the last look, or 60.
         looks: numbers of seeds at which all contrasts are judged; an arm whose contrasts are all decided gets no more
-            seeds. By default a quarter, half and all of 16 or more seeds, half and all of 8 or more; `[]` for one look. With open
-            seeds, every number from 4 on.
+            seeds. By default a quarter, half and all of 16 or more seeds, half and all of 8 or more; `[]` for one look.
+            With open seeds, every number from 4 on.
         test: what verdicts are based on. `extended`: the test images, and development images that a run neither trains
             nor validates on, where `train_fraction` leaves some. `official`: the test images only.
     """

@@ -1,7 +1,7 @@
 """Simulated studies with known effects, through the product's own rules: is what a study says true?
 
-Options: `--studies N` (of each kind, 2 000), `--quick` (100), and any of the parts' names: coverage, claims, open_seeds,
-power, replicates, stopping. 95 % Monte-Carlo intervals in brackets. Two processes.
+Options: `--studies N` (of each kind, 2 000), `--quick` (100), and any of the parts' names: coverage, claims,
+open_seeds, power, replicates, stopping. 95 % Monte-Carlo intervals in brackets. Two processes.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def arms(family: int, draw: str, rng: np.random.Generator) -> np.ndarray:
 @pytest.mark.parametrize("seeds", [3, 6, 11])
 @pytest.mark.parametrize("shift", [0.0, 0.8])
 def test_the_e_value_is_the_ratio_of_the_marginal_likelihoods(seeds: int, shift: float) -> None:
-    """Integrate the likelihood of the data over effect and spread, with d spread / spread as in the right Haar prior."""
+    """Integrate the likelihood of the data over effect and log spread: the right Haar prior is d spread / spread."""
     values = np.random.default_rng(seeds).normal(shift, 1, seeds)
 
     def likelihood(effect: float, log_spread: float) -> float:
@@ -143,4 +143,8 @@ def test_the_power_is_that_of_the_t_test_at_the_equivalent_level() -> None:
     assert at_30 + 0.05 < by_30 < at_30 + 0.15
     assert equivalent_level(30, ALPHA) < ALPHA / 10
     fixed, needed = (seeds_needed(1.0, 20, 0.5, ALPHA, anytime=anytime) for anytime in (False, True))
-    assert fixed and needed and fixed.likely and needed.likely and fixed.likely < needed.likely
+    assert fixed is not None
+    assert needed is not None
+    assert fixed.likely is not None
+    assert needed.likely is not None
+    assert fixed.likely < needed.likely

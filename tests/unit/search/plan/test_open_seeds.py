@@ -143,9 +143,9 @@ def test_an_extension_keeps_declared_numbers_of_seeds() -> None:
 
 def test_which_test_holds_cannot_be_changed_later() -> None:
     fixed = open_study(confirm={"points": 1, "seeds": 12})
-    with pytest.raises(InputError, match="confirm.seeds is 12 in the study and cannot become open"):
+    with pytest.raises(InputError, match=r"confirm\.seeds is 12 in the study and cannot become open"):
         find_extension(fixed, open_study(most=20))
-    with pytest.raises(InputError, match="confirm.most is 12 in the study and cannot be reduced to 8"):
+    with pytest.raises(InputError, match=r"confirm\.most is 12 in the study and cannot be reduced to 8"):
         find_extension(open_study(), open_study(most=8))
 
 
