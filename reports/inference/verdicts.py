@@ -35,7 +35,7 @@ class Effect:
         interval: 95 % interval over seeds on this test set, None without spread; its standard error uses the variances
             of all claims of the family (`reports.statistics.variance_pooling`). In a study with open seeds, it is a
             confidence sequence of the contrast's own differences (`reports.statistics.anytime`).
-        p: two-sided p-value of the paired t-test with that standard error, or with open seeds of its anytime-valid form;
+        p: two-sided p-value of the paired t-test with that standard error, or of its anytime-valid form (open seeds);
             1 if it is undefined.
         p_adjusted: p-value corrected for the claims of the family and for the looks.
         bca: BCa bootstrap interval, None for fewer than 20 seeds or open seeds.
