@@ -110,7 +110,7 @@ def _first_seeds(grids: _Grids, limit: int | None) -> _Grids:
         return grids
     early = grids.seeds < limit
     present = (~pd.isna(grids.runs[:, :, early])).any(axis=(0, 2))
-    cells = np.ix_(range(len(grids.runs)), present, early)
+    cells = np.ix_(np.arange(len(grids.runs)), np.flatnonzero(present), np.flatnonzero(early))
     return _Grids(
         grids.points[present], grids.seeds[early], grids.selection[cells], grids.test[cells], grids.runs[cells]
     )
