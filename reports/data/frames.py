@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from trainables.errors import InputError
 from trainables.records import Decision, DecisionRow, ExampleRow, Facts, JournalReader, PlanRecord, RunRow
 
 D = TypeVar("D", bound=Decision)
+T = TypeVar("T")
 UNFINISHED = "unfinished"
 RUN_COLUMNS = (
     "run",
@@ -80,6 +81,12 @@ class StudyData:
             self._runs_by_arm[key] = self.runs.iloc[self._run_rows.get(key, np.empty(0, dtype=int))]
         return self._runs_by_arm[key]
 
+    def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` returned for this key before, or does now: what several looks need of the same runs."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        return self._memory[key]
+
     def curves_of(self, runs: Iterable[str]) -> pd.DataFrame:
         """Return the rows of `curves` for the given runs, one run after another."""
         rows = [self._curve_rows[run] for run in runs if run in self._curve_rows]
@@ -91,6 +98,10 @@ class StudyData:
         for row in self.decisions:
             found.setdefault(type(row.decision), []).append((row.run, row.decision))
         return found
+
+    @cached_property
+    def _memory(self) -> dict[Hashable, Any]:
+        return {}
 
     @cached_property
     def _runs_by_arm(self) -> dict[tuple[str, str, str], pd.DataFrame]:

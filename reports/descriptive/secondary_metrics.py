@@ -67,7 +67,8 @@ def _of_claim(study: StudyData, verdict: Verdict) -> list[SecondaryEffect]:
         if len(differences):
             kept = differences.index
             means = (float(side.loc[kept, metric].mean()) for side in (own, other))
-            found.append(SecondaryEffect(verdict, metric, over_seeds(differences.to_numpy()), *means))
+            effect = over_seeds(differences.to_numpy(), study.plan.open_ended)
+            found.append(SecondaryEffect(verdict, metric, effect, *means))
     return found
 
 

@@ -120,6 +120,8 @@ def _run_problems(study: StudyData, contrast: ContrastRecord, problem: _RunProbl
 def _unfinished(study: StudyData, judged: JudgedContrast) -> list[str]:
     contrast, pairs, planned = judged.data.contrast, judged.data.seeds, judged.look.seeds
     confirmed = all(is_confirmed(study, contrast.condition, method, planned) for method in contrast.arms)
+    if judged.provisional and study.plan.open_ended:
+        return [_going_on(study, judged)] if judged.data.seeds < study.plan.seeds else []
     if judged.provisional and not confirmed:
         consequence = (
             "the next look takes place once all runs with these seeds have ended"
@@ -140,6 +142,12 @@ def _unfinished(study: StudyData, judged: JudgedContrast) -> list[str]:
             "the claim exploratory."
         )
     return notes
+
+
+def _going_on(study: StudyData, judged: JudgedContrast) -> str:
+    """Return what is still to come of a claim that open seeds have not decided yet."""
+    pairs, most = judged.data.seeds, study.plan.seeds
+    return f"Judged with {pairs} of at most {most} seeds; the verdict holds if the study stops here, and may go on."
 
 
 def _left_out(judged: JudgedContrast) -> list[str]:
@@ -178,9 +186,8 @@ def _doubts(study: StudyData, judged: JudgedContrast) -> list[str]:
 def _not_significant(study: StudyData, judged: JudgedContrast) -> str:
     """Return why a claim is undecided although its interval excludes zero."""
     p, alpha = f"{judged.decision.p_adjusted:.2g}", f"{study.plan.alpha:g}"
-    tests = [
-        f"{count} {name}" for count, name in ((judged.family, "claims"), (len(study.plan.looks), "looks")) if count > 1
-    ]
+    looks = 1 if study.plan.open_ended else len(study.plan.looks)
+    tests = [f"{count} {name}" for count, name in ((judged.family, "claims"), (looks, "looks")) if count > 1]
     if tests:
         return (
             f"The interval excludes zero, but it is not corrected for multiple testing ({' at '.join(tests)}): the "

@@ -32,6 +32,7 @@ class ContrastData:
         chosen: int (2, R), the points chosen by both arms in each search.
         by_search: float (R, S), tuned differences within each search.
         matched: float (S,), matched differences.
+        anytime: whether its estimates hold at all numbers of seeds together.
     """
 
     contrast: ContrastRecord
@@ -39,6 +40,7 @@ class ContrastData:
     chosen: np.ndarray
     by_search: np.ndarray
     matched: np.ndarray
+    anytime: bool = False
 
     @property
     def tuned(self) -> np.ndarray:
@@ -58,12 +60,12 @@ class ContrastData:
     @property
     def tuned_over_seeds(self) -> Estimate | None:
         """Tuned effect on this test set for the configurations found here, or None without pairs."""
-        return over_seeds(self.tuned) if self.seeds else None
+        return over_seeds(self.tuned, self.anytime) if self.seeds else None
 
     @property
     def matched_over_seeds(self) -> Estimate | None:
         """Matched effect on this test set, or None without pairs."""
-        return over_seeds(self.matched) if self.seeds else None
+        return over_seeds(self.matched, self.anytime) if self.seeds else None
 
     def tuned_over_searches(self, over_seeds: Estimate | None = None) -> Estimate | None:
         """Return the tuned effect over seeds and searches, or None with fewer than `SEARCHES_TO_CLAIM` searches.
@@ -72,7 +74,7 @@ class ContrastData:
             over_seeds: the estimate over seeds alone; by default `tuned_over_seeds`.
         """
         known = self.seeds > 0 and len(self.by_search) >= SEARCHES_TO_CLAIM
-        return over_seeds_and(self.by_search.T, over_seeds) if known else None
+        return over_seeds_and(self.by_search.T, over_seeds or self.tuned_over_seeds) if known else None
 
 
 def contrast_data(study: StudyData, contrast: ContrastRecord, limit: int | None = None) -> ContrastData:
@@ -88,7 +90,8 @@ def contrast_data(study: StudyData, contrast: ContrastRecord, limit: int | None 
         return ContrastData(contrast, cells, np.empty((2, 0), dtype=int), np.empty((0, 0)), np.empty(0))
     chosen = own_best(cells.selection, cells.searches, study.plan.shrinks_choice)
     method, reference = at_points(cells.test, chosen)
-    return ContrastData(contrast, cells, chosen, method - reference, matched_differences(cells.test, cells.searches))
+    matched = matched_differences(cells.test, cells.searches)
+    return ContrastData(contrast, cells, chosen, method - reference, matched, study.plan.open_ended)
 
 
 def tuned_over_images(study: StudyData, data: ContrastData, over_seeds: Estimate | None = None) -> Estimate | None:
@@ -113,7 +116,7 @@ def tuned_over_images(study: StudyData, data: ContrastData, over_seeds: Estimate
         np.array([[correct[name] for name in search] for search in arm]).mean(axis=0) for arm in names
     )  # (S, N) each
     if study.plan.test == "official":
-        return over_seeds_and(method - reference, over_seeds)
+        return over_seeds_and(method - reference, over_seeds or data.tuned_over_seeds)
     images = study.runs_by_name.loc[names.ravel(), EXTENDED_TEST_IMAGES].mean()
     return over_seeds_and(method - reference, over_seeds or data.tuned_over_seeds, float(images))
 
@@ -133,4 +136,4 @@ def tuned_on_official(study: StudyData, data: ContrastData) -> Estimate | None:
         unit.as_maximized(values.loc[arm.ravel()].to_numpy(dtype=float).reshape(arm.shape)).mean(axis=0)
         for arm in at_points(data.cells.runs, data.chosen)
     )
-    return over_seeds(method - reference)
+    return over_seeds(method - reference, plan.open_ended)

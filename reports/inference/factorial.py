@@ -88,7 +88,9 @@ def factorial_effects(study: StudyData) -> list[FactorialEffect]:
         return _term_differences(cells[look][term.condition], term)
 
     by_look = [[differences(look, term) for term in terms] for look in range(len(looks))]
-    estimates = [[over_seeds(one.mean(axis=0)) if one.size else None for one in row] for row in by_look]
+    estimates = [
+        [over_seeds(one.mean(axis=0), plan.open_ended) if one.size else None for one in row] for row in by_look
+    ]
     decisions = decide(estimates, plan.look_alphas, plan.alpha, plan.smallest_effect)[-1]
     return [
         FactorialEffect(

@@ -7,7 +7,7 @@ levels otherwise. A threshold is therefore located to within one step of the gri
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -149,5 +149,5 @@ def _difference(first: ContrastData, second: ContrastData) -> tuple[Estimate | N
         return None, 0
     shared, in_first, in_second = np.intersect1d(first.cells.seeds, second.cells.seeds, return_indices=True)
     if len(shared) > 1:
-        return over_seeds(second.tuned[in_second] - first.tuned[in_first]), len(shared)
-    return unpaired(second.tuned, first.tuned), 0
+        return over_seeds(second.tuned[in_second] - first.tuned[in_first], first.anytime), len(shared)
+    return replace(unpaired(second.tuned, first.tuned), anytime=first.anytime), 0

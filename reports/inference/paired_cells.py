@@ -43,6 +43,17 @@ class PairedCells:
     runs: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Grids:
+    """All confirmation runs of several arms, NaN where there is none; see `PairedCells`."""
+
+    points: np.ndarray
+    seeds: np.ndarray
+    selection: np.ndarray
+    test: np.ndarray
+    runs: np.ndarray
+
+
 def paired_cells(study: StudyData, condition: str, methods: Sequence[str], limit: int | None = None) -> PairedCells:
     """Collect the confirmation runs of several arms of a condition.
 
@@ -56,18 +67,9 @@ def paired_cells(study: StudyData, condition: str, methods: Sequence[str], limit
         methods: display names of the arms.
         limit: ignore seeds with this number or a higher one; None for no limit.
     """
-    frames = [_first_seeds(study.runs_of(CONFIRM, condition, method), limit) for method in methods]
-    points = np.unique(np.concatenate([frame["index"].to_numpy(dtype=int) for frame in frames]))
-    seeds = np.unique(np.concatenate([frame["seed_index"].to_numpy(dtype=int) for frame in frames]))
-    selection, test = (
-        oriented(np.stack([_grid(frame, column, points, seeds).astype(float) for frame in frames]))
-        for oriented, column in (
-            (study.plan.as_maximized, SELECTION),
-            (study.plan.unit.as_maximized, study.plan.unit.metric),
-        )
-    )
-    names = np.stack([_grid(frame, "run", points, seeds) for frame in frames])
-
+    key = ("paired cells", condition, *methods)
+    grids = _first_seeds(study.remembered(key, lambda: _grids(study, condition, methods)), limit)
+    points, seeds, selection, test = grids.points, grids.seeds, grids.selection, grids.test
     finished = np.isfinite(selection) & np.isfinite(test)
     paired = finished.all(axis=0)  # (K, S)
     pairs = paired.sum(axis=1)
@@ -83,12 +85,35 @@ def paired_cells(study: StudyData, condition: str, methods: Sequence[str], limit
         incomplete=tuple(int(seed) for seed in seeds[partly]),
         selection=selection[cells],
         test=test[cells],
-        runs=names[cells],
+        runs=grids.runs[cells],
     )
 
 
-def _first_seeds(frame: pd.DataFrame, limit: int | None) -> pd.DataFrame:
-    return frame if limit is None else frame[frame["seed_index"] < limit]
+def _grids(study: StudyData, condition: str, methods: Sequence[str]) -> _Grids:
+    frames = [study.runs_of(CONFIRM, condition, method) for method in methods]
+    points = np.unique(np.concatenate([frame["index"].to_numpy(dtype=int) for frame in frames]))
+    seeds = np.unique(np.concatenate([frame["seed_index"].to_numpy(dtype=int) for frame in frames]))
+    selection, test = (
+        oriented(np.stack([_grid(frame, column, points, seeds).astype(float) for frame in frames]))
+        for oriented, column in (
+            (study.plan.as_maximized, SELECTION),
+            (study.plan.unit.as_maximized, study.plan.unit.metric),
+        )
+    )
+    names = np.stack([_grid(frame, "run", points, seeds) for frame in frames])
+    return _Grids(points, seeds, selection, test, names)
+
+
+def _first_seeds(grids: _Grids, limit: int | None) -> _Grids:
+    """Return the seeds below a limit, and the points that have a run with one of them."""
+    if limit is None:
+        return grids
+    early = grids.seeds < limit
+    present = (~pd.isna(grids.runs[:, :, early])).any(axis=(0, 2))
+    cells = np.ix_(np.arange(len(grids.runs)), np.flatnonzero(present), np.flatnonzero(early))
+    return _Grids(
+        grids.points[present], grids.seeds[early], grids.selection[cells], grids.test[cells], grids.runs[cells]
+    )
 
 
 def _grid(frame: pd.DataFrame, column: str, points: np.ndarray, seeds: np.ndarray) -> np.ndarray:

@@ -33,10 +33,12 @@ class Effect:
         mean: the difference, a fraction (for a loss: nats).
         spread: standard deviation over seeds, None for a single seed.
         interval: 95 % interval over seeds on this test set, None without spread; its standard error uses the variances
-            of all claims of the family (`reports.statistics.variance_pooling`).
-        p: two-sided p-value of the paired t-test with that standard error, 1 if it is undefined.
+            of all claims of the family (`reports.statistics.variance_pooling`). In a study with open seeds, it is a
+            confidence sequence of the contrast's own differences (`reports.statistics.anytime`).
+        p: two-sided p-value of the paired t-test with that standard error, or of its anytime-valid form (open seeds);
+            1 if it is undefined.
         p_adjusted: p-value corrected for the claims of the family and for the looks.
-        bca: BCa bootstrap interval, None for fewer than 20 seeds.
+        bca: BCa bootstrap interval, None for fewer than 20 seeds or open seeds.
     """
 
     mean: float
@@ -158,11 +160,15 @@ def decided_arms(study: StudyData, seeds: int) -> set[tuple[str, str]]:
     condition whose contrasts were. An arm without contrasts goes on as long as its condition does.
     """
     open_claims: dict[tuple[str, str], int] = {}
-    for verdict in judge(study):
-        undecided = verdict.look is None or verdict.look > seeds
-        for method in (verdict.method, verdict.reference):
-            key = (verdict.condition, method)
-            open_claims[key] = open_claims.get(key, 0) + undecided
+    for family in study.plan.families:
+        contrasts = [study.plan.contrasts[index] for index in family]
+        decided = _decide_family(study, contrasts)
+        for contrast, decision in zip(contrasts, decided.seeds_only[-1], strict=True):
+            look = decided.looks[decision.look]
+            undecided = not (decision.decided and look.complete and look.seeds <= seeds)
+            for method in contrast.arms:
+                key = (contrast.condition, method)
+                open_claims[key] = open_claims.get(key, 0) + undecided
     claimed = {condition for condition, _ in open_claims}
     going_on = {condition for (condition, _), count in open_claims.items() if count}
     settled = {(arm.condition, arm.method) for arm in study.plan.arms if arm.condition in claimed - going_on}
@@ -170,15 +176,33 @@ def decided_arms(study: StudyData, seeds: int) -> set[tuple[str, str]]:
 
 
 @dataclass(frozen=True)
-class _JudgedFamily:
+class _DecidedFamily:
     """Data and decisions of a family, by look and claim.
 
     Args:
         looks: the looks that are judged.
+        shared: number of seeds that the arms of each claim get.
         data: paired differences.
+        tuned: estimates over seeds.
+        seeds_only: decisions after each look, based on these estimates.
+    """
+
+    looks: tuple[Look, ...]
+    shared: list[int]
+    data: list[list[ContrastData]]
+    tuned: list[list[Estimate | None]]
+    seeds_only: list[list[Decision]]
+
+
+@dataclass(frozen=True)
+class _JudgedFamily:
+    """A family with the checks of its robustness, by look and claim.
+
+    Args:
+        looks, data, seeds_only: as in `_DecidedFamily`.
         images: estimates over seeds and test images.
-        seeds_only, with_images, with_searches, matched: decisions after each look, based on the estimates over seeds,
-            over seeds and images, over seeds and searches, and on the matched effects.
+        with_images, with_searches, matched: decisions after each look, based on the estimates over seeds and images,
+            over seeds and searches, and on the matched effects.
     """
 
     looks: tuple[Look, ...]
@@ -195,40 +219,64 @@ class _JudgedFamily:
         return len(self.data[0])
 
 
-def _judge_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> list[Verdict]:
-    plan = study.plan
-    conditions = [contrast.condition for contrast in contrasts]
+def _decide_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> _DecidedFamily:
     shared = [seeds_of(study, contrast.condition, contrast.arms) for contrast in contrasts]
     looks = looks_so_far(study, [(contrast.condition, method) for contrast in contrasts for method in contrast.arms])
     data = [[contrast_data(study, contrast, look.limit) for contrast in contrasts] for look in looks]
-
-    def decisions(estimates: list[list[Estimate | None]], margin: float = plan.smallest_effect) -> list[list[Decision]]:
-        """Apply the decision rule; a contrast whose arms get no more seeds has no data for later looks."""
-        current = [
-            [estimate if seeds >= look.seeds else None for seeds, estimate in zip(shared, row, strict=True)]
-            for look, row in zip(looks, estimates, strict=True)
-        ]
-        return decide(current, plan.look_alphas, plan.alpha, margin)
-
-    def shared_variances(estimates: list[Estimate | None]) -> list[Estimate | None]:
-        return pool_variances(estimates, conditions) if plan.variances == "pooled" else estimates
-
     tuned = [
-        shared_variances(
-            [one.tuned_over_seeds if seeds >= look.seeds else None for seeds, one in zip(shared, row, strict=True)]
+        _shared_variances(
+            study,
+            contrasts,
+            [one.tuned_over_seeds if seeds >= look.seeds else None for seeds, one in zip(shared, row, strict=True)],
         )
         for look, row in zip(looks, data, strict=True)
     ]
-    both = [list(zip(row, estimates, strict=True)) for row, estimates in zip(data, tuned, strict=True)]
+    decisions = _decisions(study, looks, shared, tuned, study.plan.smallest_effect)
+    return _DecidedFamily(looks, shared, data, tuned, decisions)
+
+
+def _shared_variances(
+    study: StudyData, contrasts: Sequence[ContrastRecord], estimates: list[Estimate | None]
+) -> list[Estimate | None]:
+    if study.plan.variances != "pooled":
+        return estimates
+    return pool_variances(estimates, [contrast.condition for contrast in contrasts])
+
+
+def _decisions(
+    study: StudyData,
+    looks: Sequence[Look],
+    shared: Sequence[int],
+    estimates: Sequence[Sequence[Estimate | None]],
+    margin: float,
+) -> list[list[Decision]]:
+    """Apply the decision rule; a contrast whose arms get no more seeds has no data for later looks."""
+    current = [
+        [estimate if seeds >= look.seeds else None for seeds, estimate in zip(shared, row, strict=True)]
+        for look, row in zip(looks, estimates, strict=True)
+    ]
+    return decide(current, study.plan.look_alphas, study.plan.alpha, margin)
+
+
+def _judge_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> list[Verdict]:
+    found = _decide_family(study, contrasts)
+
+    def decisions(
+        estimates: Sequence[Sequence[Estimate | None]], margin: float = study.plan.smallest_effect
+    ) -> list[list[Decision]]:
+        return _decisions(study, found.looks, found.shared, estimates, margin)
+
+    both = [list(zip(row, estimates, strict=True)) for row, estimates in zip(found.data, found.tuned, strict=True)]
     images = [[tuned_over_images(study, one, estimate) for one, estimate in row] for row in both]
+    matched = [_shared_variances(study, contrasts, [one.matched_over_seeds for one in row]) for row in found.data]
     family = _JudgedFamily(
-        looks=looks,
-        data=data,
+        looks=found.looks,
+        data=found.data,
         images=images,
-        seeds_only=decisions(tuned),
+        seeds_only=found.seeds_only,
         with_images=decisions(images),
         with_searches=decisions([[one.tuned_over_searches(estimate) for one, estimate in row] for row in both]),
-        matched=decisions([shared_variances([one.matched_over_seeds for one in row]) for row in data], margin=0),
+        matched=decisions(matched, margin=0),
     )
     return [_verdict(study, family, claim) for claim in range(len(contrasts))]
 
@@ -303,7 +351,9 @@ def _seeds_needed(study: StudyData, judged: JudgedContrast, tuned: Effect | None
     strictest = study.plan.look_alphas[-1] / judged.family
     alike = [contrast for contrast in study.plan.contrasts if contrast.condition == judged.data.contrast.condition]
     pooled = len(alike) if study.plan.variances == "pooled" else 1
-    return seeds_needed(tuned.spread, judged.data.seeds, study.plan.smallest_effect, strictest, pooled)
+    return seeds_needed(
+        tuned.spread, judged.data.seeds, study.plan.smallest_effect, strictest, pooled, study.plan.open_ended
+    )
 
 
 def _chosen_points(data: ContrastData) -> tuple[tuple[int, int], ...]:
@@ -321,5 +371,5 @@ def _effect(differences: np.ndarray, decision: Decision) -> Effect | None:
         interval=decision.estimate.interval,
         p=decision.p,
         p_adjusted=decision.p_adjusted,
-        bca=bca_interval(differences),
+        bca=None if decision.estimate.anytime else bca_interval(differences),
     )

@@ -130,7 +130,8 @@ def reach_sentence(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
     """Return the look at which a claim was decided early, and its interval over searches; empty if neither exists."""
     sentences = []
     if verdict.look is not None and verdict.look < plan.seeds:
-        sentences.append(f"Decided at the interim look after {verdict.look} of at most {plan.seeds} seeds.")
+        look = "" if plan.open_ended else " at the interim look"
+        sentences.append(f"Decided{look} after {verdict.look} of at most {plan.seeds} seeds.")
     if verdict.other_searches:
         found = interval(verdict.other_searches, digits, plan.unit)
         sentences.append(f"95 % interval over seeds and {verdict.searches} searches: {found} {plan.unit.many}.")

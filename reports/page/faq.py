@@ -112,6 +112,8 @@ def _looks(plan: PlanRecord, saved: int, planned: int) -> str:
     """Return when the study is evaluated and what that saved, with a leading space, if that is more than once."""
     if len(plan.looks) < 2:
         return ""
+    if plan.open_ended:
+        return f" The number of seeds is open: claims are {plan.stopping_rule}.{_saving(saved, planned)}"
     *first, last = plan.looks
     return (
         f" The study is evaluated at {', '.join(map(str, first))} and {last} seeds, each time with a share of that "

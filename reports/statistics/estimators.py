@@ -6,10 +6,12 @@ with the sign chosen so that positive is better. Cells have the axes arm, pooled
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
+
+from reports.statistics.anytime import anytime_quantile
 
 LEVEL = 0.95
 """Coverage of every interval."""
@@ -45,18 +47,27 @@ class Estimate:
         mean: the estimate.
         error: standard error of the mean; 0 if all values are equal, NaN if there is only one.
         freedom: degrees of freedom of the standard error.
+        anytime: whether tests and interval hold at all numbers of seeds together (`reports.statistics.anytime`), not
+            only at one that was fixed in advance.
     """
 
     mean: float
     error: float
     freedom: float
+    anytime: bool = False
 
     @property
     def interval(self) -> Interval | None:
-        """The t interval, or None if the standard error is zero or unknown."""
+        """The t interval or confidence sequence, or None if the standard error is zero or unknown.
+
+        A confidence sequence has no bounds with fewer than five seeds; it is None, too.
+        """
         if not self.error > 0:
             return None
-        half = self.error * t_quantile(self.freedom)
+        quantile = anytime_quantile(self.freedom, 1 - LEVEL) if self.anytime else t_quantile(self.freedom)
+        if not np.isfinite(quantile):
+            return None
+        half = self.error * quantile
         return Interval(self.mean - half, self.mean + half)
 
 
@@ -204,11 +215,12 @@ def correlation(method: np.ndarray, reference: np.ndarray) -> float | None:
     return float(np.corrcoef(method, reference)[0, 1])
 
 
-def over_seeds(differences: np.ndarray) -> Estimate:
+def over_seeds(differences: np.ndarray, anytime: bool = False) -> Estimate:
     """Estimate the mean difference with its standard error over seeds (paired t).
 
     Args:
         differences: float (S,), S >= 1.
+        anytime: as in `Estimate`.
 
     >>> estimate = over_seeds(np.array([0.004, -0.002, 0.009, 0.003, 0.004, 0.009]))
     >>> round(estimate.mean, 4), round(estimate.error, 4), estimate.freedom
@@ -219,11 +231,11 @@ def over_seeds(differences: np.ndarray) -> Estimate:
     seeds = len(differences)
     mean = float(differences.mean())
     if seeds < 2:
-        return Estimate(mean, float("nan"), 0)
+        return Estimate(mean, float("nan"), 0, anytime)
     spread = float(differences.std(ddof=1))
     if spread <= NO_SPREAD:
-        return Estimate(mean, 0.0, seeds - 1)
-    return Estimate(mean, spread / float(np.sqrt(seeds)), seeds - 1)
+        return Estimate(mean, 0.0, seeds - 1, anytime)
+    return Estimate(mean, spread / float(np.sqrt(seeds)), seeds - 1, anytime)
 
 
 def unpaired(method: np.ndarray, reference: np.ndarray) -> Estimate:
@@ -295,7 +307,8 @@ def over_seeds_and(differences: np.ndarray, alone: Estimate | None = None, colum
     parts = sum(
         part**2 / freedom for part, freedom in zip((alone.error**2, of_columns, of_rest), freedoms, strict=True)
     )
-    both = Estimate(alone.mean, float(np.sqrt(total)), max(min(freedoms[:2]), total**2 / parts))
+    freedom = max(min(freedoms[:2]), total**2 / parts)
+    both = replace(alone, error=float(np.sqrt(total)), freedom=freedom)
     return both if both.interval and both.interval.width > alone.interval.width else alone
 
 

@@ -6,6 +6,10 @@ as found at all later looks, so that its share of alpha passes to the remaining 
 below alpha whichever looks take place and whichever claims receive more seeds, even if the data determine this, because
 the test at look i does not depend on whether it takes place. Tests of difference and tests of equivalence form two
 families of the same size.
+
+Anytime-valid estimates (`reports.statistics.anytime`) need no correction over looks: each look tests at alpha itself.
+The smallest p-value that a claim ever has is then a p-value, too, and Holm's rule with the p-values at hand, which are
+no smaller, never claims more than it would with the smallest ones.
 """
 
 from __future__ import annotations
@@ -55,7 +59,7 @@ def decide(
     Args:
         estimates: estimates by look and claim; a claim without data at a look (None) takes part with p = 1.
         alphas: error rate of each look, at least as many as there are looks.
-        alpha: family-wise error rate, the sum of `alphas`.
+        alpha: family-wise error rate: the sum of `alphas`, or each of them if the estimates are anytime-valid.
         margin: smallest effect of interest; 0 disables the tests of equivalence.
 
     Returns:

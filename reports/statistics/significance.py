@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from reports.statistics.anytime import anytime_p, equivalent_level
 from reports.statistics.estimators import Estimate, spread_interval, tuned_differences
 from reports.statistics.variance_pooling import simulated_spreads
 
@@ -31,7 +32,7 @@ MOST_SEEDS = 1_000
 
 
 def difference_p(estimate: Estimate) -> float:
-    """Return the two-sided p-value of the null hypothesis of no difference (t-test).
+    """Return the two-sided p-value of the null hypothesis of no difference (t-test, or its anytime-valid form).
 
     Without a positive standard error (all values equal, or a single one) p = 1.
 
@@ -43,14 +44,18 @@ def difference_p(estimate: Estimate) -> float:
     """
     if not estimate.error > 0:
         return 1.0
-    return float(2 * stats.t.sf(abs(estimate.mean) / estimate.error, estimate.freedom))
+    statistic = abs(estimate.mean) / estimate.error
+    if estimate.anytime:
+        return anytime_p(statistic, estimate.freedom)
+    return float(2 * stats.t.sf(statistic, estimate.freedom))
 
 
 def equivalence_p(estimate: Estimate, margin: float) -> float:
     """Return the p-value of two one-sided tests of equivalence (TOST; Schuirmann, 1987).
 
     The null hypothesis is that the absolute effect is at least `margin`. Differences that are all exactly zero in at
-    least `TIES_TO_CLAIM` pairs give p = 0.
+    least `TIES_TO_CLAIM` pairs give p = 0. An anytime-valid p-value is that of the nearer bound, tested on both sides:
+    it is at most alpha if the confidence sequence with coverage 1 - alpha lies between the bounds.
 
     Args:
         estimate: the effect.
@@ -63,6 +68,8 @@ def equivalence_p(estimate: Estimate, margin: float) -> float:
         return 1.0
     if estimate.error > 0:
         nearer = (margin - abs(estimate.mean)) / estimate.error
+        if estimate.anytime:
+            return anytime_p(nearer, estimate.freedom) if nearer > 0 else 1.0
         return float(stats.t.sf(nearer, estimate.freedom))
     identical = estimate.error == 0 and estimate.mean == 0 and estimate.freedom >= TIES_TO_CLAIM - 1
     return 0.0 if identical else 1.0
@@ -189,7 +196,9 @@ class SeedsNeeded:
     high: int | None
 
 
-def seeds_needed(spread: float, seeds: int, effect: float, alpha: float, contrasts: int = 1) -> SeedsNeeded | None:
+def seeds_needed(
+    spread: float, seeds: int, effect: float, alpha: float, contrasts: int = 1, anytime: bool = False
+) -> SeedsNeeded | None:
     """Return how many seeds a paired t-test needs to find a true effect with a power of `POWER`.
 
     The effect should be the smallest effect of interest rather than the observed effect: planning with an observed
@@ -202,6 +211,7 @@ def seeds_needed(spread: float, seeds: int, effect: float, alpha: float, contras
         effect: true effect to detect.
         alpha: level of the test; for a family, the level of Holm's strictest step.
         contrasts: number of contrasts in the condition, whose variances are pooled.
+        anytime: whether the test is the anytime-valid one.
 
     Returns:
         The range, or None with fewer than two seeds, without spread or without an effect.
@@ -212,24 +222,24 @@ def seeds_needed(spread: float, seeds: int, effect: float, alpha: float, contras
     if seeds < 2 or spread <= 0 or effect <= 0:
         return None
     interval = spread_interval(spread, seeds)
-    low, likely, high = (_pairs(effect / sd, alpha, contrasts) for sd in (interval.low, spread, interval.high))
+    low, likely, high = (_pairs(effect / sd, alpha, contrasts, anytime) for sd in (interval.low, spread, interval.high))
     return SeedsNeeded(low, likely, high)
 
 
-def _pairs(standardised: float, alpha: float, contrasts: int) -> int | None:
-    """Return the smallest number of pairs at which the two-sided t-test reaches `POWER`, None above `MOST_SEEDS`."""
+def _pairs(standardised: float, alpha: float, contrasts: int, anytime: bool) -> int | None:
+    """Return the smallest number of pairs at which the two-sided test reaches `POWER`, None above `MOST_SEEDS`."""
     low, high = 2, MOST_SEEDS
-    if power(standardised, high, alpha, contrasts) < POWER:
+    if power(standardised, high, alpha, contrasts, anytime) < POWER:
         return None
     while low < high:
         middle = (low + high) // 2
-        enough = power(standardised, middle, alpha, contrasts) >= POWER
+        enough = power(standardised, middle, alpha, contrasts, anytime) >= POWER
         low, high = (low, middle) if enough else (middle + 1, high)
     return low
 
 
-def power(standardised: float, seeds: int, alpha: float, contrasts: int = 1) -> float:
-    """Return the power of a two-sided paired t-test.
+def power(standardised: float, seeds: int, alpha: float, contrasts: int = 1, anytime: bool = False) -> float:
+    """Return the power of a two-sided paired t-test, or of its anytime-valid form at that number of seeds.
 
     The variances of several contrasts are pooled (`reports.statistics.variance_pooling`); the power then assumes that
     all have the same standard deviation, and is averaged over simulated variances. Give the contrasts of one condition:
@@ -240,12 +250,16 @@ def power(standardised: float, seeds: int, alpha: float, contrasts: int = 1) -> 
         seeds: number of pairs, at least 2.
         alpha: level of the test.
         contrasts: number of contrasts in the condition.
+        anytime: whether the test is the anytime-valid one. What it has found with fewer seeds, some ten points more,
+            is not counted.
 
     >>> round(power(standardised=0.5, seeds=34, alpha=0.05), 3)
     0.808
     >>> round(power(standardised=1.5, seeds=6, alpha=0.05 / 12), 2), round(power(1.5, 6, 0.05 / 12, contrasts=12), 2)
     (0.29, 0.56)
     """
+    if anytime:
+        return power(standardised, seeds, equivalent_level(seeds, alpha), contrasts)
     if contrasts > 1:
         variances, freedoms = simulated_spreads(seeds, contrasts)
         limits = stats.t.isf(alpha / 2, freedoms) * np.sqrt(variances)

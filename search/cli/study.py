@@ -247,3 +247,5 @@ def _show_status(folder: Path, count: StudyProgress, alive: bool) -> None:
     hint = "" if alive or finished else f"; continue with `{resume_hint(folder)}`"
     share = 100 if finished else min(99, int(100 * count.done / max(count.total, 1e-9)))
     typer.echo(f"{'running' if alive else 'finished' if finished else 'not running'}, {share} % done{hint}")
+    if count.stopping_rule:
+        typer.echo(f"seeds are open: claims are {count.stopping_rule}")

@@ -46,6 +46,7 @@ class StudyProgress:
         done, total: work in epochs of plain training; epochs saved by early stopping count as done.
         metric: name of the selection metric.
         finished: whether every run has ended, and the end is recorded.
+        stopping_rule: what open seeds mean, in words; empty if the number of seeds is fixed.
     """
 
     arms: list[ArmCount]
@@ -53,6 +54,7 @@ class StudyProgress:
     total: float
     metric: str = records.VALIDATION_ACCURACY
     finished: bool = False
+    stopping_rule: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def count_runs(plan: PlanRecord, runs: Iterable[RunProgress], decisions: Iterabl
     total = sum(arm.cost * plan.epochs_of(arm) * sum(arms[arm.name].expected.values()) for arm in plan.arms)
     for name, arm in arms.items():
         _find_best(arm, list(selected[name].values()), plan.metric)
-    return StudyProgress(list(arms.values()), done, total, plan.metric)
+    return StudyProgress(list(arms.values()), done, total, plan.metric, stopping_rule=plan.stopping_rule)
 
 
 def _find_best(arm: ArmCount, configurations: list[list[RunProgress]], metric: str) -> None:

@@ -3,8 +3,8 @@
 Its state is rebuilt from the journal, so starting, resuming, finishing and extending a study are the same operation.
 Search runs come first, condition by condition and, within a condition, trial by trial over all arms. When the search
 of a condition has ended, its best points are pooled and every arm is confirmed at each of them, seed by seed, so that
-pairs are complete early. At each declared look but the last, conditions in which every claim is decided get no more
-seeds.
+pairs are complete early. At each declared look but the last, arms about which every claim is decided get no more
+seeds; with open seeds, almost every seed is such a look.
 """
 
 from __future__ import annotations
@@ -174,7 +174,8 @@ class StudyController:
         if self._running or self._interrupted:
             return False
         self._look()
-        return self._seeds == self.plan.study.confirm.seeds and self._all_announced()
+        last = self._seeds == self.plan.study.confirm.most_seeds
+        return (last or self._all_settled) and self._all_announced()
 
     def next_run(self) -> Run | None:
         """Return a run to start, announced in the journal, or None if none can start now."""
@@ -289,7 +290,7 @@ class StudyController:
     def _look(self) -> None:
         """Judge the study once all runs up to a look have ended, and stop the arms about which all is decided."""
         stages = self.plan.study.looks
-        while self._looks_taken < len(stages) - 1 and self._ended_up_to_look():
+        while self._looks_taken < len(stages) - 1 and not self._all_settled and self._ended_up_to_look():
             settled = self._settle(self._seeds)
             arms = {
                 condition.name: [arm.method for arm in self.plan.in_condition(condition.name)]
@@ -307,6 +308,13 @@ class StudyController:
             decision = LookDecision(look=self._looks_taken, seeds=self._seeds, settled=whole, arms=further)
             self._journal.decide(decision)
             self._apply_look(decision)
+
+    @property
+    def _all_settled(self) -> bool:
+        """Whether seeds are open, and every claim is decided, so that no look has anything to decide any more."""
+        return self.plan.study.confirm.is_open and all(
+            settled_seeds(self._looks, arm.condition.name, arm.method) for arm in self.plan.arms
+        )
 
     def _apply_look(self, decision: LookDecision) -> None:
         self._looks_taken = decision.look + 1

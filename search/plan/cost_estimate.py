@@ -131,6 +131,7 @@ def costs_at_throughput(plan: Plan, data: Dataset, images_per_second: float) -> 
 
 def _costs(plan: Plan, data: Dataset, speed: Callable[[RunConfig], TrainingSpeed]) -> StudyCosts:
     from trainables.data.selection import select
+    from trainables.engine.evaluated import measured_images
 
     arrays = data.arrays()
     speeds: dict[str, TrainingSpeed] = {}
@@ -143,7 +144,8 @@ def _costs(plan: Plan, data: Dataset, speed: Callable[[RunConfig], TrainingSpeed
             speeds[key] = speed(config)
         chosen = select(arrays, config, len(data.class_names))
         steps = config.steps or config.epochs * max(len(chosen.train) // config.batch_size, 1)
-        evaluated = len(chosen.validation) + min(len(chosen.train), len(chosen.validation))
+        validated = len(chosen.validation)
+        evaluated = validated + measured_images(min(len(chosen.train), validated), validated)
         seconds = steps * arm.cost * speeds[key].step_seconds + config.epochs * evaluated * speeds[key].image_seconds
         arms[arm.name] = ArmCost(seconds, config.epochs, speeds[key].state_bytes)
     built = sum(one.build_seconds for one in speeds.values())

@@ -41,9 +41,12 @@ def with_defaults_of(before: Plan, after: Study) -> Study:
     """Return a study file with what it leaves open as in the study that it extends: the test part and the looks."""
     if before.test_part == "official":
         after = after.on_official_test()
-    if after.confirm.looks is not None or after.confirm.seeds < before.study.confirm.seeds:
+    old, new = before.study.confirm.most_seeds, after.confirm.most_seeds
+    if after.confirm.looks is not None or new < old or after.confirm.is_open != before.study.confirm.is_open:
         return after
-    looks = (*before.study.looks[:-1], after.confirm.seeds)
+    looks = (
+        (*before.study.looks, *range(old + 1, new + 1)) if after.confirm.is_open else (*before.study.looks[:-1], new)
+    )
     confirm = after.confirm.model_copy(update={"looks": looks if len(looks) > 1 else ()})
     return after.model_copy(update={"confirm": confirm})
 
@@ -79,14 +82,31 @@ def find_extension(before: Study, after: Study) -> Extension:
         raise InputError(
             "search.trials_per_arm cannot be increased in a study with replicates; start a new study instead"
         )
-    seeds = _increase("confirm.seeds", before.confirm.seeds, after.confirm.seeds)
+    seeds = _more_seeds(before, after)
     what += seeds
     for key in ("methods", "compare", "conditions", "contrasts", "exclude"):
         if old[key] != new[key]:
             what.append(f"{key} added" if key != "exclude" else "exclude changed")
     if not what:
         raise InputError("--extend: the study file adds nothing to the study; continue it with `assay resume`")
-    return Extension(tuple(what), exploratory=bool(seeds) or more_trials)
+    return Extension(tuple(what), exploratory=(bool(seeds) and not before.confirm.is_open) or more_trials)
+
+
+def _more_seeds(before: Study, after: Study) -> list[str]:
+    """Return in words how many seeds are added; in a study with open seeds the looks before stay as they are."""
+    old, new = before.confirm, after.confirm
+    if old.is_open != new.is_open:
+        raise InputError(
+            f"--extend: confirm.seeds is {old.seeds} in the study and cannot become {new.seeds}: which test holds must "
+            "be declared before the first run; start a new study instead"
+        )
+    kept = after.looks[: len(before.looks)]
+    if old.is_open and kept != before.looks and new.most_seeds >= old.most_seeds:
+        raise InputError(
+            f"--extend: confirm.looks begin with {list(kept)}, but have been {list(before.looks)}; add to them, or "
+            "leave them out"
+        )
+    return _increase("confirm.most" if old.is_open else "confirm.seeds", old.most_seeds, new.most_seeds)
 
 
 def _keeps_levels(levels: Any, old: dict[str, Any], factor: str) -> bool:

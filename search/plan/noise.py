@@ -84,7 +84,7 @@ def noise_study(study: Study, seeds: int) -> Study:
             "contrasts": [],
             "nuisance": {key: value for key, value in study.nuisance.items() if key in study.fixed},
             "search": study.search.model_copy(update={"sampler": "none", "match": _match(study), "replicates": 1}),
-            "confirm": study.confirm.model_copy(update={"points": 1, "seeds": seeds, "looks": ()}),
+            "confirm": study.confirm.model_copy(update={"points": 1, "seeds": seeds, "most": None, "looks": ()}),
         }
     )
 

@@ -118,6 +118,10 @@ def study_size(
 def detectable_in_family(plan: PlanRecord) -> float:
     """Return the smallest effect, in standard deviations, that is detected at the last look in the whole family."""
     claims = max(len(plan.contrasts), 1)
+    if plan.open_ended:
+        from reports.statistics.anytime import equivalent_level
+
+        return detectable_effect(plan.seeds, equivalent_level(plan.seeds, plan.alpha / claims))
     return detectable_effect(plan.seeds, plan.look_alphas[-1] / claims, claims // max(len(plan.conditions), 1))
 
 
@@ -159,7 +163,8 @@ def _warnings(
         yield (
             f"an effect of {smallest:g} points, the smallest of interest, would mostly remain undecided: with "
             f"{plan.seeds} seeds and {len(plan.contrasts)} contrasts, effects from about {detectable_points:.1f} "
-            "points are detectable. Raise confirm.seeds, or compare fewer methods or conditions."
+            f"points are detectable. Raise confirm.{'most' if plan.open_ended else 'seeds'}, or compare fewer methods "
+            "or conditions."
         )
     if 0 < plan.trials_per_arm < MIN_TRIALS:
         yield f"{plan.trials_per_arm} trials per arm are a thin search: the best point may be far from the optimum."
@@ -183,7 +188,8 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
     """Return the output of `assay plan`: (heading, text) of each line."""
     points = f"{plan.most_points} {'point' if plan.most_points == 1 else 'points'}"
     searches = f" in each of {plan.replicates} searches" if plan.replicates > 1 else ""
-    looks = f", looks at {', '.join(map(str, plan.looks))}" if len(plan.looks) > 1 else ""
+    looks = f", looks at {', '.join(map(str, plan.looks))}" if len(plan.looks) > 1 and not plan.open_ended else ""
+    most = "at most " if plan.open_ended else ""
     time = "unknown; `--timed` measures it on this machine, `--images-per-second N` estimates it from a throughput"
     disk = "unknown, see time"
     if size.hours is not None and size.gigabytes is not None:
@@ -197,7 +203,8 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
         ),
         ("search", f"{size.search_runs} runs, {plan.trials_per_arm} per arm{searches}"),
         *off,
-        ("confirmation", f"at most {size.confirmation_runs} runs, {points} x {plan.seeds} seeds per arm{looks}"),
+        ("confirmation", f"at most {size.confirmation_runs} runs, {points} x {most}{plan.seeds} seeds per arm{looks}"),
+        *([("seeds", f"open: claims are {plan.stopping_rule}")] if plan.open_ended else []),
         ("work", f"{size.plain_epochs:,.0f} epochs of plain training, without early stopping"),
         ("time", time),
         ("disk", disk),

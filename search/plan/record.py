@@ -29,24 +29,26 @@ def study_record(plan: Plan, extensions: Sequence[ExtensionDecision] = ()) -> Pl
             family of its own.
     """
     study = plan.study
-    looks = study.looks
+    looks, is_open = study.looks, study.confirm.is_open
     before = [{contrast.key for contrast in step.plan.contrasts} for step in extensions]
     return PlanRecord(
         name=study.name,
         metric=study.metric,
         smallest_effect=study.smallest_effect / 100,
         alpha=study.alpha,
-        seeds=study.confirm.seeds,
+        seeds=study.confirm.most_seeds,
         points=plan.points,
         trials_per_arm=plan.trials,
         factors={factor: [level.name for level in options] for factor, options in study.compare.items()},
         looks=looks,
-        look_alphas=tuple(look_alphas(study.alpha, len(looks))),
+        look_alphas=(study.alpha,) * len(looks) if is_open else tuple(look_alphas(study.alpha, len(looks))),
         replicates=plan.searches,
         match=study.search.match,
         test=plan.test_part,
-        variances=extensions[0].plan.variances if extensions else "pooled",
+        variances="own" if is_open else extensions[0].plan.variances if extensions else "pooled",
         choice=extensions[0].plan.choice if extensions else "shrunken",
+        open_ended=is_open,
+        version=2 if is_open else 1,
         designed=plan.designed,
         conditions=tuple(
             ConditionRecord(

@@ -56,6 +56,11 @@ NOT_COMPARABLE = NOT_TUNABLE - {"augmentation", "model"}
 HALVED_FROM, QUARTERED_FROM = 8, 16
 """Numbers of seeds from which studies have two and three looks by default."""
 
+OPEN = "open"
+MOST_SEEDS = 1000
+FIRST_LOOK, MOST_OPEN = 4, 60
+"""Seeds from which a study with open seeds is judged, and at most has, by default."""
+
 DEFAULT_NUISANCE = ("learning_rate", "weight_decay")
 """Nuisance parameters of a study without `nuisance`, except those that are set elsewhere."""
 
@@ -111,36 +116,70 @@ class Confirm(Frozen):
 
     Args:
         points: number of pooled points at which every arm is confirmed.
-        seeds: number of paired seeds of every arm and point; by default the last look, or 10.
+        seeds: number of paired seeds of every arm and point; by default the last look, or 10. `open`: one at a time, as
+            long as claims are undecided; the verdicts hold whenever one stops or goes on.
+        most: largest number of seeds if they are `open`; by default the last look, or 60.
         looks: numbers of seeds at which all contrasts are judged; an arm whose contrasts are all decided gets no more
             seeds. By default a quarter, half and all of 16 or more seeds, half and all of 8 or more; `[]` for one look.
+            With open seeds, every number from 4 on.
         test: what verdicts are based on. `extended`: the test images, and development images that a run neither trains
             nor validates on, where `train_fraction` leaves some. `official`: the test images only.
     """
 
     points: Annotated[int, Field(ge=1, le=100)] = 2
-    seeds: Annotated[int, Field(ge=2, le=1000)] = 10
+    seeds: int | Literal["open"] = 10
+    most: Annotated[int, Field(ge=5, le=MOST_SEEDS)] | None = None
     looks: tuple[Annotated[int, Field(ge=2, le=1000)], ...] | None = None
     test: records.TestPart = "extended"
 
     @model_validator(mode="before")
     @classmethod
     def _last_look(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and isinstance(value.get("looks"), list | tuple) and value["looks"]:
-            return {"seeds": value["looks"][-1], **value}
+        if not isinstance(value, Mapping):
+            return value
+        seeds, looks = value.get("seeds"), value.get("looks")
+        if isinstance(seeds, bool | str | float) and seeds != OPEN:
+            also = ", or `open`" if isinstance(seeds, str) else ""
+            raise ValueError(f"seeds: expected a number{also}, but got {seeds!r}")
+        last = looks[-1] if isinstance(looks, list | tuple) and looks else None
+        if seeds == OPEN:
+            return {"most": last or MOST_OPEN, **value}
+        return value if last is None else {"seeds": last, **value}
+
+    @field_validator("seeds")
+    @classmethod
+    def _several(cls, value: int | Literal["open"]) -> int | Literal["open"]:
+        if isinstance(value, int) and not 2 <= value <= MOST_SEEDS:
+            raise ValueError(f"must be from 2 to {MOST_SEEDS:,}, or `open`, but got {value}")
         return value
 
     @model_validator(mode="after")
     def _increasing(self) -> Confirm:
+        if self.most is not None and not self.is_open:
+            raise ValueError(
+                f"`most: {self.most}` is the largest number of open seeds, but `seeds` is {self.seeds}; write `seeds: "
+                "open`, or leave out `most`"
+            )
         if self.looks is None:
             return self
         if list(self.looks) != sorted(set(self.looks)):
             raise ValueError(f"`looks` must be increasing, but got {list(self.looks)}")
-        if self.looks and self.looks[-1] != self.seeds:
+        if self.looks and self.looks[-1] != self.most_seeds:
+            key = "most" if self.is_open else "seeds"
             raise ValueError(
-                f"the last of `looks`, {self.looks[-1]}, must equal `seeds`, {self.seeds}; leave out `seeds`"
+                f"the last of `looks`, {self.looks[-1]}, must equal `{key}`, {self.most_seeds}; leave out `{key}`"
             )
         return self
+
+    @property
+    def is_open(self) -> bool:
+        """Whether seeds are added as long as claims are undecided."""
+        return self.seeds == OPEN
+
+    @property
+    def most_seeds(self) -> int:
+        """The number of seeds, or the largest number if they are open."""
+        return self.seeds if isinstance(self.seeds, int) else self.most or MOST_OPEN
 
 
 class Tracking(Frozen):
@@ -250,13 +289,15 @@ class Study(Frozen):
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """The numbers of seeds at which contrasts are judged; the last one is `confirm.seeds`.
+        """The numbers of seeds at which contrasts are judged; the last one is `confirm.most_seeds`.
 
         A study with a single contrast has one look by default: dividing the error rate would cost more than it saves.
         """
-        seeds, looks = self.confirm.seeds, self.confirm.looks
+        seeds, looks = self.confirm.most_seeds, self.confirm.looks
         if looks is not None:
             return looks or (seeds,)
+        if self.confirm.is_open:
+            return tuple(range(FIRST_LOOK, seeds + 1))
         cells = len(self.methods) * math.prod(map(len, self.compare.values()))
         several = cells > 2 or any(len(levels) > 1 for levels in self.conditions.values()) or len(self.contrasts) > 1
         if not several or seeds < HALVED_FROM:

@@ -1,7 +1,7 @@
 """Simulated studies with known effects, through the product's own rules: is what a study says true?
 
-Options: `--studies N` (of each kind, 2 000), `--quick` (100), and any of the parts' names: coverage, claims, power,
-replicates, stopping. 95 % Monte-Carlo intervals in brackets. Two processes.
+Options: `--studies N` (of each kind, 2 000), `--quick` (100), and any of the parts' names: coverage, claims,
+open_seeds, power, replicates, stopping. 95 % Monte-Carlo intervals in brackets. Two processes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from tests.benchmarks import truth_confirm, truth_stopping
 from tests.benchmarks.common import percent, table
-from tests.benchmarks.truth_confirm import LOOKS, MARGIN, SEEDS, STUDIES_OF_A_LANDSCAPE, Found
+from tests.benchmarks.truth_confirm import LOOKS, MARGIN, OPEN, SEEDS, STUDIES_OF_A_LANDSCAPE, Found
 from tests.benchmarks.truth_world import World
 
 Measure = Callable[[World, np.random.Generator], Found]
@@ -116,6 +116,27 @@ def claims(simulation: Simulation) -> None:
         table((name, *map(str, SEEDS)), rows)
 
 
+def open_seeds(simulation: Simulation) -> None:
+    """Print how often something is claimed of equal methods that are judged after every seed."""
+    print(
+        "Studies of three methods identical to the baseline in which any is said to help or hurt, judged after every\n"
+        f"seed from {OPEN[0]} to {OPEN[-1]}, in % (aim: 5 at most), by pooled points"
+    )
+    found = simulation.play(truth_confirm.open_seeds, ALIKE)
+    rows = [
+        [name, *(percent(found[f"{kind} {points}"]) for points in (1, truth_confirm.POINTS))]
+        for name, kind in (("anytime-valid t-test, as with open seeds", "open"), ("t-test, uncorrected", "uncorrected"))
+    ]
+    table(("test", "1 point", f"{truth_confirm.POINTS} points"), rows)
+    print(
+        "How often the confidence sequence holds the truth at all of them, in % (aim: 95 at least), in the worst case"
+    )
+    covered = [
+        percent(simulation.play(partial(truth_confirm.lopsided_open, points), PLAIN)["open"]) for points in (2, 4)
+    ]
+    table(("2 points", "4 points"), [covered])
+
+
 def power(simulation: Simulation) -> None:
     """Print how often true effects are found, and how often `equivalent` is said."""
     print("Methods of which the truth is said, in %, by seeds. Effects in seed sds; family of one or of three, Holm")
@@ -179,7 +200,7 @@ def _by_seeds(found: dict[str, np.ndarray], kind: str) -> list[str]:
     return [percent(found[f"{kind} {seeds}"]) for seeds in SEEDS]
 
 
-PARTS = {part.__name__: part for part in (coverage, claims, power, replicates, stopping)}
+PARTS = {part.__name__: part for part in (coverage, claims, open_seeds, power, replicates, stopping)}
 
 
 def parse(arguments: Sequence[str]) -> tuple[int, list[str]]:

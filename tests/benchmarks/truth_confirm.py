@@ -44,6 +44,7 @@ MARGIN = 0.5
 SEARCHES = 3
 STUDIES_OF_A_LANDSCAPE = 40
 PEEKS = range(6, 25, 2)
+OPEN = range(4, 61)
 
 Found = dict[str, float]
 
@@ -148,6 +149,51 @@ def false_claims(world: World, rng: np.random.Generator) -> Found:
         found[f"unpaired {seeds}"] = max(_claimed([[unpaired(alone[method], alone[0])]]) for method in methods)
     found["one seed"] = float((np.abs(study.alone[1:, 0] - study.alone[0, 0]) >= MARGIN).any())
     return found
+
+
+def open_seeds(world: World, rng: np.random.Generator) -> Found:
+    """Say whether any method is said to help or to hurt at any number of seeds, judged after each from 4 to 60.
+
+    With several pooled points, the choice of points is made again after each seed, as the product does.
+    """
+    quality = pooled_quality(draw_landscape(world, rng), rng)[:, :-1]
+    validation, test = confirm_runs(world, quality, OPEN[-1], rng)
+
+    def looks(points: int, anytime: bool) -> list[list[Estimate]]:
+        arms = [([method, 0], slice(points)) for method in range(1, world.methods + 1)]
+        return [
+            [
+                over_seeds(tuned_differences(*_first(validation, test, arm, seeds), shrunken=True)[0], anytime)
+                for arm in arms
+            ]
+            for seeds in OPEN
+        ]
+
+    found = {f"open {points}": _claimed(looks(points, True), (ALPHA,) * len(OPEN)) for points in (1, POINTS)}
+    return found | {
+        f"uncorrected {points}": _claimed(looks(points, False), (ALPHA,) * len(OPEN)) for points in (1, POINTS)
+    }
+
+
+def lopsided_open(points: int, world: World, rng: np.random.Generator) -> Found:
+    """Say whether the confidence sequence holds the truth at all numbers of seeds, in the worst case of `lopsided`."""
+    quality = np.zeros((2, points))
+    quality[0, 1:] = -10 * world.seed_sd
+    validation, test = confirm_runs(world, quality, OPEN[-1], rng)
+    holds = [
+        _holds(over_seeds(tuned_differences(*_first(validation, test, ([1, 0], slice(points)), n))[0], True), 0.0)
+        for n in OPEN
+        if n > 4  # with fewer there is no interval
+    ]
+    return {"open": min(holds)}
+
+
+def _first(
+    validation: np.ndarray, test: np.ndarray, arm: tuple[list[int], slice], seeds: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return selection and test metrics of a pair of arms with the first seeds, float (2, K, S) each."""
+    pair, points = arm
+    return validation[pair, points, :seeds], test[pair, points, :seeds]
 
 
 def power(world: World, rng: np.random.Generator) -> Found:

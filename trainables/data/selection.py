@@ -58,7 +58,7 @@ class Selection:
         labels: int32 (n,), labels of all development images; with label noise, some of those of `train` are wrong.
         classes: number of classes.
         measured: maximum number of training images that training metrics are computed on: the number of images held out
-            for validation, also where these are trained on.
+            for validation, also where these are trained on. Of many, `trainables.engine.evaluated` leaves some out.
     """
 
     train: np.ndarray

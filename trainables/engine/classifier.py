@@ -19,6 +19,7 @@ from trainables.config import RunConfig
 from trainables.data.selection import select
 from trainables.data.unused import unused_images
 from trainables.engine.batches import draw_batches
+from trainables.engine.evaluated import batch_width, measured_images
 from trainables.engine.evaluation import evaluation_function
 from trainables.engine.feeding import Feed, Placement, collected, feeds_of, is_streamed
 from trainables.engine.metrics import Predictions
@@ -32,8 +33,6 @@ from trainables.schedules import learning_rates, part
 
 STATE_FILE = "state.npz"
 RUN_FILE = "run.json"
-CHUNK = 512
-"""Maximum number of images per batch in evaluation."""
 FAR_ABOVE_CHANCE = 2.0
 """Ratio of the training loss to that of guessing above which a run gets a warning."""
 AUTO = Placement()
@@ -77,7 +76,9 @@ class Classifier:
         self._network = network_of(
             config.model.structure(), self._image_shape, class_count, config.precision, self._xla
         )
-        self._measured = _subset(self._train, chosen.measured, config.split_seed)
+        measured = measured_images(min(len(chosen.train), chosen.measured), len(chosen.validation))
+        self._measured = _subset(self._train, measured, config.split_seed)
+        self._width = batch_width(min(len(chosen.train), chosen.measured) + len(chosen.validation))
         self._batch = min(config.batch_size, len(self._train))
         self._steps = len(self._train) // self._batch
         self._length = config.steps or config.epochs * self._steps
@@ -115,7 +116,8 @@ class Classifier:
         if not finite:
             raise DivergedError(self.epoch + 1)
         self.epoch += 1
-        found = self._evaluate(self._data.development, np.concatenate([self._measured, self._validation]))
+        positions = np.concatenate([self._measured, self._validation])
+        found = self._evaluate(self._data.development, positions, self._width)
         seen = found[: len(self._measured)]
         held = found[len(self._measured) :]
         self._check_loss(float(seen.loss.mean()))
@@ -258,11 +260,16 @@ class Classifier:
             )
             log.warning("%s", self.warning)
 
-    def _evaluate(self, part: Feed, positions: np.ndarray) -> Predictions:
-        """Return the network's predictions for images of a part of the data, given by their positions."""
-        n = len(positions)
-        steps = -(-n // CHUNK)
-        index = np.resize(positions.astype("int32"), (steps, -(-n // steps)))  # filled up with the first positions
+    def _evaluate(self, part: Feed, positions: np.ndarray, width: int | None = None) -> Predictions:
+        """Return the network's predictions for images of a part of the data, given by their positions.
+
+        Args:
+            part: the images.
+            positions: int (N,).
+            width: images per batch; by default as few batches as possible.
+        """
+        n, width = len(positions), width or batch_width(len(positions))
+        index = np.resize(positions.astype("int32"), (-(-n // width), width))  # filled up with the first positions
         function = evaluation_function(self._network, self._xla)
         outputs = collected(
             function(self._state["weights"], self._state["moving"], data, self._scale, some["index"])

@@ -29,7 +29,8 @@ from trainables.records.descriptions import describe
 from trainables.records.metrics import EXTENDED_TEST_ACCURACY, LOWER_IS_BETTER, TEST_ACCURACY, T, TestPart
 from trainables.records.units import Unit, unit_of
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
+"""Newest version that is read: 1, or 2 with `open_ended`, which older readers must not ignore."""
 
 
 class ConditionRecord(Record):
@@ -170,7 +171,7 @@ class PlanRecord(Record):
         conditions, arms, contrasts: in the order of the study file.
         factors: levels of the compared factors beside the method; a factorial has several.
         looks: seeds at which the families are judged, increasing; the last is `seeds`.
-        look_alphas: the error rate of each look; they add up to `alpha`.
+        look_alphas: the error rate of each look; they add up to `alpha`, or each is `alpha` if the study is open-ended.
         replicates: searches of every arm, each with its own points and its own pool.
         designed: trials of a search that are drawn without looking at results, the first ones.
         match: what methods of different cost are compared at: `epochs`, `steps` or `compute`.
@@ -182,6 +183,7 @@ class PlanRecord(Record):
             contrasts of a family.
         choice: how a contrast chooses the point of each arm: the `best` mean, or the best mean after preferences of
             single arms are `shrunken` by what may be noise.
+        open_ended: whether the tests hold whenever one stops (`confirm.seeds: open`); `seeds` are then the most.
         observed: set where the runs were not launched by Assay, and the plan was inferred from them.
         version: version of this record.
     """
@@ -207,8 +209,9 @@ class PlanRecord(Record):
     test: TestPart = "official"
     variances: Literal["own", "pooled"] = "own"
     choice: Literal["best", "shrunken"] = "best"
+    open_ended: bool = False
     observed: ObservedRecord | None = None
-    version: int = PLAN_VERSION
+    version: int = 1
 
     @model_validator(mode="before")
     @classmethod
@@ -284,6 +287,18 @@ class PlanRecord(Record):
         """Display names of all methods, references first, then in the order of the plan."""
         ordered = sorted(self.arms, key=lambda arm: not arm.reference)
         return tuple(dict.fromkeys(arm.method for arm in ordered))
+
+    @property
+    def stopping_rule(self) -> str:
+        """What open seeds mean, in words; empty if the number of seeds, or of looks, was fixed in advance."""
+        if not self.open_ended:
+            return ""
+        every = self.looks == tuple(range(self.looks[0], self.seeds + 1))
+        when = f"every seed from {self.looks[0]} on" if every else f"{', '.join(map(str, self.looks))} seeds"
+        return (
+            f"judged after {when} by a test that stays valid however often it is applied, so that the verdicts hold "
+            "whenever the study stops or goes on; an arm whose claims are all decided gets no more seeds"
+        )
 
     def condition(self, name: str) -> ConditionRecord:
         """Return the condition of that name."""

@@ -16,6 +16,7 @@ from trainables.config import RunConfig
 from trainables.data import SOURCES
 from trainables.data.selection import select
 from trainables.data.unused import unused_images
+from trainables.engine import evaluated
 from trainables.engine.classifier import RUN_FILE, STATE_FILE, Classifier
 from trainables.engine.network import Network
 from trainables.engine.step import epoch_function
@@ -201,6 +202,25 @@ def test_training_metrics_use_as_many_images_as_validation(digits: dict[str, np.
     assert set(run._measured) <= set(run._train)
     assert np.array_equal(run._measured, start(digits, "maxup", train_fraction=1.0, seed=9)._measured)
     assert not set(run._train) & set(run._validation)
+
+
+def test_the_limit_of_measured_training_images_changes_no_bit_of_anything_else(
+    digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three = {**digits, **{name: np.concatenate([digits[name]] * 3) for name in ("images", "labels")}}
+    settings = {"train_fraction": 1.0, "validation_fraction": 0.45, "epochs": 2}
+    limited = start(three, **settings)
+    monkeypatch.setattr(evaluated, "MEASURED", 10**9)
+    whole = start(three, **settings)
+    assert len(whole._measured) == len(whole._validation) > 1_500
+    assert 1_000 <= len(limited._measured) < 1_512
+    assert np.array_equal(limited._measured, whole._measured[: len(limited._measured)])
+    assert limited.evaluated == len(limited._measured) + len(limited._validation)
+    training = {records.TRAIN_LOSS, records.TRAIN_ACCURACY}
+    for one, other in zip(measured(limited, 2), measured(whole, 2), strict=True):
+        assert {name for name in one if one[name] != other[name]} <= training
+        assert one[records.TRAIN_ACCURACY] == pytest.approx(other[records.TRAIN_ACCURACY], abs=0.05)
+    assert limited.test().metrics == whole.test().metrics
 
 
 def test_plain_epochs_include_the_cost_of_the_method(digits: dict[str, np.ndarray]) -> None:

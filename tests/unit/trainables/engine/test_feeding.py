@@ -53,7 +53,7 @@ def test_so_it_does_on_jax() -> None:
 
 def test_evaluation_streams_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arrays = arrays_of(601)
-    monkeypatch.setattr("trainables.engine.classifier.CHUNK", 16)
+    monkeypatch.setattr("trainables.engine.evaluated.CHUNK", 16)
     expected = outcome(start("resident", arrays, "baseline"), tmp_path, 1)
     monkeypatch.setattr(feeding, "CHUNK_BYTES", 40 * arrays["images"][0].nbytes)
     sent: list[int] = []
