@@ -97,14 +97,18 @@ def run(
 
 
 def resume(
-    folder: str | Path, address: str | None = None, data: str | Path | None = None, allow_code: bool = False
+    folder: str | Path,
+    address: str | None = None,
+    data: str | Path | Mapping[str, str | Path] | None = None,
+    allow_code: bool = False,
 ) -> Result:
     """Continue an interrupted study; a finished one is only judged and reported again.
 
     Args:
         folder: the study's folder.
         address: as in `run`.
-        data: where the images are now, if they were moved; they must be the same.
+        data: where the images are now, if they were moved; they must be the same. In a study on several data sets by
+            name: `{"cifar": "/new/place"}`.
         allow_code: as in `run`.
 
     Raises:
@@ -118,7 +122,7 @@ def resume(
     from search.session import Options
 
     with code_allowed(allow_code):
-        return _result(resume_study(Path(folder), Options(address), moved=None if data is None else str(data)))
+        return _result(resume_study(Path(folder), Options(address), moved=_places(data)))
 
 
 def report(folder: str | Path) -> Result:
@@ -139,6 +143,13 @@ def report(folder: str | Path) -> Result:
     page = write_report(folder).html
     recipe = folder / records.RECIPE_FILE
     return _load_result(folder, page, recipe if recipe.is_file() else None)
+
+
+def _places(data: str | Path | Mapping[str, str | Path] | None) -> list[str]:
+    """Return the places of images as arguments of `--data`."""
+    if isinstance(data, Mapping):
+        return [f"{name}={place}" for name, place in data.items()]
+    return [] if data is None else [str(data)]
 
 
 def _study(study: Study | Mapping[str, Any] | str | Path) -> Study:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import shlex
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from search.monitor.counts import RunProgress, StudyProgress, count_runs
 from search.monitor.messages import note, warn
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
-from search.plan.data_validation import check_data, refuse_changed
+from search.plan.data_validation import check_data, naming, refuse_changed
 from search.plan.extension import check_kept, find_extension, with_defaults_of
 from search.plan.model import Plan
 from search.plan.record import study_record
@@ -27,7 +27,14 @@ from search.store.journal import Journal
 from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
 from search.store.yaml_files import dump, parse_value, read_mapping
-from search.study.data_place import differs_in_place_only, find_source, load_hint, note_place, relative_places
+from search.study.data_place import (
+    find_sources,
+    load_hint,
+    moved_sources,
+    note_place,
+    relative_places_of,
+    with_first_places,
+)
 from search.study.resources import current_resources, override_resources, record_resources
 from search.study.schema import Study, validate
 from search.tracking.uri import without_secrets
@@ -72,26 +79,28 @@ def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
     curves = _checked_curves(options.curves)
     plan = make_plan(study if curves is None else study.on_official_test())
     refuse_unusable_gpus(study.resources, options)
-    data = None if curves else check_data(plan)
+    data = {} if curves else check_data(plan)
     with new_folder(folder) as journal:
         write_atomically(folder / records.STUDY_FILE, dump(plan.study.document()), private=True)
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
         journal.set_meta(records.META_STUDY, plan.study.document())
         journal.set_meta(records.META_FACTS, facts_of(data, curves).dump())
         journal.set_meta(records.META_CURVES, str(curves or ""))
-        journal.set_meta(records.META_DATA, relative_places(study.data.model_dump(mode="json"), folder))
+        for key, places in relative_places_of(plan.sources, folder).items():
+            journal.set_meta(key, places)
         journal.set_meta(records.META_PLAN, study_record(plan).dump())
         return _continue_study(plan, journal, folder, replace(options, curves=curves), data)
 
 
-def resume_study(folder: Path, options: Options, sets: Sequence[str] = (), moved: str | None = None) -> StudyResult:
+def resume_study(folder: Path, options: Options, sets: Sequence[str] = (), moved: Sequence[str] = ()) -> StudyResult:
     """Resume an interrupted study; if it is finished, only its report is written again.
 
     Args:
         folder: the study folder.
         options: how runs are executed.
         sets: changes to the resources of a run from here on, as `resources.NAME=VALUE`.
-        moved: where the images are now, if they were moved: a path, or a source as YAML.
+        moved: where images are now, if they were moved: a path, or a source as YAML; in a study on several data sets
+            after the name of one, `NAME=PATH`.
 
     Raises:
         InputError: there is no study, it is damaged or running, its data has changed, or `sets` are invalid.
@@ -99,9 +108,9 @@ def resume_study(folder: Path, options: Options, sets: Sequence[str] = (), moved
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         plan = journal_plan(journal, folder)
         warn(_edited(journal, folder))
-        source = find_source(journal, plan.study.data, folder, moved)
+        sources = find_sources(journal, plan.sources, folder, moved)
         override_resources(journal, plan.study.resources, sets)
-        options, data = _load_unchanged(plan, journal, folder, options, source)
+        options, data = _load_unchanged(plan, journal, folder, options, sources)
         return _continue_study(plan, journal, folder, options, data)
 
 
@@ -140,24 +149,40 @@ def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         before = journal_plan(journal, folder)
-        source = find_source(journal, before.study.data, folder, None)
-        if study.data != before.study.data and differs_in_place_only(study.data, before.study.data):
-            source, study = study.data, study.model_copy(update={"data": before.study.data})
+        study, moved = with_first_places(before.study, study)
         study = with_defaults_of(before, study)
         extension, plan = find_extension(before.study, study), make_plan(study)
         check_kept(before, plan)
-        options, data = _load_unchanged(plan, journal, folder, options, source)
+        sources = moved_sources(find_sources(journal, plan.sources, folder), moved)
+        options, data = _load_unchanged(plan, journal, folder, options, sources)
         decision = extension.decision(journal.required_plan())
         history = [*(row.decision for row in journal.decisions(ExtensionDecision)), decision]
-        journal.extend(study.document(), study_record(plan, history), decision)
+        added = _entries_of_added_data(journal, before, plan, data, folder)
+        journal.extend(study.document(), study_record(plan, history), decision, added)
         record_resources(journal, before.study.resources, study.resources)
         write_atomically(folder / records.STUDY_FILE, dump(study.document()), private=True)
         return _continue_study(plan, journal, folder, options, data)
 
 
+def _entries_of_added_data(
+    journal: Journal, before: Plan, plan: Plan, data: Mapping[str, Dataset], folder: Path
+) -> dict[str, Any]:
+    """Return the entries of the journal about its data sets, if an extension adds some; otherwise nothing."""
+    added = {label: source for label, source in plan.sources.items() if label not in before.sources}
+    if not added:
+        return {}
+    facts = journal.facts()
+    new = facts_of({label: found for label, found in data.items() if label in added}).data_sets
+    places = relative_places_of(added, folder)[records.META_DATA_SETS]
+    return {
+        records.META_FACTS: facts.model_copy(update={"data_sets": {**facts.data_sets, **new}}).dump(),
+        records.META_DATA_SETS: {**(journal.meta(records.META_DATA_SETS) or {}), **places},
+    }
+
+
 def _load_unchanged(
-    plan: Plan, journal: Journal, folder: Path, options: Options, source: Source
-) -> tuple[Options, Dataset | None]:
+    plan: Plan, journal: Journal, folder: Path, options: Options, sources: Mapping[str, Source]
+) -> tuple[Options, dict[str, Dataset]]:
     """Return the options and the data with which a study continues: the curves that it replays, or the same images.
 
     Args:
@@ -165,7 +190,7 @@ def _load_unchanged(
         journal: the journal.
         folder: the study folder.
         options: how runs are executed.
-        source: where the images are now.
+        sources: where the images are now, by label of the data set.
 
     Raises:
         InputError: the data has changed, or does not fit a run.
@@ -173,14 +198,18 @@ def _load_unchanged(
     curves = journal.meta(records.META_CURVES)
     options = replace(options, curves=_checked_curves(Path(curves)) if curves else None)
     if curves:
-        return options, None
+        return options, {}
     try:
-        data = check_data(plan, source)
+        data = check_data(plan, sources)
     except InputError as error:
-        raise InputError(f"{error}{load_hint(source)}") from None
-    refuse_changed(data, journal.facts().data, f"the study in {folder} began")
-    if moved := note_place(journal, plan.study.data, source, folder):
-        note(moved)
+        raise InputError(f"{error}{load_hint(sources)}") from None
+    facts = journal.facts()
+    for label, found in data.items():
+        with naming(label):
+            refuse_changed(found, facts.data_of(label), f"the study in {folder} began")
+    for label, first in plan.sources.items():
+        if moved := note_place(journal, first, sources[label], folder, label):
+            note(moved)
     return options, data
 
 
@@ -212,13 +241,15 @@ def _checked_curves(path: Path | None) -> Path | None:
     return path.absolute()
 
 
-def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options, data: Dataset | None) -> StudyResult:
+def _continue_study(
+    plan: Plan, journal: Journal, folder: Path, options: Options, data: Mapping[str, Dataset]
+) -> StudyResult:
     from reports.data.frames import read_study
     from reports.inference.verdicts import decided_arms
     from search.export.selection import export_recipe
     from search.store.optuna_storage import OptunaFile
     from search.tracking.state import delivered_runs
-    from trainables.data.sharing import shared
+    from trainables.data.sharing import shared_data_sets
 
     folder = folder.absolute()
     controller = StudyController(plan, journal, lambda seeds: decided_arms(read_study(folder), seeds))
@@ -235,7 +266,7 @@ def _continue_study(plan: Plan, journal: Journal, folder: Path, options: Options
         current_resources(journal, study.resources),
         study.tracking.uri,
         options,
-        shared(data, find_source(journal, study.data, folder, None)) if data else None,
+        shared_data_sets(data, find_sources(journal, plan.sources, folder)),
         title=study.name,
         count=progress,
         conclude=lambda: _conclude(controller, journal, folder, optuna_file),

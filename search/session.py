@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +78,7 @@ def execute_runs(
     resources: Resources,
     tracking_uri: str | None,
     options: Options,
-    data: SharedData | None,
+    data: Mapping[str, SharedData],
     title: str,
     count: Callable[[], StudyProgress],
     conclude: Callable[[], T],
@@ -91,7 +91,7 @@ def execute_runs(
         resources: resources of one run.
         tracking_uri: MLflow's tracking store, or None for one in the folder.
         options: how runs are executed.
-        data: the images; None in a replay.
+        data: the data sets by label (see `RunSource.data_set`); empty in a replay.
         title: heading of the progress display.
         count: returns the current progress.
         conclude: writes the results once all runs have ended.
@@ -156,7 +156,7 @@ def _prepared(
     folder: Path,
     resources: Resources,
     options: Options,
-    data: SharedData | None,
+    data: Mapping[str, SharedData],
     started: float,
 ) -> Callable[[], None] | None:
     """Start Ray, check that a run fits, and return a function that executes the remaining runs, or None.

@@ -121,22 +121,27 @@ def write_sheet(path: Path, rows: Mapping[str, np.ndarray]) -> None:
 
     from trainables.errors import InputError
 
-    height, width = next(iter(rows.values())).shape[1:3]
-    scale = max(1, -(-SIDE // max(height, width)))
-    across, down = width * scale + GAP, height * scale + GAP
-    most = max(len(row) for row in rows.values())
-    sheet = Image.new("RGB", (LABEL_WIDTH + most * across, GAP + len(rows) * down), PAPER)
+    sizes = [_shown_size(*row.shape[1:3]) for row in rows.values()]
+    across = max(len(row) * (width + GAP) for row, (_, width) in zip(rows.values(), sizes, strict=True))
+    sheet = Image.new("RGB", (LABEL_WIDTH + across, GAP + sum(height + GAP for height, _ in sizes)), PAPER)
     pen = ImageDraw.Draw(sheet)
-    for number, (label, row) in enumerate(rows.items()):
-        top = GAP + number * down
-        pen.text((GAP, top + height * scale // 2 - 6), _broken(label), INK)
+    top = GAP
+    for (label, row), (height, width) in zip(rows.items(), sizes, strict=True):
+        pen.text((GAP, top + height // 2 - 6), _broken(label), INK)
         for place, image in enumerate(row):
-            tile = Image.fromarray(_colour(image)).resize((width * scale, height * scale), Image.Resampling.NEAREST)
-            sheet.paste(tile, (LABEL_WIDTH + place * across, top))
+            tile = Image.fromarray(_colour(image)).resize((width, height), Image.Resampling.NEAREST)
+            sheet.paste(tile, (LABEL_WIDTH + place * (width + GAP), top))
+        top += height + GAP
     try:
         sheet.save(path, format="PNG")
     except OSError as error:
         raise InputError(f"the contact sheet cannot be written to {path}: {error}") from None
+
+
+def _shown_size(height: int, width: int) -> tuple[int, int]:
+    """Return the size in which an image is shown: whole multiples of its own, so that its pixels stay square."""
+    scale = max(1, -(-SIDE // max(height, width)))
+    return height * scale, width * scale
 
 
 def _colour(image: np.ndarray) -> np.ndarray:

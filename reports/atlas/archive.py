@@ -81,8 +81,9 @@ def read_archive(file: Path) -> dict[str, StudyData]:
 
 def _description(study: StudyData) -> dict[str, Any]:
     facts = study.facts.model_dump(mode="json")
-    if facts["data"]:
-        facts["data"]["test_labels"] = None  # of no use without the predictions
+    for data in (facts["data"], *facts.get("data_sets", {}).values()):
+        if data:
+            data["test_labels"] = None  # of no use without the predictions
     decisions = [row.document() for row in study.decisions]
     return {"plan": study.plan.dump(), "facts": facts, "decisions": decisions}
 

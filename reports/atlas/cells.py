@@ -124,7 +124,7 @@ def _baseline(study: StudyData, condition: str) -> Baseline:
     if runs.empty or last.empty:
         return Baseline(*[float("nan")] * 6)
     settings = runs["parameters"].iloc[0]
-    facts = study.facts.data
+    facts = study.data_of(condition)
     images = facts.images * (1 - settings["validation_fraction"]) * settings["train_fraction"] if facts else np.nan
     fall = settings["milestones"][0] / settings["milestones_of"]
     return Baseline(

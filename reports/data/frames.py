@@ -13,7 +13,7 @@ import pandas as pd
 
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import Decision, DecisionRow, ExampleRow, Facts, JournalReader, PlanRecord, RunRow
+from trainables.records import DataFacts, Decision, DecisionRow, ExampleRow, Facts, JournalReader, PlanRecord, RunRow
 
 D = TypeVar("D", bound=Decision)
 T = TypeVar("T")
@@ -107,10 +107,9 @@ class StudyData:
     def _runs_by_arm(self) -> dict[tuple[str, str, str], pd.DataFrame]:
         return {}
 
-    @cached_property
-    def test_labels(self) -> np.ndarray | None:
-        """Labels of the test images, uint16 (n,), or None if the study did not record them."""
-        return self.facts.data.unpacked_test_labels() if self.facts.data else None
+    def data_of(self, condition: str) -> DataFacts | None:
+        """Return what is known of a condition's data set, or None."""
+        return self.facts.data_of(self.plan.condition(condition).data)
 
     @cached_property
     def _run_rows(self) -> dict[Any, np.ndarray]:

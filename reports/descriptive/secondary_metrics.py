@@ -106,10 +106,12 @@ def class_accuracies(study: StudyData, verdicts: Sequence[Verdict]) -> list[Clas
 def _per_class(study: StudyData, runs: pd.DataFrame) -> np.ndarray | None:
     """Return the accuracy on each class, float (C,), or None if labels or predictions of single images are unknown."""
     correct = study.correctness(runs["run"].tolist())
-    if study.test_labels is None or not correct or len(correct) < len(runs):
+    data = study.data_of(runs["condition"].iloc[0]) if len(runs) else None
+    every = data.unpacked_test_labels() if data else None
+    if every is None or not correct or len(correct) < len(runs):
         return None
     classes = runs["parameters"].iloc[0].get("classes")
-    labels = study.test_labels[study.test_labels < classes] if classes else study.test_labels
+    labels = every[every < classes] if classes else every
     if any(len(found) != len(labels) for found in correct.values()):
         return None
     mean = np.mean(list(correct.values()), axis=0)
@@ -117,7 +119,8 @@ def _per_class(study: StudyData, runs: pd.DataFrame) -> np.ndarray | None:
     return np.bincount(labels, weights=mean) / np.where(count, count, np.nan)
 
 
-def class_names(study: StudyData, count: int) -> list[str]:
-    """Return the names of the first `count` classes, with numbers for unnamed classes."""
-    names = study.facts.data.class_names if study.facts.data else ()
+def class_names(study: StudyData, condition: str, count: int) -> list[str]:
+    """Return the names of the first `count` classes of a condition, with numbers for unnamed classes."""
+    data = study.data_of(condition)
+    names = data.class_names if data else ()
     return [*names, *(str(number) for number in range(len(names), count))][:count]

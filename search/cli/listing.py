@@ -63,16 +63,19 @@ def _show_check(kind: str | None, study: str, json: bool) -> None:
     from dataclasses import asdict
 
     from search.cli.console import print_json, print_table
-    from search.plan.preview import check_report
+    from search.plan.preview import check_reports
 
     if kind != "data":
         raise InputError("--check applies to data only: `assay list data --check STUDY`")
-    found = check_report(study)
+    reports = check_reports(study)
     if json:
-        print_json(asdict(found))
+        print_json(asdict(reports[""]) if "" in reports else {label: asdict(each) for label, each in reports.items()})
         return
-    print_table(("", study), found.facts)
-    typer.echo()
-    print_table(("class", "development", "test"), found.classes, ("development", "test"))
-    for warning in found.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+    for label, found in reports.items():
+        print_table(("", f"{study}: {label}" if label else study), found.facts)
+        typer.echo()
+        print_table(("class", "development", "test"), found.classes, ("development", "test"))
+        if label:
+            typer.echo()
+        for warning in found.warnings:
+            typer.echo(f"warning: {f'{label}: ' if label else ''}{warning}", err=True)

@@ -107,17 +107,19 @@ def _measured_spread(folder: Path, record: PlanRecord) -> float:
 
 def _costs(made: Plan, timed: bool, throughput: float | None) -> StudyCosts | None:
     """Return the cost of the runs, if an estimate was requested."""
+    from search.plan.data_validation import load_data_sets
+
     if throughput:
         from search.plan.cost_estimate import costs_at_throughput
 
-        return costs_at_throughput(made, made.study.data.load(), throughput)
+        return costs_at_throughput(made, load_data_sets(made.sources), throughput)
     if not timed:
         return None
     from search.monitor.messages import note
     from search.plan.cost_estimate import measure_costs
 
     note("timing a few steps of every network")
-    return measure_costs(made, made.study.data.load())
+    return measure_costs(made, load_data_sets(made.sources))
 
 
 @command()
@@ -163,9 +165,11 @@ def resume(
     folder: Folder,
     sets: ResourceSets = None,
     data: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            metavar="PATH|SOURCE", help="Where the images are now, if they were moved; they must be the same."
+            metavar="[NAME=]PATH|SOURCE",
+            help="Where the images are now, if they were moved; they must be the same. NAME is a level of "
+            "conditions.data. Repeatable.",
         ),
     ] = None,
     address: Address = None,
@@ -184,16 +188,16 @@ def resume(
     from search.session import Options
     from trainables import records
 
-    allow(allow_code, data)
+    allow(allow_code, *(data or ()), *values(data))
     if repair:
         note(repair_study(folder) or f"nothing in {folder} is damaged")
     with records.JournalReader.open(folder) as journal:
         final = journal.meta(records.META_RECIPE) is not None
     remember(folder)
     if final:
-        end_training(resume_training(folder, Options(address, None, debug, timeout), sets or (), data), json)
+        end_training(resume_training(folder, Options(address, None, debug, timeout), sets or (), data or ()), json)
     else:
-        end_study(resume_study(folder, Options(address, None, debug, timeout), sets or (), data), json)
+        end_study(resume_study(folder, Options(address, None, debug, timeout), sets or (), data or ()), json)
 
 
 @command()

@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 
 from search.export.recipe import MetricEstimate, Origin, Promise, Recipe, with_checksum, write_recipe
 from search.store.yaml_files import parse_value
+from search.study.data_levels import name_of
 from search.study.data_place import recorded_settings
 from trainables import records
 from trainables.config import RunConfig
@@ -77,7 +78,7 @@ def select_best(
     Args:
         folder: the study folder.
         condition: consider this condition only, by its name, or those with these factors, as
-            `factor=value[,factor=value]`; by default all.
+            `factor=value[,factor=value]`; by default all, in a study on several data sets those on the first.
         method: consider this method only; by default all.
         mlflow_runs: MLflow ids by name of the run.
 
@@ -100,6 +101,9 @@ def select_best(
             )
         looks = [row.decision for row in journal.decisions(LookDecision)]
         complete, notes = _complete_points(confirmed, plan.seeds, looks)
+        if condition is None:
+            complete, remark = _on_first_data(complete, plan)
+            notes += remark
         best = max(complete, key=lambda point: records.as_maximized(plan.metric, point.validation))
         return Export(with_checksum(_recipe(journal, plan, best, mlflow_runs or {})), notes)
 
@@ -197,11 +201,26 @@ def _complete_points(
     return complete, tuple(notes)
 
 
+def _on_first_data(confirmed: list[ConfirmedPoint], plan: PlanRecord) -> tuple[list[ConfirmedPoint], tuple[str, ...]]:
+    """Return the points on the first of several data sets that has any, since accuracies on others are no match.
+
+    Data sets that differ in the size of the images only are compared.
+    """
+    names = {condition.name: name_of(condition.data) for condition in plan.conditions}
+    first = next(names[one.name] for one in plan.conditions if one.name in {each.arm.condition for each in confirmed})
+    others = list(dict.fromkeys(name for name in names.values() if name != first))
+    if not others:
+        return confirmed, ()
+    remark = f"this is the best configuration on `{first}`; for another data set add `--condition data={others[0]}`"
+    return [each for each in confirmed if names[each.arm.condition] == first], (remark,)
+
+
 def _recipe(journal: JournalReader, plan: PlanRecord, best: ConfirmedPoint, mlflow_runs: dict[str, str]) -> Recipe:
     facts = journal.facts()
-    data = facts.data or DataFacts(fingerprint="")
+    label = plan.condition(best.arm.condition).data
+    data = facts.data_of(label) or DataFacts(fingerprint="")
     configs = [run.config for run, _ in best.runs]
-    source = recorded_settings(journal, configs[0]["data"], journal.path.parent)
+    source = recorded_settings(journal, configs[0]["data"], journal.path.parent, label)
     train = RunConfig.model_validate({**configs[0], "data": source, "seed": 0, "split_seed": 0})
     names = [run.name for run, _ in best.runs]
     return Recipe(

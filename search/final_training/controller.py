@@ -52,6 +52,10 @@ class TrainingController:
         """Return no epochs: a final training is never stopped early."""
         return ()
 
+    def data_set(self, run: Run) -> str:
+        """Return an empty label: all runs have the same data set."""
+        return ""
+
     def test_part(self, run: Run) -> TestPart:
         """Return the official test images."""
         return "official"

@@ -29,7 +29,7 @@ from search.store.journal import Journal
 from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
 from search.store.yaml_files import dump
-from search.study.data_place import find_source, load_hint, note_place, relative_places
+from search.study.data_place import find_source, find_sources, load_hint, note_place, relative_places
 from search.study.resources import Resources, current_resources, override_resources, record_resources
 from trainables import records
 from trainables.backends.keras_settings import check_keras_settings
@@ -112,7 +112,7 @@ def train_recipe(
     with new_folder(folder) as journal:
         write_atomically(folder / records.RECIPE_FILE, dump(recipe.document()))
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
-        journal.set_meta(records.META_FACTS, facts_of(data).dump())
+        journal.set_meta(records.META_FACTS, facts_of({"": data}).dump())
         journal.set_meta(records.META_RECIPE, request.document())
         journal.set_meta(records.META_DATA, relative_places(request.config.data.model_dump(mode="json"), folder))
         if overrides.register:
@@ -123,7 +123,7 @@ def train_recipe(
 
 
 def resume_training(
-    folder: Path, options: Options, sets: Sequence[str] = (), moved: str | None = None
+    folder: Path, options: Options, sets: Sequence[str] = (), moved: Sequence[str] = ()
 ) -> TrainingResult:
     """Resume an interrupted final training.
 
@@ -139,14 +139,14 @@ def resume_training(
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         override_resources(journal, Resources(), sets)
         request = TrainingRequest.parse(journal.meta(records.META_RECIPE))
-        source = find_source(journal, request.config.data, folder, moved)
+        source = find_sources(journal, {"": request.config.data}, folder, moved)[""]
         now = request.config.model_copy(update={"data": source})
         check_keras_settings()
         check_code(now)
         try:
             data = load_data(now, request.recipe, other=True)
         except InputError as error:
-            raise InputError(f"{error}{load_hint(source)}") from None
+            raise InputError(f"{error}{load_hint({'': source})}") from None
         refuse_changed(data, journal.facts().data, f"the training in {folder} began")
         if place := note_place(journal, request.config.data, source, folder):
             note(place)
@@ -173,7 +173,7 @@ def _continue_training(
         current_resources(journal, Resources()),
         None,
         options,
-        shared(data, find_source(journal, request.config.data, folder, None)),
+        {"": shared(data, find_source(journal, request.config.data, folder, None))},
         title=f"final training of {request.recipe.origin.method}",
         count=lambda: count_runs(plan, controller.progress()),
         conclude=lambda: _conclude(request, controller, journal, folder),

@@ -360,6 +360,10 @@ class StudyController:
         """Return the epochs after which a decision on the run is due."""
         return self._arms[run.arm].condition.rungs if run.phase == records.SEARCH else ()
 
+    def data_set(self, run: Run) -> str:
+        """Return the label of the run's data set; empty if the study has one only."""
+        return self._arms[run.arm].condition.data
+
     def test_part(self, run: Run) -> TestPart | None:
         """Return what the run is tested on at its end: a search run is not tested."""
         return None if run.phase == records.SEARCH else self.plan.test_part

@@ -31,6 +31,10 @@ class RunSource(Protocol):
         """Return what the run is tested on at its end, or None for no test."""
         ...
 
+    def data_set(self, run: Run) -> str:
+        """Return the label of the run's data set; empty if all runs have the same one."""
+        ...
+
     def reported(self, name: str, rows: EpochMetrics) -> bool:
         """Record the metrics of epochs; return whether the run must stop."""
         ...

@@ -14,8 +14,9 @@ from search.plan.model import REFERENCE_MODEL, Arm, Cell, Condition, Plan, cell_
 from search.plan.off_phases import OffPhases, off_phases
 from search.plan.rungs import rung_epochs, why_unstopped
 from search.plan.validation import check_plan
+from search.study.data_levels import data_of_levels
 from search.study.error_messages import explain
-from search.study.factors import Level, latest_milestone, levels_text, split_model_factor
+from search.study.factors import DATA, IMAGE_SIZE, Level, latest_milestone, levels_text, split_model_factor
 from search.study.schema import METHOD, MethodEntry, Study
 from spaces.design import extreme_values
 from spaces.distributions import Space, distribution, method_space, nuisance_space
@@ -230,7 +231,9 @@ def _grid(study: Study) -> list[dict[str, Level]]:
 
 def _condition(study: Study, levels: Mapping[str, Level], cells: list[Cell]) -> Condition:
     values = {factor: level.name for factor, level in levels.items()}
-    own = {key: value for level in levels.values() for key, value in level.values.items()}
+    given = {key: value for level in levels.values() for key, value in level.values.items()}
+    own = {key: value for key, value in given.items() if key not in (DATA, IMAGE_SIZE)}
+    data, source = data_of_levels(study.data, levels)
     settings = {**study.fixed, **own}
     name = levels_text(values) or "all"
     epochs = settings.get("epochs", RunConfig.model_fields["epochs"].default)
@@ -255,7 +258,9 @@ def _condition(study: Study, levels: Mapping[str, Level], cells: list[Cell]) -> 
         epochs=epochs,
         selection_epochs=selection_epochs(epochs),
         rungs=tuple(rungs) if study.search.early_stopping else (),
+        source=source,
         unstopped=unstopped if study.search.early_stopping else "",
+        data=data,
     )
 
 

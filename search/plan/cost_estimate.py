@@ -58,11 +58,13 @@ class ArmCost:
         seconds: duration of a full run.
         reports: number of epochs that it reports.
         state_bytes: size of its checkpoint.
+        test_images: size of its test set.
     """
 
     seconds: float
     reports: int
     state_bytes: int
+    test_images: int
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,11 @@ class StudyCosts:
     Args:
         arms: cost of a run, by name of the arm.
         build_seconds: time of building all distinct networks, once per worker.
-        test_images: size of the test set.
         slots: number of concurrent runs.
     """
 
     arms: Mapping[str, ArmCost]
     build_seconds: float
-    test_images: int
     slots: int
 
     def hours(self, plan: PlanRecord) -> float:
@@ -95,12 +95,16 @@ class StudyCosts:
         for arm in plan.arms:
             runs = plan.trials_of(arm) + plan.most_confirmations
             total += runs * (RUN_BYTES + self.arms[arm.name].reports * REPORT_BYTES)
-            total += plan.most_confirmations * self.test_images * EXAMPLE_BYTES
+            total += plan.most_confirmations * self.arms[arm.name].test_images * EXAMPLE_BYTES
         return total
 
 
-def measure_costs(plan: Plan, data: Dataset) -> StudyCosts:
+def measure_costs(plan: Plan, data: Mapping[str, Dataset]) -> StudyCosts:
     """Return the costs of a study from a few timed steps of each network, on this machine and in this process.
+
+    Args:
+        plan: the plan.
+        data: its data sets by label.
 
     Raises:
         InputError: a network does not fit the images.
@@ -111,45 +115,44 @@ def measure_costs(plan: Plan, data: Dataset) -> StudyCosts:
     resources = plan.study.resources
     backend.configure(threads=resources.cpus, deterministic=True)
     placement = Placement(resources.data, resources.gpus)
-    arrays, log = data.arrays(), logging.getLogger("trainables")
+    log = logging.getLogger("trainables")
     before = log.level
     log.setLevel(logging.ERROR)  # after a dozen steps, warnings about the accuracy are meaningless
     try:
-        return _costs(plan, data, lambda config: _measure(config, arrays, len(data.class_names), placement))
+        return _costs(plan, data, lambda config, own: _measure(config, own, placement))
     finally:
         log.setLevel(before)
 
 
-def costs_at_throughput(plan: Plan, data: Dataset, images_per_second: float) -> StudyCosts:
+def costs_at_throughput(plan: Plan, data: Mapping[str, Dataset], images_per_second: float) -> StudyCosts:
     """Return the costs of a study from the throughput of plain training, the same for every network."""
 
-    def speed(config: RunConfig) -> TrainingSpeed:
+    def speed(config: RunConfig, data: Dataset) -> TrainingSpeed:
         return TrainingSpeed(config.batch_size / images_per_second, EVALUATION_COST / images_per_second, 0.0, 0)
 
     return _costs(plan, data, speed)
 
 
-def _costs(plan: Plan, data: Dataset, speed: Callable[[RunConfig], TrainingSpeed]) -> StudyCosts:
+def _costs(plan: Plan, data: Mapping[str, Dataset], speed: Callable[[RunConfig, Dataset], TrainingSpeed]) -> StudyCosts:
     from trainables.data.selection import select
     from trainables.engine.evaluated import measured_images
 
-    arrays = data.arrays()
     speeds: dict[str, TrainingSpeed] = {}
     arms: dict[str, ArmCost] = {}
     for arm in plan.arms:
-        config = _plain_config(plan, arm)
+        config, own = _plain_config(plan, arm), data[arm.condition.data]
         kind = (config.model, config.batch_size, config.augmentation, config.precision, config.classes)
-        key = repr((*kind, config.optimizer.structure()))
+        key = repr((arm.condition.data, *kind, config.optimizer.structure()))
         if key not in speeds:
-            speeds[key] = speed(config)
-        chosen = select(arrays, config, len(data.class_names))
+            speeds[key] = speed(config, own)
+        chosen = select(own.arrays(), config, len(own.class_names))
         steps = config.steps or config.epochs * max(len(chosen.train) // config.batch_size, 1)
         validated = len(chosen.validation)
         evaluated = validated + measured_images(min(len(chosen.train), validated), validated)
         seconds = steps * arm.cost * speeds[key].step_seconds + config.epochs * evaluated * speeds[key].image_seconds
-        arms[arm.name] = ArmCost(seconds, config.epochs, speeds[key].state_bytes)
+        arms[arm.name] = ArmCost(seconds, config.epochs, speeds[key].state_bytes, len(own.test_images))
     built = sum(one.build_seconds for one in speeds.values())
-    return StudyCosts(arms, built, len(data.test_images), _slots(plan))
+    return StudyCosts(arms, built, _slots(plan))
 
 
 def _plain_config(plan: Plan, arm: Arm) -> RunConfig:
@@ -161,12 +164,12 @@ def _plain_config(plan: Plan, arm: Arm) -> RunConfig:
     return plan.run_config(arm, center, *plan.search_seeds(0)).model_copy(update={"method": Baseline()})
 
 
-def _measure(config: RunConfig, arrays: Mapping[str, Any], classes: int, placement: Placement) -> TrainingSpeed:
+def _measure(config: RunConfig, data: Dataset, placement: Placement) -> TrainingSpeed:
     """Train two short epochs: the first one includes building the network, the second one is timed."""
     from trainables.engine.classifier import Classifier
 
     short = config.model_copy(update={"epochs": 2, "steps": 2 * TIMED_STEPS, "warm_up": 0.0})
-    engine = Classifier(short, arrays, classes, placement)
+    engine = Classifier(short, data.arrays(), len(data.class_names), placement)
     first, second = engine.train_epoch(), engine.train_epoch()
     batch = min(config.batch_size, engine.images)
     step = batch / second[records.IMAGES_PER_SECOND]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from search.monitor.messages import warn
@@ -15,6 +17,7 @@ from trainables.registration.plugins import check_allowed
 if TYPE_CHECKING:
     from trainables.config import RunConfig
     from trainables.data import Dataset, Source
+    from trainables.data.checks import Report
     from trainables.data.selection import Selection
 
 
@@ -24,31 +27,89 @@ ORDER_HINT = (
 )
 
 
-def check_data(plan: Plan, source: Source | None = None) -> Dataset:
+def check_data(plan: Plan, sources: Mapping[str, Source] | None = None) -> dict[str, Dataset]:
     """Load the data of a study, check models and splits on it, and print warnings about it.
 
     Settings with which Keras cannot start are refused, too.
 
     Args:
         plan: the plan.
-        source: where the data is now, if that is another place than the plan's.
+        sources: where each data set is now, by label, if that is another place than the plan's.
+
+    Returns:
+        The data sets by label (see `Plan.sources`).
 
     Raises:
-        InputError: the data is invalid, or does not fit a model or a split.
+        InputError: a data set is invalid, does not fit a model or a split, or is the same as another.
     """
-    from trainables.data.checks import inspect
-
     check_keras_settings()
     for arm in plan.arms:
         check_code(plan.run_config(arm, {}, *plan.search_seeds(0)))
-    data = (source or plan.study.data).load()
+    data = load_data_sets(sources or plan.sources)
     chosen = selections(plan, data)
     for arm in plan.arms:
-        config = plan.run_config(arm, {}, *plan.search_seeds(0))
-        config.model.check(data.images.shape[1:], chosen[arm.condition.name].classes)
-    for line in inspect(data, chosen).warnings:
-        warn(line)
+        config, label = plan.run_config(arm, {}, *plan.search_seeds(0)), arm.condition.data
+        with naming(label):
+            config.model.check(data[label].images.shape[1:], chosen[arm.condition.name].classes)
+    names = tuple(condition.name for condition in plan.conditions)
+    for label, report in inspected(plan, data, chosen).items():
+        for line in report.warnings:
+            warn(f"{label}: {line}" if label and not line.startswith(names) else line)
     return data
+
+
+def load_data_sets(sources: Mapping[str, Source]) -> dict[str, Dataset]:
+    """Load data sets.
+
+    Args:
+        sources: the sources by label.
+
+    Raises:
+        InputError: one of them is invalid, or two have the same images.
+    """
+    found: dict[str, Dataset] = {}
+    for label, source in sources.items():
+        with naming(label):
+            found[label] = source.load()
+    seen: dict[str, str] = {}
+    for label, data in found.items():
+        same = seen.setdefault(data.fingerprint, label) if len(found) > 1 else label
+        if same != label:
+            raise InputError(f"conditions: `{same}` and `{label}` have the same images and labels; remove one")
+    return found
+
+
+def inspected(plan: Plan, data: Mapping[str, Dataset], chosen: Mapping[str, Selection]) -> dict[str, Report]:
+    """Return a report on each data set of a study, by label.
+
+    Args:
+        plan: the plan.
+        data: the data sets by label.
+        chosen: the images that each condition uses.
+    """
+    from trainables.data.checks import inspect
+
+    return {
+        label: inspect(found, {one.name: chosen[one.name] for one in plan.conditions if one.data == label})
+        for label, found in data.items()
+    }
+
+
+@contextmanager
+def naming(label: str) -> Iterator[None]:
+    """Put the label of a data set before the message of an `InputError` in the block; an empty label adds nothing.
+
+    Examples:
+        >>> with naming("cifar"):
+        ...     raise InputError("there are no images")
+        Traceback (most recent call last):
+        ...
+        trainables.errors.InputError: cifar: there are no images
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{label}: {error}" if label else str(error)) from None
 
 
 def check_code(config: RunConfig) -> None:
@@ -62,19 +123,26 @@ def check_code(config: RunConfig) -> None:
             check_allowed(name, what)
 
 
-def selections(plan: Plan, data: Dataset) -> dict[str, Selection]:
+def selections(plan: Plan, data: Mapping[str, Dataset]) -> dict[str, Selection]:
     """Return the images that each condition uses, in the split of the search.
+
+    Args:
+        plan: the plan.
+        data: its data sets by label.
 
     Raises:
         InputError: a split is impossible.
     """
     from trainables.data.selection import select
 
-    arrays, first = data.arrays(), {arm.condition.name: arm for arm in reversed(plan.arms)}
+    first = {arm.condition.name: arm for arm in reversed(plan.arms)}
     configs = {name: plan.run_config(arm, {}, *plan.search_seeds(0)) for name, arm in first.items()}
-    return {
-        condition.name: select(arrays, configs[condition.name], len(data.class_names)) for condition in plan.conditions
-    }
+    found: dict[str, Selection] = {}
+    for condition in plan.conditions:
+        own = data[condition.data]
+        with naming(condition.data):
+            found[condition.name] = select(own.arrays(), configs[condition.name], len(own.class_names))
+    return found
 
 
 def check_on_data(config: RunConfig, data: Dataset) -> None:

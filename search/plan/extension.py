@@ -62,7 +62,8 @@ def find_extension(before: Study, after: Study) -> Extension:
     ('confirm.seeds from 6 to 8',)
     """
     old, new = before.document(), after.document()
-    changed = [key for key in FIXED if old[key] != new[key]]
+    listed = all("data" in each["conditions"] for each in (old, new))  # then `data` is the first level
+    changed = [key for key in FIXED if old[key] != new[key] and not (key == "data" and listed)]
     changed += [f"{part}.{key}" for part, keys in FIXED_IN.items() for key in keys if old[part][key] != new[part][key]]
     changed += [
         f"conditions.{key}" for key in old["conditions"] if not _keeps_levels(new["conditions"].get(key), old, key)

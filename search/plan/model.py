@@ -15,6 +15,7 @@ from search.study.factors import Level, levels_text, split_model_factor
 from search.study.schema import MethodEntry, Study
 from spaces.distributions import Space
 from trainables.config import RunConfig
+from trainables.data import Source
 from trainables.randomness import derive_seed
 from trainables.records import TestPart
 
@@ -32,7 +33,9 @@ class Condition:
         epochs: training length.
         selection_epochs: number of last epochs over which the selection metric is averaged.
         rungs: epochs after which search runs may be stopped.
+        source: where its images come from.
         unstopped: why there are none although the study stops runs early, in words, or empty.
+        data: label of its data set in a study on several; empty if there is one only.
     """
 
     name: str
@@ -41,7 +44,9 @@ class Condition:
     epochs: int
     selection_epochs: int
     rungs: tuple[int, ...]
+    source: Source
     unstopped: str = ""
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,11 @@ class Plan:
         return 1 if not self.nuisance or self.trials == 0 else min(self.study.confirm.points, self.trials)
 
     @functools.cached_property
+    def sources(self) -> dict[str, Source]:
+        """The data sets of the study by label, in the order of the conditions."""
+        return {condition.data: condition.source for condition in self.conditions}
+
+    @functools.cached_property
     def test_part(self) -> TestPart:
         """The test part that decides verdicts: `extended` if the study allows it and some condition leaves images."""
         official = self.study.confirm.test == "official" or not any(map(self._leaves_images, self.conditions))
@@ -194,7 +204,7 @@ class Plan:
         plain = {"model": REFERENCE_MODEL, **self.study.fixed, **arm.settings, **values}
         return RunConfig.from_plain(
             {
-                "data": self.study.data.model_dump(mode="json"),
+                "data": arm.condition.source.model_dump(mode="json"),
                 **_of_its_model(plain),
                 **self._length(arm),
                 "method": {**arm.cell.entry.fixed(), "name": arm.cell.entry.name},

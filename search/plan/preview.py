@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
     from trainables.data.checks import Report
 
 SHEETS = ("augmentations", "methods")
+UNCHANGED = "(as they are)"
+"""Label of the first row of a sheet."""
 EPOCHS = 40
 
 
-def check_report(source: str, overrides: tuple[str, ...] = ()) -> Report:
-    """Return a report on the data of a study.
+def check_reports(source: str, overrides: tuple[str, ...] = ()) -> dict[str, Report]:
+    """Return a report on each data set of a study by label; a single one has no label.
 
     Args:
         source: a study file, or the name of a packaged study.
@@ -29,13 +32,12 @@ def check_report(source: str, overrides: tuple[str, ...] = ()) -> Report:
         InputError: the study or its data is invalid.
     """
     from search.plan.builder import make_plan
-    from search.plan.data_validation import selections
+    from search.plan.data_validation import inspected, load_data_sets, selections
     from search.study.schema import load_study
-    from trainables.data.checks import inspect
 
     plan = make_plan(load_study(source, overrides))
-    data = plan.study.data.load()
-    return inspect(data, selections(plan, data))
+    data = load_data_sets(plan.sources)
+    return inspected(plan, data, selections(plan, data))
 
 
 def draw_sheet(kind: str, path: Path, study: str | None = None) -> None:
@@ -54,23 +56,34 @@ def draw_sheet(kind: str, path: Path, study: str | None = None) -> None:
     if not path.parent.is_dir():
         raise InputError(f"the sheet cannot be written to {path}: there is no folder {path.parent}")
     from trainables.backends.selection import backend
-    from trainables.contact_sheet import augmentation_rows, method_rows, write_sheet
+    from trainables.contact_sheet import write_sheet
 
-    plan, data = _plan_and_data(study) if study else (None, None)
+    plan, data = _plan_and_data(study) if study else (None, {"": None})
     backend.configure(deterministic=False)
+    rows: dict[str, np.ndarray] = {}
+    for label, found in data.items():
+        shown = _rows(kind, plan, label, found)
+        rows |= {f"{label} {row}" if row == UNCHANGED and label else row: images for row, images in shown.items()}
+    write_sheet(path, rows)
+
+
+def _rows(kind: str, plan: Plan | None, label: str, data: Dataset | None) -> dict[str, np.ndarray]:
+    """Return the rows of a sheet for one data set."""
+    from trainables.contact_sheet import augmentation_rows, method_rows
+
     images, labels = _images(data)
     if kind == "augmentations":
-        write_sheet(path, augmentation_rows(images, _policies(plan)))
-    else:
-        write_sheet(path, method_rows(images, labels, _configs(plan)))
+        return augmentation_rows(images, _policies(plan, label))
+    return method_rows(images, labels, _configs(plan, label))
 
 
-def _plan_and_data(study: str) -> tuple[Plan, Dataset]:
+def _plan_and_data(study: str) -> tuple[Plan, Mapping[str, Dataset | None]]:
     from search.plan.builder import make_plan
+    from search.plan.data_validation import load_data_sets
     from search.study.schema import load_study
 
     plan = make_plan(load_study(study))
-    return plan, plan.study.data.load()
+    return plan, {**load_data_sets(plan.sources)}
 
 
 def _images(data: Dataset | None) -> tuple[np.ndarray, np.ndarray]:
@@ -92,20 +105,21 @@ def _images(data: Dataset | None) -> tuple[np.ndarray, np.ndarray]:
     return data.images[chosen], data.labels[chosen]
 
 
-def _policies(plan: Plan | None) -> dict[str, Any]:
+def _policies(plan: Plan | None, label: str) -> dict[str, Any]:
     from trainables.augmentation import AUGMENTATIONS, make_policy
 
     if plan is None:
         return {name: make_policy(name) for name in AUGMENTATIONS if name != "none"}
-    found = {arm.condition.name: plan.run_config(arm, {}, 0, 0).augmentation for arm in plan.arms}
+    arms = [arm for arm in plan.arms if arm.condition.data == label]
+    found = {arm.condition.name: plan.run_config(arm, {}, 0, 0).augmentation for arm in arms}
     return {f"{name}: {policy.name}": policy for name, policy in found.items()}
 
 
-def _configs(plan: Plan | None) -> dict[str, Any]:
+def _configs(plan: Plan | None, label: str) -> dict[str, Any]:
     from trainables.config import RunConfig
     from trainables.methods import METHODS
 
     if plan is not None:
-        return {arm.name: plan.run_config(arm, {}, 0, 0) for arm in plan.arms}
+        return {arm.name: plan.run_config(arm, {}, 0, 0) for arm in plan.arms if arm.condition.data == label}
     plain = {"data": "digits", "augmentation": "crop_flip", "epochs": EPOCHS}
     return {name: RunConfig.from_plain({**plain, "method": name}) for name in METHODS}

@@ -58,6 +58,7 @@ def study_record(plan: Plan, extensions: Sequence[ExtensionDecision] = ()) -> Pl
                 selection_epochs=condition.selection_epochs,
                 rungs=condition.rungs,
                 unstopped=condition.unstopped,
+                data=condition.data,
             )
             for condition in plan.conditions
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -101,7 +101,7 @@ def _nothing_fits(resources: Resources, present: list[Node], cluster: bool) -> s
     )
 
 
-def check_nodes(folder: Path, resources: Resources, data: SharedData | None = None) -> None:
+def check_nodes(folder: Path, resources: Resources, data: Iterable[SharedData] = ()) -> None:
     """Check that every node can access the study's folder and its images, and runs this version of Assay.
 
     A node that lacks the decoded images makes them from the source.
@@ -109,7 +109,7 @@ def check_nodes(folder: Path, resources: Resources, data: SharedData | None = No
     Args:
         folder: the study's folder, which exists.
         resources: resources per run; nodes on which no run fits are not checked.
-        data: the data set as it is sent to workers.
+        data: the data sets as they are sent to workers.
 
     Raises:
         InputError: If the folder is missing or read-only on a node, the node runs another version of Assay, or it has
@@ -123,8 +123,9 @@ def check_nodes(folder: Path, resources: Resources, data: SharedData | None = No
         faults = _faults(ask_nodes(probe, (str(folder), token, version("assay")), able))
     finally:
         mark.unlink(missing_ok=True)
-    if not faults and data and data.files:
-        faults = _faults(ask_nodes(prepare, (data, allowed_code()), able, seconds=PREPARE_SECONDS))
+    for each in data:
+        if not faults and each.files:
+            faults = _faults(ask_nodes(prepare, (each, allowed_code()), able, seconds=PREPARE_SECONDS))
     if faults:
         raise InputError("\n".join(faults))
 

@@ -164,6 +164,7 @@ class RunDispatcher:
             curves=str(self._context.curves or ""),
             model=self._model_path(run),
             data=resources.data,
+            data_set=self._source.data_set(run),
             gpus=resources.gpus,
             code=allowed_code(),
         )

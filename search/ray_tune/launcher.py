@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,7 +145,7 @@ def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:300].rstrip(".")
 
 
-def checked_capacity(context: ExecutionContext, data: SharedData | None = None) -> Capacity:
+def checked_capacity(context: ExecutionContext, data: Mapping[str, SharedData]) -> Capacity:
     """Return the capacity for runs after checking all nodes; call it within a `ray_session`.
 
     Raises:
@@ -153,18 +153,18 @@ def checked_capacity(context: ExecutionContext, data: SharedData | None = None) 
     """
     capacity = Capacity(context.resources, cluster=bool(context.address))
     if context.address:
-        check_nodes(context.folder, context.resources, data)
+        check_nodes(context.folder, context.resources, data.values())
     return capacity
 
 
-def run_all(source: RunSource, context: ExecutionContext, capacity: Capacity, data: SharedData | None) -> None:
+def run_all(source: RunSource, context: ExecutionContext, capacity: Capacity, data: Mapping[str, SharedData]) -> None:
     """Execute every run of a run source; call it within a `ray_session`.
 
     Args:
         source: provides runs and receives results.
         context: where and how runs are executed.
         capacity: how many runs may be active at once.
-        data: the data set, which Ray's object store sends to each node once; large images are opened by path.
+        data: the data sets by label, which Ray's object store sends to each node once; large images are opened by path.
 
     Raises:
         StoppedError: If the budget is used up, the journal cannot be written, or a process of the local Ray has died.

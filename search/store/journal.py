@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from search.store.journal_repair import repair, upgrade
@@ -214,11 +215,24 @@ class Journal(JournalReader):
         with self._writing():
             self._append_decision(decision, run)
 
-    def extend(self, study: Mapping[str, Any], plan: PlanRecord, decision: ExtensionDecision) -> None:
-        """Write an extension: the new study file and plan, and the decision that keeps the old plan."""
+    def extend(
+        self,
+        study: Mapping[str, Any],
+        plan: PlanRecord,
+        decision: ExtensionDecision,
+        also: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Write an extension: the new study file and plan, and the decision that keeps the old plan.
+
+        Args:
+            study: the new study file.
+            plan: the new plan.
+            decision: what is added.
+            also: further entries of the table `meta`.
+        """
         with self._writing() as db:
             self._append_decision(decision, None)
-            for key, value in ((records.META_STUDY, study), (records.META_PLAN, plan.dump())):
+            for key, value in {records.META_STUDY: study, records.META_PLAN: plan.dump(), **also}.items():
                 self._write_entry(db, key, value)
         self._checkpoint()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,13 +73,20 @@ def working_commit(folder: Path) -> dict[str, Any] | None:
     return {"commit": commit, "changed": bool(changed)}
 
 
-def facts_of(data: Dataset | None, replayed: Path | None = None) -> Facts:
-    """Return the versions, machine, git commit and data of a study, or the table that it replays."""
+def facts_of(data: Mapping[str, Dataset], replayed: Path | None = None) -> Facts:
+    """Return the versions, machine, git commit and data of a study, or the table that it replays.
+
+    Args:
+        data: the data sets by label; a single one has no label. Empty in a replay.
+        replayed: path of the table.
+    """
+    found = {label: _data_facts(each) for label, each in data.items()}
     return Facts(
         versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         machine={"system": platform.system(), "processor": platform.machine(), "cpus": os.cpu_count()},
         git=working_commit(Path.cwd()),
-        data=data and _data_facts(data),
+        data=found.pop("", None),
+        data_sets=found,
         replayed=str(replayed) if replayed else None,
     )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from spaces.distributions import AUTO
@@ -24,6 +26,9 @@ LARGEST = 1e12
 """Largest absolute end of a search range; `1 / LARGEST` is the smallest end on a logarithmic scale."""
 RESERVED = {"data", "method", "seed", "split_seed"}
 NAME = "as"
+DATA, IMAGE_SIZE = "data", "image_size"
+"""Factors of `conditions` only (see `search.study.data_levels`)."""
+Parse = Callable[[str, Any], "Level"]
 
 
 class Level(Frozen):
@@ -38,7 +43,9 @@ class Level(Frozen):
     values: dict[str, Any]
 
 
-def parse_levels(place: str, grid: Any) -> Any:
+def parse_levels(
+    place: str, grid: Any, also: Collection[str] = (), parsers: Mapping[str, Parse] = MappingProxyType({})
+) -> Any:
     """Return the levels of every factor in a study file.
 
     A level is a value of the factor, such as `0.1`, or several named values: `{as: long, epochs: 200, warm_up: 0.05}`.
@@ -46,6 +53,8 @@ def parse_levels(place: str, grid: Any) -> Any:
     Args:
         place: the section, for messages: `conditions` or `compare`.
         grid: lists of levels by factor, as in the file; anything else is returned for the study's own validation.
+        also: factors that are allowed in addition to those of a recipe.
+        parsers: by factor, what returns a level from its place and notation, for factors with a notation of their own.
 
     Examples:
         >>> parse_levels("conditions", {"train_fraction": [0.1, 0.5]})["train_fraction"][0].values
@@ -53,17 +62,22 @@ def parse_levels(place: str, grid: Any) -> Any:
     """
     if not isinstance(grid, Mapping):
         return grid
-    return {str(factor): _levels(f"{place}.{factor}", str(factor), written) for factor, written in grid.items()}
+    return {
+        str(factor): _levels(
+            f"{place}.{factor}", written, parsers.get(str(factor)) or partial(_level, factor=str(factor), also=also)
+        )
+        for factor, written in grid.items()
+    }
 
 
-def _levels(place: str, factor: str, written: Any) -> list[Level]:
+def _levels(place: str, written: Any, parse: Parse) -> list[Level]:
     if not isinstance(written, list):
         raise ValueError(f"{place}: must be a list of levels, but got {written!r}")
     if not written:
         raise ValueError(f"{place}: the list of levels is empty")
     if len(written) > MAX_LEVELS:
         raise ValueError(f"{place}: {len(written):,} levels, but at most {MAX_LEVELS:,} are allowed")
-    levels = [_level(place, factor, item) for item in written]
+    levels = [parse(place, item) for item in written]
     names = [level.name for level in levels]
     duplicate = next((name for name in names if names.count(name) > 1), None)
     if duplicate is not None:
@@ -71,7 +85,7 @@ def _levels(place: str, factor: str, written: Any) -> list[Level]:
     return levels
 
 
-def _level(place: str, factor: str, written: Any) -> Level:
+def _level(place: str, written: Any, factor: str, also: Collection[str]) -> Level:
     if isinstance(written, Level):
         return written
     if isinstance(written, Mapping):
@@ -85,19 +99,21 @@ def _level(place: str, factor: str, written: Any) -> Level:
         if not values:
             raise ValueError(f"{place}: the level `{name}` sets nothing")
         for key in values:
-            check_factor(str(key))
+            check_factor(str(key), also)
         return Level(name=name, values=values)
     if not isinstance(written, bool | int | float | str):
         raise ValueError(
             f"{place}: a level must be a single value or several named values, {{{NAME}: NAME, FACTOR: VALUE}}, "
             f"but got {written!r}"
         )
-    check_factor(factor)
+    check_factor(factor, also)
     return Level(name=written, values={factor: written})
 
 
 def dump_level(factor: str, level: Level) -> Any:
     """Return a level in the notation of a study file."""
+    if factor == DATA:
+        return {NAME: level.name, **level.values[DATA]}
     plain = level.values == {factor: level.name}
     return level.name if plain else {NAME: level.name, **level.values}
 
@@ -125,13 +141,25 @@ def recipe_factors() -> list[str]:
     return sorted(own | {field for name in OPTIMIZERS for field in OPTIMIZERS.get(name).model_fields} - {"name"})
 
 
-def check_factor(factor: str) -> None:
+def check_factor(factor: str, also: Collection[str] = ()) -> None:
     """Check that a name is a recipe factor.
+
+    Args:
+        factor: the name.
+        also: names that are allowed in addition.
 
     Raises:
         ValueError: If it is not; the message lists the recipe factors.
     """
-    known = recipe_factors()
+    if factor in also:
+        return
+    if factor in (DATA, IMAGE_SIZE):
+        where = f"`{DATA}`, with its key `size`" if factor == IMAGE_SIZE else f"the key `{DATA}` of the study file"
+        raise ValueError(
+            f"`{factor}` can only be a condition of its own, `conditions: {{{factor}: [...]}}`; for all runs set it in "
+            f"{where}"
+        )
+    known = [*recipe_factors(), *also]
     if factor in RESERVED or (factor not in known and "." not in factor):
         raise ValueError(unknown("recipe factor", factor, known))
 

@@ -13,8 +13,11 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from search.store.sqlite_uri import absolute_uri
 from search.store.yaml_files import apply_override, check_text, parse_mapping, read_mapping
+from search.study.data_levels import check_data_levels, parse_data_level, with_absolute_data, with_complete_data
 from search.study.error_messages import explain
 from search.study.factors import (
+    DATA,
+    IMAGE_SIZE,
     Level,
     Scalar,
     check_factor,
@@ -33,7 +36,6 @@ from search.tracking.uri import refuse_credentials, store_uri
 from spaces.distributions import AUTO
 from trainables import records
 from trainables.config import AnySource, RunConfig
-from trainables.data import with_absolute_paths
 from trainables.data.base import source_kind
 from trainables.errors import InputError
 from trainables.methods import METHODS
@@ -232,7 +234,7 @@ class Study(Frozen):
     def _written(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value
-        document = dict(value)
+        document = with_complete_data(value)
         compared = document.get("compare")
         if compared == METHOD or compared is None:
             document.pop("compare", None)
@@ -255,7 +257,7 @@ class Study(Frozen):
     @field_validator("conditions", mode="before")
     @classmethod
     def _held(cls, value: Any) -> Any:
-        return parse_levels("conditions", value)
+        return parse_levels("conditions", value, also=(IMAGE_SIZE,), parsers={DATA: parse_data_level})
 
     @field_validator("nuisance", mode="before")
     @classmethod
@@ -278,6 +280,7 @@ class Study(Frozen):
         for label in labels:
             if labels.count(label) > 1:
                 raise ValueError(f"methods: two have the name `{label}`; rename one with `as: NAME`")
+        check_data_levels(self.data, self.conditions)
         _check_exclude(self.conditions, self.exclude)
         _check_places(self)
         if self.search.audit > self.search.trials_per_arm and self.search.sampler != "none":
@@ -487,18 +490,14 @@ def validate(document: dict[str, Any], source: str, folder: Path) -> Study:
         check_text(document)
     except ValueError as error:
         raise InputError(f"{source}: {error}") from None
-    data = document.get("data")
-    if isinstance(data, str):
-        data = {"source": data}
-    if isinstance(data, dict):
-        try:
-            document = {**document, "data": with_absolute_paths(data, folder)}
-        except (RuntimeError, ValueError) as error:
-            raise InputError(f"{source}: data: not a valid path: {error}") from None
+    try:
+        document = with_absolute_data(with_complete_data(document), folder)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"{source}: data: not a valid path: {error}") from None
     tracking = document.get("tracking")
     if isinstance(tracking, dict) and isinstance(tracking.get("uri"), str):
         document = {**document, "tracking": {**tracking, "uri": absolute_uri(tracking["uri"], folder)}}
     try:
         return Study.model_validate(document)
     except ValidationError as error:
-        raise InputError(explain(error, Study, source, {"data": source_kind(data)})) from None
+        raise InputError(explain(error, Study, source, {DATA: source_kind(document.get(DATA))})) from None

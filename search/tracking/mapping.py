@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from search.tracking.uri import redact
 from trainables import records
-from trainables.records import ArmRecord, Facts, Outcome, PlanRecord, ReportRow, Run
+from trainables.records import ArmRecord, ConditionRecord, Facts, Outcome, PlanRecord, ReportRow, Run
 
 # Limits of every tracking server since MLflow 2.10. Longer values are truncated, and stored in full as an artifact.
 MAX_PARAMETER = 6000
@@ -54,7 +54,7 @@ class StudyCard:
         own: tags of the parent run only. They are not parameters, because a study can be extended and MLflow's
             parameters cannot be changed.
         shared: tags of the parent run and all child runs.
-        conditions: tags of the child runs by name of the condition: its factors.
+        conditions: tags of the child runs by name of the condition: its factors, and its data set if there are several.
         arms: tags of the child runs by name of the arm: its levels, and the method whose compute it is given.
     """
 
@@ -80,6 +80,7 @@ class StudyCard:
             **_tags(records.TAG_PLAN, {key: value for key, value in fixed.items() if _is_flat(value)}),
             **_tags(records.TAG_VERSION, facts.versions),
             **_tags(records.TAG_MACHINE, facts.machine),
+            **_data_tag(", ".join(f"{label}: {each.fingerprint}" for label, each in facts.data_sets.items())),
         }
         shared = {
             records.TAG_DATA: facts.data.fingerprint if facts.data else None,
@@ -90,7 +91,7 @@ class StudyCard:
             study_id,
             own,
             {name: value for name, value in shared.items() if value},
-            {condition.name: _tags(records.TAG_FACTOR, condition.values) for condition in plan.conditions},
+            {condition.name: _condition_tags(condition, facts) for condition in plan.conditions},
             {arm.name: _arm_tags(arm) for arm in plan.arms},
         )
 
@@ -122,6 +123,16 @@ class StudyCard:
 
     def _common(self) -> dict[str, str]:
         return {records.TAG_STUDY: self.name, records.TAG_STUDY_ID: self.id, **self.shared}
+
+
+def _condition_tags(condition: ConditionRecord, facts: Facts) -> dict[str, str]:
+    """Return the factors of a condition, and the fingerprint of its data set in a study on several."""
+    own = facts.data_sets.get(condition.data)
+    return {**_tags(records.TAG_FACTOR, condition.values), **_data_tag(own.fingerprint if own else "")}
+
+
+def _data_tag(fingerprint: str) -> dict[str, str]:
+    return {records.TAG_DATA: fingerprint[:MAX_TAG]} if fingerprint else {}
 
 
 def _tags(prefix: str, values: Mapping[str, Any]) -> dict[str, str]:

@@ -40,7 +40,9 @@ def test_it_is_read_and_reported(folder: Path) -> None:
     study = read_study(folder)
     assert study.runs["outcome"].value_counts().to_dict() == {"completed": 26, "stopped": 3, "unfinished": 2}
     assert [verdict.verdict for verdict in judge(study)][:2] == ["undecided", "helps"]
-    assert study.test_labels is not None
+    data = study.data_of(study.plan.conditions[0].name)
+    assert data is not None
+    assert data.unpacked_test_labels() is not None
     assert len(study.correctness(list(study.runs["run"]))) == 11
     assert (write_report(folder).folder / "runs.csv").is_file()
     progress = study_progress(folder)

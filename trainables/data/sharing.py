@@ -128,6 +128,19 @@ def shared(data: Dataset, source: Source) -> SharedData:
     return SharedData(small, files, data.class_names, source.model_dump(mode="json"), data.fingerprint)
 
 
+def shared_data_sets(data: Mapping[str, Dataset], sources: Mapping[str, Source]) -> dict[str, SharedData]:
+    """Return the data sets of a study as they are sent to workers.
+
+    Args:
+        data: the data sets by label.
+        sources: their sources by label.
+
+    Raises:
+        InputError: There is no room in the cache.
+    """
+    return {label: shared(found, sources[label]) for label, found in data.items()}
+
+
 def mapped(data: Dataset) -> dict[str, np.ndarray]:
     """Return the images of both parts, memory-mapped; what is in no file is written to the cache."""
     import numpy as np

@@ -47,6 +47,7 @@ def resident_data(arrays: Mapping[str, np.ndarray]) -> DeviceData:
     """
     source = tuple(arrays[name] for name in ("images", "labels", "test_images", "test_labels"))
     if not (_last and all(map(operator.is_, _last[0].source, source))):
+        _last.clear()  # so that the device never holds two data sets
         mean, deviation = statistics_of(arrays)
         development = {name: backend.resident(arrays[name]) for name in ("images", "labels")}
         test = {name: backend.resident(arrays[f"test_{name}"]) for name in ("images", "labels")}

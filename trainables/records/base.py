@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 
 class Record(BaseModel):
@@ -15,6 +15,16 @@ class Record(BaseModel):
     def dump(self) -> dict[str, Any]:
         """Return the value as the journal keeps it: plain types that `json` can write."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+class CompactRecord(Record):
+    """A record that leaves out some of its fields while they are empty, so that it reads as before they existed."""
+
+    omitted_if_empty: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _compact(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if value or key not in self.omitted_if_empty}
 
 
 def problem(error: ValidationError) -> str:

@@ -167,11 +167,13 @@ class DataDecision(Decision):
     Args:
         source: settings of the data source, with absolute paths.
         relative: its paths relative to the study folder, by field.
+        label: which data set it is in a study on several, as in `ConditionRecord.data`.
     """
 
     kind: ClassVar[str] = DATA
     source: dict[str, Any]
     relative: dict[str, str] = {}
+    label: str = ""
 
 
 class EndDecision(Decision):

@@ -11,9 +11,15 @@ def describe(values: Mapping[str, Any]) -> str:
 
     >>> describe({"model": "resnet8", "train_fraction": 0.1, "epochs": 20})
     'on resnet8 with 10 % of the data with epochs 20'
+    >>> describe({"data": "cifar", "image_size": 32, "model": "resnet8"})
+    'on cifar at image size 32 with resnet8'
     """
     rest = dict(values)
-    words = [f"on {rest.pop('model')}"] if "model" in rest else []
+    words = [f"on {rest.pop('data')}"] if "data" in rest else []
+    if "image_size" in rest:
+        words.append(f"at image size {rest.pop('image_size')}")
+    if "model" in rest:
+        words.append(f"{'with' if 'data' in values else 'on'} {rest.pop('model')}")
     if isinstance(rest.get("train_fraction"), int | float):
         words.append(f"with {_share(float(rest.pop('train_fraction')))} of the data")
     return " ".join([*words, *(f"with {name} {plain(value)}" for name, value in rest.items())])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import ValidationError
 
 from trainables.errors import InputError
-from trainables.records.base import Record, problem
+from trainables.records.base import CompactRecord, Record, problem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,21 +45,24 @@ class DataFacts(Record):
         return np.frombuffer(zlib.decompress(base64.b64decode(self.test_labels)), dtype="<u2")
 
 
-class Facts(Record):
+class Facts(CompactRecord):
     """What runs were done with.
 
     Args:
         versions: by package.
         machine: system, processor, number of CPUs.
         git: commit of the folder that the study was started in, None outside a repository.
-        data: None in a replay.
+        data: the data set of all runs; None in a replay, and in a study on several data sets.
+        data_sets: the data sets of such a study by label (see `ConditionRecord.data`).
         replayed: path of the table of learning curves, None in real training.
     """
 
+    omitted_if_empty: ClassVar[tuple[str, ...]] = ("data_sets",)
     versions: dict[str, str] = {}
     machine: dict[str, Any] = {}
     git: dict[str, Any] | None = None
     data: DataFacts | None = None
+    data_sets: dict[str, DataFacts] = {}
     replayed: str | None = None
 
     @classmethod
@@ -73,6 +76,14 @@ class Facts(Record):
             return cls.model_validate(facts or {})
         except ValidationError as error:
             raise InputError(f"the journal's facts cannot be read: {problem(error)}") from None
+
+    def data_of(self, label: str) -> DataFacts | None:
+        """Return what is known of the data set with a label, or None.
+
+        Args:
+            label: as in `ConditionRecord.data`; empty if all runs have the same data set.
+        """
+        return self.data_sets.get(label) if label else self.data
 
 
 def pack_labels(labels: np.ndarray) -> str:

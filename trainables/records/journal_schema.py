@@ -30,6 +30,7 @@ OUTCOMES = (COMPLETED, STOPPED, DIVERGED, FAILED)
 META_SCHEMA = "schema"
 META_CURVES = "curves"  # path of the table that is replayed, or empty
 META_DATA = "data"  # paths of the images relative to the folder, by field of the data source
+META_DATA_SETS = "data_sets"  # the same by label of the data set, in a study on several
 META_RECIPE = "recipe"  # of a final training: {recipe, seeds, config, incomparable}
 META_ID = "id"  # unique, one per study: how its runs are recognised in MLflow
 META_STUDY = "study"  # the resolved study file

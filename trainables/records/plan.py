@@ -19,12 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from trainables.errors import InputError
-from trainables.records.base import Record, problem
+from trainables.records.base import CompactRecord, Record, problem
 from trainables.records.descriptions import describe
 from trainables.records.metrics import EXTENDED_TEST_ACCURACY, LOWER_IS_BETTER, TEST_ACCURACY, T, TestPart
 from trainables.records.units import Unit, unit_of
@@ -33,7 +33,7 @@ PLAN_VERSION = 2
 """Newest version that is read: 1, or 2 with `open_ended`, which older readers must not ignore."""
 
 
-class ConditionRecord(Record):
+class ConditionRecord(CompactRecord):
     """The circumstances of a comparison.
 
     Args:
@@ -43,14 +43,17 @@ class ConditionRecord(Record):
         selection_epochs: the last epochs over which the validation metric is averaged.
         rungs: epochs at which a search run may be stopped.
         unstopped: why there are none although the study stops runs early, in words, or empty.
+        data: label of its data set in a study on several, such as `cifar, image_size=32`; empty if there is one only.
     """
 
+    omitted_if_empty: ClassVar[tuple[str, ...]] = ("data",)
     name: str
     values: dict[str, Any]
     epochs: int
     selection_epochs: int
     rungs: tuple[int, ...]
     unstopped: str = ""
+    data: str = ""
 
     @property
     def description(self) -> str:

@@ -34,6 +34,7 @@ class RunRequest:
         curves: path of a table to replay instead of training, or empty.
         model: path of the file to save the trained model to, or empty.
         data: where its images are (see `search.study.resources.Resources`).
+        data_set: label of its data set in a study on several; empty if there is one only.
         gpus: GPUs of the run, or its share of one; 0 for none.
         code: what the user allowed to run (see `trainables.registration.plugins.allow_code`).
     """
@@ -54,6 +55,7 @@ class RunRequest:
     curves: str = ""
     model: str = ""
     data: DataPlace = "auto"
+    data_set: str = ""
     gpus: float = 0
     code: tuple[str, ...] = ()
 

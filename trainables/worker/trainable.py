@@ -14,9 +14,10 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
@@ -47,18 +48,20 @@ log = logging.getLogger("trainables")
 class TrainingTrainable(tune.Trainable):
     """Trains the run that its configuration, a `RunRequest`, describes."""
 
-    def setup(self, config: dict[str, Any], data: SharedData | None = None, threads: int = 1) -> None:
+    def setup(
+        self, config: dict[str, Any], data: Mapping[str, SharedData] = MappingProxyType({}), threads: int = 1
+    ) -> None:
         """Start the worker's first run.
 
         Args:
             config: a `RunRequest` as a dictionary.
-            data: the data set, from Ray's object store; None in a replay.
+            data: the data sets by label, from Ray's object store; empty in a replay.
             threads: CPU threads of this worker.
         """
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches workers too; the driver decides
         self._data = data
-        self._arrays: dict[str, np.ndarray] = {}
+        self._arrays: dict[str, dict[str, np.ndarray]] = {}
         self._threads = threads
         self._open(config)
 
@@ -118,11 +121,13 @@ class TrainingTrainable(tune.Trainable):
         from trainables.engine.feeding import Placement
 
         backend.configure(threads=self._threads, deterministic=config.deterministic)
-        if self._data is None:
+        label = request.data_set
+        if label not in self._data:
             raise TrialError("the worker has no images")
-        self._arrays = self._arrays or self._data.open()
+        if label not in self._arrays:
+            self._arrays[label] = self._data[label].open()
         placement = Placement(request.data, request.gpus)
-        return Classifier(config, self._arrays, len(self._data.class_names), placement)
+        return Classifier(config, self._arrays[label], len(self._data[label].class_names), placement)
 
     def _open(self, config: dict[str, Any]) -> None:
         self._request = RunRequest(**config)
@@ -206,7 +211,8 @@ class TrainingTrainable(tune.Trainable):
 
     def _finish(self, engine: Engine) -> RunResult:
         if self._request.model:
-            engine.save_model(Path(self._request.model), self._data.class_names if self._data else ())
+            data = self._data.get(self._request.data_set)
+            engine.save_model(Path(self._request.model), data.class_names if data else ())
         return self._result(engine, records.COMPLETED, engine.warning, engine.epoch)
 
     def _result(self, engine: Engine, outcome: str, reason: str, epoch: int) -> RunResult:

@@ -111,7 +111,7 @@ def _panel(context: Context, name: str, metric: str, found: list[SecondaryEffect
 
 def _heat(context: Context, name: str, found: list[ClassAccuracies]) -> Picture:
     values = 100 * np.stack([one.accuracy - one.reference for one in found])
-    names = class_names(context.study, values.shape[1])
+    names = class_names(context.study, found[0].verdict.condition, values.shape[1])
     order = np.arange(values.shape[1])
     if len(order) > MOST_CLASSES:
         order = np.sort(np.argsort(-np.nan_to_num(np.abs(values)).max(axis=0))[:MOST_CLASSES])
@@ -158,7 +158,7 @@ def _classes(context: Context, found: list[ClassAccuracies]) -> pd.DataFrame:
     frames = [
         pd.DataFrame(dict(zip(columns, (
             one.verdict.condition, one.verdict.method, one.verdict.reference,
-            class_names(context.study, len(one.accuracy)), one.accuracy, one.reference,
+            class_names(context.study, one.verdict.condition, len(one.accuracy)), one.accuracy, one.reference,
         ), strict=True)))
         for one in found
     ]  # fmt: skip

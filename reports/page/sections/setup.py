@@ -48,7 +48,8 @@ def build(context: Context) -> Section:
         pool = pooled_points(context.study, condition.name)
         factors = dict.fromkeys(name for point in pool or () for name in point.values)
         conditions.append(ConditionSetup(condition, pool, tuple(factors)))
-    shown = _flat(context.study.facts.model_dump(mode="json", exclude={"data": {"test_labels"}}, exclude_none=True))
+    hidden = {"data": {"test_labels"}, "data_sets": {"__all__": {"test_labels"}}}
+    shown = _flat(context.study.facts.model_dump(mode="json", exclude=hidden, exclude_none=True))
     content = Setup(tuple(conditions), tuple(shown))
     return Section("setup", "Experimental setup", template="setup", content=content)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -58,6 +59,9 @@ def assay(*arguments: str) -> tuple[int, str]:
     [
         {"data": DATA},
         {"data": {"source": "os:system", "options": {"command": "touch imported"}}},
+        {"conditions": {"data": ["digits", {"as": "own", **DATA}]}},
+        {"conditions": {"data": ["digits", "my_data_here:load"]}},
+        {"conditions": {"data": ["digits", {"as": "own", "source": "os:system", "options": {"command": "id"}}]}},
         {"recipe": {"model": "my_data_here:load", "augmentation": "crop", "epochs": 12}},
         {"recipe": {"augmentation": "crop", "epochs": 12}, "conditions": {"model": ["resnet8", "my_data_here:load"]}},
         {"methods": ["baseline", "my_data_here:Method"]},
@@ -68,10 +72,11 @@ def assay(*arguments: str) -> tuple[int, str]:
 )
 @pytest.mark.parametrize("command", [("run", "-o", "out"), ("list", "data", "--check"), ("plan", "--timed")])
 def test_code_in_a_study_file_is_refused_before_anything_is_written(
-    changes: dict[str, object], command: tuple[str, ...]
+    changes: dict[str, Any], command: tuple[str, ...]
 ) -> None:
     file = write(**changes)
-    if command[0] == "list" and "data" not in changes and "methods" not in changes:
+    uses_data = "data" in changes or "data" in changes.get("conditions", {})
+    if command[0] == "list" and not uses_data and "methods" not in changes:
         pytest.skip("does not use the network")
     code, output = assay(*((*command, file) if command[0] == "list" else (command[0], file, *command[1:])))
     assert (code, Path("out").exists(), Path("imported").exists()) == (2, False, False), output
@@ -82,6 +87,17 @@ def test_own_data_beside_the_study_works_with_permission() -> None:
     code, output = assay("list", "data", "--check", write(data=DATA), "--allow-code")
     assert code == 0, output
     assert Path("imported").exists()
+
+
+def test_own_data_as_a_condition_is_as_restricted_as_the_data_of_a_study() -> None:
+    file = write(conditions={"data": ["digits", {"as": "own", **DATA}]})
+    code, output = assay("list", "data", "--check", file, "--allow-code")
+    assert (code, Path("imported").exists()) == (0, True), output
+    forbidden = {"as": "own", "source": "os:system", "options": {"command": "id"}}
+    file = write(conditions={"data": ["digits", forbidden]})
+    code, output = assay("run", file, "-o", "out", "--allow-code")
+    assert (code, Path("out").exists()) == (2, False)
+    assert "own: data source: `os:system` is refused: `os` is part of Python's standard library" in output
 
 
 def test_a_file_that_is_named_like_a_library_beside_the_study_is_not_executed() -> None:
@@ -123,7 +139,7 @@ def test_code_in_the_stored_copy_of_a_study_is_refused(tmp_path: Path) -> None:
     study = load_study(write(data=DATA))
     with Journal.create(tmp_path / "sent" / records.JOURNAL_FILE) as journal:
         journal.set_meta(records.META_STUDY, study.document())
-        journal.set_meta(records.META_FACTS, facts_of(None).dump())
+        journal.set_meta(records.META_FACTS, facts_of({}).dump())
         journal.set_meta(records.META_PLAN, study_record(make_plan(study)).dump())
     with pytest.raises(InputError, match="--allow-code"):
         resume_study(tmp_path / "sent", Options())

@@ -36,6 +36,6 @@ def test_results_that_cannot_be_written_leave_a_study_to_resume(
 
     with pytest.raises(StoppedError, match=r"every run has ended, but the results could not be written \(.*o space"):
         session.execute_runs(
-            source, tmp_path, Resources(), None, Options(), None, "small", lambda: StudyProgress([], 0, 0), conclude
+            source, tmp_path, Resources(), None, Options(), {}, "small", lambda: StudyProgress([], 0, 0), conclude
         )
     assert ended == [session.INTERRUPTED_SECONDS, "stopped"]

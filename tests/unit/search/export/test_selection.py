@@ -33,11 +33,14 @@ SMALL, LARGE = "train_fraction=0.1, epochs=12", "train_fraction=0.1, epochs=20"
 def study(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes the journal of a study by its validation accuracies."""
 
-    def write(values: Values, compute_of: str = "") -> Path:
+    def write(values: Values, compute_of: str = "", **changes: Any) -> Path:
         plan = make_plan(
             make_study(
-                recipe={"model": "resnet8", "augmentation": "crop"},
-                conditions={"train_fraction": [0.1], "epochs": [12, 20]},
+                **{
+                    "recipe": {"model": "resnet8", "augmentation": "crop"},
+                    "conditions": {"train_fraction": [0.1], "epochs": [12, 20]},
+                    **changes,
+                }
             )
         )
         document = study_record(plan).dump()
@@ -46,7 +49,8 @@ def study(tmp_path: Path) -> Callable[..., Path]:
         with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
             journal.set_meta(records.META_ID, "id")
             journal.set_meta(records.META_PLAN, document)
-            journal.set_meta(records.META_FACTS, FACTS)
+            known = {label: {**FACTS["data"], "fingerprint": label} for label in plan.sources if label}
+            journal.set_meta(records.META_FACTS, {**FACTS, **({"data": None, "data_sets": known} if known else {})})
             for (condition, method, point), accuracies in values.items():
                 arm = next(arm for arm in plan.in_condition(condition) if arm.method == method)
                 for seed, accuracy in enumerate(accuracies):
@@ -70,6 +74,37 @@ def study(tmp_path: Path) -> Callable[..., Path]:
 
 def chosen(exported: Export) -> tuple[str, str]:
     return exported.recipe.origin.method, exported.recipe.origin.condition
+
+
+def test_of_several_data_sets_the_first_is_exported_unless_another_is_named(study: Callable[..., Path]) -> None:
+    toy = {"as": "toy", "source": "npz", "path": "/toy.npz"}
+    recipe = {"model": "resnet8", "augmentation": "crop", "epochs": 12}
+    folder = study(
+        {("data=digits", "mixup", 0): [0.5] * 3, ("data=toy", "maxup", 0): [0.9] * 3},
+        recipe=recipe,
+        conditions={"data": ["digits", toy]},
+    )
+    first = select_best(folder)
+    assert chosen(first) == ("mixup", "data=digits")
+    assert first.notes == (
+        "this is the best configuration on `digits`; for another data set add `--condition data=toy`",
+    )
+    other = select_best(folder, condition="data=toy")
+    assert (chosen(other), other.notes) == (("maxup", "data=toy"), ())
+    assert [each.recipe.fingerprint for each in (first, other)] == ["digits", "toy"]
+    assert other.recipe.train.data.model_dump(mode="json")["path"] == "/toy.npz"
+
+
+def test_the_sizes_of_one_data_set_are_compared(study: Callable[..., Path]) -> None:
+    folder = study(
+        {("image_size=8", "mixup", 0): [0.5] * 3, ("image_size=16", "maxup", 0): [0.9] * 3},
+        data={"source": "npz", "path": "/toy.npz"},
+        recipe={"model": "resnet8", "augmentation": "crop", "epochs": 12},
+        conditions={"image_size": [8, 16]},
+    )
+    best = select_best(folder)
+    assert (chosen(best), best.notes) == (("maxup", "image_size=16"), ())
+    assert (best.recipe.fingerprint, best.recipe.train.data.model_dump()["size"]) == ("image_size=16", 16)
 
 
 def test_the_best_point_is_exported_with_its_result(study: Callable[..., Path]) -> None:

@@ -152,7 +152,10 @@ def test_the_prediction_interval_uses_students_t() -> None:
 def test_diverged_seeds_count_and_are_listed_in_the_card(tmp_path: Path) -> None:
     request, data = prepare_request(recipe(), 3, RecipeOverrides())
     with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
-        for key, value in ((records.META_PLAN, _plan(request).dump()), (records.META_FACTS, facts_of(data).dump())):
+        for key, value in (
+            (records.META_PLAN, _plan(request).dump()),
+            (records.META_FACTS, facts_of({"": data}).dump()),
+        ):
             journal.set_meta(key, value)
         controller = TrainingController([_run(request, s) for s in range(3)], journal)
         names = list(controller.runs)

@@ -184,7 +184,7 @@ def test_the_header_of_a_packaged_study_agrees_with_its_plan(name: str) -> None:
 
 def test_hours_count_every_run_once_and_proposals_fit_the_budget() -> None:
     plan = make_plan(make_study(confirm={"points": 2, "seeds": 10}, methods=["baseline", {"name": "maxup", "m": 4}]))
-    costs = StudyCosts({arm.name: ArmCost(35.0, 12, 1000) for arm in plan.arms}, 10.0, 360, slots=2)
+    costs = StudyCosts({arm.name: ArmCost(35.0, 12, 1000, 360) for arm in plan.arms}, 10.0, slots=2)
     record = study_record(plan)
     assert costs.hours(record) == pytest.approx((30 + 10 + 4 * (4 + 20) * 36 / 2) / 3600)
     size = study_size(record, 1.0, costs, budget_hours=0.4)

@@ -71,7 +71,7 @@ def test_moved_data_is_named_once(project: Path, tmp_path: Path) -> None:
     away = (project / "data.npz").rename(tmp_path / "away.npz")
     with pytest.raises(InputError, match=r"no such file.*give its new place with `--data PATH`"):
         resume_study(project / "out", Options())
-    resume_study(project / "out", Options(), moved=str(away))
+    resume_study(project / "out", Options(), moved=[str(away)])
     resume_study(project / "out", Options())
     assert places(project) == [str(away)]
 
@@ -79,7 +79,7 @@ def test_moved_data_is_named_once(project: Path, tmp_path: Path) -> None:
 def test_other_images_are_refused(project: Path, tmp_path: Path) -> None:
     other = archive(tmp_path / "other.npz", seed=1)
     with pytest.raises(InputError, match="the data has changed since the study"):
-        resume_study(project / "out", Options(), moved=str(other))
+        resume_study(project / "out", Options(), moved=[str(other)])
     (project / "data.npz").unlink()
     archive(project / "data.npz", seed=1)
     with pytest.raises(InputError, match="the data has changed since the study"):
@@ -90,7 +90,7 @@ def test_other_images_are_refused(project: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["nonsense", "a/b.png", "{source: npz}", "{source: npz, path: 3}", "[1]", ""])
 def test_what_is_no_source_is_refused(project: Path, text: str) -> None:
     with pytest.raises(InputError, match="--data"):
-        resume_study(project / "out", Options(), moved=text)
+        resume_study(project / "out", Options(), moved=[text])
 
 
 def test_a_study_is_extended_with_moved_data(project: Path) -> None:
@@ -106,6 +106,87 @@ def test_a_study_is_extended_with_moved_data(project: Path) -> None:
             project / "out",
             Options(),
         )
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Path:
+    """A project folder with a study on two archives and the digits, of which it has moved away both archives."""
+    began = tmp_path / "began"
+    for seed, name in enumerate(("a", "b")):
+        archive(began / f"{name}.npz", seed)
+    run_study(on_several(began), tmp_path / "began" / "out", Options())
+    for name in ("a", "b"):
+        (began / f"{name}.npz").rename(tmp_path / f"{name} moved.npz")
+    return began
+
+
+def on_several(project: Path, *names: str, **changes: Any) -> Study:
+    levels = [{"as": name, "source": "npz", "path": f"{name}.npz"} for name in names or ("a", "b")]
+    conditions = {"data": ["digits", *levels]}
+    document = {**STUDY, "recipe": RECIPE, "conditions": conditions, **changes}
+    return validate(document, "s.yaml", project)
+
+
+def test_each_of_several_data_sets_is_named_again(several: Path, tmp_path: Path) -> None:
+    out, moved = several / "out", [f"{name}={tmp_path / name} moved.npz" for name in ("a", "b")]
+    with pytest.raises(InputError, match=r"^a: .*no such file.*give its new place with `--data a=PATH`"):
+        resume_study(out, Options())
+    with pytest.raises(InputError, match=r"^b: .*no such file.*give its new place with `--data b=PATH`"):
+        resume_study(out, Options(), moved=moved[:1])
+    assert places(several) == []
+    resume_study(out, Options(), moved=moved)
+    assert places(several) == [str(tmp_path / "a moved.npz"), str(tmp_path / "b moved.npz")]
+    resume_study(out, Options())
+    with Journal.open(out / records.JOURNAL_FILE) as journal:
+        first = {"source": "npz", "path": str(several / "b.npz")}
+        assert recorded_settings(journal, first, out, "b")["path"] == str(tmp_path / "b moved.npz")
+
+
+@pytest.mark.parametrize("text", ["{place}", "c={place}", "a=", "=x", ""])
+def test_a_place_without_the_name_of_a_data_set_is_refused(text: str, several: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"write `--data NAME=PATH` with one of: digits, a, b"):
+        resume_study(several / "out", Options(), moved=[text.format(place=tmp_path / "a moved.npz")])
+
+
+def test_exchanged_and_repeated_places_are_refused(several: Path, tmp_path: Path) -> None:
+    a, b = (str(tmp_path / f"{name} moved.npz") for name in ("a", "b"))
+    with pytest.raises(InputError, match=r"^a: the data has changed since the study"):
+        resume_study(several / "out", Options(), moved=[f"a={b}", f"b={a}"])
+    with pytest.raises(InputError, match=r"`a` is given twice"):
+        resume_study(several / "out", Options(), moved=[f"a={a}", f"a={a}"])
+    assert places(several) == []
+
+
+def test_all_sizes_of_a_data_set_have_one_place(tmp_path: Path) -> None:
+    archive(tmp_path / "began" / "data.npz")
+    npz, sizes = {"source": "npz", "path": "data.npz"}, {"image_size": [8, 12]}
+    run_study(study(tmp_path / "began", npz, conditions=sizes), tmp_path / "out", Options())
+    away = (tmp_path / "began" / "data.npz").rename(tmp_path / "away.npz")
+    with pytest.raises(InputError, match=r"^image_size=8: .*give its new place with `--data PATH`"):
+        resume_study(tmp_path / "out", Options())
+    resume_study(tmp_path / "out", Options(), moved=[str(away)])
+    with Journal.open(tmp_path / "out" / records.JOURNAL_FILE) as journal:
+        moves = [row.decision for row in journal.decisions(DataDecision)]
+    assert [(move.label, move.source["size"], move.source["path"]) for move in moves] == [
+        ("image_size=8", 8, str(away)), ("image_size=12", 12, str(away)),
+    ]  # fmt: skip
+
+
+def test_a_data_set_is_added_to_a_study(several: Path, tmp_path: Path) -> None:
+    archive(tmp_path / "c.npz", seed=3)
+    for name in ("a", "b"):
+        (tmp_path / f"{name} moved.npz").rename(tmp_path / f"{name}.npz")
+    extend_study(on_several(tmp_path, "c", "b", "a"), several / "out", Options())
+    assert sorted(places(several)) == [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")], "the same, at another place"
+    with Journal.open(several / "out" / records.JOURNAL_FILE) as journal:
+        facts, plan = journal.facts(), journal.required_plan()
+        relative = journal.meta(records.META_DATA_SETS)
+    assert (sorted(facts.data_sets), facts.data) == (["a", "b", "c", "digits"], None)
+    assert [condition.data for condition in plan.conditions] == ["digits", "c", "b", "a"]
+    assert relative["c"] == {"path": "../../c.npz"}
+    archive(tmp_path / "c.npz", seed=4)
+    with pytest.raises(InputError, match=r"^c: the data has changed since the study"):
+        resume_study(several / "out", Options())
 
 
 def test_a_recipe_names_the_place_where_the_images_are(project: Path, tmp_path: Path) -> None:

@@ -132,6 +132,15 @@ def test_a_run_has_tags_of_its_place_in_the_study():
     }
 
 
+def test_of_several_data_sets_a_run_has_the_fingerprint_of_its_own():
+    condition = PLAN.conditions[0].model_copy(update={"data": "toy"})
+    plan = PLAN.model_copy(update={"conditions": (condition,)})
+    facts = Facts(data_sets={"digits": DataFacts(fingerprint="abc"), "toy": DataFacts(fingerprint="def")})
+    card = StudyCard.from_plan("id-1", plan, facts)
+    assert card.tags()["assay.data"] == "digits: abc, toy: def"
+    assert card.run_tags(RUN, "parent-1")["assay.data"] == "def"
+
+
 def test_a_run_of_a_factorial_has_tags_of_levels_and_compute():
     arm = PLAN.arms[0].model_copy(update={"levels": {"batch_size": 64}, "compute_of": "maxup"})
     plan = PLAN.model_copy(update={"arms": (arm,)})

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.plan.preview import check_report
+from search.plan.preview import check_reports
 from tests.conftest import make_study
 from trainables.config import RunConfig
 from trainables.data import SOURCES, Dataset, downloads, with_absolute_paths
@@ -235,7 +235,7 @@ def test_shared_groups_and_notes_are_reported() -> None:
 
 
 def test_the_data_check_of_a_study_describes_each_condition() -> None:
-    report = check_report("quickstart", ("recipe.label_noise=0.1",))
+    report = check_reports("quickstart", ("recipe.label_noise=0.1",))[""]
     facts = dict(report.facts)
     assert facts["train_fraction=0.1"].startswith(
         "98 training, 239 validation, 596 test, 10 training images with a wrong"

@@ -35,7 +35,7 @@ def test_a_worker_trains_on_the_images_that_it_is_sent(
         code=(LINEAR,),
     )  # fmt: skip
     worker = object.__new__(TrainingTrainable)
-    worker._data, worker._arrays, worker._threads = pickle.loads(pickle.dumps(shared(data, source))), {}, 1
+    worker._data, worker._arrays, worker._threads = pickle.loads(pickle.dumps({"": shared(data, source)})), {}, 1
     engine = worker.make_engine(request)
     assert isinstance(engine, Classifier)
     assert engine.streamed is (place == "streamed")
