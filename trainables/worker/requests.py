@@ -34,7 +34,7 @@ class RunRequest:
         curves: path of a table to replay instead of training, or empty.
         model: path of the file to save the trained model to, or empty.
         data: where its images are (see `search.study.resources.Resources`).
-        gpus: GPUs of the run, or its share of one; 0 for none.
+        gpus: GPUs of the run, among which it divides each batch, or its share of one; 0 for none.
         code: what the user allowed to run (see `trainables.registration.plugins.allow_code`).
     """
 
