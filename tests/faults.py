@@ -6,6 +6,8 @@ Two more columns of the table make an epoch slow or make it fail:
     fault   raise: an exception; memory: a MemoryError; diverge: a loss that is not finite; omit: the metric is missing;
             infinite: the metric is not a number; hang: the epoch never ends; kill: the process dies
 
+Each file in the folder that the variable FAULTY_STARTS names makes one worker die while it starts, and is removed.
+
 `python -m tests.faulty_cli` is `assay` with these workers.
 """
 
@@ -15,7 +17,9 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from trainables import records
 from trainables.config import RunConfig
@@ -48,6 +52,13 @@ class FaultyReplay(Replay):
 
 class FaultyTrainable(TrainingTrainable):
     """A worker whose replays obey the columns `wait` and `fault`."""
+
+    def setup(self, config: dict[str, Any], data: Any = None, threads: int = 1) -> None:
+        for fault in Path(os.environ.get("FAULTY_STARTS", "/nowhere")).glob("*"):
+            with suppress(FileNotFoundError):
+                fault.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+        super().setup(config, data, threads)
 
     def make_engine(self, request: RunRequest) -> Engine:
         config = RunConfig.model_validate(request.config)

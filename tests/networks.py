@@ -5,9 +5,11 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-LINEAR, NORMALISING, DROPOUT, CONVOLUTIONAL, NORMED_CONVOLUTION = (
-    f"tests.networks:{name}" for name in ("linear", "normalising", "dropout", "convolutional", "normed_convolution")
-)
+LINEAR, NORMALISING, DROPOUT, CONVOLUTIONAL, NORMED_CONVOLUTION, PLAIN_CONVOLUTION = (
+    f"tests.networks:{name}" for name in (
+        "linear", "normalising", "dropout", "convolutional", "normed_convolution", "plain_convolution",
+    )
+)  # fmt: skip
 
 
 def linear(image_shape: tuple[int, int, int], classes: int) -> keras.Model:
@@ -37,4 +39,10 @@ def convolutional(image_shape: tuple[int, int, int], classes: int) -> keras.Mode
 def normed_convolution(image_shape: tuple[int, int, int], classes: int) -> keras.Model:
     """Return a small network with a convolution and batch norm, without anything random."""
     steps = [layers.Conv2D(4, 3, use_bias=False), layers.BatchNormalization(), layers.ReLU(), layers.Flatten()]
+    return keras.Sequential([keras.Input(image_shape), *steps, layers.Dense(classes)])
+
+
+def plain_convolution(image_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """Return a small network with a convolution and dropout, without batch norm."""
+    steps = [layers.Conv2D(8, 3, strides=2, activation="relu"), layers.Flatten(), layers.Dropout(0.2)]
     return keras.Sequential([keras.Input(image_shape), *steps, layers.Dense(classes)])

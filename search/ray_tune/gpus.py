@@ -11,6 +11,7 @@ from search.ray_tune.capacity import PROBE_SECONDS, Capacity, ask_nodes, nodes
 from search.ray_tune.dispatcher import ExecutionContext
 from search.ray_tune.launcher import ray_session
 from search.study.resources import Resources
+from trainables.backends.keras_settings import chosen_backend, one_device
 from trainables.devices.diagnosis import missing_gpus
 from trainables.errors import InputError
 
@@ -26,10 +27,13 @@ def require_gpus(resources: Resources, address: str | None = None, debug: bool =
         debug: show the messages of Ray.
 
     Raises:
-        InputError: no run fits, or TensorFlow (or JAX) cannot use the GPUs that a run needs.
+        InputError: no run fits, TensorFlow (or JAX) cannot use the GPUs that a run needs, or a run needs several with
+            TensorFlow.
     """
     if not resources.gpus:
         return
+    if not address and resources.gpus > 1 and chosen_backend() == "tensorflow":
+        raise InputError(one_device(resources.gpus))
     if faults := _faults(resources.model_dump_json(), address, debug):
         raise InputError("\n".join([*faults, REMEDY]))
 

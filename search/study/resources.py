@@ -31,7 +31,7 @@ class Resources(Frozen):
 
     Args:
         cpus: CPUs per run.
-        gpus: GPUs per run: a fraction of one, or a whole number.
+        gpus: GPUs per run: a fraction of one, or a whole number; several share each batch, which needs JAX.
         data: where the images are while a run trains: `resident` on its device, `streamed` from the host in chunks, or
             `auto`: streamed if images and network would not fit the device, or half of the host's memory without one.
             The results are the same.

@@ -65,6 +65,23 @@ def test_a_killed_worker_is_replaced_and_its_run_continues_from_its_checkpoint(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_worker_that_dies_while_it_starts_is_started_again(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
+    study = write_study(tmp_path, **SMALL)
+    starts, folder = tmp_path / "starts", tmp_path / "study"
+    starts.mkdir()
+    for number in range(2):
+        (starts / str(number)).touch()
+    done = subprocess.run(
+        command("run", study, "--replay", write_curves(), "-o", folder, program=FAULTY),
+        env={**os.environ, "FAULTY_STARTS": str(starts)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert list(starts.iterdir()) == []
+    assert {outcome for outcome, _ in facts(folder)[0].values()} <= {records.COMPLETED, records.STOPPED}
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_budget_terminate_and_ctrl_c_save_everything_and_say_how_to_go_on(
     tmp_path: Path, write_curves: Callable[..., Path]

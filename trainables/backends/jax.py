@@ -6,6 +6,7 @@ TensorFlow; initial weights and dropout are drawn by the backend, and differ.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import os
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 Tensor = Any
 """A tensor of the backend, or a nested structure of tensors (dictionaries and lists)."""
 MIXED = "mixed_bfloat16"
+BATCH = "batch"
+"""Name of the only axis of a mesh of devices."""
 
 
 def configure(threads: int | None = None, deterministic: bool = True) -> None:
@@ -73,6 +76,45 @@ def _kind(platform: str) -> str:
     return GPU if platform in {"cuda", "gpu", "rocm"} else platform.upper()
 
 
+def require_devices(number: int) -> None:
+    """Refuse more devices for one run than there are.
+
+    Raises:
+        InputError: There are fewer.
+    """
+    usable = len(jax.devices())
+    if number > usable:
+        raise InputError(
+            f"a run is divided among {number} devices (`resources.gpus`), but JAX can use {usable} here; `assay "
+            "doctor` says which"
+        )
+
+
+def divided(tensors: Tensor, devices: int) -> Tensor:
+    """Return tensors whose first dimension is divided among the devices, inside a compiled function.
+
+    The values are those of one device; XLA divides the computation that follows and exchanges what it needs. A length
+    that is no multiple of the number of devices is divided as evenly as possible.
+
+    Args:
+        tensors: nested tensors with at least one dimension.
+        devices: number of devices; with one, nothing changes.
+    """
+    if devices == 1:
+        return tensors
+    return jax.lax.with_sharding_constraint(tensors, _sharding(devices, BATCH))
+
+
+def _sharding(devices: int, *axes: str) -> Any:
+    """Return how arrays lie on the first devices: divided along their first dimension, or (no axes) copied."""
+    return jax.sharding.NamedSharding(_mesh(devices), jax.sharding.PartitionSpec(*axes))
+
+
+@functools.cache
+def _mesh(devices: int) -> Any:
+    return jax.sharding.Mesh(np.array(jax.devices()[:devices]), (BATCH,))
+
+
 def jitted(function: Callable[..., Tensor], on: bool) -> Callable[..., Tensor]:
     """Return the function unchanged: the function that calls it is compiled as a whole."""
     return function
@@ -96,17 +138,18 @@ def scan(
 class Compiled:
     """A function of nested tensors, compiled anew for each new shape (see `tensorflow.Compiled`)."""
 
-    def __init__(self, function: Callable[..., Tensor], *open_dimensions: Any) -> None:
-        self._function = jax.jit(function)
+    def __init__(self, function: Callable[..., Tensor], *open_dimensions: Any, devices: int = 1) -> None:
+        copies = {} if devices == 1 else dict.fromkeys(("in_shardings", "out_shardings"), _sharding(devices))
+        self._function = jax.jit(function, **copies)
 
     def __call__(self, *arguments: Any) -> Any:
         """Return the function's result, as tensors."""
         return self._function(*arguments)
 
 
-def resident(array: np.ndarray) -> Tensor:
-    """Return the array as a tensor on the device."""
-    return jax.numpy.asarray(array)
+def resident(array: np.ndarray, devices: int = 1) -> Tensor:
+    """Return the array as a tensor on the device, or on each of several."""
+    return jax.numpy.asarray(array) if devices == 1 else jax.device_put(array, _sharding(devices))
 
 
 def device_memory() -> int | None:

@@ -26,6 +26,24 @@ def settings_path() -> Path:
     return folder / "keras.json"
 
 
+def chosen_backend() -> str:
+    """Return the name of the backend that trains in this environment."""
+    return os.environ.get("KERAS_BACKEND") or BACKENDS[0]
+
+
+def one_device(devices: float) -> str:
+    """Return why a run cannot have several devices with TensorFlow, and what to do about it.
+
+    Args:
+        devices: how many it asks for.
+    """
+    return (
+        f"a run asks for {devices:g} GPUs, but TensorFlow trains a run on one. JAX divides it among several: install "
+        "`assay[jax-cuda]` and set KERAS_BACKEND=jax (on every node of a cluster), or set `resources.gpus` (with "
+        "`assay train`: `--gpus`) to 1"
+    )
+
+
 def check_keras_settings() -> None:
     """Refuse settings with which the import of Keras fails, as it would in every run.
 
@@ -41,7 +59,7 @@ def check_keras_settings() -> None:
         >>> check_keras_settings()
         >>> del os.environ["KERAS_HOME"]
     """
-    backend = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
+    backend = chosen_backend()
     if backend not in BACKENDS:
         raise InputError(
             f"KERAS_BACKEND is {backend!r}; Assay trains with {' or '.join(BACKENDS)}. Set it to one, or unset it"

@@ -21,7 +21,7 @@ class Backend(Protocol):
     """Functions that each backend module has; all other training code uses `keras.ops`."""
 
     Compiled: Callable[..., Callable[..., Any]]
-    """`Compiled(function, *open_dimensions)` returns the compiled function."""
+    """`Compiled(function, *open_dimensions, devices=1)` returns the compiled function; results are on each device."""
 
     def configure(self, threads: int | None = None, deterministic: bool = True) -> None:
         """Configure the backend in this process, before its first tensor."""
@@ -33,6 +33,14 @@ class Backend(Protocol):
 
     def devices(self) -> list[Device]:
         """Return the devices that the backend can use, initializing them."""
+        ...
+
+    def require_devices(self, number: int) -> None:
+        """Refuse more devices for one run than the backend can use together."""
+        ...
+
+    def divided(self, tensors: Tensor, devices: int) -> Tensor:
+        """Return tensors whose first dimension is divided among the devices, for use inside a compiled function."""
         ...
 
     def jitted(self, function: Callable[..., Any], on: bool) -> Callable[..., Any]:
@@ -51,8 +59,8 @@ class Backend(Protocol):
         """Apply `body` along the first dimension of `batches`; return the last state and the stacked outputs."""
         ...
 
-    def resident(self, array: np.ndarray) -> Tensor:
-        """Return the array as a tensor on the device."""
+    def resident(self, array: np.ndarray, devices: int = 1) -> Tensor:
+        """Return the array as a tensor on the device, or on each of several."""
         ...
 
     def device_memory(self) -> int | None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from trainables.backends.device import CPU, GPU, Device
+from trainables.backends.keras_settings import one_device
 from trainables.backends.memory import nvidia_memory
 from trainables.backends.suppress_stderr import suppressed_stderr
 from trainables.errors import InputError
@@ -89,6 +90,21 @@ def devices() -> list[Device]:
     ]
 
 
+def require_devices(number: int) -> None:
+    """Refuse several devices for one run.
+
+    Raises:
+        InputError: There are several.
+    """
+    if number > 1:
+        raise InputError(one_device(number))
+
+
+def divided(tensors: Tensor, devices: int) -> Tensor:
+    """Return the tensors: a run has one device (see `trainables.backends.jax.divided`)."""
+    return tensors
+
+
 def jitted(function: Callable[..., Tensor], on: bool) -> Callable[..., Tensor]:
     """Return a function that is compiled by XLA if `on`, independently of the function that calls it."""
     return tf.function(function, jit_compile=True, autograph=False) if on else function
@@ -141,9 +157,10 @@ class Compiled:
         function: the function to compile.
         open_dimensions: for each argument the number of leading dimensions of its arrays that may differ between calls,
             or a dictionary of such numbers by key. All other dimensions must stay the same.
+        devices: number of devices, which is one.
     """
 
-    def __init__(self, function: Callable[..., Tensor], *open_dimensions: Any) -> None:
+    def __init__(self, function: Callable[..., Tensor], *open_dimensions: Any, devices: int = 1) -> None:
         self._function = function
         self._open_dimensions = open_dimensions
         self._traced: Any = None
@@ -169,7 +186,7 @@ def _signature(argument: Any, dimensions: Any) -> Any:
     return tf.nest.map_structure(spec, argument)
 
 
-def resident(array: np.ndarray) -> Tensor:
+def resident(array: np.ndarray, devices: int = 1) -> Tensor:
     """Return the array as a tensor on the device."""
     return tf.convert_to_tensor(array)
 

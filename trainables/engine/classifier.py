@@ -50,11 +50,11 @@ class Classifier:
         config: configuration of the run.
         arrays: the data, as returned by `Dataset.arrays`.
         class_count: number of classes of the data.
-        placement: where the images are while the run trains.
+        placement: where the images are while the run trains, and on how many devices.
 
     Raises:
         InputError: If the images are too small for the network, a class has too few images, or there are too few
-            classes.
+            classes, or the backend cannot use as many devices together.
     """
 
     def __init__(
@@ -64,11 +64,12 @@ class Classifier:
         class_count: int,
         placement: Placement = AUTO,
     ) -> None:
+        backend.require_devices(placement.devices)
         self.config = config
         self.epoch = 0
         self.warning = ""
         chosen = select(arrays, config, class_count)
-        self._arrays, self._chosen = arrays, chosen
+        self._arrays, self._chosen, self._devices = arrays, chosen, placement.devices
         self._class_count = class_count = chosen.classes
         self._train, self._validation, self._test = chosen.train, chosen.validation, chosen.test
         self._image_shape = tuple(arrays["images"].shape[1:])
@@ -91,11 +92,13 @@ class Classifier:
             config.optimizer.structure(),
             self._xla,
             fused=config.compile != "off",
+            devices=self._devices,
         )
         image_bytes = arrays["images"].nbytes + arrays["test_images"].nbytes
-        network_bytes = self._network.size(self._batch * method.copies, config.optimizer.slots)
+        images_per_device = -(-self._batch * method.copies // self._devices)
+        network_bytes = self._network.size(images_per_device, config.optimizer.slots)
         self.streamed = is_streamed(placement, image_bytes, network_bytes)
-        self._data = feeds_of(arrays, chosen.labels, self.streamed)
+        self._data = feeds_of(arrays, chosen.labels, self.streamed, self._devices)
         mean, deviation = config.model.scale(self._data.mean, self._data.deviation)
         self._scale = {"mean": mean, "deviation": deviation}
         self._constants = {
@@ -270,7 +273,7 @@ class Classifier:
         """
         n, width = len(positions), width or batch_width(len(positions))
         index = np.resize(positions.astype("int32"), (-(-n // width), width))  # filled up with the first positions
-        function = evaluation_function(self._network, self._xla)
+        function = evaluation_function(self._network, self._xla, self._devices)
         outputs = collected(
             function(self._state["weights"], self._state["moving"], data, self._scale, some["index"])
             for data, some in part.chunks({"index": index})

@@ -17,7 +17,7 @@ Tensor = Any
 
 
 @lru_cache(maxsize=8)
-def evaluation_function(network: Network, xla: bool = False) -> Callable[..., Any]:
+def evaluation_function(network: Network, xla: bool = False, devices: int = 1) -> Callable[..., Any]:
     """Return the compiled evaluation, a function of (weights, moving, data, constants, index).
 
     It returns float32 (s, 3, batch): for each image its log loss in nats, the most probable class, and the probability
@@ -27,6 +27,7 @@ def evaluation_function(network: Network, xla: bool = False) -> Callable[..., An
     Args:
         network: the network to evaluate.
         xla: whether XLA compiles the forward pass.
+        devices: number of devices among which the images of a step are divided.
     """
 
     def logits_of(weights: Tensor, moving: Tensor, images: Tensor) -> Tensor:
@@ -36,6 +37,7 @@ def evaluation_function(network: Network, xla: bool = False) -> Callable[..., An
 
     def run(weights: Tensor, moving: Tensor, data: Tensor, constants: Tensor, index: Tensor) -> Tensor:
         def chunk(state: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+            positions = backend.divided(positions, devices)
             images = normalise(ops.take(data["images"], positions, axis=0), constants)
             labels = ops.take(data["labels"], positions, axis=0)
             return state, scores(labels, forward(weights, moving, images))
@@ -43,7 +45,7 @@ def evaluation_function(network: Network, xla: bool = False) -> Callable[..., An
         _, outputs = backend.scan(chunk, ops.zeros(()), index)
         return outputs
 
-    return backend.Compiled(run, 0, 0, 1, 0, 2)
+    return backend.Compiled(run, 0, 0, 1, 0, 2, devices=devices)
 
 
 def scores(labels: Tensor, logits: Tensor) -> Tensor:

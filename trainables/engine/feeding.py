@@ -36,11 +36,20 @@ class Placement:
 
     Args:
         data: `resident`: all images are on the device; `streamed`: a chunk at a time; `auto`: resident if they fit.
-        gpus: GPUs of the run; below 1, its share of one.
+        gpus: GPUs of the run; below 1, its share of one; above 1, each batch is divided among as many devices.
+
+    Examples:
+        >>> [Placement(gpus=gpus).devices for gpus in (0, 0.5, 1, 4)]
+        [1, 1, 1, 4]
     """
 
     data: DataPlace = "auto"
     gpus: float = 1.0
+
+    @property
+    def devices(self) -> int:
+        """Number of devices among which each batch is divided."""
+        return max(1, int(self.gpus))
 
 
 class Feed(Protocol):
@@ -84,6 +93,7 @@ class Streamed:
     Args:
         images: uint8 (n, height, width, channels).
         labels: int32 (n,).
+        devices: number of devices, each of which gets all images of a chunk.
 
     Examples:
         >>> images, labels = np.arange(6, dtype="uint8").reshape(6, 1, 1, 1), np.arange(6, dtype="int32")
@@ -94,6 +104,7 @@ class Streamed:
 
     images: np.ndarray
     labels: np.ndarray
+    devices: int = 1
 
     def chunks(self, batches: Mapping[str, Any]) -> Iterator[tuple[Tensor, Mapping[str, Any]]]:
         """Yield chunks of the same size, or of two sizes that differ by one step (see `Feed.chunks`)."""
@@ -120,7 +131,7 @@ class Streamed:
         np.take(self.images, used, axis=0, out=images[: len(used)], mode="clip")  # which writes without a buffer
         labels = np.zeros(room, "int32")
         labels[: len(used)] = self.labels[used]
-        data = {"images": backend.resident(images), "labels": backend.resident(labels)}
+        data = {"images": backend.resident(images, self.devices), "labels": backend.resident(labels, self.devices)}
         return data, positions.reshape(index.shape).astype("int32")
 
 
@@ -139,22 +150,24 @@ class Feeds:
     deviation: np.ndarray
 
 
-def feeds_of(arrays: Mapping[str, np.ndarray], labels: np.ndarray, streamed: bool) -> Feeds:
+def feeds_of(arrays: Mapping[str, np.ndarray], labels: np.ndarray, streamed: bool, devices: int = 1) -> Feeds:
     """Return how a run gets its images.
 
     Args:
         arrays: the data, as returned by `Dataset.arrays`.
         labels: int32 (n,), labels of the development images that the run uses, which may be wrong.
         streamed: whether the images stay on the host.
+        devices: number of devices of the run.
     """
     if streamed:
-        parts = Streamed(arrays["images"], labels), Streamed(arrays["test_images"], arrays["test_labels"])
-        return Feeds(*parts, *statistics_of(arrays))
-    data = resident_data(arrays)
-    development = dict(data.development)
+        development = Streamed(arrays["images"], labels, devices)
+        test = Streamed(arrays["test_images"], arrays["test_labels"], devices)
+        return Feeds(development, test, *statistics_of(arrays))
+    data = resident_data(arrays, devices)
+    tensors = dict(data.development)
     if labels is not arrays["labels"]:
-        development["labels"] = backend.resident(labels)
-    return Feeds(Resident(development, labels), Resident(data.test, arrays["test_labels"]), data.mean, data.deviation)
+        tensors["labels"] = backend.resident(labels, devices)
+    return Feeds(Resident(tensors, labels), Resident(data.test, arrays["test_labels"]), data.mean, data.deviation)
 
 
 def is_streamed(placement: Placement, image_bytes: int, network_bytes: int) -> bool:

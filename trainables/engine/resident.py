@@ -22,6 +22,7 @@ class DeviceData:
 
     Args:
         source: the four arrays on the host, which identify the data set.
+        devices: number of devices, each of which has a copy.
         development: `images`, uint8 (n, height, width, channels), and `labels`, int32 (n,).
         test: the same for the test part.
         mean: float32 (channels,), of the development images.
@@ -29,6 +30,7 @@ class DeviceData:
     """
 
     source: tuple[np.ndarray, ...]
+    devices: int
     development: dict[str, Tensor]
     test: dict[str, Tensor]
     mean: np.ndarray
@@ -39,19 +41,20 @@ _last: list[DeviceData] = []
 _measured: list[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]] = []
 
 
-def resident_data(arrays: Mapping[str, np.ndarray]) -> DeviceData:
+def resident_data(arrays: Mapping[str, np.ndarray], devices: int = 1) -> DeviceData:
     """Return a data set on the device; the last one is kept for the next call.
 
     Args:
         arrays: the data, as returned by `Dataset.arrays`.
+        devices: number of devices, each of which gets a copy.
     """
     source = tuple(arrays[name] for name in ("images", "labels", "test_images", "test_labels"))
-    if not (_last and all(map(operator.is_, _last[0].source, source))):
+    if not (_last and _last[0].devices == devices and all(map(operator.is_, _last[0].source, source))):
         _last.clear()  # so that the device never holds two data sets
         mean, deviation = statistics_of(arrays)
-        development = {name: backend.resident(arrays[name]) for name in ("images", "labels")}
-        test = {name: backend.resident(arrays[f"test_{name}"]) for name in ("images", "labels")}
-        _last[:] = [DeviceData(source, development, test, mean, deviation)]
+        development = {name: backend.resident(arrays[name], devices) for name in ("images", "labels")}
+        test = {name: backend.resident(arrays[f"test_{name}"], devices) for name in ("images", "labels")}
+        _last[:] = [DeviceData(source, devices, development, test, mean, deviation)]
     return _last[0]
 
 

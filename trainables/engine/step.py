@@ -40,6 +40,7 @@ def epoch_function(
     optimizer: Optimizer,
     xla: bool = False,
     fused: bool = False,
+    devices: int = 1,
 ) -> Callable[..., Any]:
     """Return the compiled epoch: a function of (state, data, constants, batches) to (state, loss of each step).
 
@@ -47,14 +48,14 @@ def epoch_function(
     and `learning_rate`, float32 (s,). The losses are float32 (s,).
 
     Args:
-        network, augmentation, apply, objective, optimizer, xla, fused: see `TrainingStep`.
+        network, augmentation, apply, objective, optimizer, xla, fused, devices: see `TrainingStep`.
     """
-    step = TrainingStep(network, augmentation, apply, objective, optimizer, xla, fused)
+    step = TrainingStep(network, augmentation, apply, objective, optimizer, xla, fused, devices)
 
     def run(state: Tensor, data: Tensor, constants: Tensor, batches: Tensor) -> tuple[Tensor, Tensor]:
         return backend.scan(lambda state, batch: step(state, data, constants, batch), state, batches)
 
-    return backend.Compiled(run, 0, 1, 0, OPEN_DIMENSIONS)
+    return backend.Compiled(run, 0, 1, 0, OPEN_DIMENSIONS, devices=devices)
 
 
 class TrainingStep:
@@ -75,6 +76,7 @@ class TrainingStep:
         optimizer: the `structure` of the optimizer whose rule updates the weights.
         xla: whether XLA compiles the network's passes and the update.
         fused: whether XLA compiles the augmentation, if it can.
+        devices: number of devices among which the examples of a step are divided; each has all weights.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class TrainingStep:
         optimizer: Optimizer,
         xla: bool = False,
         fused: bool = False,
+        devices: int = 1,
     ) -> None:
         self._network = network
         self._augmentation = augmentation
@@ -93,6 +96,7 @@ class TrainingStep:
         self._apply = apply
         self._objective = objective
         self._optimizer = optimizer
+        self._devices = devices
         self._augmented = backend.jitted(self._augment, fused and policy_compiles(augmentation))
         self._worst = backend.jitted(self.worst, xla)
         self._update = backend.jitted(self.update, xla)
@@ -114,6 +118,7 @@ class TrainingStep:
         shape: Tensor = ops.shape(batch["index"])
         index: Tensor = ops.reshape(batch["index"], (-1,))
         draws = {name: ops.reshape(value, (-1, *value.shape[3:])) for name, value in batch["augmentation"].items()}
+        index, draws = backend.divided((index, draws), self._devices)
         scale = {name: constants[name] for name in ("mean", "deviation")}
         images = self._normalised(ops.take(data["images"], index, axis=0), draws, scale, batch["augmented"])
         labels = smooth_labels(ops.take(data["labels"], index, axis=0), self._network.classes, constants["smoothing"])
@@ -150,7 +155,7 @@ class TrainingStep:
             images and labels with one copy.
         """
         shape: Tensor = ops.shape(labels)
-        images, labels = _flat(images), _flat(labels)
+        images, labels = self._divided(images), self._divided(labels)
         logits, _ = self._network.logits(state["weights"], state["moving"], images, training=True)
         chosen = worst_copies(cross_entropy(labels, logits), shape[0])
         worst_images: Tensor = ops.take(images, chosen, axis=0)
@@ -162,8 +167,8 @@ class TrainingStep:
     ) -> tuple[Tensor, Tensor]:
         """Return the loss that a step minimises, a scalar, and the network's state after the forward pass."""
         shape: Tensor = ops.shape(labels)
-        logits, moved = self._network.logits(weights, moving, _flat(images), training=True)
-        losses: Tensor = ops.reshape(cross_entropy(_flat(labels), logits), (shape[0], shape[1]))
+        logits, moved = self._network.logits(weights, moving, self._divided(images), training=True)
+        losses: Tensor = ops.reshape(cross_entropy(self._divided(labels), logits), (shape[0], shape[1]))
         return reduce_losses(self._objective, losses, temperature, on), moved
 
     def update(
@@ -178,6 +183,10 @@ class TrainingStep:
         rates = {**constants["rates"], "learning_rate": learning_rate, "step": done}
         weights, slots = self._optimizer.update(state["weights"], gradient, state["slots"], constants["decayed"], rates)
         return {"weights": weights, "slots": slots, "moving": moving, "step": done}, value
+
+    def _divided(self, array: Tensor) -> Tensor:
+        """Join the first two dimensions, (copies, batch), into one, and divide it among the devices."""
+        return backend.divided(ops.reshape(array, (-1, *array.shape[2:])), self._devices)
 
     def _normalised(self, images: Tensor, draws: dict[str, Tensor], scale: Tensor, augmented: Tensor) -> Tensor:
         """Return normalised images, augmented if there is an augmentation and it is on."""
@@ -203,8 +212,3 @@ def smooth_labels(labels: Tensor, classes: int, smoothing: Tensor) -> Tensor:
     """
     one_hot = ops.one_hot(labels, classes, dtype="float32")
     return one_hot * (1 - smoothing) + smoothing / classes
-
-
-def _flat(array: Tensor) -> Tensor:
-    """Join the first two dimensions, (copies, batch), into one."""
-    return ops.reshape(array, (-1, *array.shape[2:]))

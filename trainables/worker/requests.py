@@ -35,7 +35,7 @@ class RunRequest:
         model: path of the file to save the trained model to, or empty.
         data: where its images are (see `search.study.resources.Resources`).
         data_set: label of its data set in a study on several; empty if there is one only.
-        gpus: GPUs of the run, or its share of one; 0 for none.
+        gpus: GPUs of the run, among which it divides each batch, or its share of one; 0 for none.
         code: what the user allowed to run (see `trainables.registration.plugins.allow_code`).
     """
 

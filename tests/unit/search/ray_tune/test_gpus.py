@@ -46,6 +46,17 @@ def test_without_gpus_nobody_is_asked(asked: list[float]) -> None:
     assert asked == []
 
 
+def test_several_gpus_for_one_run_need_jax(asked: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(lifecycle, "check_data", lambda plan: pytest.fail("the data was read"))
+    with pytest.raises(InputError, match=r"asks for 2 GPUs, but TensorFlow trains a run on one.*KERAS_BACKEND=jax"):
+        run_study(make_study(resources={"gpus": 2}), tmp_path / "study", Options())
+    assert (asked, list(tmp_path.iterdir())) == ([], [])
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(InputError, match="no NVIDIA driver was found"):
+        require_gpus(Resources(gpus=2))
+    assert asked == [2]
+
+
 def test_a_study_is_refused_before_its_data_is_read_and_anything_is_written(
     asked: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -78,7 +78,7 @@ def test_a_gpu_that_cannot_compute_is_a_problem() -> None:
     assert "TensorFlow does not work: no cuDNN. Install CUDA" in only(DRIVER, broken)
 
 
-def test_runs_that_need_gpus_are_refused_with_the_diagnosis() -> None:
+def test_runs_that_need_gpus_are_refused_with_the_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
     def report(driver: DriverView, framework: FrameworkView) -> DeviceReport:
         return DeviceReport(driver, framework, tuple(problems(driver, framework)))
 
@@ -86,5 +86,7 @@ def test_runs_that_need_gpus_are_refused_with_the_diagnosis() -> None:
     assert missing_gpus(0.5, lambda: report(DRIVER, SEEING)) == ""
     none = missing_gpus(0.5, lambda: report(DriverView(), BLIND))
     assert none.startswith("a run needs 0.5 GPU, but TensorFlow can use none here: no NVIDIA driver was found")
-    assert "the machine has 1 GPU" in missing_gpus(2, lambda: report(DRIVER, SEEING))
     assert "the driver sees 1 GPU" in missing_gpus(1, lambda: report(DRIVER, BLIND))
+    assert "JAX divides it among several" in missing_gpus(2, lambda: pytest.fail("nobody asked"))
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert "the machine has 1 GPU" in missing_gpus(2, lambda: report(DRIVER, SEEING))
