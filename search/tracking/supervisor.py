@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import fields
@@ -18,6 +17,7 @@ from search.tracking.backlog import Backlog
 from search.tracking.state import DeliveryState, read_state
 from search.tracking.uri import store_uri
 from trainables import records
+from trainables.backends.process import MODULE
 from trainables.errors import InputError
 from trainables.records import JournalReader
 from trainables.records.atomic import PRIVATE
@@ -66,7 +66,7 @@ class Delivery:
             (logs / records.DELIVERY_LOG).touch(PRIVATE)
             with (logs / records.DELIVERY_LOG).open("ab") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "search.tracking.daemon", str(self._folder)],
+                    [*MODULE, "search.tracking.daemon", str(self._folder)],
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
