@@ -54,10 +54,14 @@ def sync(
     from dataclasses import asdict
 
     from search.cli.console import print_json
+    from search.monitor.messages import note
     from search.tracking.supervisor import sync
-    from search.tracking.uri import configured_uri
+    from search.tracking.uri import configured_uri, server_of_study
 
-    state = sync(folder, configured_uri(folder), timeout)
+    uri = configured_uri(folder)
+    if server := server_of_study(folder, uri):
+        note(f"results are sent to {server}, which the study names")
+    state = sync(folder, uri, timeout)
     if json:
         print_json(asdict(state))
     else:
