@@ -56,6 +56,7 @@ def _tidy_path() -> None:
     """
     written = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     named = [str(Path(place).absolute()) for place in written if place]
+    os.environ.pop("PYTHONPATH", None)
     if named:
         os.environ["PYTHONPATH"] = os.pathsep.join(named)
     here = str(Path.cwd())

@@ -103,9 +103,11 @@ def execute_runs(
         StoppedError: The study was stopped, or its results cannot be written.
     """
     from search.tracking.supervisor import start_delivery
-    from search.tracking.uri import store_uri
+    from search.tracking.uri import server_of_study, store_uri
 
     store = store_uri(folder, tracking_uri)  # before the working directory changes
+    if server := server_of_study(folder, tracking_uri):
+        note(f"results are sent to {server}, which the study names")
     started = time.monotonic()
     note(f"working in {folder}" + (f", with Ray at {options.address}" if options.address else ""))
     with ExitStack() as session:

@@ -26,6 +26,7 @@ MATPLOTLIB: dict[Any, Any] = {
     "figure.facecolor": "white",
     "svg.fonttype": "none",  # text stays text, so that a browser finds glyphs for any script
     "svg.hashsalt": "assay",  # equal data give equal files
+    "text.usetex": False,  # a `matplotlibrc` in the working directory could have LaTeX executed
 }
 """Settings of the static pictures, for `matplotlib.rc_context`."""
 

@@ -9,6 +9,7 @@ from reports.inference.verdicts import Effect, Verdict
 from reports.statistics.estimators import Interval, Proportion
 from reports.statistics.significance import MOST_SEEDS, SeedsNeeded
 from trainables.records import EQUIVALENT, POINTS, PlanRecord, Unit
+from trainables.records.characters import visible
 
 NARROW = 10
 """If an interval is narrower than this many steps of the last decimal, one more decimal is shown."""
@@ -263,7 +264,9 @@ def escape_markdown(text: str) -> str:
         ("`", "\\`"),
         ("*", "\\*"),
         ("[", "\\["),
+        ("~", "\\~"),
         ("&", "&amp;"),
+        ("@", "&#64;"),  # GitHub would notify whoever is called so
     ):
         text = text.replace(character, escaped)
-    return " ".join(text.replace("<", "&lt;").replace(">", "&gt;").split())
+    return " ".join(map(visible, text.replace("<", "&lt;").replace(">", "&gt;").split()))

@@ -22,6 +22,7 @@ from trainables import records
 from trainables.errors import InputError
 from trainables.records import Unit
 from trainables.records.atomic import write_atomically
+from trainables.records.links import refuse_links
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -53,10 +54,13 @@ def write_report(folder: Path, output: Path | None = None) -> ReportPaths:
         output: folder of the report, created if missing; by default `report` in the study folder.
 
     Raises:
-        InputError: If there is no readable journal, or the report cannot be written.
+        InputError: If there is no readable journal, the report cannot be written, or a link leads out of its folder.
     """
-    own = (folder if folder.is_dir() else folder.parent) / records.REPORT
-    return write_study(read_study(folder), own if output is None else output)
+    study = read_study(folder)
+    if output is None:
+        output = (folder if folder.is_dir() else folder.parent) / records.REPORT
+        refuse_links(output.parent)
+    return write_study(study, output)
 
 
 def write_study(study: StudyData, folder: Path) -> ReportPaths:

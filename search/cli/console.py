@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from trainables.records.characters import CONTROL, visible
+
 if TYPE_CHECKING:
     from reports.inference.wording import Row
 
@@ -25,13 +27,14 @@ def console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; characters that stdout cannot encode are escaped."""
+    """Print a value as JSON; characters that stdout cannot encode, or that control a terminal, are escaped."""
     utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
-    print(json.dumps(value, indent=2, ensure_ascii=not utf8))
+    text = json.dumps(value, indent=2, ensure_ascii=not utf8)
+    print(*(CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", line) for line in text.split("\n")), sep="\n")
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> None:
-    """Print a table; cells are never interpreted as markup.
+    """Print a table; cells are never interpreted as markup or as commands to the terminal.
 
     Args:
         headings: one per column.
@@ -42,7 +45,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], right: S
     for heading in headings:
         shown.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+        shown.add_row(*(cell if isinstance(cell, Text) else Text(_lines(str(cell))) for cell in row))
     console().print(shown)
 
 
@@ -66,7 +69,7 @@ def print_verdicts(rows: Sequence[Row], unit: str) -> None:
         (effect, "seeds"),
     )
     for line in _notes(rows):
-        console().print(Text(line, style="dim"))
+        console().print(Text(visible(line), style="dim"))
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
@@ -90,6 +93,11 @@ def _claim(row: Row) -> str:
 
 
 def print_lines(*lines: str) -> None:
-    """Print lines on stdout verbatim."""
+    """Print lines on stdout; characters that control a terminal are escaped."""
     for line in lines:
-        print(line)
+        print(_lines(line))
+
+
+def _lines(text: str) -> str:
+    """Return a text of one or more lines with its other control characters as escapes."""
+    return "\n".join(map(visible, text.split("\n")))

@@ -23,6 +23,7 @@ from search.cli.app import (
     remember,
 )
 from trainables.errors import InputError
+from trainables.records.characters import visible
 
 
 class Format(StrEnum):
@@ -83,7 +84,7 @@ def export(
     if json:
         print_json({format_.value: str(path), **recipe.document()})
         return
-    typer.echo(f"{path}: {recipe.origin.method}, {recipe.origin.condition}; {promise_text(recipe.promise)}")
+    typer.echo(visible(f"{path}: {recipe.origin.method}, {recipe.origin.condition}; {promise_text(recipe.promise)}"))
 
 
 @command()

@@ -46,8 +46,11 @@ def report(
     from reports.inference.wording import verdict_table
     from reports.page.writer import write_study
     from search.cli.console import print_json, print_verdicts
+    from trainables.records.links import refuse_links
 
     study, default = _study(folder, experiment, tracking_uri, study_id, timeout)
+    if folder is not None and output is None:
+        refuse_links(default.parent)
     paths = write_study(study, default if output is None else output)
     verdicts = judge(study)
     if json:

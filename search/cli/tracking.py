@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Annotated
 
 import typer
@@ -39,8 +38,9 @@ def ui(
     typer.echo(f"MLflow's pages: {address} (Ctrl-C stops them)", err=True)
     if browser and can_open():
         open_later(address)
-    arguments, variables = ui_arguments(client, port)
-    os.execve(sys.executable, [sys.executable, *arguments], {**os.environ, **variables})
+    program, variables = ui_arguments(client, port)
+    os.chdir("/")  # MLflow's server would execute a `fastapi.py` in the working directory
+    os.execve(program[0], program, {**os.environ, **variables})
 
 
 @command()
@@ -54,10 +54,14 @@ def sync(
     from dataclasses import asdict
 
     from search.cli.console import print_json
+    from search.monitor.messages import note
     from search.tracking.supervisor import sync
-    from search.tracking.uri import configured_uri
+    from search.tracking.uri import configured_uri, server_of_study
 
-    state = sync(folder, configured_uri(folder), timeout)
+    uri = configured_uri(folder)
+    if server := server_of_study(folder, uri):
+        note(f"results are sent to {server}, which the study names")
+    state = sync(folder, uri, timeout)
     if json:
         print_json(asdict(state))
     else:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainables.backends.process import bounded
+from trainables.backends.process import MODULE, bounded
 from trainables.devices.diagnosis import Problem
 from trainables.errors import InputError
 
-PROGRAM = (sys.executable, "-m", "search.doctor.ray_view")
+PROGRAM = (*MODULE, "search.doctor.ray_view")
 RESTART = "Look for a full disk, little memory, or a wrong `--address`; `assay run --debug` shows Ray's messages"
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from search.store.sqlite_uri import is_sqlite, sqlite_path
 from search.tracking.client import limit_requests, open_client
 from search.tracking.uri import existing_store, redact, store_uri
-from trainables.backends.process import bounded
+from trainables.backends.process import MODULE, bounded
 from trainables.devices.diagnosis import Problem
 from trainables.errors import InputError
 
 VARIABLE = "MLFLOW_TRACKING_URI"
-PROGRAM = (sys.executable, "-m", "search.doctor.tracking_view")
+PROGRAM = (*MODULE, "search.doctor.tracking_view")
 REQUEST_SECONDS = 10.0
 """How long a server may take for one request."""
 OWN = "mlflow.db in the folder of each study"

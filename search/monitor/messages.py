@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from trainables.records.characters import CONTROL
+from trainables.records.characters import visible
 from trainables.registration.plugins import allowed_code
 
 LONGEST, MOST = 2000, 60
@@ -28,7 +28,7 @@ def readable(text: str) -> str:
         >>> readable("no such file: \x1b[2J")
         'no such file: \\x1b[2J'
     """
-    lines = [CONTROL.sub(lambda found: ascii(found[0])[1:-1], line) for line in text.split("\n")]
+    lines = [visible(line) for line in text.split("\n")]
     shown = [f"{line[: LONGEST - 500]} ... {line[-495:]}" if len(line) > LONGEST else line for line in lines]
     return "\n".join([*shown[:MOST], *(["..."] if len(shown) > MOST else [])])
 

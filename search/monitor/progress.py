@@ -18,6 +18,7 @@ from rich.text import Text
 from search.monitor.counts import StudyProgress
 from trainables import records
 from trainables.records import duration
+from trainables.records.characters import visible
 
 PLAIN_SECONDS = 15.0
 LIVE_SECONDS = 0.5
@@ -59,8 +60,8 @@ def count_table(count: StudyProgress, alive: bool = True) -> Table:
     for arm in count.arms:
         failed = arm.outcomes[records.FAILED] + arm.outcomes[records.DIVERGED]
         shown.add_row(
-            Text(arm.condition),
-            Text(arm.method),
+            Text(visible(arm.condition)),
+            Text(visible(arm.method)),
             *(f"{arm.ended[phase]}/{arm.expected[phase]}" for phase in phases),
             str(arm.running or "."),
             str(arm.outcomes[records.STOPPED] or "."),
@@ -84,7 +85,8 @@ def best_table(count: StudyProgress) -> Table | None:
         if arm.best_runs:
             values = ", ".join(f"{name} {_value(value)}" for name, value in arm.parameters.items())
             figure = _metric_text(count.metric, arm.best)
-            shown.add_row(Text(arm.condition), Text(arm.method), figure, str(arm.best_runs), Text(values or "."))
+            names = (Text(visible(name)) for name in (arm.condition, arm.method))
+            shown.add_row(*names, figure, str(arm.best_runs), Text(visible(values or ".")))
     return shown
 
 
@@ -150,7 +152,7 @@ class Display:
         """Return the title, the progress bar and the counts."""
         count = self._count()
         grid = Table.grid()
-        grid.add_row(Text(f"{self._title}: {self._time_left(count)}", style="bold"))
+        grid.add_row(Text(visible(f"{self._title}: {self._time_left(count)}"), style="bold"))
         grid.add_row(ProgressBar(total=max(count.total, 1), completed=count.done, width=40))
         grid.add_row(count_table(count, self._alive()))
         return grid

@@ -24,6 +24,7 @@ from search.store.journal import Journal
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import LookDecision, Outcome, PoolDecision, Run, RungDecision, TestPart, settled_seeds
+from trainables.records.files import is_file_name
 from trainables.schedules import selection_epochs
 from trainables.worker.requests import RunResult
 
@@ -122,7 +123,12 @@ class StudyController:
             self._restore_run(state)
 
     def _check_name(self, run: Run) -> None:
-        """Refuse a journal whose runs have other names than in the plan: they would be run again."""
+        """Refuse a journal whose runs have other names than in the plan: they would be run again.
+
+        Checkpoints and logs are called like the run, so its name must not lead to another folder either.
+        """
+        if not is_file_name(run.name):
+            raise InputError(f"{self._journal.path} has a run `{run.name}`, which is no name that Assay gives to a run")
         arm = self._arms.get(run.arm)
         if arm is None:
             return

@@ -11,7 +11,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from search.ray_tune.dispatcher import ExecutionContext, RunDispatcher
 from search.ray_tune.local_processes import LocalProcesses
 from trainables.backends.suppress_stderr import suppressed_stderr
 from trainables.errors import AssayError, InputError
+from trainables.records.atomic import PRIVATE
 
 if TYPE_CHECKING:
     from trainables.data.sharing import SharedData
@@ -118,6 +119,7 @@ def _start(context: ExecutionContext, private: Path) -> None:
                 log_to_driver=context.debug,
                 logging_level=logging.WARNING if context.debug else logging.CRITICAL,
             )
+        hide_token()
     except AssayError:
         raise
     except Exception as error:  # Ray raises various exceptions, a bare one if this machine is too busy for it
@@ -128,6 +130,14 @@ def _start(context: ExecutionContext, private: Path) -> None:
                 "RAY_AUTH_MODE=token"
             ) from error
         raise InputError(f"Ray cannot be started on this machine: {_short(error)}") from error
+
+
+def hide_token() -> None:
+    """Let only the user read Ray's token: Ray writes it as the umask says, and who has it runs code as the user."""
+    with suppress(OSError, RuntimeError):  # there is no token, or no home folder
+        token = Path.home() / ".ray" / "auth_token"
+        if token.stat().st_mode & 0o077:
+            token.chmod(PRIVATE)
 
 
 def _check_reachable(address: str) -> None:

@@ -27,6 +27,7 @@ from trainables.records.atomic import atomic_file
 from trainables.records.journal_damage import journal_errors
 from trainables.records.journal_file import CONNECTION, check_journal, find_journal, has_checksums, open_read_only
 from trainables.records.journal_schema import META, META_ROWS, TABLES, checksum, seal, write_entry
+from trainables.records.links import refuse_links
 
 if TYPE_CHECKING:
     import numpy as np
@@ -276,8 +277,9 @@ def _lock(path: Path) -> IO[str]:
     """Take the writer's lock of a journal.
 
     Raises:
-        InputError: another process has it.
+        InputError: another process has it, or a link leads out of the study's folder.
     """
+    refuse_links(path.parent)
     try:
         lock = path.with_suffix(".lock").open("w")
     except OSError as error:

@@ -11,6 +11,8 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from trainables.backends.process import MODULE
+
 _SECONDS = 90.0  # how long a server may take to start
 _PAUSE = 0.3
 
@@ -23,7 +25,7 @@ def can_open() -> bool:
 def open_later(address: str) -> subprocess.Popen[bytes]:
     """Open an address from another process, which waits for its server to respond, as long as this process lives."""
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "search.tracking.browser", address],
+        [*MODULE, "search.tracking.browser", address],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

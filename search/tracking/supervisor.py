@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import fields
@@ -18,9 +17,11 @@ from search.tracking.backlog import Backlog
 from search.tracking.state import DeliveryState, read_state
 from search.tracking.uri import store_uri
 from trainables import records
+from trainables.backends.process import MODULE
 from trainables.errors import InputError
 from trainables.records import JournalReader
 from trainables.records.atomic import PRIVATE
+from trainables.records.links import refuse_links
 
 _STARTS = 5  # quick deaths in a row after which the process is not restarted
 _QUICK_DEATH = 60.0  # seconds
@@ -66,7 +67,7 @@ class Delivery:
             (logs / records.DELIVERY_LOG).touch(PRIVATE)
             with (logs / records.DELIVERY_LOG).open("ab") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "search.tracking.daemon", str(self._folder)],
+                    [*MODULE, "search.tracking.daemon", str(self._folder)],
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
@@ -148,12 +149,13 @@ def start_delivery(folder: Path, uri: str | None = None) -> Delivery:
         uri: the tracking store that the study names; by default as in `store_uri`.
 
     Raises:
-        InputError: If there is no journal, or MLflow does not support the store.
+        InputError: If there is no journal, a link leads out of the folder, or MLflow does not support the store.
     """
     folder = folder.absolute()
     store = store_uri(folder, uri)
     if not (folder / records.JOURNAL_FILE).is_file():
         raise InputError(f"{folder} is not a study folder: it has no {records.JOURNAL_FILE}")
+    refuse_links(folder)
     return Delivery(folder, store)
 
 

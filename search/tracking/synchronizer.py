@@ -18,6 +18,7 @@ from search.tracking.models import log_model, register_model
 from search.tracking.uri import redact
 from trainables import records
 from trainables.records import Run
+from trainables.records.files import is_file_name
 
 PATIENCE = 5.0  # seconds for which reports of a running run are collected
 _MAX_CONSECUTIVE_FAILURES = 3  # in one round; then MLflow counts as unavailable, and the round ends
@@ -174,7 +175,7 @@ class Synchronizer:
     def _log_model(self, store: TrackingStore, run: Run, known: TrackedRun, finals: list[mapping.Point]) -> str | None:
         """Log the model of a run of a final training; return MLflow's id of the model, or None if there is none."""
         path = self._folder / records.MODELS / f"{run.name}.keras"
-        if not path.is_file():
+        if not (is_file_name(run.name) and path.is_file()):
             return None
         tags = store.card.run_tags(run, store.parent.id)
         return log_model(

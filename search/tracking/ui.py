@@ -8,12 +8,17 @@ from pathlib import Path
 
 from search.tracking.state import delivered_experiment, read_state
 from search.tracking.uri import own_store, redact, store_uri
+from trainables.backends.process import MODULE
 from trainables.errors import InputError
 
 BACKEND = "MLFLOW_BACKEND_STORE_URI"
 """Variable that `mlflow ui` reads: unlike a command line, it hides credentials from other users."""
 _VIEW = "workflowType=machine_learning"  # MLflow's pages for training; without it they may open on language models
-_LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+_LEAN = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PYTHONSAFEPATH": "1",  # also for the processes that MLflow starts
+}
 
 
 def ui_command(folder: Path, uri: str | None = None, port: int = 5000) -> str:
@@ -72,13 +77,15 @@ def is_server(store: str) -> bool:
 
 
 def ui_arguments(store: str, port: int) -> tuple[list[str], dict[str, str]]:
-    """Return the arguments for Python and the environment variables that serve MLflow's pages for a database.
+    """Return the command and the environment variables that serve MLflow's pages for a database.
+
+    The command belongs into a folder that nobody else can write: the server that MLflow starts imports from it.
 
     Args:
         store: a URI from `store_uri`.
         port: port on this machine.
     """
-    return ["-m", "mlflow", "ui", *_listen(port), "--workers", "1"], {BACKEND: store, **_LEAN}
+    return [*MODULE, "mlflow", "ui", *_listen(port), "--workers", "1"], {BACKEND: store, **_LEAN}
 
 
 def _listen(port: int) -> list[str]:

@@ -29,7 +29,9 @@ _SECRET = re.compile(
 )
 _ANY_USER = re.compile(r"^(?P<scheme>[A-Za-z][\w+.-]*://)(?P<user>.*)@(?=[^@]*$)", re.DOTALL)
 _PARAMETER = re.compile(r"(?P<before>[?&#;](?P<name>[^=&#;]*)=)[^&#;]+")
-_SECRET_VARIABLE = re.compile(r"PASSWORD|PASSWD|\bPWD\b|SECRET|TOKEN|API_?KEY|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
+_SECRET_VARIABLE = re.compile(
+    r"PASSWORD|PASSWD|(?:\b|_)PWD\b|SECRET|TOKEN|API_?KEY|ACCESS_KEY|CREDENTIAL", re.IGNORECASE
+)
 _SHORTEST_SECRET = 8  # shorter values occur in ordinary text
 
 
@@ -44,7 +46,9 @@ def redact(text: str) -> str:
     """
     text = _SECRET.sub(rf"\g<before>{HIDDEN}", _USER.sub(rf"\g<scheme>{HIDDEN}@", text))
     for name, value in os.environ.items():
-        if len(value) >= _SHORTEST_SECRET and value in text and _SECRET_VARIABLE.search(name):
+        if len(value) < _SHORTEST_SECRET or name == "PWD":  # the working directory
+            continue
+        if value in text and _SECRET_VARIABLE.search(name):
             text = text.replace(value, HIDDEN)
     return text
 
@@ -148,6 +152,28 @@ def store_uri(folder: Path, uri: str | None = None) -> str:
 
 def _plugin_schemes() -> set[str]:
     return {entry.name for entry in entry_points(group="mlflow.tracking_store")}
+
+
+def server_of_study(folder: Path, uri: str | None) -> str:
+    """Return the server that gets results because the study or its folder names it, without credentials; or nothing.
+
+    Whoever sent the folder may have chosen it, and MLflow's credentials in the environment are sent there, too.
+
+    Args:
+        folder: the study's folder.
+        uri: the tracking store that the study names.
+
+    Raises:
+        InputError: As in `store_uri`.
+
+    Examples:
+        >>> server_of_study(Path("/runs/s1"), "http://me:secret@host:5000")
+        'http://***@host:5000'
+        >>> server_of_study(Path("/runs/s1"), "sqlite:////runs/all.db")
+        ''
+    """
+    store = store_uri(folder, uri)
+    return "" if is_sqlite(store) or store == os.environ.get("MLFLOW_TRACKING_URI") else redact(store)
 
 
 def own_store(folder: Path) -> str:

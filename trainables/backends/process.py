@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
+MODULE = (sys.executable, "-P", "-m")
+"""Start of a program that is a module; `-P` keeps a `ray.py` in the working directory from being executed instead."""
 REAP_SECONDS = 2.0
 """How long a killed process may take to end. One that hangs in the kernel's driver does not end; it is left behind."""
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from trainables.data.arrays import dataset_of
 from trainables.data.base import REFERENCE, SOURCES, Dataset, Source
 from trainables.errors import InputError
-from trainables.registration.plugins import load_reference
+from trainables.registration.plugins import check_reference, load_reference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +46,7 @@ class Reference(Source):
 
     def load(self) -> Dataset:
         """Call the function (see `Source.load`)."""
+        check_reference(self.source, "data source")
         folder = str(self.path) if self.path else ""
         added = bool(folder) and folder not in sys.path
         if added:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trainables.backends.device import GPU, Device
-from trainables.backends.process import Answer, bounded
+from trainables.backends.process import MODULE, Answer, bounded
 from trainables.devices.probe import BEGIN, DEVICES, ERROR, LOAD, MIXED, STAGE, VALUE, XLA
 
 SECONDS = 120.0
@@ -27,7 +26,7 @@ SHARE = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_
 """Variables of the process: say why a GPU is not used, and do not allocate all of its memory."""
 TELLING = re.compile(r"dlopen|dynamic library|cuInit|CUDA_ERROR|cuda drivers|GPU libraries|DSO|cuDNN|jax_plugins", re.I)
 """Lines of the libraries that say why a GPU is not used."""
-PROGRAM = (sys.executable, "-m", "trainables.devices.probe")
+PROGRAM = (*MODULE, "trainables.devices.probe")
 
 
 @dataclass(frozen=True)

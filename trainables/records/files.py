@@ -22,3 +22,12 @@ FACTS_ARTIFACT = "facts.json"
 JOURNAL_ARTIFACT = "journal.json"  # of the study's run: plan, decisions, what was searched, single test images
 LONG_PARAMETERS_ARTIFACT = "long_parameters.json"  # what is too long for MLflow, whole
 LONG_TAGS_ARTIFACT = "long_tags.json"
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether a name, such as that of a run, is one of a file in a folder, and leads to no other place.
+
+    >>> is_file_name("search_mixup_k003"), is_file_name("../notes")
+    (True, False)
+    """
+    return not {"/", "\\", "\0"} & set(name) and name not in {"", ".", ".."}

@@ -115,14 +115,26 @@ def load_reference(reference: str, what: str) -> Any:
     """
     module_name, _, path = reference.partition(":")
     if module_name and path:
-        check_allowed(reference, what)
-        _refuse_undeclared(reference, module_name, what)
+        check_reference(reference, what)
     found = _load(reference, what)
     inner: Any = found
     while isinstance(inner, partial):
         inner = inner.func
     _refuse_undeclared(reference, str(getattr(inner, "__module__", None) or module_name), what)
     return found
+
+
+def check_reference(reference: str, what: str) -> None:
+    """Refuse a reference as `load_reference` does; nothing is imported.
+
+    A data source calls it before its folder is on the import path, whose files may claim to be an installed package.
+
+    Raises:
+        InputError: it is not allowed, or belongs to the standard library, Assay or a package that does not declare it.
+    """
+    check_allowed(reference, what)
+    _declared()
+    _refuse_undeclared(reference, reference.partition(":")[0], what)
 
 
 def _refuse_undeclared(reference: str, module: str, what: str) -> None:

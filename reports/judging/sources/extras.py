@@ -8,7 +8,10 @@ from types import ModuleType
 
 from trainables.errors import InputError
 
-_USER = re.compile(r"(?<=://)[^\s/@]+@")
+_USER = re.compile(r"\b(?P<scheme>(?!sqlite|file)[A-Za-z][\w+.-]*://)[^\s\"'<>]*@")
+_SECRET = re.compile(
+    r"(?P<before>[?&][^=&#\s]*(?:passw|pwd|secret|token|api_?key|access_?key|credential)[^=&#\s]*=)[^&#\s\"'<>]+", re.I
+)
 
 
 def needs(module: str, what: str) -> ModuleType:
@@ -24,9 +27,11 @@ def needs(module: str, what: str) -> ModuleType:
 
 
 def shown(text: str) -> str:
-    """Return a text without user and password in addresses.
+    """Return a text without users, passwords and tokens in addresses.
 
     >>> shown("https://me:secret@host/x")
     'https://host/x'
+    >>> shown("postgresql://host/runs?user=me&password=secret")
+    'postgresql://host/runs?user=me&password='
     """
-    return _USER.sub("", text)
+    return _SECRET.sub(r"\g<before>", _USER.sub(r"\g<scheme>", text))

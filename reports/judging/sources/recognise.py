@@ -71,14 +71,15 @@ def read_source(source: str | Path | pd.DataFrame, access: Access | None = None)
 
 
 def source_name(source: str | Path | pd.DataFrame, access: Access) -> str:
-    """Return the title of a report on a source, without credentials.
+    """Return the title of a report on a source, without credentials and options of its address.
 
     >>> source_name("https://me:secret@host:5000", Access())
     'host:5000'
     """
     if isinstance(source, pd.DataFrame):
         return "runs"
-    return access.experiment or Path(shown(str(source))).name
+    place = str(source).partition("?")[0] if "://" in str(source) else str(source)
+    return access.experiment or Path(shown(place)).name
 
 
 def _mlflow(uri: str, access: Access) -> RunTable:

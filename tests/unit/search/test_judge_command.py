@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from reports.judging.sources.extras import shown
+from reports.judging.sources.recognise import Access, source_name
 from search.cli import app
 from tests.unit.reports.judging.tables import runs_frame
 
@@ -145,3 +147,33 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it(
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {message}")
+
+
+def test_names_neither_control_the_terminal_nor_notify_people(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    name = "\x1b]0;title\x07\x9b2J\u202e@everyone ~~x~~"
+    runs_frame({"baseline": 0.0, name: 0.02}).to_csv(path, index=False)
+    for options in ((), ("--markdown",), ("--json",)):
+        code, out, _ = assay(path, *ARGUMENTS, *options)
+        assert code == 0
+        assert not set("\x1b\x07\x9b\u202e") & set(out)
+    assert json.loads(out)["verdicts"][0]["method"] == name
+    assert "\\x1b]0;title\\x07\\x9b2J\\u202e@everyone" in assay(path, *ARGUMENTS)[1]
+    assert "&#64;everyone \\~\\~x" in assay(path, *ARGUMENTS, "--markdown")[1]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:s3cret@host/runs", "postgresql://me:a@s3cret@host/runs", "mysql://me:s3cret/x@host/runs",
+        "postgresql://host/runs?user=me&password=s3cret", "https://host/runs?access_token=s3cret&x=1",
+    ],
+)  # fmt: skip
+def test_credentials_of_an_address_are_not_shown(address: str) -> None:
+    assert "s3cret" not in shown(f"{address} cannot be read")
+    assert "s3cret" not in source_name(address, Access())
+
+
+def test_addresses_without_credentials_stay() -> None:
+    for address in ("sqlite:////a@b/x.db", "https://host:5000/x?page=2", "file:///a@b"):
+        assert shown(address) == address

@@ -114,3 +114,17 @@ def test_entry_points_need_no_permission(own: Path, monkeypatch: pytest.MonkeyPa
     point = EntryPoint("theirs", "own_code_here:load", "assay.data")
     monkeypatch.setattr(plugins, "installed", lambda group: {"theirs": point})
     assert plugins.load_installed("assay.data", "theirs")() == {}
+
+
+def test_files_beside_the_data_do_not_declare_the_functions_of_other_packages(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed = own / "sent" / "claimed-1.0.dist-info"
+    claimed.mkdir(parents=True)
+    (claimed / "METADATA").write_text("Metadata-Version: 2.1\nName: claimed\nVersion: 1.0\n")
+    (claimed / "entry_points.txt").write_text("[assay.data]\nx = pandas:read_pickle\n")
+    plugins._declared.cache_clear()
+    source = "pandas:read_pickle"
+    made = SOURCES.get(source).model_validate({"source": source, "path": str(own / "sent"), "options": {"a": 1}})
+    with code_allowed(), pytest.raises(InputError, match="does not declare it"):
+        made.load()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +83,13 @@ def test_importing_the_card_does_not_import_matplotlib() -> None:
     code = "import sys, reports.card.card; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_settings_in_the_working_directory_have_no_latex_executed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
+    monkeypatch.chdir(tmp_path)
+    code = "import numpy, reports.card.figures as f; f.write_confusion('c.svg', numpy.eye(2, dtype=int), ['a', 'b'])"
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, env={**os.environ, "PATH": str(tmp_path)})
+    assert {"a", "b"} <= set(texts(tmp_path / "c.svg"))

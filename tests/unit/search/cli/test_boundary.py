@@ -13,7 +13,7 @@ import pytest
 import typer
 
 import search.cli
-from search.cli import boundary
+from search.cli import boundary, console
 from search.monitor.messages import LONGEST, MOST, readable
 from trainables.errors import BudgetError, InputError, StoppedError
 
@@ -132,3 +132,13 @@ def test_long_messages_keep_their_beginning_and_end() -> None:
     assert shown[0].endswith("x last")
     assert len(shown[0]) <= LONGEST
     assert len(shown) == MOST + 1
+
+
+def test_what_a_folder_holds_does_not_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_table(("a",), [("\x1b[2Jone\ntwo",)])
+    console.print_lines("\x1b[2Jlog")
+    console.print_json({"\x9b": "\x1b\u202e"})
+    shown = capsys.readouterr().out
+    assert not set("\x1b\x9b\u202e") & set(shown)
+    assert "\\x1b[2Jlog" in shown
+    assert json.loads(shown[shown.index("{") :]) == {"\x9b": "\x1b\u202e"}

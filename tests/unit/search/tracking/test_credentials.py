@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from search.tracking.uri import refuse_credentials, without_secrets
+from search.tracking.state import DeliveryState, write_state
+from search.tracking.uri import redact, refuse_credentials, server_of_study, without_secrets
 from tests.conftest import make_study
 from trainables.errors import InputError
 
@@ -47,3 +50,21 @@ def test_a_wrong_type_does_not_show_the_secret() -> None:
     with pytest.raises(InputError) as caught:
         make_study(tracking=f"http://me:{SECRET}@host")
     assert SECRET not in str(caught.value)
+
+
+def test_the_working_directory_is_no_secret_and_a_password_under_a_short_name_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PWD", "/home/me/runs")
+    monkeypatch.setenv("DB_PWD", SECRET)
+    assert redact(f"/home/me/runs/fashion {SECRET}") == "/home/me/runs/fashion ***"
+
+
+def test_a_server_that_only_the_study_names_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    write_state(tmp_path, DeliveryState(True, 0, 0), 1, "http://elsewhere:5000", {})
+    assert server_of_study(tmp_path, "http://host:5000") == "http://host:5000"
+    assert server_of_study(tmp_path, None) == "http://elsewhere:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
+    assert server_of_study(tmp_path, None) == server_of_study(tmp_path, "http://host:5000") == ""
+    assert server_of_study(tmp_path, "http://other") == "http://other"
