@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from search.plan.builder import make_plan
 from search.plan.model import Plan
 from search.study.schema import Study, validate
 from trainables.registration.plugins import code_allowed
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job; children would ignore it, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 METHODS = ("baseline", "mixup", "sample_pairing", "maxup", "maxup_mean")
 

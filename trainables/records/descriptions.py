@@ -15,7 +15,7 @@ def describe(values: Mapping[str, Any]) -> str:
     'on cifar at image size 32 with resnet8'
     """
     rest = dict(values)
-    words = [f"on {rest.pop('data')}"] if "data" in rest else []
+    words = [f"on {plain(rest.pop('data'))}"] if "data" in rest else []
     if "image_size" in rest:
         words.append(f"at image size {rest.pop('image_size')}")
     if "model" in rest:

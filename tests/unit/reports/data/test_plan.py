@@ -16,7 +16,7 @@ from trainables.records import VALIDATION_LOSS, ConditionRecord, PlanRecord
         ({"train_fraction": 0.005}, "with 0.5 % of the data"),
         ({"model": "vgg", "train_fraction": 1.0}, "on vgg with all of the data"),
         ({"label_noise": 0.2, "model": "vgg"}, "on vgg with label_noise 0.2"),
-        ({"data": {"source": "cifar10", "classes": 10}}, "with data cifar10"),
+        ({"data": {"source": "cifar10", "classes": 10}}, "on cifar10"),
         ({}, "under c"),
     ],
 )

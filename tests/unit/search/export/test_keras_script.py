@@ -127,7 +127,7 @@ def test_text_of_a_study_never_becomes_code(text: str) -> None:
     [
         (
             {"data": {"source": "tests.networks:linear"}},
-            "data source `tests.networks:linear` cannot be written as a script: `Reference.load` uses `load_reference` "
+            "data source `tests.networks:linear` cannot be written as a script: `Reference.load` uses `check_reference` "
             "of `trainables.registration.plugins`, which works only inside Assay",
         ),
     ],

@@ -36,7 +36,7 @@ def test_every_preset_is_valid_and_states_its_cost(name: str) -> None:
     ("changes", "message"),
     [
         ({"confirm": {"seedz": 3}}, "confirm: unknown key `seedz`. Did you mean `seeds`?"),
-        ({"confirm": {"seeds": 1}}, "confirm.seeds: input should be greater than or equal to 2, but got 1"),
+        ({"confirm": {"seeds": 1}}, "confirm.seeds: must be from 2 to 1,000, or `open`, but got 1"),
         ({"methods": ["baseline", "mixap"]}, "unknown method `mixap`. Did you mean `mixup`?"),
         (
             {"methods": ["baseline", {"name": "mixup", "alfa": 1}]},

@@ -102,6 +102,7 @@ def test_the_study_run_has_tags_of_the_plan():
         "assay.plan.trials_per_arm": "8",
         "assay.plan.designed": "8",
         "assay.plan.replicates": "1",
+        "assay.plan.open_ended": "false",
         "assay.plan.match": "epochs",
         "assay.plan.test": "official",
         "assay.plan.variances": "own",
