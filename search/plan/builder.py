@@ -48,7 +48,7 @@ def make_plan(study: Study) -> Plan:
     >>> len(plan.conditions), len(plan.arms), len(plan.contrasts)
     (2, 10, 10)
     >>> plan.contrasts[0]
-    ('train_fraction=0.3', 'mixup', 'baseline')
+    ('train_fraction=0.2', 'mixup', 'baseline')
     """
     _check_size(study)
     cells = _cells(study)

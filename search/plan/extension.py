@@ -58,8 +58,8 @@ def find_extension(before: Study, after: Study) -> Extension:
         InputError: it changes or removes something that has been run, or adds nothing.
 
     >>> from search.study.schema import load_study
-    >>> find_extension(load_study("quickstart"), load_study("quickstart", ("confirm.seeds=12",))).what
-    ('confirm.seeds from 8 to 12',)
+    >>> find_extension(load_study("quickstart"), load_study("quickstart", ("confirm.seeds=8",))).what
+    ('confirm.seeds from 6 to 8',)
     """
     old, new = before.document(), after.document()
     listed = all("data" in each["conditions"] for each in (old, new))  # then `data` is the first level

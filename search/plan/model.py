@@ -126,7 +126,7 @@ class Plan:
         >>> from search.plan.builder import make_plan
         >>> from search.study.schema import load_study
         >>> plan = make_plan(load_study("quickstart"))
-        >>> [arm.method for arm in plan.in_condition("train_fraction=0.3")]
+        >>> [arm.method for arm in plan.in_condition("train_fraction=0.2")]
         ['baseline', 'mixup', 'sample_pairing', 'maxup', 'maxup_mean']
     """
 

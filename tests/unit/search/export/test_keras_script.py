@@ -127,8 +127,8 @@ def test_text_of_a_study_never_becomes_code(text: str) -> None:
     [
         (
             {"data": {"source": "tests.networks:linear"}},
-            "data source `tests.networks:linear` cannot be written as a script: `Reference.load` uses `check_reference` "
-            "of `trainables.registration.plugins`, which works only inside Assay",
+            "data source `tests.networks:linear` cannot be written as a script: `Reference.load` uses "
+            "`check_reference` of `trainables.registration.plugins`, which works only inside Assay",
         ),
     ],
 )

@@ -59,7 +59,7 @@ def test_the_noise_study_keeps_conditions_and_recipe_of_the_study() -> None:
     made = load_study("quickstart")
     noise = noise_study(made, seeds=5)
     plan = study_record(make_plan(noise))
-    assert [condition.values for condition in plan.conditions] == [{"train_fraction": 0.3}, {"train_fraction": 0.8}]
+    assert [condition.values for condition in plan.conditions] == [{"train_fraction": 0.2}, {"train_fraction": 0.6}]
     assert noise.fixed == made.fixed
     assert (plan.seeds, plan.trials_per_arm, len(plan.contrasts)) == (5, 0, 2)
 
