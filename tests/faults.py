@@ -53,12 +53,12 @@ class FaultyReplay(Replay):
 class FaultyTrainable(TrainingTrainable):
     """A worker whose replays obey the columns `wait` and `fault`."""
 
-    def setup(self, config: dict[str, Any], data: Any = None, threads: int = 1) -> None:
+    def setup(self, config: dict[str, Any], *arguments: Any, **named: Any) -> None:
         for fault in Path(os.environ.get("FAULTY_STARTS", "/nowhere")).glob("*"):
             with suppress(FileNotFoundError):
                 fault.unlink()
                 os.kill(os.getpid(), signal.SIGKILL)
-        super().setup(config, data, threads)
+        super().setup(config, *arguments, **named)
 
     def make_engine(self, request: RunRequest) -> Engine:
         config = RunConfig.model_validate(request.config)
