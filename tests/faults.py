@@ -6,7 +6,8 @@ Two more columns of the table make an epoch slow or make it fail:
     fault   raise: an exception; memory: a MemoryError; diverge: a loss that is not finite; omit: the metric is missing;
             infinite: the metric is not a number; hang: the epoch never ends; kill: the process dies
 
-Each file in the folder that the variable FAULTY_STARTS names makes one worker die while it starts, and is removed.
+Each file in the folder that the variable FAULTY_STARTS names makes one worker die while it starts, and is removed; one
+that is called `unfit*` makes it find its node unfit, as if it were another node.
 
 `python -m tests.faulty_cli` is `assay` with these workers.
 """
@@ -21,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from search.ray_tune.newcomers import UnfitNodeError
 from trainables import records
 from trainables.config import RunConfig
 from trainables.engine.protocol import Engine
@@ -29,6 +31,8 @@ from trainables.worker.replay import Replay, read_curves
 from trainables.worker.requests import RunRequest
 from trainables.worker.trainable import TrainingTrainable, run_keys
 
+OTHER_NODE = 28 * "0a"
+"""Ray's id of a node that does not exist."""
 FAULTS = ("raise", "memory", "diverge", "omit", "infinite", "hang", "kill")
 
 
@@ -57,6 +61,8 @@ class FaultyTrainable(TrainingTrainable):
         for fault in Path(os.environ.get("FAULTY_STARTS", "/nowhere")).glob("*"):
             with suppress(FileNotFoundError):
                 fault.unlink()
+                if fault.name.startswith("unfit"):
+                    raise UnfitNodeError(OTHER_NODE, "has no disk")
                 os.kill(os.getpid(), signal.SIGKILL)
         super().setup(config, *arguments, **named)
 
