@@ -7,7 +7,8 @@ Two more columns of the table make an epoch slow or make it fail:
             infinite: the metric is not a number; hang: the epoch never ends; kill: the process dies
 
 Each file in the folder that the variable FAULTY_STARTS names makes one worker die while it starts, and is removed; one
-that is called `unfit*` makes it find its node unfit, as if it were another node.
+that is called `unfit*` makes it find its node unfit, as if it were another node, and one that is
+called `between*` makes it die when it gets its next run.
 
 `python -m tests.faulty_cli` is `assay` with these workers.
 """
@@ -58,19 +59,31 @@ class FaultyTrainable(TrainingTrainable):
     """A worker whose replays obey the columns `wait` and `fault`."""
 
     def setup(self, config: dict[str, Any], *arguments: Any, **named: Any) -> None:
-        for fault in Path(os.environ.get("FAULTY_STARTS", "/nowhere")).glob("*"):
-            with suppress(FileNotFoundError):
-                fault.unlink()
-                if fault.name.startswith("unfit"):
-                    raise UnfitNodeError(OTHER_NODE, "has no disk")
-                os.kill(os.getpid(), signal.SIGKILL)
+        if _taken("unfit*"):
+            raise UnfitNodeError(OTHER_NODE, "has no disk")
+        if _taken("died*"):
+            os.kill(os.getpid(), signal.SIGKILL)
         super().setup(config, *arguments, **named)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        if _taken("between*"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().reset_config(new_config)
 
     def make_engine(self, request: RunRequest) -> Engine:
         config = RunConfig.model_validate(request.config)
         return FaultyReplay(
             read_curves(Path(request.curves)), run_keys(request), config.optimizer.learning_rate, config.cost
         )
+
+
+def _taken(pattern: str) -> bool:
+    """Return whether this worker is one that a file makes die, and remove that file."""
+    for fault in Path(os.environ.get("FAULTY_STARTS", "/nowhere")).glob(pattern):
+        with suppress(FileNotFoundError):
+            fault.unlink()
+            return True
+    return False
 
 
 def _fail(fault: object, epoch: int) -> None:

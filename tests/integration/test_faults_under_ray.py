@@ -67,7 +67,11 @@ def test_a_killed_worker_is_replaced_and_its_run_continues_from_its_checkpoint(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("faults", [("died", "died again"), ("unfit", "unfit again", "unfit as well")])
+@pytest.mark.parametrize(
+    "faults",
+    [("died", "died again"), ("unfit", "unfit again", "unfit as well"), ("between", "between again")],
+    ids=["worker", "node", "reuse"],
+)
 def test_a_worker_that_dies_while_it_starts_is_started_again(
     faults: tuple[str, ...], tmp_path: Path, write_curves: Callable[..., Path]
 ) -> None:
