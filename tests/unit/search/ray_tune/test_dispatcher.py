@@ -42,6 +42,9 @@ class Source:
     def test_part(self, run: Run) -> None:
         return None
 
+    def data_set(self, run: Run) -> str:
+        return ""
+
     def reported(self, name: str, rows: Any) -> bool:
         return False
 
