@@ -6,7 +6,9 @@ Two more columns of the table make an epoch slow or make it fail:
     fault   raise: an exception; memory: a MemoryError; diverge: a loss that is not finite; omit: the metric is missing;
             infinite: the metric is not a number; hang: the epoch never ends; kill: the process dies
 
-Each file in the folder that the variable FAULTY_STARTS names makes one worker die while it starts, and is removed.
+Each file in the folder that the variable FAULTY_STARTS names makes one worker die while it starts, and is removed; one
+that is called `unfit*` makes it find its node unfit, as if it were another node, and one that is
+called `between*` makes it die when it gets its next run.
 
 `python -m tests.faulty_cli` is `assay` with these workers.
 """
@@ -21,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from search.ray_tune.newcomers import UnfitNodeError
 from trainables import records
 from trainables.config import RunConfig
 from trainables.engine.protocol import Engine
@@ -29,6 +32,8 @@ from trainables.worker.replay import Replay, read_curves
 from trainables.worker.requests import RunRequest
 from trainables.worker.trainable import TrainingTrainable, run_keys
 
+OTHER_NODE = 28 * "0a"
+"""Ray's id of a node that does not exist."""
 FAULTS = ("raise", "memory", "diverge", "omit", "infinite", "hang", "kill")
 
 
@@ -53,18 +58,32 @@ class FaultyReplay(Replay):
 class FaultyTrainable(TrainingTrainable):
     """A worker whose replays obey the columns `wait` and `fault`."""
 
-    def setup(self, config: dict[str, Any], data: Any = None, threads: int = 1) -> None:
-        for fault in Path(os.environ.get("FAULTY_STARTS", "/nowhere")).glob("*"):
-            with suppress(FileNotFoundError):
-                fault.unlink()
-                os.kill(os.getpid(), signal.SIGKILL)
-        super().setup(config, data, threads)
+    def setup(self, config: dict[str, Any], *arguments: Any, **named: Any) -> None:
+        if _taken("unfit*"):
+            raise UnfitNodeError(OTHER_NODE, "has no disk")
+        if _taken("died*"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().setup(config, *arguments, **named)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        if _taken("between*"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().reset_config(new_config)
 
     def make_engine(self, request: RunRequest) -> Engine:
         config = RunConfig.model_validate(request.config)
         return FaultyReplay(
             read_curves(Path(request.curves)), run_keys(request), config.optimizer.learning_rate, config.cost
         )
+
+
+def _taken(pattern: str) -> bool:
+    """Return whether this worker is one that a file makes die, and remove that file."""
+    for fault in Path(os.environ.get("FAULTY_STARTS", "/nowhere")).glob(pattern):
+        with suppress(FileNotFoundError):
+            fault.unlink()
+            return True
+    return False
 
 
 def _fail(fault: object, epoch: int) -> None:

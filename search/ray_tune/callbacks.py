@@ -10,6 +10,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from search.ray_tune.newcomers import unfit_node
 from trainables.worker.requests import FINAL
 
 if TYPE_CHECKING:
@@ -75,16 +76,21 @@ class JournalScheduler(FIFOScheduler):
         if FINAL in result:
             self._dispatcher.handle_result(trial.config["run"], result)
         else:
+            self._dispatcher.worker_died(trial.config["run"], "the run ended without a result")
             self._dispatcher.run_lost(trial.config["run"])
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Handle a worker that died, whether or not it will be restarted."""
-        self._dispatcher.worker_died(trial.config["run"], f"the worker process died: {_first_line(trial)}")
+        run, lines = trial.config["run"], _last_failure(trial)
+        if unfit := unfit_node("\n".join(lines)):
+            self._dispatcher.node_unfit(run, *unfit)
+        else:
+            reason = lines[0].strip()[:300] if lines else "no reason given"
+            self._dispatcher.worker_died(run, f"the worker process died: {reason}")
 
 
-def _first_line(trial: Trial) -> str:
-    """Return the first line of the error that Ray wrote after the number of the last failure."""
+def _last_failure(trial: Trial) -> list[str]:
+    """Return the lines of the error that Ray wrote after the number of the last failure."""
     path = Path(trial.error_file or "")
     text = path.read_text(errors="replace") if path.is_file() else ""
-    lines = [line for line in text.rpartition("Failure # ")[2].splitlines()[1:] if line.strip()]
-    return lines[0].strip()[:300] if lines else "no reason given"
+    return [line for line in text.rpartition("Failure # ")[2].splitlines()[1:] if line.strip()]

@@ -60,6 +60,8 @@ def nodes() -> list[Node]:
 class Capacity:
     """The number of runs that may be active at once, refreshed periodically because nodes join and leave.
 
+    `known` holds Ray's ids of the nodes that are there at the beginning.
+
     Args:
         resources: resources per run.
         cluster: whether the cluster may grow. Then `resources.concurrency` runs are requested whether or not they
@@ -73,10 +75,19 @@ class Capacity:
         self._resources = resources
         self._cluster = cluster
         self._refreshed = time.monotonic()
+        self._excluded: set[str] = set()
         present = nodes()
-        self._fit = sum(node.holds(resources) for node in present)
+        self.known = frozenset(node.id for node in present)
+        self._fit = self._slots(present)
         if self.runs() < 1:
             raise InputError(_nothing_fits(resources, present, cluster))
+
+    def exclude(self, node: str) -> str:
+        """Count a node no longer, given by Ray's id; return its name."""
+        self._excluded.add(node)
+        present = nodes()
+        self._fit = self._slots(present)
+        return next((each.name for each in present if each.id == node), node)
 
     def runs(self) -> int:
         """Return the number of runs that may be active at once."""
@@ -85,8 +96,11 @@ class Capacity:
             return requested
         if time.monotonic() - self._refreshed > REFRESH_SECONDS:
             self._refreshed = time.monotonic()
-            self._fit = sum(node.holds(self._resources) for node in nodes())
+            self._fit = self._slots(nodes())
         return min(self._fit, requested or self._fit)
+
+    def _slots(self, present: Sequence[Node]) -> int:
+        return sum(node.holds(self._resources) for node in present if node.id not in self._excluded)
 
 
 def _nothing_fits(resources: Resources, present: list[Node], cluster: bool) -> str:
@@ -116,7 +130,7 @@ def check_nodes(folder: Path, resources: Resources, data: Iterable[SharedData] =
             neither the images nor their source.
     """
     token = uuid.uuid4().hex
-    mark = folder / f".probe-{token}"
+    mark = mark_path(folder, token)
     mark.write_text(token)
     try:
         able = [node for node in nodes() if node.holds(resources)]
@@ -184,6 +198,11 @@ def ask_nodes(
     return answers
 
 
+def mark_path(folder: Path, token: str) -> Path:
+    """Return the path of the file that the driver writes for nodes to find."""
+    return folder / f".probe-{token}"
+
+
 def prepare(data: SharedData, code: tuple[str, ...]) -> str:
     """Return why this node cannot use the images, or an empty string. Runs on every node.
 
@@ -211,7 +230,7 @@ def probe(folder: str, token: str, assay: str) -> str:
         return f"has Assay {version('assay')}, but the driver has {assay}; install the same version on every node"
     remedy = "checkpoints and logs are stored there: give `--output` a path that all nodes share"
     try:
-        if (Path(folder) / f".probe-{token}").read_text() != token:
+        if mark_path(Path(folder), token).read_text() != token:
             return f"has a different {folder}; {remedy}"
         with tempfile.TemporaryFile(dir=folder):
             return ""

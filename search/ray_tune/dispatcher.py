@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.monitor import interrupts
+from search.monitor.messages import warn
 from search.orchestration.protocol import RunSource
 from search.study.resources import Resources
 from trainables import records
@@ -19,6 +20,9 @@ from trainables.worker.requests import EPOCHS, FINAL, RunRequest, RunResult
 
 if TYPE_CHECKING:
     from trainables.records import Run
+
+WORKER_RESTARTS = 2
+"""How often a run continues in another worker after the first one died."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class RunDispatcher:
         context: where and how runs are executed.
         capacity: returns how many runs may be active at once.
         check_alive: called before a run starts or counts as lost; raises StoppedError if Ray itself has died.
+        exclude: takes a node that cannot execute runs out of the capacity, given by Ray's id, and returns its name.
     """
 
     def __init__(
@@ -61,13 +66,17 @@ class RunDispatcher:
         context: ExecutionContext,
         capacity: Callable[[], int],
         check_alive: Callable[[], None] = lambda: None,
+        exclude: Callable[[str], str] = str,
     ) -> None:
         self._source = source
         self._context = context
         self._capacity = capacity
         self._check_alive = check_alive
-        self._active: set[str] = set()
-        self._deaths: dict[str, str] = {}
+        self._exclude = exclude
+        self._active: dict[str, Run] = {}
+        self._deaths: dict[str, list[str]] = {}
+        self._unfit: dict[str, str] = {}
+        self._returned: list[Run] = []
         self._stopped: StoppedError | None = None
 
     def next_request(self) -> dict[str, Any] | None:
@@ -85,10 +94,10 @@ class RunDispatcher:
             raise BudgetError(f"the budget of {hours:g} hours (`resources.budget_hours`) is used up")
         if len(self._active) >= self._capacity():
             return None
-        run = self._source.next_run()
+        run = self._returned.pop(0) if self._returned else self._source.next_run()
         if run is None:
             return None
-        self._active.add(run.name)
+        self._active[run.name] = run
         return self._request(run).payload()
 
     @property
@@ -102,12 +111,29 @@ class RunDispatcher:
 
     def worker_died(self, name: str, reason: str) -> None:
         """Remember why a run's worker died; Ray may restart it."""
-        self._deaths[name] = reason
+        self._deaths.setdefault(name, []).append(reason)
+
+    def node_unfit(self, name: str, node: str, fault: str) -> None:
+        """Handle a worker that found, before it got its run, that its node cannot execute runs; the run loses nothing.
+
+        Args:
+            name: the run.
+            node: Ray's id of the node, which later requests avoid.
+            fault: what is wrong with it.
+        """
+        self._deaths.setdefault(name, [])
+        if node not in self._unfit:
+            self._unfit[node] = fault
+            warn(f"node {self._exclude(node)} gets no runs: it {fault}")
 
     def run_lost(self, name: str) -> None:
-        """Record as failed a run that ended without a result because its worker died for good."""
-        reason = self._deaths.get(name, "the run ended without a result")
-        self._unless_stopped(lambda: self._lose(name, reason))
+        """Handle a run whose worker died and that Ray does not restart.
+
+        Ray gives up a run at once if its worker dies between two runs, and one whose worker started on unfit nodes. As
+        long as its workers have not died too often, it is started again, and continues from its checkpoint; after that
+        it is recorded as failed.
+        """
+        self._unless_stopped(lambda: self._lose(name, self._deaths.get(name, ["the run ended without a result"])))
 
     def remove_checkpoints(self) -> None:
         """Remove checkpoints left by a driver that was killed between the end of a run and their removal."""
@@ -137,13 +163,16 @@ class RunDispatcher:
         if name not in self._active:
             return True
         self._source.ended(name, final)
-        self._active.discard(name)
+        del self._active[name]
         shutil.rmtree(self._context.folder / records.CHECKPOINTS / name, ignore_errors=True)
         return True
 
-    def _lose(self, name: str, reason: str) -> bool:
+    def _lose(self, name: str, deaths: list[str]) -> bool:
         self._check_alive()
-        return self._end(name, RunResult(records.FAILED, reason))
+        if name in self._active and len(deaths) <= WORKER_RESTARTS:
+            self._returned.append(self._active.pop(name))
+            return True
+        return self._end(name, RunResult(records.FAILED, deaths[-1]))
 
     def _request(self, run: Run) -> RunRequest:
         folder, resources = self._context.folder, self._context.resources
@@ -167,6 +196,7 @@ class RunDispatcher:
             data_set=self._source.data_set(run),
             gpus=resources.gpus,
             code=allowed_code(),
+            avoided_nodes=tuple(self._unfit),
         )
 
     def _model_path(self, run: Run) -> str:

@@ -11,7 +11,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,9 @@ from search.monitor.interrupts import preserved_handlers
 from search.monitor.messages import resume_hint, warn
 from search.orchestration.protocol import RunSource
 from search.ray_tune.capacity import Capacity, check_nodes
-from search.ray_tune.dispatcher import ExecutionContext, RunDispatcher
+from search.ray_tune.dispatcher import WORKER_RESTARTS, ExecutionContext, RunDispatcher
 from search.ray_tune.local_processes import LocalProcesses
+from search.ray_tune.newcomers import NewcomerCheck, newcomer_check, placement
 from trainables.backends.suppress_stderr import suppressed_stderr
 from trainables.errors import AssayError, InputError
 from trainables.records.atomic import PRIVATE
@@ -49,7 +50,6 @@ LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Variable that, at 0, makes Ray listen on the loopback address only; it is for all systems, whatever its name."""
 LONGEST_PARENT = 24
 """Characters of the folder for temporary files; names of sockets have at most 107."""
-WORKER_RESTARTS = 2
 CONNECT_SECONDS = 10.0
 
 
@@ -184,13 +184,16 @@ def run_all(source: RunSource, context: ExecutionContext, capacity: Capacity, da
     from search.ray_tune.callbacks import JournalScheduler, JournalSearcher, NoReporter
     from trainables.worker.trainable import TrainingTrainable
 
-    resources = {"cpu": context.resources.cpus, "gpu": context.resources.gpus}
-    trainable = tune.with_resources(
-        tune.with_parameters(TrainingTrainable, data=data, threads=context.resources.cpus), resources
-    )
+    resources = context.resources
     local = LocalProcesses()
-    dispatcher = RunDispatcher(source, context, capacity.runs, local.check)
-    with tempfile.TemporaryDirectory(prefix="assay-tune-") as scratch:
+    dispatcher = RunDispatcher(source, context, capacity.runs, local.check, capacity.exclude)
+    with ExitStack() as block:
+        scratch = block.enter_context(tempfile.TemporaryDirectory(prefix="assay-tune-"))
+        check = block.enter_context(_check(context, capacity)) if context.address else None
+        trainable = tune.with_resources(
+            tune.with_parameters(TrainingTrainable, data=data, threads=resources.cpus, check=check),
+            lambda config: placement(resources, config["avoided_nodes"]),
+        )
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
@@ -211,6 +214,11 @@ def run_all(source: RunSource, context: ExecutionContext, capacity: Capacity, da
         with local.watched(lambda reason: _last_words(reason, context.folder)):
             tuner.fit()
     dispatcher.remove_checkpoints()
+
+
+def _check(context: ExecutionContext, capacity: Capacity) -> AbstractContextManager[NewcomerCheck]:
+    gpus = 0 if context.curves else context.resources.gpus
+    return newcomer_check(context.folder, gpus, capacity.known)
 
 
 def _last_words(reason: str, folder: Path) -> None:

@@ -153,6 +153,51 @@ def test_the_runs_of_a_node_that_goes_away_continue_elsewhere_from_their_checkpo
     assert len(read_study(folder).runs) == 8
 
 
+def test_a_node_that_goes_away_during_real_training_costs_no_run_and_repeats_none(
+    make_cluster: Callable[..., Cluster], tmp_path: Path
+) -> None:
+    cluster, folder = make_cluster(), tmp_path / "study"
+    nodes = [cluster.add(1), cluster.add(1)]
+    recipe = {"model": "resnet8", "augmentation": "crop", "epochs": 400, "batch_size": 32, "train_fraction": 0.2}
+    study = write_study(tmp_path, **SMALL, recipe=recipe, resources={"checkpoint_seconds": 0.01})
+    driver = cluster.run(*command("run", study, "-o", folder, "--address", cluster.address))
+    checkpoint = wait_for(lambda: next((folder / records.CHECKPOINTS).glob("*/epoch-*[1-9]"), None))
+    log = folder / records.LOGS / f"{checkpoint.parent.name}.log"
+    remove(wait_for(lambda: node_of(nodes, log)))
+    ended(driver)
+    assert "continuing after epoch" in log.read_text()
+    with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
+        runs = {run.name: run for _, run, _ in journal.runs()}
+        outcomes = journal.outcomes()
+    assert sorted(row.run for row in outcomes) == sorted(runs), "each run ended once"
+    assert {row.outcome.outcome for row in outcomes} <= {records.COMPLETED, records.STOPPED}
+    for phase, count in ((records.SEARCH, 4), (records.CONFIRM, 4)):
+        planned = {(run.arm, run.index, run.seed_index) for run in runs.values() if run.phase == phase}
+        assert len(planned) == sum(run.phase == phase for run in runs.values()) == count
+    epochs = read_study(folder).runs["epoch"]
+    assert set(epochs) <= set(range(1, 401))
+
+
+def test_a_node_that_joins_later_and_does_not_see_the_folder_gets_no_run(
+    make_cluster: Callable[..., Cluster], tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    share, apart = apart_from(tmp_path)
+    cluster, folder = make_cluster(), share / "study"
+    cluster.add(1)
+    study = write_study(tmp_path, **{**SMALL, "confirm": {"points": 1, "seeds": 6}})
+    curves = write_curves(wait=0.5, seeds=6)
+    run = command("run", study, "--replay", curves, "-o", folder, "--address", cluster.address, program=FAULTY)
+    driver = cluster.run(*run)
+    wait_for(lambda: (folder / records.JOURNAL_FILE).exists() and unfinished(folder) == 1)
+    cluster.add(2, before=apart)
+    said = ended(driver)
+    assert f"gets no runs: it has no {folder}; checkpoints and logs are stored there" in said
+    assert said.count("gets no runs") == 1
+    assert {outcome for outcome, _ in facts(folder)[0].values()} <= {records.COMPLETED, records.STOPPED}
+    assert len(read_study(folder).runs) == 4 + 12
+    assert list(folder.glob(".probe-*")) == []
+
+
 def test_more_runs_start_when_a_node_joins(
     make_cluster: Callable[..., Cluster], tmp_path: Path, write_curves: Callable[..., Path]
 ) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import search
+from tests.faults import OTHER_NODE
 from tests.integration.test_faults import SMALL, facts, written
 from tests.integration.test_replayed_study import FAULTY, assay, command, write_study
 from trainables import records
@@ -65,19 +66,28 @@ def test_a_killed_worker_is_replaced_and_its_run_continues_from_its_checkpoint(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_a_worker_that_dies_while_it_starts_is_started_again(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
-    study = write_study(tmp_path, **SMALL)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "faults",
+    [("died", "died again"), ("unfit", "unfit again", "unfit as well"), ("between", "between again")],
+    ids=["worker", "node", "reuse"],
+)
+def test_a_worker_that_dies_while_it_starts_is_started_again(
+    faults: tuple[str, ...], tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    """After the third unfit node Ray gives up the trial, and the run gets another one that avoids the node."""
+    study = write_study(tmp_path, **SMALL, resources={"concurrency": 1})
     starts, folder = tmp_path / "starts", tmp_path / "study"
     starts.mkdir()
-    for number in range(2):
-        (starts / str(number)).touch()
+    for name in faults:
+        (starts / name).touch()
     done = subprocess.run(
         command("run", study, "--replay", write_curves(), "-o", folder, program=FAULTY),
         env={**os.environ, "FAULTY_STARTS": str(starts)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert list(starts.iterdir()) == []
+    assert done.stderr.count(f"node {OTHER_NODE} gets no runs: it has no disk") == ("unfit" in faults)
     assert {outcome for outcome, _ in facts(folder)[0].values()} <= {records.COMPLETED, records.STOPPED}
 
 

@@ -37,6 +37,7 @@ class RunRequest:
         data_set: label of its data set in a study on several; empty if there is one only.
         gpus: GPUs of the run, among which it divides each batch, or its share of one; 0 for none.
         code: what the user allowed to run (see `trainables.registration.plugins.allow_code`).
+        avoided_nodes: Ray's ids of nodes on which it must not start.
     """
 
     run: str
@@ -58,6 +59,7 @@ class RunRequest:
     data_set: str = ""
     gpus: float = 0
     code: tuple[str, ...] = ()
+    avoided_nodes: tuple[str, ...] = ()
 
     def payload(self) -> dict[str, Any]:
         """Return the fields as a plain dictionary, which is the trial's configuration in Ray."""

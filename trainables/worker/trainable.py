@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -49,7 +49,11 @@ class TrainingTrainable(tune.Trainable):
     """Trains the run that its configuration, a `RunRequest`, describes."""
 
     def setup(
-        self, config: dict[str, Any], data: Mapping[str, SharedData] = MappingProxyType({}), threads: int = 1
+        self,
+        config: dict[str, Any],
+        data: Mapping[str, SharedData] = MappingProxyType({}),
+        threads: int = 1,
+        check: Callable[[Mapping[str, SharedData], tuple[str, ...]], None] | None = None,
     ) -> None:
         """Start the worker's first run.
 
@@ -57,7 +61,11 @@ class TrainingTrainable(tune.Trainable):
             config: a `RunRequest` as a dictionary.
             data: the data sets by label, from Ray's object store; empty in a replay.
             threads: CPU threads of this worker.
+            check: raises an exception if this node cannot execute runs; its arguments are the data and the code that
+                the user allowed.
         """
+        if check:
+            check(data, tuple(config["code"]))
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches workers too; the driver decides
         self._data = data

@@ -89,7 +89,7 @@ def test_runs_are_not_lost_when_ray_itself_has_died(tmp_path: Path) -> None:
 
     source: Any = Source()
     dispatcher = RunDispatcher(source, ExecutionContext(tmp_path, Resources()), lambda: 1, dead)
-    dispatcher._active.add("one")
+    dispatcher._active["one"] = source
     dispatcher.run_lost("one")
     assert source.lost == []
     with pytest.raises(StoppedError, match="Ray has died"):
