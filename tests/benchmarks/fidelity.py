@@ -64,7 +64,9 @@ def main(arguments: Sequence[str]) -> None:
     asked = parser.parse_args(list(arguments))
     frame = _trained(asked.fashion)
     rows = [
-        [f"{data}, {method}", *_row(arm)] for (data, method), arm in frame.groupby(["data", "method"], observed=True)
+        [f"{data}, {method}", *_row(arm)]
+        for (data, method), arm in frame.groupby(["data", "method"], observed=True)
+        if len(arm) == 2 * POINTS
     ]
     means = [float(np.mean([row[column] for row in rows])) for column in range(1, 6)]
     table(
