@@ -235,7 +235,7 @@ def test_shared_groups_and_notes_are_reported() -> None:
 
 
 def test_the_data_check_of_a_study_describes_each_condition() -> None:
-    report = check_reports("quickstart", ("recipe.label_noise=0.1",))[""]
+    report = check_reports("quickstart", ("recipe.label_noise=0.1", "conditions.train_fraction=[0.1,0.3]"))[""]
     facts = dict(report.facts)
     assert facts["train_fraction=0.1"].startswith(
         "98 training, 239 validation, 596 test, 10 training images with a wrong"
