@@ -67,7 +67,7 @@ class Case:
         number: number of the case.
         study: name of the study.
         claim: what was published.
-        answer: what stands, in one sentence; empty if nobody has read the study yet.
+        answer: what stands, in a sentence or two; empty if nobody has read the study yet.
         verdicts: what stands, by claim.
         arms: accuracy of every arm.
         changes: main effects, if several factors are compared.
@@ -122,7 +122,7 @@ def _case(name: str, study: StudyData) -> Case:
         arms=_accuracies(study),
         changes=tuple(effect for effect in factorial_effects(study) if len(effect.term.changes) == 1),
         runs=len(study.runs),
-        minutes=float((study.runs["ended"] - study.runs["started"]).sum()) / 60,
+        minutes=study.core_seconds / 60,
     )
 
 

@@ -108,7 +108,7 @@ def totals(studies: Mapping[str, StudyData], cells: Sequence[Cell]) -> Totals:
         studies=len(studies),
         conditions=sum(len(study.plan.conditions) for study in studies.values()),
         runs=sum(len(study.runs) for study in studies.values()),
-        core_hours=sum(float((study.runs["ended"] - study.runs["started"]).sum()) for study in studies.values()) / 3600,
+        core_hours=sum(study.core_seconds for study in studies.values()) / 3600,
         seeds=(min(seeds), max(seeds)),
     )
 

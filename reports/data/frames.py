@@ -77,15 +77,20 @@ class StudyData:
     def runs_of(self, phase: str, condition: str, method: str) -> pd.DataFrame:
         """Return the rows of `runs` for one phase of one arm, in order."""
         key = (phase, condition, method)
-        if key not in self._runs_by_arm:
-            self._runs_by_arm[key] = self.runs.iloc[self._run_rows.get(key, np.empty(0, dtype=int))]
-        return self._runs_by_arm[key]
+        return self.remembered(
+            ("runs of an arm", *key), lambda: self.runs.iloc[self._run_rows.get(key, np.empty(0, dtype=int))]
+        )
 
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` returned for this key before, or does now: what several looks need of the same runs."""
         if key not in self._memory:
             self._memory[key] = make()
         return self._memory[key]
+
+    @property
+    def core_seconds(self) -> float:
+        """Time that all runs took, each on its core."""
+        return float((self.runs["ended"] - self.runs["started"]).sum())
 
     def curves_of(self, runs: Iterable[str]) -> pd.DataFrame:
         """Return the rows of `curves` for the given runs, one run after another."""
@@ -101,10 +106,6 @@ class StudyData:
 
     @cached_property
     def _memory(self) -> dict[Hashable, Any]:
-        return {}
-
-    @cached_property
-    def _runs_by_arm(self) -> dict[tuple[str, str, str], pd.DataFrame]:
         return {}
 
     def data_of(self, condition: str) -> DataFacts | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -129,14 +130,9 @@ def check_nodes(folder: Path, resources: Resources, data: Iterable[SharedData] =
         InputError: If the folder is missing or read-only on a node, the node runs another version of Assay, or it has
             neither the images nor their source.
     """
-    token = uuid.uuid4().hex
-    mark = mark_path(folder, token)
-    mark.write_text(token)
-    try:
+    with marked(folder) as token:
         able = [node for node in nodes() if node.holds(resources)]
         faults = _faults(ask_nodes(probe, (str(folder), token, version("assay")), able))
-    finally:
-        mark.unlink(missing_ok=True)
     for each in data:
         if not faults and each.files:
             faults = _faults(ask_nodes(prepare, (each, allowed_code()), able, seconds=PREPARE_SECONDS))
@@ -198,8 +194,25 @@ def ask_nodes(
     return answers
 
 
-def mark_path(folder: Path, token: str) -> Path:
-    """Return the path of the file that the driver writes for nodes to find."""
+@contextmanager
+def marked(folder: Path) -> Iterator[str]:
+    """Keep a mark in the study's folder, which nodes look for, for the duration of the block; return its token.
+
+    Args:
+        folder: the study's folder, which only this driver uses.
+    """
+    for left in folder.glob(_mark(folder, "*").name):
+        left.unlink(missing_ok=True)  # by a driver that was killed
+    token = uuid.uuid4().hex
+    mark = _mark(folder, token)
+    mark.write_text(token)
+    try:
+        yield token
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def _mark(folder: Path, token: str) -> Path:
     return folder / f".probe-{token}"
 
 
@@ -230,7 +243,7 @@ def probe(folder: str, token: str, assay: str) -> str:
         return f"has Assay {version('assay')}, but the driver has {assay}; install the same version on every node"
     remedy = "checkpoints and logs are stored there: give `--output` a path that all nodes share"
     try:
-        if mark_path(Path(folder), token).read_text() != token:
+        if _mark(Path(folder), token).read_text() != token:
             return f"has a different {folder}; {remedy}"
         with tempfile.TemporaryFile(dir=folder):
             return ""

@@ -11,7 +11,7 @@ from search.ray_tune.capacity import PROBE_SECONDS, Capacity, ask_nodes, nodes
 from search.ray_tune.dispatcher import ExecutionContext
 from search.ray_tune.launcher import ray_session
 from search.study.resources import Resources
-from trainables.backends.keras_settings import chosen_backend, one_device
+from trainables.backends.keras_settings import one_device
 from trainables.devices.diagnosis import missing_gpus
 from trainables.errors import InputError
 
@@ -32,8 +32,8 @@ def require_gpus(resources: Resources, address: str | None = None, debug: bool =
     """
     if not resources.gpus:
         return
-    if not address and resources.gpus > 1 and chosen_backend() == "tensorflow":
-        raise InputError(one_device(resources.gpus))
+    if not address and (fault := one_device(resources.gpus)):
+        raise InputError(fault)
     if faults := _faults(resources.model_dump_json(), address, debug):
         raise InputError("\n".join([*faults, REMEDY]))
 

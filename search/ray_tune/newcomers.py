@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.ray_tune.capacity import mark_path, prepare, probe
+from search.ray_tune.capacity import marked, prepare, probe
 from trainables.devices.diagnosis import missing_gpus
 from trainables.errors import AssayError
 
@@ -98,15 +97,8 @@ def newcomer_check(folder: Path, gpus: float, known: frozenset[str]) -> Iterator
         gpus: GPUs per run.
         known: ids of the nodes that the driver has checked.
     """
-    for left in folder.glob(mark_path(folder, "*").name):
-        left.unlink(missing_ok=True)  # by a driver that was killed
-    token = uuid.uuid4().hex
-    mark = mark_path(folder, token)
-    mark.write_text(token)
-    try:
+    with marked(folder) as token:
         yield NewcomerCheck(str(folder), token, version("assay"), gpus, known)
-    finally:
-        mark.unlink(missing_ok=True)
 
 
 def placement(resources: Resources, avoided: tuple[str, ...]) -> PlacementGroupFactory:

@@ -178,17 +178,25 @@ def test_a_node_that_goes_away_during_real_training_costs_no_run_and_repeats_non
     assert set(epochs) <= set(range(1, 401))
 
 
+def started_on_one_slot(
+    cluster: Cluster, folder: Path, scratch: Path, write_curves: Callable[..., Path]
+) -> subprocess.Popen[str]:
+    """Replay a study on a cluster with room for one run, and return its driver once that run has started."""
+    study = write_study(scratch, **{**SMALL, "confirm": {"points": 1, "seeds": 6}})
+    curves = write_curves(wait=0.5, seeds=6)
+    run = command("run", study, "--replay", curves, "-o", folder, "--address", cluster.address, program=FAULTY)
+    driver = cluster.run(*run)
+    wait_for(lambda: (folder / records.JOURNAL_FILE).exists() and unfinished(folder) == 1)
+    return driver
+
+
 def test_a_node_that_joins_later_and_does_not_see_the_folder_gets_no_run(
     make_cluster: Callable[..., Cluster], tmp_path: Path, write_curves: Callable[..., Path]
 ) -> None:
     share, apart = apart_from(tmp_path)
     cluster, folder = make_cluster(), share / "study"
     cluster.add(1)
-    study = write_study(tmp_path, **{**SMALL, "confirm": {"points": 1, "seeds": 6}})
-    curves = write_curves(wait=0.5, seeds=6)
-    run = command("run", study, "--replay", curves, "-o", folder, "--address", cluster.address, program=FAULTY)
-    driver = cluster.run(*run)
-    wait_for(lambda: (folder / records.JOURNAL_FILE).exists() and unfinished(folder) == 1)
+    driver = started_on_one_slot(cluster, folder, tmp_path, write_curves)
     cluster.add(2, before=apart)
     said = ended(driver)
     assert f"gets no runs: it has no {folder}; checkpoints and logs are stored there" in said
@@ -203,11 +211,7 @@ def test_more_runs_start_when_a_node_joins(
 ) -> None:
     cluster, folder = make_cluster(), tmp_path / "study"
     cluster.add(1)
-    study = write_study(tmp_path, **{**SMALL, "confirm": {"points": 1, "seeds": 6}})
-    curves = write_curves(wait=0.5, seeds=6)
-    run = command("run", study, "--replay", curves, "-o", folder, "--address", cluster.address, program=FAULTY)
-    driver = cluster.run(*run)
-    wait_for(lambda: (folder / records.JOURNAL_FILE).exists() and unfinished(folder) == 1)
+    driver = started_on_one_slot(cluster, folder, tmp_path, write_curves)
     cluster.add(2)
     assert wait_for(lambda: unfinished(folder) == 3)
     ended(driver)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.jax_process import needs_jax, output_of
 
 EPOCHS = 2
 PROGRAM = """
@@ -35,16 +33,13 @@ print(json.dumps(rows))
 
 
 def figures(backend: str, plain: dict[str, object], start: Path) -> list[dict[str, float]]:
-    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-c", PROGRAM, json.dumps(plain), str(start)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    printed = output_of("-c", PROGRAM, json.dumps(plain), str(start), backend=backend, seconds=300)
+    return json.loads(printed.splitlines()[-1])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed (extra `jax`)")
+@needs_jax
 @pytest.mark.parametrize("method", ["baseline", "mixup", "maxup"])
 def test_jax_gives_nearly_the_metrics_of_tensorflow(tmp_path: Path, method: str) -> None:
     plain = {"data": "digits", "model": "resnet8", "augmentation": "crop", "method": method, "epochs": EPOCHS}

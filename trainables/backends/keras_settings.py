@@ -32,11 +32,13 @@ def chosen_backend() -> str:
 
 
 def one_device(devices: float) -> str:
-    """Return why a run cannot have several devices with TensorFlow, and what to do about it.
+    """Return why a run cannot have as many devices with the chosen backend, and what to do about it, or nothing.
 
     Args:
-        devices: how many it asks for.
+        devices: how many it asks for; JAX takes any number.
     """
+    if devices <= 1 or chosen_backend() != "tensorflow":
+        return ""
     return (
         f"a run asks for {devices:g} GPUs, but TensorFlow trains a run on one. JAX divides it among several: install "
         "`assay[jax-cuda]` and set KERAS_BACKEND=jax (on every node of a cluster), or set `resources.gpus` (with "

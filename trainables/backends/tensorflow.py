@@ -96,8 +96,8 @@ def require_devices(number: int) -> None:
     Raises:
         InputError: There are several.
     """
-    if number > 1:
-        raise InputError(one_device(number))
+    if fault := one_device(number):
+        raise InputError(fault)
 
 
 def divided(tensors: Tensor, devices: int) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainables.backends.driver import DriverView, driver_view
-from trainables.backends.keras_settings import chosen_backend, one_device
+from trainables.backends.keras_settings import one_device
 from trainables.devices.framework import SECONDS, FrameworkView, framework_view, library_path, visible_devices
 from trainables.devices.probe import DEVICES, LOAD, MIXED, XLA
 
@@ -159,8 +159,8 @@ def missing_gpus(needed: float, look: Callable[[], DeviceReport] = device_report
     """
     if needed <= 0:
         return ""
-    if needed > 1 and chosen_backend() == "tensorflow":
-        return one_device(needed)
+    if fault := one_device(needed):
+        return fault
     report = look()
     usable = len(report.framework.gpus)
     if usable >= needed and not report.framework.problems:

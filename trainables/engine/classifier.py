@@ -77,9 +77,9 @@ class Classifier:
         self._network = network_of(
             config.model.structure(), self._image_shape, class_count, config.precision, self._xla
         )
-        measured = measured_images(min(len(chosen.train), chosen.measured), len(chosen.validation))
-        self._measured = _subset(self._train, measured, config.split_seed)
-        self._width = batch_width(min(len(chosen.train), chosen.measured) + len(chosen.validation))
+        most, held = min(len(chosen.train), chosen.measured), len(chosen.validation)
+        self._measured = _subset(self._train, measured_images(most, held), config.split_seed)
+        self._width = batch_width(most + held)
         self._batch = min(config.batch_size, len(self._train))
         self._steps = len(self._train) // self._batch
         self._length = config.steps or config.epochs * self._steps

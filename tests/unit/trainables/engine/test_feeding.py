@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
-import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.jax_process import needs_jax, output_of
 from tests.streaming import ALL, PARTNERS, arrays_of, outcome, start
 from trainables.backends import tensorflow as tensorflow_backend
 from trainables.engine import feeding
@@ -40,13 +37,9 @@ def test_a_streamed_run_gives_the_bits_of_a_resident_one(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed (extra `jax`)")
+@needs_jax
 def test_so_it_does_on_jax() -> None:
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-m", "tests.streaming"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout)
+    found = json.loads(output_of("-m", "tests.streaming"))
     assert len(found) == len(ALL + PARTNERS)
     assert [name for name, same in found.items() if not same] == []
 

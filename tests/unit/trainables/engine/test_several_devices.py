@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
+from tests.jax_process import needs_jax, output_of
 from tests.networks import LINEAR
 from tests.several_devices import CASES, DEVICES
 from tests.streaming import CLASSES, arrays_of
@@ -28,14 +25,10 @@ def test_tensorflow_refuses_several_devices_and_names_jax() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed (extra `jax`)")
+@needs_jax
 def test_a_run_on_four_devices_gives_the_numbers_of_a_run_on_one() -> None:
     flags = f"--xla_force_host_platform_device_count={DEVICES}"
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
-    command = [sys.executable, "-m", "tests.several_devices"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout)
+    found = json.loads(output_of("-m", "tests.several_devices", flags=flags))
     assert len(found["differences"]) == 2 * len(CASES)
     assert {name: error for name, error in found["differences"].items() if error > 1e-5} == {}
     assert found["batch norm"] < 1e-4, "statistics are those of the whole batch, not of a device's part"

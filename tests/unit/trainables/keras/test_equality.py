@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.jax_process import needs_jax, output_of
 from tests.keras_steps import CASES, compared
 from trainables.backends.selection import backend
 
@@ -33,13 +30,9 @@ def test_fit_gives_the_weights_of_the_run_with_the_same_draws(name: str) -> None
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed (extra `jax`)")
+@needs_jax
 def test_so_it_does_on_jax() -> None:
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-m", "tests.keras_steps"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = [json.loads(line) for line in done.stdout.splitlines()]
+    found = [json.loads(line) for line in output_of("-m", "tests.keras_steps").splitlines()]
     assert [name for name, _, _ in found] == list(CASES)
     for name, apart, moved in found:
         assert moved > MOVED, name
