@@ -155,7 +155,7 @@ def test_two_processes_do_not_decode_the_same_images_at_once(root: Path, cache: 
     fcntl = pytest.importorskip("fcntl")
     del fcntl
     program = f"""
-import sys, time
+import os, time
 from pathlib import Path
 from trainables.data import decoding
 from trainables.data.cache import decode_cached
@@ -163,7 +163,7 @@ from trainables.data.decoding import Shape
 read = decoding.read_picture
 def slow(path, target):
     time.sleep(0.1)
-    print(path.name, flush=True)
+    os.write(1, f"{{path.name}} ".encode())  # one call: `print` from several threads mixes its lines
     return read(path, target)
 decoding.read_picture = slow
 decode_cached(Path({str(root)!r}), {FILES!r}, Shape(None, "stretch", "auto"))
