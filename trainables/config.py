@@ -222,6 +222,24 @@ def _without_other_choices(plain: Mapping[str, Any]) -> dict[str, Any]:
     return rest
 
 
+def with_epochs(config: RunConfig, epochs: int) -> RunConfig:
+    """Return a configuration with another training length; milestones, cycles and steps are scaled with it.
+
+    Args:
+        config: the configuration.
+        epochs: number of epochs, at least 1.
+
+    Examples:
+        >>> longer = with_epochs(RunConfig.from_plain({"data": "digits", "epochs": 20, "steps": 400}), 50)
+        >>> longer.epochs, longer.steps
+        (50, 1000)
+    """
+    method = config.method.rescaled(config.epochs, epochs)
+    steps = config.steps and max(epochs, round(config.steps * epochs / config.epochs))
+    settings = {**config.model_dump(mode="json"), "epochs": epochs, "steps": steps}
+    return RunConfig.model_validate({**settings, "method": method.model_dump(mode="json")})
+
+
 def _method_section(plain: dict[str, Any]) -> dict[str, Any]:
     """Remove the method and its fields (`mixup.alpha`) from `plain` and return them."""
     section = _section(plain, "method", "name", "baseline")

@@ -14,7 +14,7 @@ from search.plan.validation import check_config
 from search.study.data_place import source_settings
 from search.study.error_messages import explain
 from trainables.backends.keras_settings import check_keras_settings
-from trainables.config import RunConfig
+from trainables.config import RunConfig, with_epochs
 from trainables.data.base import source_kind
 from trainables.errors import InputError
 
@@ -95,6 +95,8 @@ def prepare_request(recipe: Recipe, seeds: int, overrides: RecipeOverrides) -> t
     """
     config = recipe.train
     if overrides.epochs is not None:
+        if overrides.epochs < 1:
+            raise InputError(f"--epochs must be at least 1, but got {overrides.epochs}")
         config = with_epochs(config, overrides.epochs)
     settings = config.model_dump(mode="json")
     if overrides.data is not None:
@@ -111,24 +113,6 @@ def prepare_request(recipe: Recipe, seeds: int, overrides: RecipeOverrides) -> t
     check_config(config)
     check_on_data(config, data)
     return TrainingRequest(recipe, config, seeds, _incomparable(recipe, config, data)), data
-
-
-def with_epochs(config: RunConfig, epochs: int) -> RunConfig:
-    """Return the configuration with another training length; milestones, cycles and steps are scaled with it.
-
-    Raises:
-        InputError: the length is less than 1.
-
-    >>> longer = with_epochs(RunConfig.from_plain({"data": "digits", "epochs": 20, "steps": 400}), 50)
-    >>> longer.epochs, longer.steps
-    (50, 1000)
-    """
-    if epochs < 1:
-        raise InputError(f"--epochs must be at least 1, but got {epochs}")
-    method = config.method.rescaled(config.epochs, epochs)
-    steps = config.steps and max(epochs, round(config.steps * epochs / config.epochs))
-    settings = {**config.model_dump(mode="json"), "epochs": epochs, "steps": steps}
-    return RunConfig.model_validate({**settings, "method": method.model_dump(mode="json")})
 
 
 def length_warning(recipe: Recipe, epochs: int) -> str:

@@ -81,7 +81,7 @@ def count_runs(plan: PlanRecord, runs: Iterable[RunProgress], decisions: Iterabl
     selected: dict[str, dict[tuple[str, ...], list[RunProgress]]] = {name: {} for name in arms}
     for progress in runs:
         run, outcome, arm = progress.run, progress.outcome, arms[progress.run.arm]
-        length = plan.epochs_of(planned[run.arm])
+        length = plan.epochs_of(planned[run.arm], run.phase)
         done += planned[run.arm].cost * (length if outcome else progress.epoch)
         if outcome is None:
             arm.running += 1
@@ -90,7 +90,11 @@ def count_runs(plan: PlanRecord, runs: Iterable[RunProgress], decisions: Iterabl
         arm.outcomes[outcome.outcome] += 1
         if records.SELECTION in outcome.metrics:
             selected[run.arm].setdefault((run.phase, *map(str, run.searched.values())), []).append(progress)
-    total = sum(arm.cost * plan.epochs_of(arm) * sum(arms[arm.name].expected.values()) for arm in plan.arms)
+    total = sum(
+        arm.cost * plan.epochs_of(arm, phase) * count
+        for arm in plan.arms
+        for phase, count in arms[arm.name].expected.items()
+    )
     for name, arm in arms.items():
         _find_best(arm, list(selected[name].values()), plan.metric)
     return StudyProgress(list(arms.values()), done, total, plan.metric, stopping_rule=plan.stopping_rule)

@@ -209,7 +209,7 @@ class StudyController:
     def _announce_trial(self, arm: Arm, trial_index: int) -> Run:
         search = self._searches[arm.name, self.plan.search_of_trial(trial_index)]
         values = search.propose(trial_index)
-        config = self.plan.run_config(arm, values, *self.plan.search_seeds(trial_index))
+        config = self.plan.trial_config(arm, values, trial_index)
         return self._announce(
             Run(
                 name=_trial_name(arm, trial_index),
@@ -418,7 +418,7 @@ class StudyController:
 
     def _selection(self, state: RunState) -> float:
         """Return the mean validation metric of a run's last epochs: what runs are judged on, never the best epoch."""
-        last = selection_epochs(self._arms[state.run.arm].epochs)
+        last = selection_epochs(int(state.run.config["epochs"]))
         mean = fmean(state.curve[epoch] for epoch in sorted(state.curve)[-last:])
         return records.as_maximized(self.plan.study.metric, mean)
 

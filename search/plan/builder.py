@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from search.plan.model import REFERENCE_MODEL, Arm, Cell, Condition, Plan, cell_name
 from search.plan.off_phases import OffPhases, off_phases
-from search.plan.rungs import rung_epochs, why_unstopped
+from search.plan.rungs import rung_epochs, short_schedule, why_unstopped
 from search.plan.validation import check_plan
 from search.study.data_levels import data_of_levels
 from search.study.error_messages import explain
@@ -251,15 +251,18 @@ def _condition(study: Study, levels: Mapping[str, Level], cells: list[Cell]) -> 
     unstopped = "" if rungs else why_unstopped(max(first, default=None), cycles)
     if first and None in falls:
         rungs, unstopped = [], "some of the searched schedules have no fall of the learning rate, and others have"
+    shortened = study.search.fidelity == "schedule" and study.search.sampler != "none"
+    stops = study.search.early_stopping and not shortened
     return Condition(
         name=name,
         values=values,
         settings=own,
         epochs=epochs,
         selection_epochs=selection_epochs(epochs),
-        rungs=tuple(rungs) if study.search.early_stopping else (),
+        trial_epochs=short_schedule(epochs, name) if shortened else epochs,
+        rungs=tuple(rungs) if stops else (),
         source=source,
-        unstopped=unstopped if study.search.early_stopping else "",
+        unstopped=unstopped if stops else "",
         data=data,
     )
 

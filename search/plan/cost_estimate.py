@@ -84,7 +84,8 @@ class StudyCosts:
     def hours(self, plan: PlanRecord) -> float:
         """Return the wall time of a study without early stopping."""
         work = sum(
-            (self.arms[arm.name].seconds + RUN_SECONDS) * (plan.trials_of(arm) + plan.most_confirmations)
+            self.arms[arm.name].seconds * plan.full_runs_of(arm)
+            + RUN_SECONDS * (plan.trials_of(arm) + plan.most_confirmations)
             for arm in plan.arms
         )
         return (START_SECONDS + self.build_seconds + work / self.slots) / 3600

@@ -14,7 +14,7 @@ from trainables.records import ExtensionDecision, PlanRecord
 FIXED = ("name", "data", "recipe", "nuisance", "reference", "smallest_effect", "alpha", "metric", "seed")
 """Keys of a study file that cannot change."""
 FIXED_IN = {
-    "search": ("sampler", "early_stopping", "reduction_factor", "audit", "match", "replicates"),
+    "search": ("sampler", "fidelity", "early_stopping", "reduction_factor", "audit", "match", "replicates"),
     "confirm": ("points",),
 }
 """Keys of its sections that cannot change."""

@@ -14,7 +14,7 @@ from search.plan.off_phases import OffPhases
 from search.study.factors import Level, levels_text, split_model_factor
 from search.study.schema import MethodEntry, Study
 from spaces.distributions import Space
-from trainables.config import RunConfig
+from trainables.config import RunConfig, with_epochs
 from trainables.data import Source
 from trainables.randomness import derive_seed
 from trainables.records import TestPart
@@ -32,6 +32,7 @@ class Condition:
         settings: the recipe factors that the levels set.
         epochs: training length.
         selection_epochs: number of last epochs over which the selection metric is averaged.
+        trial_epochs: training length of a search run; shorter than `epochs` if trials train a shorter schedule.
         rungs: epochs after which search runs may be stopped.
         source: where its images come from.
         unstopped: why there are none although the study stops runs early, in words, or empty.
@@ -43,6 +44,7 @@ class Condition:
     settings: dict[str, Any]
     epochs: int
     selection_epochs: int
+    trial_epochs: int
     rungs: tuple[int, ...]
     source: Source
     unstopped: str = ""
@@ -212,6 +214,12 @@ class Plan:
                 "split_seed": split_seed,
             }
         )
+
+    def trial_config(self, arm: Arm, values: Mapping[str, Any], trial_index: int) -> RunConfig:
+        """Return the configuration of a trial of an arm (see `run_config`)."""
+        whole = self.run_config(arm, values, *self.search_seeds(trial_index))
+        shortened = arm.condition.trial_epochs < arm.condition.epochs
+        return with_epochs(whole, arm.condition.trial_epochs) if shortened else whole
 
     def _length(self, arm: Arm) -> dict[str, int]:
         """Return the training length of an arm; if compute is matched, `steps` scales with the epochs."""

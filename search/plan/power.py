@@ -104,7 +104,7 @@ def study_size(
         contrasts=len(plan.contrasts),
         search_runs=sum(plan.trials_of(arm) for arm in plan.arms),
         confirmation_runs=confirmations * len(plan.arms),
-        plain_epochs=sum(arm.cost * plan.epochs_of(arm) * (plan.trials_of(arm) + confirmations) for arm in plan.arms),
+        plain_epochs=sum(arm.cost * plan.epochs_of(arm) * plan.full_runs_of(arm) for arm in plan.arms),
         detectable=detectable,
         detectable_points=detectable * spread_points,
         spread_points=spread_points,
@@ -192,20 +192,24 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
     most = "at most " if plan.open_ended else ""
     time = "unknown; `--timed` measures it on this machine, `--images-per-second N` estimates it from a throughput"
     disk = "unknown, see time"
+    stops = ", without early stopping" if any(one.rungs for one in plan.conditions) else ""
     if size.hours is not None and size.gigabytes is not None:
-        time, disk = f"{duration(3600 * size.hours)}, without early stopping", f"{size.gigabytes:.2g} GB"
+        time, disk = f"{duration(3600 * size.hours)}{stops}", f"{size.gigabytes:.2g} GB"
     unstopped = {one.unstopped: one.name for one in plan.conditions if one.unstopped and plan.trials_per_arm}
     off = [("early stopping", f"off under {name}: {why}") for why, name in unstopped.items()]
+    short = list(dict.fromkeys(f"{one.trial_epochs} of {one.epochs}" for one in plan.conditions if one.trial_epochs))
+    lengths = f"complete schedules of {', '.join(short)} epochs; no early stopping"
     return [
         (
             "arms",
             f"{size.arms}: {size.methods} {'cells' if plan.factors else 'methods'} x {size.conditions} conditions",
         ),
         ("search", f"{size.search_runs} runs, {plan.trials_per_arm} per arm{searches}"),
+        *([("fidelity", lengths)] if short else []),
         *off,
         ("confirmation", f"at most {size.confirmation_runs} runs, {points} x {most}{plan.seeds} seeds per arm{looks}"),
         *([("seeds", f"open: claims are {plan.stopping_rule}")] if plan.open_ended else []),
-        ("work", f"{size.plain_epochs:,.0f} epochs of plain training, without early stopping"),
+        ("work", f"{size.plain_epochs:,.0f} epochs of plain training{stops}"),
         ("time", time),
         ("disk", disk),
         ("family", f"{size.contrasts} contrasts, Holm correction at {100 * plan.alpha:g} %"),

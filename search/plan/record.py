@@ -56,6 +56,7 @@ def study_record(plan: Plan, extensions: Sequence[ExtensionDecision] = ()) -> Pl
                 values=condition.values,
                 epochs=condition.epochs,
                 selection_epochs=condition.selection_epochs,
+                trial_epochs=condition.trial_epochs if condition.trial_epochs < condition.epochs else None,
                 rungs=condition.rungs,
                 unstopped=condition.unstopped,
                 data=condition.data,

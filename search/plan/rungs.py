@@ -1,13 +1,37 @@
-"""Rungs: the epochs after which the search runs of a condition may be stopped early."""
+"""Rungs: the epochs after which the search runs of a condition may be stopped early; and their length otherwise."""
 
 from __future__ import annotations
 
 import math
 
+from trainables.errors import InputError
 from trainables.methods import Cycle
 
 SETTLING_SHARE = 1 / 40
 """Share of the training length (at least one epoch) until a learning rate drop shows in the validation metric."""
+
+SHORTENED = 3
+"""A search with `fidelity: schedule` trains one part in this many of the whole length."""
+MIN_TRIAL_EPOCHS = 4
+"""Fewest epochs of such a run: one more than are averaged for its selection metric."""
+
+
+def short_schedule(epochs: int, condition: str) -> int:
+    """Return the length of the search runs with `fidelity: schedule`, for a training of `epochs` in all.
+
+    Raises:
+        InputError: it would be too short to rank runs.
+
+    >>> short_schedule(100, "all")
+    34
+    """
+    short = math.ceil(epochs / SHORTENED)
+    if short < MIN_TRIAL_EPOCHS:
+        raise InputError(
+            f"search.fidelity: `schedule` searches with a third of the training length, but {condition} has {epochs} "
+            f"epochs only; set `epochs` to {SHORTENED * (MIN_TRIAL_EPOCHS - 1) + 1} or more, or leave out `fidelity`"
+        )
+    return short
 
 
 def rung_epochs(epochs: int, milestones: list[float], factor: float, cycles: list[Cycle]) -> list[int]:

@@ -92,6 +92,7 @@ def _check_methods(study: Study) -> None:
 def _check_run(plan: Plan, arm: Arm, values: dict[str, Any]) -> None:
     try:
         config = plan.run_config(arm, values, seed=0, split_seed=0)
+        trial = plan.trial_config(arm, values, trial_index=0) if arm.searched else config
     except ValidationError as error:
         raise InputError(explain(error, RunConfig, arm.name)) from None
     except InputError as error:
@@ -106,6 +107,13 @@ def _check_run(plan: Plan, arm: Arm, values: dict[str, Any]) -> None:
         check_config(config)
     except InputError as error:
         raise InputError(f"{arm.name}: {error}") from None
+    try:
+        trial.check_method()
+    except InputError as error:
+        raise InputError(
+            f"{arm.name}: in a trial of {trial.epochs} epochs (`search.fidelity: schedule`), {error}. Whole trainings "
+            "have room for it (`fidelity: full`)"
+        ) from None
 
 
 def check_config(config: RunConfig) -> None:

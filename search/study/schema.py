@@ -94,6 +94,8 @@ class Search(Frozen):
     Args:
         sampler: how trials are sampled; `none` searches nothing.
         trials_per_arm: number of trials of each arm.
+        fidelity: what a trial trains. `full`: the whole training, unless it is stopped early. `schedule`: a complete
+            schedule of a third of the length, with a learning rate that falls to its end; nothing is stopped early.
         early_stopping: whether successive halving stops trials early.
         reduction_factor: reduction factor of successive halving.
         audit: number of trials per arm that always run to the end, to check early stopping.
@@ -106,6 +108,7 @@ class Search(Frozen):
 
     sampler: Literal["none", "sobol", "random", "tpe"] = "sobol"
     trials_per_arm: Annotated[int, Field(ge=1, le=10_000)] = 16
+    fidelity: Literal["full", "schedule"] = "full"
     early_stopping: bool = True
     reduction_factor: Annotated[float, Field(gt=1, le=10)] = 3
     audit: Annotated[int, Field(ge=2, le=10_000)] = 2

@@ -26,6 +26,7 @@ from pydantic import Field, ValidationError, model_validator
 from trainables.errors import InputError
 from trainables.records.base import CompactRecord, Record, problem
 from trainables.records.descriptions import describe
+from trainables.records.journal_schema import CONFIRM, SEARCH
 from trainables.records.metrics import EXTENDED_TEST_ACCURACY, LOWER_IS_BETTER, TEST_ACCURACY, T, TestPart
 from trainables.records.units import Unit, unit_of
 
@@ -41,16 +42,18 @@ class ConditionRecord(CompactRecord):
         values: the factors that make it, such as {"model": "resnet20", "train_fraction": 0.1}.
         epochs: length of a full run.
         selection_epochs: the last epochs over which the validation metric is averaged.
+        trial_epochs: length of a search run; None for that of a full run.
         rungs: epochs at which a search run may be stopped.
         unstopped: why there are none although the study stops runs early, in words, or empty.
         data: label of its data set in a study on several, such as `cifar, image_size=32`; empty if there is one only.
     """
 
-    omitted_if_empty: ClassVar[tuple[str, ...]] = ("data",)
+    omitted_if_empty: ClassVar[tuple[str, ...]] = ("data", "trial_epochs")
     name: str
     values: dict[str, Any]
     epochs: int
     selection_epochs: int
+    trial_epochs: int | None = None
     rungs: tuple[int, ...]
     unstopped: str = ""
     data: str = ""
@@ -315,15 +318,23 @@ class PlanRecord(Record):
         """Return the display name of the condition's reference, or None."""
         return next((arm.method for arm in self.arms if arm.condition == condition and arm.reference), None)
 
-    def epochs_of(self, arm: ArmRecord) -> int:
-        """Return the training length of an arm."""
-        return self.condition(arm.condition).epochs if arm.epochs is None else arm.epochs
+    def epochs_of(self, arm: ArmRecord, phase: str = CONFIRM) -> int:
+        """Return the training length of the runs of an arm in a phase."""
+        condition = self.condition(arm.condition)
+        if phase == SEARCH and condition.trial_epochs:
+            return condition.trial_epochs
+        return condition.epochs if arm.epochs is None else arm.epochs
 
     # How many runs the plan asks for
 
     def trials_of(self, arm: ArmRecord) -> int:
         """Return the number of search runs of an arm, over all its searches."""
         return self.trials_per_arm * self.replicates if arm.searched else 0
+
+    def full_runs_of(self, arm: ArmRecord) -> float:
+        """Return the number of runs of an arm, at most, with each search run as the part of a full run that it is."""
+        share = self.epochs_of(arm, SEARCH) / self.epochs_of(arm)
+        return self.trials_of(arm) * share + self.most_confirmations
 
     @property
     def most_points(self) -> int:

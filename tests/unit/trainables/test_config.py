@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from trainables.config import RunConfig
+from trainables.config import RunConfig, with_epochs
 from trainables.errors import InputError
 from trainables.methods import METHODS
 from trainables.optimizers import OPTIMIZERS
@@ -87,3 +87,15 @@ def test_bad_settings_are_refused(wrong: dict, message: str) -> None:
 def test_data_is_required() -> None:
     with pytest.raises(ValidationError, match="data\n  Field required"):
         RunConfig.from_plain({"method": "mixup"})
+
+
+def test_milestones_cycles_and_steps_scale_with_the_length() -> None:
+    plain = {"data": "digits", "epochs": 100, "steps": 1000, "milestones": [80, 90], "milestones_of": 100}
+    method = {"name": "sample_pairing", "start": 10, "end": 80, "on_epochs": 8, "off_epochs": 0.05}
+    longer = with_epochs(RunConfig.from_plain({**plain, "method": method}), 200)
+    assert (longer.epochs, longer.steps, longer.milestone_fractions) == (200, 2000, (0.8, 0.9))
+    cycle = longer.method.cycle(200)
+    assert cycle
+    assert tuple(cycle) == (20, 160, 26, 10)
+    combined = with_epochs(RunConfig.from_plain({**plain, "method": {"name": "maxup+sample_pairing"}}), 50)
+    assert combined.parameters()["sample_pairing.on_epochs"] == 4

@@ -17,7 +17,6 @@ from search.final_training.request import (
     TrainingRequest,
     length_warning,
     prepare_request,
-    with_epochs,
 )
 from search.final_training.training import _conclude, _plan, _run, _training_result, prediction_interval
 from search.store.journal import Journal
@@ -110,18 +109,6 @@ def test_a_name_that_the_registry_does_not_allow_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="--register"):
         RecipeOverrides(register=name)
     assert RecipeOverrides(register="digits.v1 ä").register == "digits.v1 ä"
-
-
-def test_milestones_cycles_and_steps_scale_with_the_length() -> None:
-    plain = {**SETTINGS, "epochs": 100, "steps": 1000, "milestones": [80, 90], "milestones_of": 100}
-    method = {"name": "sample_pairing", "start": 10, "end": 80, "on_epochs": 8, "off_epochs": 0.05}
-    longer = with_epochs(RunConfig.from_plain({**plain, "method": method}), 200)
-    assert (longer.epochs, longer.steps, longer.milestone_fractions) == (200, 2000, (0.8, 0.9))
-    cycle = longer.method.cycle(200)
-    assert cycle
-    assert tuple(cycle) == (20, 160, 26, 10)
-    combined = with_epochs(RunConfig.from_plain({**plain, "method": {"name": "maxup+sample_pairing"}}), 50)
-    assert combined.parameters()["sample_pairing.on_epochs"] == 4
 
 
 def test_lengths_that_the_study_did_not_try_give_a_warning() -> None:
