@@ -49,7 +49,7 @@ def questions(
         Question(
             "Did early stopping discard methods that start slowly?",
             "All methods compete in one early-stopping pool, where regularised runs fall behind early.",
-            f"Runs compete only with runs of the same method. {_audit(audits)}",
+            _stopping(plan, audits),
         ),
         Question(
             "Is one of many comparisons significant by chance?",
@@ -137,6 +137,16 @@ def _search(plan: PlanRecord) -> str:
     each = f" in each of {plan.replicates} searches" if plan.replicates > 1 else ""
     start = f"Every method, including the baseline, had {runs}{each}."
     return f"{start} All methods were then run at the same settings, the best ones found by any of them."
+
+
+def _stopping(plan: PlanRecord, audits: Sequence[StoppingAudit]) -> str:
+    if plan.trials_per_arm == 0:
+        return "Nothing was searched, and confirmation runs are never stopped."
+    if not any(condition.rungs for condition in plan.conditions):
+        shorter = any(condition.trial_epochs for condition in plan.conditions)
+        what = "trained a complete schedule of a third of the length" if shorter else "was trained to its end"
+        return f"No run was stopped: each search run {what}."
+    return f"Runs compete only with runs of the same method. {_audit(audits)}"
 
 
 def _audit(audits: Sequence[StoppingAudit]) -> str:

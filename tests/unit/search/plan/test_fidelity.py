@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reports.page.faq import questions
 from search.monitor.status import study_progress
 from search.plan.builder import make_plan
 from search.plan.extension import find_extension
@@ -116,3 +117,17 @@ def test_an_extension_cannot_change_the_fidelity() -> None:
     study = make_study(search=SEARCH)
     with pytest.raises(InputError, match=r"search\.fidelity"):
         find_extension(study, make_study(search={"trials_per_arm": 8}))
+
+
+@pytest.mark.parametrize(
+    ("search", "answer"),
+    [
+        (SEARCH, "each search run trained a complete schedule of a third of the length"),
+        ({"trials_per_arm": 4, "early_stopping": False}, "each search run was trained to its end"),
+        ({"sampler": "none"}, "Nothing was searched"),
+        ({"trials_per_arm": 4}, "Runs compete only with runs of the same method"),
+    ],
+)
+def test_the_report_answers_what_early_stopping_did(search: dict[str, Any], answer: str) -> None:
+    plan = study_record(make_plan(make_study(search=search)))
+    assert answer in questions(plan, [], [], (0, 0))[2].answer
