@@ -13,11 +13,11 @@ from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell
 from trainables.records import ArmRecord, ConditionRecord
 
 CAPTION = (
-    "Each dot is a search run that was not stopped early. The gain of a method is its result minus the result of the"
-    " reference in the run with the same number, which had the same shared settings; a slope indicates that the gain depends on"
-    " the value. In figures of two hyperparameters, blue is a gain and orange a loss. “Trend” is Spearman’s rank"
-    " correlation of value and gain, given for at least 8 runs. These are single runs with one seed each: hints for"
-    " the next study, not claims."
+    "Each dot is a search run that was not stopped early. The gain of a method is its result minus the result of the "
+    "reference in the run with the same number, which had the same shared settings; a slope indicates that the gain "
+    "depends on the value. In figures of two hyperparameters, blue is a gain and orange a loss. “Trend” is Spearman’s "
+    "rank correlation of value and gain, given for at least 8 runs. These are single runs with one seed each: hints "
+    "for the next study, not claims."
 )
 INTERACTING = ("learning_rate", "weight_decay", "batch_size")
 COLUMNS = (
