@@ -46,5 +46,7 @@ def test_every_finished_case_has_a_claim_and_an_answer() -> None:
     for case in cases.answers(studies):
         shown = {f"{100 * arm.accuracy.mean:.1f}" for arm in case.arms}
         effects = [verdict.tuned for verdict in case.verdicts] + [change.decision.estimate for change in case.changes]
-        shown |= {f"{100 * abs(effect.mean):.1f}" for effect in effects if effect}
+        known = [effect for effect in effects if effect]
+        bounds = [bound for effect in known if (span := effect.interval) for bound in (span.low, span.high)]
+        shown |= {f"{100 * abs(figure):.1f}" for figure in [*bounds, *(effect.mean for effect in known)]}
         assert set(re.findall(r"\d+\.\d", case.answer)) <= shown, case.study
