@@ -11,8 +11,7 @@ import numpy as np
 
 from reports.atlas.cases import answers
 from reports.atlas.cells import Cell, against_reference, cells_of
-from reports.atlas.pictures import GAP as GAP_AXIS
-from reports.atlas.pictures import STEPS, write_effects, write_effects_by
+from reports.atlas.pictures import GAP as GAP_AXIS, STEPS, write_effects, write_effects_by
 from reports.atlas.prediction import ALL, ALWAYS, GAP, Score, scores
 from reports.data.frames import StudyData
 from reports.jinja import environment
