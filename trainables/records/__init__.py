@@ -31,7 +31,12 @@ from trainables.records.decisions import (
     latest_pools as latest_pools,
     settled_seeds as settled_seeds,
 )
-from trainables.records.descriptions import describe as describe, duration as duration, plain as plain
+from trainables.records.descriptions import (
+    describe as describe,
+    duration as duration,
+    is_number as is_number,
+    plain as plain,
+)
 from trainables.records.facts import DataFacts as DataFacts, Facts as Facts, pack_labels as pack_labels
 from trainables.records.files import (
     ARTIFACTS as ARTIFACTS,
