@@ -129,6 +129,18 @@ def _edited(journal: Journal, folder: Path) -> str:
     )
 
 
+def repair_study(folder: Path) -> str:
+    """Repair the damaged journal of a study or a final training, so that it can be resumed (see `Journal.repair`).
+
+    Returns:
+        What was done, in words; empty if nothing is damaged.
+
+    Raises:
+        InputError: there is no study, it is running, or too little of it can be read.
+    """
+    return Journal.repair(folder)
+
+
 def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
     """Extend a study with more trials, seeds, methods or conditions; only missing runs are executed.
 

@@ -183,15 +183,14 @@ def resume(
 ) -> None:
     """Continue an interrupted study or final training."""
     from search.final_training.training import resume_training
-    from search.lifecycle import resume_study
+    from search.lifecycle import repair_study, resume_study
     from search.monitor.messages import note
     from search.session import Options
-    from search.store.journal import Journal
     from trainables import records
 
     allow(allow_code, *(data or ()), *values(data))
     if repair:
-        note(Journal.repair(folder) or f"nothing in {folder} is damaged")
+        note(repair_study(folder) or f"nothing in {folder} is damaged")
     with records.JournalReader.open(folder) as journal:
         final = journal.meta(records.META_RECIPE) is not None
     remember(folder)
