@@ -164,7 +164,7 @@ def _show(judged: JudgedRuns, outcome: dict[str, bool], page: Path | None, *, js
     if json:
         print_json(
             {
-                "verdicts": [asdict(verdict) for verdict in judged.verdicts],
+                "verdicts": judged.verdicts,
                 "paired": judged.paired,
                 **asdict(judged.evidence),
                 "required": outcome,
