@@ -41,18 +41,19 @@ def sobol_points(space: Space, count: int, seed: int) -> list[dict[str, Any]]:
         return [{} for _ in range(count)]
     sampler = qmc.Sobol(len(space), scramble=True, rng=np.random.default_rng(seed))
     unit = sampler.random_base2(math.ceil(math.log2(max(count, 2))))[:count]
-    return [
-        {name: from_unit(dist, float(value)) for (name, dist), value in zip(space.items(), row, strict=True)}
-        for row in unit
-    ]
+    return _points(space, unit)
 
 
 def random_points(space: Space, count: int, seed: int) -> list[dict[str, Any]]:
     """Return `count` independent uniform points over a space; more points do not change the earlier ones."""
     unit = np.random.default_rng(seed).random((count, len(space)))
+    return _points(space, unit)
+
+
+def _points(space: Space, unit: np.ndarray) -> list[dict[str, Any]]:
+    """Return the points of a space at positions in the unit cube, (points, dimensions)."""
     return [
-        {name: from_unit(dist, float(value)) for (name, dist), value in zip(space.items(), row, strict=True)}
-        for row in unit
+        {name: from_unit(dist, float(u)) for (name, dist), u in zip(space.items(), row, strict=True)} for row in unit
     ]
 
 

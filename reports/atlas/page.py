@@ -11,8 +11,7 @@ import numpy as np
 
 from reports.atlas.cases import answers
 from reports.atlas.cells import Cell, against_reference, cells_of
-from reports.atlas.pictures import GAP as GAP_AXIS
-from reports.atlas.pictures import STEPS, write_effects, write_effects_by
+from reports.atlas.pictures import GAP as GAP_AXIS, STEPS, write_effects, write_effects_by
 from reports.atlas.prediction import ALL, ALWAYS, GAP, Score, scores
 from reports.data.frames import StudyData
 from reports.jinja import environment
@@ -82,8 +81,13 @@ def write_page(atlas: Mapping[str, StudyData], cases: Mapping[str, StudyData], f
     templates = environment(Path(__file__).parent / "templates", autoescape=False)
     text = templates.get_template("page.md.j2").render(
         totals=totals(atlas, compared),
-        summaries=[summary(TITLES[method], _of(compared, method)) for method in TITLES],
-        maximum=summary("MaxUp against the mean of its copies", _against(cells, "maxup", "maxup_mean")),
+        summaries=[
+            summary(title, [cell for cell in compared if cell.method == method]) for method, title in TITLES.items()
+        ],
+        maximum=summary(
+            "MaxUp against the mean of its copies",
+            [cell for cell in cells if (cell.method, cell.verdict.reference) == ("maxup", "maxup_mean")],
+        ),
         cells=compared,
         undecided=sum(cell.verdict.verdict == UNDECIDED for cell in compared) / len(compared),
         provisional=sum(cell.verdict.provisional for cell in compared),
@@ -128,11 +132,3 @@ def summary(title: str, cells: Sequence[Cell]) -> Summary:
 def best_rules(found: Sequence[Score]) -> list[Score]:
     """Return the scores whose lead over the gap alone has an interval above zero."""
     return [score for score in found if score.low > 0]
-
-
-def _of(cells: Sequence[Cell], method: str) -> list[Cell]:
-    return [cell for cell in cells if cell.method == method]
-
-
-def _against(cells: Sequence[Cell], method: str, reference: str) -> list[Cell]:
-    return [cell for cell in cells if cell.method == method and cell.verdict.reference == reference]

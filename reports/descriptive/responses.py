@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from reports.data.frames import StudyData
-from reports.inference.moderation import is_number
-from trainables.records import COMPLETED, SEARCH, SELECTION, ArmRecord
+from trainables.records import COMPLETED, SEARCH, SELECTION, ArmRecord, is_number
 
 EDGE = 0.1
 """Share of a range, on its own scale, that counts as its edge."""

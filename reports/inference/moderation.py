@@ -18,7 +18,7 @@ from reports.data.frames import StudyData
 from reports.inference.contrasts import ContrastData, contrast_data
 from reports.statistics.estimators import Estimate, over_seeds, unpaired
 from reports.statistics.group_sequential import Decision, decide
-from trainables.records import ConditionRecord, ContrastRecord, PlanRecord
+from trainables.records import ConditionRecord, ContrastRecord, PlanRecord, is_number
 
 
 @dataclass(frozen=True)
@@ -96,15 +96,6 @@ def _neighbours(
             yield from pairwise(sorted(group, key=lambda condition: condition.values[factor]))
         else:
             yield from combinations(group, 2)
-
-
-def is_number(value: Any) -> bool:
-    """Return whether levels such as this one are ordered by size.
-
-    >>> is_number(0.1), is_number("resnet20"), is_number(True)
-    (True, False, False)
-    """
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _family(pair: NeighbourPair) -> int:

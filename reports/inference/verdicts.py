@@ -49,9 +49,11 @@ class Effect:
     bca: Interval | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """Verdict of one contrast. Accuracies and effects are fractions; those of a loss are in nats.
+
+    What has a default does not exist for runs that are not paired.
 
     Args:
         condition: name of the condition.
@@ -94,24 +96,24 @@ class Verdict:
     unit: Unit
     verdict: str
     on_this_test_set: bool
-    for_these_searches: bool
-    provisional: bool
-    look: int | None
+    for_these_searches: bool = False
+    provisional: bool = False
+    look: int | None = None
     family: int
     seeds: int
     planned_seeds: int
-    searches: int
-    points: tuple[tuple[int, int], ...]
+    searches: int = 1
+    points: tuple[tuple[int, int], ...] = ()
     value: float | None
     reference_value: float | None
     tuned: Effect | None
-    matched: Effect | None
-    official: Estimate | None
-    images: Interval | None
-    other_searches: Interval | None
-    sign_flip_p: float
-    correlation: float | None
-    improvement: Proportion | None
+    matched: Effect | None = None
+    official: Estimate | None = None
+    images: Interval | None = None
+    other_searches: Interval | None = None
+    sign_flip_p: float = 1.0
+    correlation: float | None = None
+    improvement: Proportion | None = None
     equivalence_p: float
     equivalence_p_adjusted: float
     seeds_needed: SeedsNeeded | None

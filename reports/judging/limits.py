@@ -66,7 +66,7 @@ def _name(usable: UsableRuns, arm: int) -> str:
 
 
 def _few_runs(usable: UsableRuns) -> list[str]:
-    runs = {key: len(own) for key, own in _pairs_by_arm(usable).items()} if usable.pairs else _sizes(usable)
+    runs = {key: len(own) for key, own in _pairs_by_arm(usable).items()} if usable.pairs else _counts(usable.runs)
     single = sorted({arm for (_, arm), number in runs.items() if number == 1})
     if not single:
         return []
@@ -97,12 +97,8 @@ def _unused_seeds(usable: UsableRuns, question: Question) -> list[str]:
     )
 
 
-def _sizes(usable: UsableRuns) -> dict[tuple[int, int], int]:
-    """Return the number of runs of every condition and arm."""
-    return _counts(usable.runs)
-
-
 def _counts(runs: pd.DataFrame) -> dict[tuple[int, int], int]:
+    """Return the number of runs of every condition and arm."""
     return dict(
         Counter((int(condition), int(arm)) for condition, arm in runs[[CONDITION, ARM]].itertuples(index=False))
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from trainables.errors import InputError
 
 NO_PAIRING = "none"
 Duplicates = Literal["first", "last", "mean"]
-DUPLICATES: tuple[Duplicates, ...] = ("first", "last", "mean")
+DUPLICATES: tuple[Duplicates, ...] = get_args(Duplicates)
 
 
 @dataclass(frozen=True)

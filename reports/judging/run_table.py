@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -108,6 +109,11 @@ def short_list(names: Iterable[object], most: int = _MOST_LISTED) -> str:
     if len(every) <= most:
         return ", ".join(every)
     return f"{', '.join(every[:most])} and {len(every) - most:,} more"
+
+
+def recorded(value: Any) -> Any:
+    """Return infinity for NaN, which was recorded, unlike a missing value; any other value unchanged."""
+    return np.inf if isinstance(value, float) and np.isnan(value) else value
 
 
 def short_name(column: str) -> str:

@@ -75,12 +75,9 @@ def decide(
     standing: list[list[Decision]] = []
     for look, found in enumerate(estimates):
         before: Sequence[Decision | None] = standing[-1] if standing else [None] * len(found)
-        standing.append(_decide_look(look, found, before, _look_factor(alpha, alphas[look]), alpha, margin))
+        factor = alpha / alphas[look] if alphas[look] > 0 else math.inf
+        standing.append(_decide_look(look, found, before, factor, alpha, margin))
     return standing
-
-
-def _look_factor(alpha: float, share: float) -> float:
-    return alpha / share if share > 0 else math.inf
 
 
 def _decide_look(

@@ -5,6 +5,7 @@ A test that is missing or undefined has p = 1: it remains in its family and supp
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -228,14 +229,9 @@ def seeds_needed(
 
 def _pairs(standardised: float, alpha: float, contrasts: int, anytime: bool) -> int | None:
     """Return the smallest number of pairs at which the two-sided test reaches `POWER`, None above `MOST_SEEDS`."""
-    low, high = 2, MOST_SEEDS
-    if power(standardised, high, alpha, contrasts, anytime) < POWER:
-        return None
-    while low < high:
-        middle = (low + high) // 2
-        enough = power(standardised, middle, alpha, contrasts, anytime) >= POWER
-        low, high = (low, middle) if enough else (middle + 1, high)
-    return low
+    numbers = range(2, MOST_SEEDS + 1)
+    place = bisect_left(numbers, POWER, key=lambda seeds: power(standardised, seeds, alpha, contrasts, anytime))
+    return numbers[place] if place < len(numbers) else None
 
 
 def power(standardised: float, seeds: int, alpha: float, contrasts: int = 1, anytime: bool = False) -> float:

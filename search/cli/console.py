@@ -6,6 +6,7 @@ import codecs
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -27,9 +28,12 @@ def console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; characters that stdout cannot encode, or that control a terminal, are escaped."""
+    """Print a value as JSON; a dataclass is its fields.
+
+    Characters that stdout cannot encode, or that control a terminal, are escaped.
+    """
     utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
-    text = json.dumps(value, indent=2, ensure_ascii=not utf8)
+    text = json.dumps(value, indent=2, ensure_ascii=not utf8, default=asdict)
     print(*(CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", line) for line in text.split("\n")), sep="\n")
 
 

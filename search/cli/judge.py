@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reports.judging.question import Duplicates
 from search.cli.app import Debug, Json, command
 from trainables.errors import InputError
 
@@ -86,8 +87,7 @@ def judge(
         str | None, typer.Option(metavar="PATTERN", help="Take columns from run names, such as `{method}/seed{seed}`.")
     ] = None,
     duplicates: Annotated[
-        str | None,
-        typer.Option(metavar="first|last|mean", help="Which of several runs of an arm with one seed counts."),
+        Duplicates | None, typer.Option(help="Which of several runs of an arm with one seed counts.")
     ] = None,
     drop_nan: Annotated[bool, typer.Option("--drop-nan", help="Leave out runs whose metric is not finite.")] = False,
     require: Annotated[
@@ -129,7 +129,7 @@ def judge(
         alpha=alpha,
         where=tuple(where or ()),
         names=names,
-        duplicates=duplicates,  # type: ignore[arg-type]
+        duplicates=duplicates,
         drop_nan=drop_nan,
     )
     judged = judge_source(source, question, experiment, filter_, name)
@@ -164,7 +164,7 @@ def _show(judged: JudgedRuns, outcome: dict[str, bool], page: Path | None, *, js
     if json:
         print_json(
             {
-                "verdicts": [asdict(verdict) for verdict in judged.verdicts],
+                "verdicts": judged.verdicts,
                 "paired": judged.paired,
                 **asdict(judged.evidence),
                 "required": outcome,

@@ -52,7 +52,7 @@ def list_(
         return
     found = {name: listing(name) for name in ([kind] if kind else KINDS)}
     if json:
-        print_json({name: [entry.document() for entry in entries] for name, entries in found.items()})
+        print_json(found)
         return
     for name, entries in found.items():
         print_table((name, "", "settings"), [(entry.name, entry.summary, entry.settings) for entry in entries])
@@ -60,8 +60,6 @@ def list_(
 
 
 def _show_check(kind: str | None, study: str, json: bool) -> None:
-    from dataclasses import asdict
-
     from search.cli.console import print_json, print_table
     from search.plan.preview import check_reports
 
@@ -69,7 +67,7 @@ def _show_check(kind: str | None, study: str, json: bool) -> None:
         raise InputError("--check applies to data only: `assay list data --check STUDY`")
     reports = check_reports(study)
     if json:
-        print_json(asdict(reports[""]) if "" in reports else {label: asdict(each) for label, each in reports.items()})
+        print_json(reports.get("", reports))
         return
     for label, found in reports.items():
         print_table(("", f"{study}: {label}" if label else study), found.facts)

@@ -64,7 +64,7 @@ def certify(
     measured = read_study(folder)
     floors = noise_floors(measured, planned)
     if json:
-        print_json({"noise": [floor.document() for floor in floors], "folder": str(folder)})
+        print_json({"noise": floors, "folder": str(folder)})
         return
     _show(floors, planned, measured.plan.unit)
     typer.echo(f"in a plan: {prefix()}assay plan {shlex.quote(study)} --noise {shlex.quote(str(folder))}")

@@ -40,8 +40,6 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Write the report and print the verdicts. Writes HTML, Markdown, CSV, JSON; works while the study runs."""
-    from dataclasses import asdict
-
     from reports.inference.verdicts import judge
     from reports.inference.wording import verdict_table
     from reports.page.writer import write_study
@@ -54,7 +52,7 @@ def report(
     paths = write_study(study, default if output is None else output)
     verdicts = judge(study)
     if json:
-        print_json({"verdicts": [asdict(verdict) for verdict in verdicts], "report": str(paths.html)})
+        print_json({"verdicts": verdicts, "report": str(paths.html)})
         return
     print_verdicts(verdict_table(verdicts), study.plan.unit.many)
     typer.echo(f"report: {paths.html}")

@@ -88,7 +88,7 @@ def plan(
     spread = spread if noise is None else _measured_spread(noise, record)
     size = study_size(record, spread, _costs(made, timed or bool(budget_hours), images_per_second), hours)
     if json:
-        print_json({**size.document(), "plan": record.dump()})
+        print_json({**asdict(size), "plan": record.dump()})
         return
     print_table(("", record.name), summary_rows(record, size))
     if size.proposals:

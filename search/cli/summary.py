@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
@@ -19,32 +18,20 @@ if TYPE_CHECKING:
     from search.lifecycle import StudyResult
 
 
-def verdicts_document(folder: Path) -> dict[str, Any]:
-    """Return the verdicts of a study as JSON."""
-    from reports.data.frames import read_study
-    from reports.inference.verdicts import judge
-
-    return {"verdicts": [asdict(verdict) for verdict in judge(read_study(folder))]}
-
-
-def show_verdicts(folder: Path) -> None:
-    """Print the verdict table of a study."""
+def show_finished(done: StudyResult, json: bool) -> None:
+    """Print the verdicts, the paths of report and recipe, and how to open MLflow."""
     from reports.data.frames import read_study
     from reports.inference.verdicts import judge
     from reports.inference.wording import verdict_table
 
-    study = read_study(folder)
-    print_verdicts(verdict_table(judge(study)), study.plan.unit.many)
-
-
-def show_finished(done: StudyResult, json: bool) -> None:
-    """Print the verdicts, the paths of report and recipe, and how to open MLflow."""
+    study = read_study(done.folder)
+    verdicts = judge(study)
     mlflow = ui_command(done.folder, configured_uri(done.folder))
     if json:
         paths = {"report": str(done.report.html), "recipe": done.recipe and str(done.recipe), "mlflow": mlflow}
-        print_json({**verdicts_document(done.folder), **paths, "folder": str(done.folder)})
+        print_json({"verdicts": verdicts, **paths, "folder": str(done.folder)})
         return
-    show_verdicts(done.folder)
+    print_verdicts(verdict_table(verdicts), study.plan.unit.many)
     print_lines(
         "", f"report   {done.report.html}", *_recipe_lines(done.recipe), f"MLflow   {_mlflow_hint(done.folder, mlflow)}"
     )

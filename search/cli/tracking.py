@@ -51,8 +51,6 @@ def sync(
     debug: Debug = False,
 ) -> None:
     """Deliver to MLflow what it does not have yet. Needed if its server was unreachable during a study."""
-    from dataclasses import asdict
-
     from search.cli.console import print_json
     from search.monitor.messages import note
     from search.tracking.supervisor import sync
@@ -63,7 +61,7 @@ def sync(
         note(f"results are sent to {server}, which the study names")
     state = sync(folder, uri, timeout)
     if json:
-        print_json(asdict(state))
+        print_json(state)
     else:
         typer.echo(str(state))
     if not state.complete:

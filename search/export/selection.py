@@ -141,8 +141,7 @@ def _parse_factor(text: str) -> tuple[str, str]:
     """Return factor and value of `factor=value`; the values 0.10 and 1e-1 are equal."""
     name, _, value = text.partition("=")
     parsed = parse_value(value) if value.strip() else value
-    number = isinstance(parsed, int | float) and not isinstance(parsed, bool)
-    return name.strip(), repr(float(parsed)) if number else value.strip()
+    return name.strip(), repr(float(parsed)) if records.is_number(parsed) else value.strip()
 
 
 def _check_method(arms: Sequence[ArmRecord], method: str | None, conditions: set[str]) -> None:

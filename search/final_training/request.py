@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +16,10 @@ from trainables.backends.keras_settings import check_keras_settings
 from trainables.config import RunConfig, with_epochs
 from trainables.data.base import source_kind
 from trainables.errors import InputError
+from trainables.registration.fields import Frozen
 
 if TYPE_CHECKING:
     from trainables.data import Dataset
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,37 +52,24 @@ class RecipeOverrides:
             )
 
 
-@dataclass(frozen=True)
-class TrainingRequest:
+class TrainingRequest(Frozen):
     """A final training that is ready to start.
 
     Args:
         recipe: the recipe.
-        config: configuration of every run, except for its seeds.
         seeds: number of runs.
+        config: configuration of every run, except for its seeds.
         incomparable: why the result cannot be compared with the promise of the recipe, or empty.
     """
 
     recipe: Recipe
-    config: RunConfig
     seeds: int
+    config: RunConfig
     incomparable: str = ""
 
     def document(self) -> dict[str, Any]:
         """Return the request as JSON for the journal (see `records.META_RECIPE`)."""
-        config = self.config.model_dump(mode="json")
-        return {
-            "recipe": self.recipe.document(),
-            "seeds": self.seeds,
-            "config": config,
-            "incomparable": self.incomparable,
-        }
-
-    @classmethod
-    def parse(cls, document: dict[str, Any]) -> TrainingRequest:
-        """Return the request from the JSON in the journal."""
-        config = RunConfig.model_validate(document["config"])
-        return cls(Recipe.model_validate(document["recipe"]), config, document["seeds"], document["incomparable"])
+        return self.model_dump(mode="json")
 
 
 def prepare_request(recipe: Recipe, seeds: int, overrides: RecipeOverrides) -> tuple[TrainingRequest, Dataset]:
@@ -112,7 +97,8 @@ def prepare_request(recipe: Recipe, seeds: int, overrides: RecipeOverrides) -> t
     data = load_data(config, recipe, other=overrides.data is not None)
     check_config(config)
     check_on_data(config, data)
-    return TrainingRequest(recipe, config, seeds, _incomparable(recipe, config, data)), data
+    incomparable = _incomparable(recipe, config, data)
+    return TrainingRequest(recipe=recipe, seeds=seeds, config=config, incomparable=incomparable), data
 
 
 def length_warning(recipe: Recipe, epochs: int) -> str:

@@ -138,7 +138,7 @@ def resume_training(
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         override_resources(journal, Resources(), sets)
-        request = TrainingRequest.parse(journal.meta(records.META_RECIPE))
+        request = TrainingRequest.model_validate(journal.meta(records.META_RECIPE))
         source = find_sources(journal, {"": request.config.data}, folder, moved)[""]
         now = request.config.model_copy(update={"data": source})
         check_keras_settings()

@@ -7,8 +7,8 @@ images. The standard deviation of the difference is what the effects of the stud
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -47,10 +47,6 @@ class NoiseFloor:
     high: float
     pairs: int
     detectable: float
-
-    def document(self) -> dict[str, Any]:
-        """Return the figures for JSON."""
-        return asdict(self)
 
 
 def noise_study(study: Study, seeds: int) -> Study:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from search.plan.cost_estimate import StudyCosts
 from search.plan.validation import SHARED
@@ -69,10 +68,6 @@ class StudySize:
     gigabytes: float | None
     proposals: tuple[ProposedSize, ...]
     warnings: tuple[str, ...]
-
-    def document(self) -> dict[str, Any]:
-        """Return the figures for JSON."""
-        return asdict(self)
 
 
 def study_size(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -28,10 +28,6 @@ class Entry:
     name: str
     summary: str
     settings: str
-
-    def document(self) -> dict[str, str]:
-        """Return the entry as JSON."""
-        return asdict(self)
 
 
 def listing(kind: str) -> list[Entry]:

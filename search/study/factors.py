@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from spaces.distributions import AUTO
 from trainables.config import RunConfig, model_fields
 from trainables.models import MODELS
+from trainables.records import is_number
 from trainables.registration.fields import Choice, Frozen, Range, holds_integers
 from trainables.registration.registry import unknown
 from trainables.schedules import milestone_number
@@ -239,7 +240,7 @@ def parse_method_field(value: Any, key: str, field: FieldInfo) -> Any:
 
 def _range(value: Mapping[str, Any], key: str, integer: bool) -> Range:
     numbers = [value.get("low"), value.get("high")]
-    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
+    if not all(map(is_number, numbers)):
         raise ValueError(f"{key}: low and high must be numbers, but got {dict(value)}")
     if not all(isinstance(value.get(name, False), bool) for name in ("log", "integer")):
         raise ValueError(f"{key}: log and integer must be true or false, but got {dict(value)}")
@@ -288,7 +289,7 @@ def parse_schedules(value: Any, key: str) -> Any:
         return value
     lists = isinstance(value, list) and all(isinstance(item, list | tuple) for item in value)
     numbers = [number for item in value for number in item] if lists else []
-    if not lists or not value or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
+    if not lists or not value or not all(map(is_number, numbers)):
         raise ValueError(
             f"{key}: must be a list of schedules such as [[0.5, 0.75], [0.3, 0.6, 0.9]], or `{AUTO}`, but got "
             f"{value!r:.200}; set a single schedule in `recipe`, and search one milestone with `milestone_1: "
@@ -331,7 +332,7 @@ def _bounds(value: Any, name: str) -> tuple[float, float]:
     if isinstance(value, Range):
         return value.low, value.high
     numbers = value.options if isinstance(value, Choice) else (value,)
-    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
+    if not all(map(is_number, numbers)):
         raise ValueError(
             f"nuisance.{name}: must be a number, a list of numbers or {{low: ..., high: ...}}, but got {value!r}"
         )

@@ -213,9 +213,7 @@ def final_points(outcome: Outcome, at: float) -> list[Point]:
 
 def _points(metrics: Mapping[str, Any], step: int, at: float) -> list[Point]:
     return [
-        Point(name, float(value), milliseconds(at), step)
-        for name, value in metrics.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        Point(name, float(value), milliseconds(at), step) for name, value in metrics.items() if records.is_number(value)
     ]
 
 

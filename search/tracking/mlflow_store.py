@@ -17,8 +17,7 @@ from trainables.records import Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment
-    from mlflow.entities import Run as MlflowRun
+    from mlflow.entities import Experiment, Run as MlflowRun
 
 _PAGE = 1000
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens MLflow's pages on training runs

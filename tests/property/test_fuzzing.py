@@ -42,90 +42,16 @@ INTERNALS = re.compile(
 )
 """What no message contains: traces of the implementation, and characters that control a terminal."""
 HOSTILE: tuple[Any, ...] = (
-    None,
-    True,
-    False,
-    0,
-    1,
-    -1,
-    2,
-    3,
-    0.5,
-    -0.5,
-    1e308,
-    -1e308,
-    5e-324,
-    10**30,
-    -(10**30),
-    2**31,
-    2**63,
-    2**64,
-    float("nan"),
-    float("inf"),
-    "",
-    " ",
-    "a",
-    "a" * 5000,
-    "\t\n",
-    "é",
-    "e\u0301",
-    "日本",
-    "../../x",
-    "~",
-    "~nobody/x",
-    "/",
-    "/dev/null",
-    "%s %d",
-    "{0}",
-    "${HOME}",
-    "<b>&amp;",
-    "'\"`;",
-    "os:system",
-    "math:sqrt",
-    ":",
-    "a:b:c",
-    "auto",
-    "none",
-    "baseline",
-    "mixup",
-    "maxup+mixup",
-    "crop_flip+cutout",
-    "resnet8",
-    "sgd",
-    "1e3",
-    "0x10",
-    "nan",
-    "=1+1",
-    "2026-01-01",
-    "file:///x",
-    "http://u:p@h:1/",
-    "sqlite:///x.db",
-    [],
-    {},
-    [[]],
-    [{}],
-    {"": ""},
-    [None],
-    [1, 1],
-    [0.1, 0.2],
-    ["a", "b"],
-    {"low": 1, "high": 2},
-    {"low": 2, "high": 1},
-    {"low": 0, "high": 1, "log": True},
-    {"low": 1, "high": float("inf")},
-    {"as": "x"},
-    {"as": "x", "epochs": 9},
-    {"name": "maxup"},
-    {"name": None},
-    {"name": ["mixup"]},
-    {"source": "npz"},
-    {"source": {}},
-    {1: 2},
-    {None: None},
-    {True: False},
-    list(range(2000)),
+    None, True, False, 0, 1, -1, 2, 3, 0.5, -0.5, 1e308, -1e308, 5e-324, 10**30, -(10**30), 2**31, 2**63, 2**64,
+    float("nan"), float("inf"), "", " ", "a", "a" * 5000, "\t\n", "é", "e\u0301", "日本", "../../x", "~", "~nobody/x",
+    "/", "/dev/null", "%s %d", "{0}", "${HOME}", "<b>&amp;", "'\"`;", "os:system", "math:sqrt", ":", "a:b:c", "auto",
+    "none", "baseline", "mixup", "maxup+mixup", "crop_flip+cutout", "resnet8", "sgd", "1e3", "0x10", "nan", "=1+1",
+    "2026-01-01", "file:///x", "http://u:p@h:1/", "sqlite:///x.db", [], {}, [[]], [{}], {"": ""}, [None], [1, 1],
+    [0.1, 0.2], ["a", "b"], {"low": 1, "high": 2}, {"low": 2, "high": 1}, {"low": 0, "high": 1, "log": True},
+    {"low": 1, "high": float("inf")}, {"as": "x"}, {"as": "x", "epochs": 9}, {"name": "maxup"}, {"name": None},
+    {"name": ["mixup"]}, {"source": "npz"}, {"source": {}}, {1: 2}, {None: None}, {True: False}, list(range(2000)),
     {f"k{n}": n for n in range(300)},
-)
+)  # fmt: skip
 """Values that replace others."""
 
 
@@ -225,37 +151,19 @@ def mutate(document: Any, rng: random.Random) -> Any:
     return made
 
 
+TOKENS = [
+    b"\0", b"\xff", b"\xef\xbb\xbf", b"\x1b[2J", b"&a ", b"*a", b"!!python/name:os.system ", b"{", b"]", b"- ", b": ",
+    b"\t", b"#", b"'", b"|", b"<<: ", b"\xe2\x80\xae", b"---\n", b"%YAML 9\n", b"1:30", b"9" * 400,
+]  # fmt: skip
+
+
 def damage(data: bytes, rng: random.Random) -> bytes:
     """Return bytes with one to four spans flipped, removed, repeated or replaced."""
     made = bytearray(data)
     for _ in range(rng.randint(1, 4)):
         at = rng.randrange(len(made) + 1)
         span = slice(at, at + rng.choice([1, 1, 2, 8, 40]))
-        token = rng.choice(
-            [
-                b"\0",
-                b"\xff",
-                b"\xef\xbb\xbf",
-                b"\x1b[2J",
-                b"&a ",
-                b"*a",
-                b"!!python/name:os.system ",
-                b"{",
-                b"]",
-                b"- ",
-                b": ",
-                b"\t",
-                b"#",
-                b"'",
-                b"|",
-                b"<<: ",
-                b"\xe2\x80\xae",
-                b"---\n",
-                b"%YAML 9\n",
-                b"1:30",
-                b"9" * 400,
-            ]
-        )
+        token = rng.choice(TOKENS)
         kind = rng.randrange(4)
         made[span] = (
             bytes(byte ^ (1 << rng.randrange(8)) for byte in made[span])
@@ -355,38 +263,24 @@ CURVES = [["phase", "condition", "method", "k", "seed", "epoch", "validation_acc
 ]
 
 
+CELLS = [
+    "", " ", "nan", "None", "-1", "0", "1.5", "1e309", "9" * 400, "text", "true", '"', "\0", "é", "=1+1", "search",
+    "epoch", "_x",
+]  # fmt: skip
+
+
 def table(rng: random.Random) -> bytes:
     """Return a damaged table of learning curves."""
     rows = [list(row) for row in CURVES]
-    cells = [
-        "",
-        " ",
-        "nan",
-        "None",
-        "-1",
-        "0",
-        "1.5",
-        "1e309",
-        "9" * 400,
-        "text",
-        "true",
-        '"',
-        "\0",
-        "é",
-        "=1+1",
-        "search",
-        "epoch",
-        "_x",
-    ]
     for _ in range(rng.randint(1, 4)):
         kind, row = rng.randrange(6), rng.choice([0, 1, rng.randrange(len(rows))]) % max(len(rows), 1)
         if not rows or not rows[row]:
             break
         column = rng.randrange(len(rows[row]))
         if kind <= 1:
-            rows[row][column] = rng.choice(cells)
+            rows[row][column] = rng.choice(CELLS)
         elif kind == 2:
-            rows[row].append(rng.choice(cells))
+            rows[row].append(rng.choice(CELLS))
         elif kind == 3:
             del rows[row]
         elif kind == 4:
@@ -399,6 +293,11 @@ def table(rng: random.Random) -> bytes:
     return damage(text.getvalue().encode(), rng) if rng.random() < 0.3 else text.getvalue().encode()
 
 
+DTYPES = [
+    "int8", "uint16", "int64", "uint64", "float16", "float64", "bool", "complex64", "U8", "S3", "M8[s]",
+]  # fmt: skip
+
+
 def archive(rng: random.Random) -> dict[str, Any]:
     """Return arrays of which one or two are unusable, or unusual."""
     made = arrays()
@@ -406,23 +305,7 @@ def archive(rng: random.Random) -> dict[str, Any]:
         key = rng.choice([*made])
         value = np.asarray(made[key])
         changes: list[Callable[[], Any]] = [
-            lambda value=value: value.astype(
-                rng.choice(
-                    [
-                        "int8",
-                        "uint16",
-                        "int64",
-                        "uint64",
-                        "float16",
-                        "float64",
-                        "bool",
-                        "complex64",
-                        "U8",
-                        "S3",
-                        "M8[s]",
-                    ]
-                )
-            ),
+            lambda value=value: value.astype(rng.choice(DTYPES)),
             lambda value=value: value[: rng.randrange(len(value) + 1)] if value.ndim else value,
             lambda value=value: value.reshape(-1),
             lambda value=value: value[..., None, None],
@@ -448,129 +331,29 @@ def archive(rng: random.Random) -> dict[str, Any]:
 
 
 OPTIONS = [
-    "--set",
-    "--spread",
-    "--images-per-second",
-    "--budget-hours",
-    "--json",
-    "--output",
-    "-o",
-    "--replay",
-    "--timeout",
-    "--epochs",
-    "--seeds",
-    "--full-data",
-    "--data",
-    "--register",
-    "--cpus",
-    "--gpus",
-    "--check",
-    "--sheet",
-    "--study",
-    "--port",
-    "--run",
-    "--condition",
-    "--method",
-    "--best",
-    "--format",
-    "--experiment",
-    "--arm",
-    "--metric",
-    "--seed",
-    "--alpha",
-    "--smallest",
-    "--last",
-    "--where",
-    "--names",
-    "--require",
-    "--extend",
-    "--repair",
-    "--help",
-    "--",
+    "--set", "--spread", "--images-per-second", "--budget-hours", "--json", "--output", "-o", "--replay", "--timeout",
+    "--epochs", "--seeds", "--full-data", "--data", "--register", "--cpus", "--gpus", "--check", "--sheet", "--study",
+    "--port", "--run", "--condition", "--method", "--best", "--format", "--experiment", "--arm", "--metric", "--seed",
+    "--alpha", "--smallest", "--last", "--where", "--names", "--require", "--extend", "--repair", "--help", "--",
     "-x",
-]
+]  # fmt: skip
 WORDS = [
-    "",
-    " ",
-    "0",
-    "1",
-    "-1",
-    "1.5",
-    "1e20",
-    "1e308",
-    "nan",
-    "inf",
-    "-inf",
-    "99999",
-    "999999999",
-    "9" * 400,
-    "text",
-    "None",
-    "=",
-    "a=",
-    "=b",
-    "a.b=1",
-    "confirm.seeds=3",
-    "confirm.seeds=x",
-    "confirm.seeds={",
-    "resources.cpus=0",
-    "resources.gpus=nan",
-    "resources.x=1",
-    "name=a/b",
-    "recipe.epochs=1e9",
-    "methods=[baseline]",
-    "methods.0=mixup",
-    "name.x=1",
-    "data",
-    "methods",
-    "study.yaml",
-    "recipe.yaml",
-    "curves.csv",
-    "good.npz",
-    "missing",
-    "missing.yaml",
-    "missing.csv",
-    ".",
-    "..",
-    "/",
-    "/dev/null",
-    "a\0b",
-    "\x1b[2J",
-    "\u202e",
-    "é",
-    "\udcff",
-    "quickstart",
-    "quickstarts",
-    "digits",
-    "os:system",
-    "{source: npz}",
-    "{source: npz, path: 3}",
-    "mixup helps",
-    "method",
-    "validation_accuracy",
-    "a" * 5000,
-    "{",
-    "[",
-    "%",
-    "http://127.0.0.1:1",
-    "postgresql://u:p@h/x",
-    "script",
+    "", " ", "0", "1", "-1", "1.5", "1e20", "1e308", "nan", "inf", "-inf", "99999", "999999999", "9" * 400, "text",
+    "None", "=", "a=", "=b", "a.b=1", "confirm.seeds=3", "confirm.seeds=x", "confirm.seeds={", "resources.cpus=0",
+    "resources.gpus=nan", "resources.x=1", "name=a/b", "recipe.epochs=1e9", "methods=[baseline]", "methods.0=mixup",
+    "name.x=1", "data", "methods", "study.yaml", "recipe.yaml", "curves.csv", "good.npz", "missing", "missing.yaml",
+    "missing.csv", ".", "..", "/", "/dev/null", "a\0b", "\x1b[2J", "\u202e", "é", "\udcff", "quickstart",
+    "quickstarts", "digits", "os:system", "{source: npz}", "{source: npz, path: 3}", "mixup helps", "method",
+    "validation_accuracy", "a" * 5000, "{", "[", "%", "http://127.0.0.1:1", "postgresql://u:p@h/x", "script",
     "recipe",
-]
+]  # fmt: skip
 COMMANDS = ("plan", "run", "resume", "status", "report", "export", "train", "judge", "ui", "sync", "list", "lst", "")
 STARTS = [
-    ["plan", "study.yaml"],
-    ["run", "study.yaml", "--replay", "curves.csv"],
-    ["train", "recipe.yaml"],
+    ["plan", "study.yaml"], ["run", "study.yaml", "--replay", "curves.csv"], ["train", "recipe.yaml"],
     ["list", "data", "--check", "study.yaml"],
-    ["judge", "curves.csv", "--arm", "method", "--metric", "validation_accuracy"],
-    ["status", "missing"],
-    ["ui", "missing"],
-    ["export", "missing"],
-    ["report", "missing"],
-    ["sync", "missing"],
-    ["resume", "missing"],
-]
+    ["judge", "curves.csv", "--arm", "method", "--metric", "validation_accuracy"], ["status", "missing"],
+    ["ui", "missing"], ["export", "missing"], ["report", "missing"], ["sync", "missing"], ["resume", "missing"],
+]  # fmt: skip
 
 
 def good_files() -> None:

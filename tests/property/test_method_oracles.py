@@ -15,7 +15,7 @@ from trainables.data import SOURCES
 from trainables.data.statistics import channel_statistics
 from trainables.engine import objectives
 from trainables.engine.classifier import Classifier
-from trainables.engine.step import epoch_function
+from trainables.engine.step import TrainingStep, epoch_function
 
 tensorflow_backend.configure(threads=1, deterministic=True)
 CLASSES = 10
@@ -191,7 +191,8 @@ def test_the_worst_copies_alone_give_the_gradient_of_the_plain_maximum(
     """A forward pass and training on the worst copies equals the maximum with gradients of all copies."""
     monkeypatch.setitem(objectives.REDUCTIONS, "plain_max", plain_max)
     run = start(digits, method, **{"maxup.m": 4})
-    plain = epoch_function(run._network, "crop", run.config.method.apply, "plain_max", run.config.optimizer.structure())
+    optimizer = run.config.optimizer.structure()
+    plain = epoch_function(TrainingStep(run._network, "crop", run.config.method.apply, "plain_max", optimizer))
     [(data, batches)] = run._data.development.chunks(run._batches(0))
     results = [function(run._state, data, run._constants, batches) for function in (run._run_epoch, plain)]
     (one, one_losses), (other, other_losses) = results

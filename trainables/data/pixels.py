@@ -183,8 +183,7 @@ def resized(image: Image, size: tuple[int, int], resize: Resize) -> Image:
         size: (height, width).
         resize: see `Shape`.
     """
-    from PIL import Image as Images
-    from PIL import ImageOps
+    from PIL import Image as Images, ImageOps
 
     wanted, smooth = (size[1], size[0]), Images.Resampling.BILINEAR
     if image.size == wanted:

@@ -14,37 +14,23 @@ if TYPE_CHECKING:
 
 
 class SelectionSettings(Protocol):
-    """The settings of a run that decide which images it uses; a `RunConfig` has them."""
+    """The settings of a run that decide which images it uses; a `RunConfig` has them.
 
-    @property
-    def train_fraction(self) -> float:
-        """Fraction of the images not held out for validation that are used for training."""
-        ...
+    Args:
+        train_fraction: fraction of the images not held out for validation that are used for training.
+        validation_fraction: fraction of the images held out for validation.
+        classes: number of classes to keep, or None for all.
+        label_noise: fraction of the training images that get a wrong label.
+        full_data: whether validation images are used for training as well.
+        split_seed: seed of the split.
+    """
 
-    @property
-    def validation_fraction(self) -> float:
-        """Fraction of the images held out for validation."""
-        ...
-
-    @property
-    def classes(self) -> int | None:
-        """Number of classes to keep, or None for all."""
-        ...
-
-    @property
-    def label_noise(self) -> float:
-        """Fraction of the training images that get a wrong label."""
-        ...
-
-    @property
-    def full_data(self) -> bool:
-        """Whether validation images are used for training as well."""
-        ...
-
-    @property
-    def split_seed(self) -> int:
-        """Seed of the split."""
-        ...
+    train_fraction: float
+    validation_fraction: float
+    classes: int | None
+    label_noise: float
+    full_data: bool
+    split_seed: int
 
 
 @dataclass(frozen=True)

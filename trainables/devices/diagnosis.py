@@ -83,8 +83,8 @@ def problems(driver: DriverView, framework: FrameworkView) -> Iterator[Problem]:
         )
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _count(number: float, noun: str) -> str:
+    return f"{number:g} {noun}{'' if number <= 1 else 's'}"
 
 
 def _stage_remedy(stage: str, framework: FrameworkView) -> str:
@@ -167,11 +167,7 @@ def missing_gpus(needed: float, look: Callable[[], DeviceReport] = device_report
         return ""
     name = NAMES.get(report.framework.framework, "the training framework")
     found = " ".join(f"{problem}." for problem in report.problems) or _none_there(report.driver)
-    return f"a run needs {_gpus(needed)}, but {name} can use {usable or 'none'} here: {found}"
-
-
-def _gpus(needed: float) -> str:
-    return f"{needed:g} GPU{'' if needed <= 1 else 's'}"
+    return f"a run needs {_count(needed, 'GPU')}, but {name} can use {usable or 'none'} here: {found}"
 
 
 def _none_there(driver: DriverView) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+import keras
 import numpy as np
 
 from trainables import records
@@ -21,12 +22,12 @@ from trainables.data.unused import unused_images
 from trainables.engine.batches import draw_batches
 from trainables.engine.evaluated import batch_width, measured_images
 from trainables.engine.evaluation import evaluation_function
-from trainables.engine.feeding import Feed, Placement, collected, feeds_of, is_streamed
+from trainables.engine.feeding import Feed, Placement, collected, feeds_of, is_streamed, steps_of
 from trainables.engine.metrics import Predictions
 from trainables.engine.network import network_of
 from trainables.engine.protocol import TestResult
 from trainables.engine.saved_model import save_model
-from trainables.engine.step import epoch_function
+from trainables.engine.step import TrainingStep, epoch_function
 from trainables.errors import DivergedError, TrialError
 from trainables.randomness import stream
 from trainables.schedules import learning_rates, part
@@ -84,7 +85,7 @@ class Classifier:
         self._steps = len(self._train) // self._batch
         self._length = config.steps or config.epochs * self._steps
         method = config.method
-        self._run_epoch = epoch_function(
+        step = TrainingStep(
             self._network,
             config.augmentation.name,
             method.apply,
@@ -94,6 +95,7 @@ class Classifier:
             fused=config.compile != "off",
             devices=self._devices,
         )
+        self._run_epoch = epoch_function(step)
         image_bytes = arrays["images"].nbytes + arrays["test_images"].nbytes
         images_per_device = -(-self._batch * method.copies // self._devices)
         network_bytes = self._network.size(images_per_device, config.optimizer.slots)
@@ -210,15 +212,14 @@ class Classifier:
         config, steps = self.config, self._steps
         first, last = part(epoch, config.epochs, self._length)
         drawn = [
-            _sliced(
+            steps_of(
                 draw_batches(config, self._train, self._image_shape, self._batch, epoch, number),
-                first - number * steps,
-                last - number * steps,
+                slice(max(first - number * steps, 0), last - number * steps),
             )
             for number in range(first // steps, -(-last // steps))
         ]
         return {
-            **(drawn[0] if len(drawn) == 1 else _joined(drawn)),
+            **keras.tree.map_structure(lambda *parts: np.concatenate(parts), *drawn),
             "learning_rate": learning_rates(
                 config.optimizer.learning_rate,
                 schedule=config.schedule,
@@ -291,25 +292,6 @@ class Classifier:
 
     def _config_hash(self) -> str:
         return hashlib.sha256(self.config.model_dump_json().encode()).hexdigest()
-
-
-def _sliced(batches: dict[str, Any], first: int, last: int) -> dict[str, Any]:
-    """Return the batches from `first` up to but not including `last` of nested arrays, as far as they exist."""
-    window = slice(max(first, 0), max(last, 0))
-    return {
-        name: _sliced(value, first, last) if isinstance(value, dict) else value[window]
-        for name, value in batches.items()
-    }
-
-
-def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Concatenate nested arrays along their first dimension."""
-    return {
-        name: _joined([each[name] for each in parts])
-        if isinstance(value, dict)
-        else np.concatenate([each[name] for each in parts])
-        for name, value in parts[0].items()
-    }
 
 
 def _subset(train: np.ndarray, most: int, split_seed: int) -> np.ndarray:

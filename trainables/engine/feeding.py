@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import keras
 import numpy as np
 
 from trainables.backends.memory import host_memory
@@ -211,10 +212,7 @@ def step_windows(steps: int, most: int) -> Iterator[slice]:
 
 def steps_of(batches: Mapping[str, Any], window: slice) -> dict[str, Any]:
     """Return some steps of nested arrays."""
-    return {
-        name: steps_of(value, window) if isinstance(value, Mapping) else value[window]
-        for name, value in batches.items()
-    }
+    return keras.tree.map_structure(lambda values: values[window], batches)
 
 
 def collected(outputs: Iterable[Tensor]) -> list[np.ndarray]:

@@ -10,7 +10,8 @@ optimizer's update rule are compiled in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 from keras import ops
@@ -32,32 +33,23 @@ OPEN_DIMENSIONS = {
 
 
 @lru_cache(maxsize=16)
-def epoch_function(
-    network: Network,
-    augmentation: str,
-    apply: Apply,
-    objective: str,
-    optimizer: Optimizer,
-    xla: bool = False,
-    fused: bool = False,
-    devices: int = 1,
-) -> Callable[..., Any]:
+def epoch_function(step: TrainingStep) -> Callable[..., Any]:
     """Return the compiled epoch: a function of (state, data, constants, batches) to (state, loss of each step).
 
-    The first three arguments are those of `TrainingStep`. `batches` holds, for s steps, what `draw_batches` returns,
-    and `learning_rate`, float32 (s,). The losses are float32 (s,).
+    The first three arguments are those of the step. `batches` holds, for s steps, what `draw_batches` returns, and
+    `learning_rate`, float32 (s,). The losses are float32 (s,).
 
     Args:
-        network, augmentation, apply, objective, optimizer, xla, fused, devices: see `TrainingStep`.
+        step: the step; equal steps share a compiled epoch.
     """
-    step = TrainingStep(network, augmentation, apply, objective, optimizer, xla, fused, devices)
 
     def run(state: Tensor, data: Tensor, constants: Tensor, batches: Tensor) -> tuple[Tensor, Tensor]:
         return backend.scan(lambda state, batch: step(state, data, constants, batch), state, batches)
 
-    return backend.Compiled(run, 0, 1, 0, OPEN_DIMENSIONS, devices=devices)
+    return backend.Compiled(run, 0, 1, 0, OPEN_DIMENSIONS, devices=step.devices)
 
 
+@dataclass(frozen=True)
 class TrainingStep:
     """One training step: a function of (state, data, constants, batch) to (next state, loss).
 
@@ -79,32 +71,31 @@ class TrainingStep:
         devices: number of devices among which the examples of a step are divided; each has all weights.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        augmentation: str,
-        apply: Apply,
-        objective: str,
-        optimizer: Optimizer,
-        xla: bool = False,
-        fused: bool = False,
-        devices: int = 1,
-    ) -> None:
-        self._network = network
-        self._augmentation = augmentation
-        self._policy = policy_apply(augmentation)
-        self._apply = apply
-        self._objective = objective
-        self._optimizer = optimizer
-        self._devices = devices
-        self._augmented = backend.jitted(self._augment, fused and policy_compiles(augmentation))
-        self._worst = backend.jitted(self.worst, xla)
-        self._update = backend.jitted(self.update, xla)
+    network: Network
+    augmentation: str
+    apply: Apply
+    objective: str
+    optimizer: Optimizer
+    xla: bool = False
+    fused: bool = False
+    devices: int = 1
+
+    @cached_property
+    def _augmented(self) -> Callable[..., Tensor]:
+        return backend.jitted(self._augment, self.fused and policy_compiles(self.augmentation))
+
+    @cached_property
+    def _worst(self) -> Callable[..., Tensor]:
+        return backend.jitted(self.worst, self.xla)
+
+    @cached_property
+    def _update(self) -> Callable[..., Tensor]:
+        return backend.jitted(self.update, self.xla)
 
     def __call__(self, state: Tensor, data: Tensor, constants: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Return the next state, and the loss that the step minimised."""
         images, labels = self.mixed(*self.pools(data, constants, batch), batch)
-        if self._objective == "max":
+        if self.objective == "max":
             images, labels = self._worst_if_on(state, images, labels, batch["on"])
         return self._update(state, images, labels, constants, batch["on"], batch["learning_rate"])
 
@@ -118,24 +109,24 @@ class TrainingStep:
         shape: Tensor = ops.shape(batch["index"])
         index: Tensor = ops.reshape(batch["index"], (-1,))
         draws = {name: ops.reshape(value, (-1, *value.shape[3:])) for name, value in batch["augmentation"].items()}
-        index, draws = backend.divided((index, draws), self._devices)
+        index, draws = backend.divided((index, draws), self.devices)
         scale = {name: constants[name] for name in ("mean", "deviation")}
         images = self._normalised(ops.take(data["images"], index, axis=0), draws, scale, batch["augmented"])
-        labels = smooth_labels(ops.take(data["labels"], index, axis=0), self._network.classes, constants["smoothing"])
+        labels = smooth_labels(ops.take(data["labels"], index, axis=0), self.network.classes, constants["smoothing"])
         pool = (shape[0], shape[1] * shape[2])
         return (
             ops.reshape(images, (*pool, *data["images"].shape[1:])),
-            ops.reshape(labels, (*pool, self._network.classes)),
+            ops.reshape(labels, (*pool, self.network.classes)),
         )
 
     def mixed(self, images: Tensor, labels: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the method makes of pools, or their batches alone in an epoch in which it is off."""
-        if self._apply is Method.apply:
+        if self.apply is Method.apply:
             return images, labels
         index: Tensor = ops.shape(batch["index"])
         made: Tensor = ops.cond(
             batch["active"],
-            lambda: self._apply(images, labels, batch["method"]),
+            lambda: self.apply(images, labels, batch["method"]),
             lambda: (images[:, : index[2]], labels[:, : index[2]]),
         )
         return made
@@ -156,7 +147,7 @@ class TrainingStep:
         """
         shape: Tensor = ops.shape(labels)
         images, labels = self._divided(images), self._divided(labels)
-        logits, _ = self._network.logits(state["weights"], state["moving"], images, training=True)
+        logits, _ = self.network.logits(state["weights"], state["moving"], images, training=True)
         chosen = worst_copies(cross_entropy(labels, logits), shape[0])
         worst_images: Tensor = ops.take(images, chosen, axis=0)
         worst_labels: Tensor = ops.take(labels, chosen, axis=0)
@@ -167,9 +158,9 @@ class TrainingStep:
     ) -> tuple[Tensor, Tensor]:
         """Return the loss that a step minimises, a scalar, and the network's state after the forward pass."""
         shape: Tensor = ops.shape(labels)
-        logits, moved = self._network.logits(weights, moving, self._divided(images), training=True)
+        logits, moved = self.network.logits(weights, moving, self._divided(images), training=True)
         losses: Tensor = ops.reshape(cross_entropy(self._divided(labels), logits), (shape[0], shape[1]))
-        return reduce_losses(self._objective, losses, temperature, on), moved
+        return reduce_losses(self.objective, losses, temperature, on), moved
 
     def update(
         self, state: Tensor, images: Tensor, labels: Tensor, constants: Tensor, on: Tensor, learning_rate: Tensor
@@ -181,21 +172,21 @@ class TrainingStep:
         )
         done = state["step"] + 1
         rates = {**constants["rates"], "learning_rate": learning_rate, "step": done}
-        weights, slots = self._optimizer.update(state["weights"], gradient, state["slots"], constants["decayed"], rates)
+        weights, slots = self.optimizer.update(state["weights"], gradient, state["slots"], constants["decayed"], rates)
         return {"weights": weights, "slots": slots, "moving": moving, "step": done}, value
 
     def _divided(self, array: Tensor) -> Tensor:
         """Join the first two dimensions, (copies, batch), into one, and divide it among the devices."""
-        return backend.divided(ops.reshape(array, (-1, *array.shape[2:])), self._devices)
+        return backend.divided(ops.reshape(array, (-1, *array.shape[2:])), self.devices)
 
     def _normalised(self, images: Tensor, draws: dict[str, Tensor], scale: Tensor, augmented: Tensor) -> Tensor:
         """Return normalised images, augmented if there is an augmentation and it is on."""
-        if self._augmentation == NONE:
+        if self.augmentation == NONE:
             return normalise(images, scale)
         return ops.cond(augmented, lambda: self._augmented(images, draws, scale), lambda: normalise(images, scale))
 
     def _augment(self, images: Tensor, draws: dict[str, Tensor], scale: Tensor) -> Tensor:
-        return normalise(self._policy(images, draws), scale)
+        return normalise(policy_apply(self.augmentation)(images, draws), scale)
 
     def _worst_if_on(self, state: Tensor, images: Tensor, labels: Tensor, on: Tensor) -> tuple[Tensor, Tensor]:
         chosen: Tensor = ops.cond(on, lambda: self._worst(state, images, labels), lambda: (images[:1], labels[:1]))

@@ -64,16 +64,13 @@ class MethodRegistry(Registry[type[Method]]):
             )
         return combination(name, first, rest[0])
 
-    def _single(self) -> list[str]:
-        return sorted({*self._entries, *installed(GROUP)})
-
     def _kinds(self, kind: type[Method]) -> list[str]:
         """Return the names of the registered methods of a kind, sorted; plug-ins are not loaded for it."""
         return [name for name in sorted(self._entries) if issubclass(self._entries[name], kind)]
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names of single methods, then those of the combinations that contrasts may include."""
-        yield from self._single()
+        yield from sorted({*self._entries, *installed(GROUP)})
         for copies in self._kinds(Copies):
             for mixing in self._kinds(Mixing):
                 if self._entries[copies].claims:

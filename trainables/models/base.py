@@ -58,6 +58,8 @@ class Model(Frozen):
     [-1, 1]; `network` is the preprocessing of the published weights, if there are any.
     """
 
+    about: ClassVar[str] = ""
+    """A description of a few words, in which `{0.depth}` stands for the settings' `depth`."""
     paper: ClassVar[str] = ""
     own_means: ClassVar[tuple[float, ...]] = ()
     """Means that `preprocessing: network` subtracts from red, green and blue."""
@@ -80,7 +82,7 @@ class Model(Frozen):
     @property
     def summary(self) -> str:
         """A description of a few words."""
-        return ""
+        return self.about.format(self)
 
     @property
     def smallest(self) -> int:

@@ -17,13 +17,9 @@ class LeNet(Architecture):
     The first convolution keeps the image size, as if 28x28 images were padded to 32x32.
     """
 
+    about: ClassVar[str] = "LeNet-5: two 5x5 convolutions, three dense layers, tanh"
     paper: ClassVar[str] = "doi 10.1109/5.726791"
     width: Width = 1.0
-
-    @property
-    def summary(self) -> str:
-        """A description of a few words."""
-        return "LeNet-5: two 5x5 convolutions, three dense layers, tanh"
 
     @property
     def smallest(self) -> int:
@@ -52,16 +48,12 @@ class AlexNet(Architecture):
     `stem: cifar` replaces the first convolution, 11x11 with stride 4, by 3x3 with stride 1.
     """
 
+    about: ClassVar[str] = "single-column AlexNet, with `stem: imagenet` or `stem: cifar`"
     paper: ClassVar[str] = "arXiv 1404.5997"
     dropout: Dropout = 0.5
     width: Width = 1.0
     batch_norm: bool = False
     stem: Stem = "imagenet"
-
-    @property
-    def summary(self) -> str:
-        """A description of a few words."""
-        return "single-column AlexNet, with `stem: imagenet` or `stem: cifar`"
 
     @property
     def smallest(self) -> int:
@@ -99,13 +91,9 @@ class SmallCnn(Architecture):
     It has 18 762 weights for ten classes of grey images. Weights are Glorot-uniform, Keras's default.
     """
 
+    about: ClassVar[str] = "two 5x5 convolutions, global average, dense 128"
     dropout: Dropout = 0.2
     width: Width = 1.0
-
-    @property
-    def summary(self) -> str:
-        """A description of a few words."""
-        return "two 5x5 convolutions, global average, dense 128"
 
     @property
     def smallest(self) -> int:

@@ -37,6 +37,7 @@ class GoogLeNet(Architecture):
     `cifar` is three 3x3 convolutions with stride 1 and no pooling. Weights are He-normal.
     """
 
+    about: ClassVar[str] = "GoogLeNet without auxiliary classifiers, with `stem: imagenet`, `stride1` or `cifar`"
     paper: ClassVar[str] = "arXiv 1409.4842"
     dropout: Dropout = 0.4
     width: Width = 1.0
@@ -45,11 +46,6 @@ class GoogLeNet(Architecture):
         Literal["imagenet", "stride1", "cifar"],
         Field(description="`imagenet` as published; `stride1` with first stride 1; `cifar` 3x3 without pooling"),
     ] = "imagenet"
-
-    @property
-    def summary(self) -> str:
-        """A description of a few words."""
-        return "GoogLeNet without auxiliary classifiers, with `stem: imagenet`, `stride1` or `cifar`"
 
     @property
     def smallest(self) -> int:

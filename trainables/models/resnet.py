@@ -49,12 +49,8 @@ class CifarResNet(Architecture):
 class ResNetV1(CifarResNet):
     """Residual network with convolution, batch norm and ReLU, and a ReLU after each sum."""
 
+    about: ClassVar[str] = "ResNet-{0.depth} for small images"
     paper: ClassVar[str] = "arXiv 1512.03385"
-
-    @property
-    def summary(self) -> str:
-        """A description of a few words."""
-        return f"ResNet-{self.depth} for small images"
 
     def logits(self, image: Tensor, classes: int) -> Tensor:
         """Return the logits (see `Architecture.logits`)."""
@@ -73,12 +69,8 @@ class ResNetV1(CifarResNet):
 class ResNetV2(CifarResNet):
     """Pre-activation residual network: batch norm and ReLU precede each convolution, and sums are not transformed."""
 
+    about: ClassVar[str] = "ResNet-{0.depth} for small images, batch norm and ReLU before the convolutions"
     paper: ClassVar[str] = "arXiv 1603.05027"
-
-    @property
-    def summary(self) -> str:
-        """A description of a few words."""
-        return f"ResNet-{self.depth} for small images, batch norm and ReLU before the convolutions"
 
     def logits(self, image: Tensor, classes: int) -> Tensor:
         """Return the logits (see `Architecture.logits`)."""

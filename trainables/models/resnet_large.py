@@ -22,6 +22,7 @@ class ResNet(Architecture):
     with stride 1 and no pooling. The stride of a bottleneck block is in the 3x3 convolution.
     """
 
+    about: ClassVar[str] = "ResNet-{0.depth}, with `stem: imagenet` or `stem: cifar`"
     paper: ClassVar[str] = "arXiv 1512.03385"
     width: Width = 1.0
     stem: Stem = "imagenet"
@@ -30,11 +31,6 @@ class ResNet(Architecture):
     def depth(self) -> int:
         """Number of layers with weights."""
         return int(self.name.removeprefix("resnet"))
-
-    @property
-    def summary(self) -> str:
-        """A description of a few words."""
-        return f"ResNet-{self.depth}, with `stem: imagenet` or `stem: cifar`"
 
     @property
     def smallest(self) -> int:

@@ -63,10 +63,7 @@ class Vgg(Architecture):
 class SmallVgg(Vgg):
     """VGG for small images: batch norm, global average pooling, one dense layer."""
 
-    @property
-    def summary(self) -> str:
-        """A description of a few words."""
-        return f"VGG-{self.depth} for small images: batch norm, one dense layer"
+    about: ClassVar[str] = "VGG-{0.depth} for small images: batch norm, one dense layer"
 
     def logits(self, image: Tensor, classes: int) -> Tensor:
         """Return the logits (see `Architecture.logits`)."""
@@ -76,13 +73,9 @@ class SmallVgg(Vgg):
 class PublishedVgg(Vgg):
     """VGG as published: no batch norm, two dense layers of 4096, each followed by dropout 0.5."""
 
+    about: ClassVar[str] = "VGG-{0.depth} as published: no batch norm, two dense layers of 4096, dropout 0.5"
     batch_norm: bool = False
     dropout: Dropout = 0.5
-
-    @property
-    def summary(self) -> str:
-        """A description of a few words."""
-        return f"VGG-{self.depth} as published: no batch norm, two dense layers of 4096, dropout 0.5"
 
     def logits(self, image: Tensor, classes: int) -> Tensor:
         """Return the logits (see `Architecture.logits`)."""
@@ -94,10 +87,7 @@ class PublishedVgg(Vgg):
 class ReluNormVgg(Vgg):
     """The convolutions of VGG-13, each followed by ReLU and then batch norm without scale; dense 512 and 256."""
 
-    @property
-    def summary(self) -> str:
-        """A description of a few words."""
-        return f"VGG-{self.depth} with batch norm after the ReLU, dense 512 and 256"
+    about: ClassVar[str] = "VGG-{0.depth} with batch norm after the ReLU, dense 512 and 256"
 
     def convolution(self, x: Tensor, width: int, name: str) -> Tensor:
         """Apply a convolution, ReLU, and batch norm without scale."""

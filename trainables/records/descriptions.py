@@ -37,6 +37,15 @@ def plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def is_number(value: Any) -> bool:
+    """Return whether a value, such as a factor's level, is a number.
+
+    >>> is_number(0.1), is_number("resnet20"), is_number(True)
+    (True, False, False)
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def duration(seconds: float) -> str:
     """Return a duration in one unit.
 

@@ -324,20 +324,17 @@ class JournalReader:
 
     def decisions(self, kind: type[D]) -> list[DecisionRow[D]]:
         """Return the decisions of one kind, in order."""
-        rows = [row for row in self._decided() if row[1] == kind.kind]
-        details = self._objects([row[3] for row in rows])
-        return [
-            DecisionRow(row[0], row[2], kind.parse(detail), row[4]) for row, detail in zip(rows, details, strict=True)
-        ]
+        return self._parsed([row for row in self._decided() if row[1] == kind.kind])
 
     def all_decisions(self) -> list[DecisionRow[Decision]]:
         """Return the decisions of every kind, in order; kinds that this version does not know are left out."""
-        rows = self._decided()
+        return self._parsed([row for row in self._decided() if row[1] in KINDS])
+
+    def _parsed(self, rows: Sequence[Sequence[Any]]) -> list[DecisionRow[Any]]:
         details = self._objects([row[3] for row in rows])
         return [
             DecisionRow(row[0], row[2], KINDS[row[1]].parse(detail), row[4])
             for row, detail in zip(rows, details, strict=True)
-            if row[1] in KINDS
         ]
 
     def runs_at_end(self) -> int | None:

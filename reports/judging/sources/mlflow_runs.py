@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from reports.judging.run_table import EPOCH, RUN, RunTable, find_column, number_of, short_list
+from reports.judging.run_table import EPOCH, RUN, RunTable, find_column, number_of, recorded, short_list
 from reports.judging.sources.extras import needs, shown
 from trainables.errors import InputError
 
@@ -116,7 +115,7 @@ def _row(run: Run) -> dict[str, Any]:
         RUN: run.info.run_name,
         "run_id": run.info.run_id,
         **{f"params.{name}": value for name, value in run.data.params.items()},
-        **{f"metrics.{name}": np.inf if np.isnan(value) else value for name, value in run.data.metrics.items()},
+        **{f"metrics.{name}": recorded(value) for name, value in run.data.metrics.items()},
         **{f"tags.{name}": value for name, value in tags.items()},
     }
 

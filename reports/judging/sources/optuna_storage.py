@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.judging.run_table import EPOCH, RUN, RunTable, number_of, stacked_curves
+from reports.judging.run_table import EPOCH, RUN, RunTable, number_of, recorded, stacked_curves
 from reports.judging.sources.extras import needs, shown
 from trainables.errors import InputError
 
@@ -97,9 +97,7 @@ def _row(study: str, trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float) and np.isnan(value):
-        return np.inf
-    return value if isinstance(value, str | int | float | None) else str(value)
+    return recorded(value) if isinstance(value, str | int | float | None) else str(value)
 
 
 def _curve(trial: FrozenTrial) -> dict[str, np.ndarray]:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.judging.run_table import EPOCH, RUN, RunTable, number_of, stacked_curves
+from reports.judging.run_table import EPOCH, RUN, RunTable, number_of, recorded, stacked_curves
 from trainables.errors import InputError
+from trainables.records import is_number
 
 RESULT = "result.json"
 PARAMETERS = "params.json"
@@ -105,12 +106,12 @@ def _last(results: list[dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for result in results[-1:] if len(results) == 1 else (results[0], results[-1]):
         found.update(flat({name: value for name, value in result.items() if name not in _OWN}))
-    return {name: _number(value) for name, value in found.items()}
+    return {name: recorded(value) for name, value in found.items()}
 
 
 def _curve(results: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Return the numeric metrics of a trial by iteration."""
-    names = [name for name, value in results[-1].items() if name not in _OWN and _is_number(value)]
+    names = [name for name, value in results[-1].items() if name not in _OWN and is_number(value)]
     columns = {name: np.array([result.get(name) for result in results], dtype=float) for name in names}
     epochs = [result.get(ITERATION, number) for number, result in enumerate(results, start=1)]
     return {EPOCH: np.array(epochs, dtype=float), **columns}
@@ -131,12 +132,3 @@ def _pairs(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _pairs(value, f"{prefix}{name}/")
         else:
             yield f"{prefix}{name}", json.dumps(value) if isinstance(value, list) else value
-
-
-def _number(value: Any) -> Any:
-    """Return infinity for NaN, which was recorded, unlike a missing value."""
-    return np.inf if isinstance(value, float) and np.isnan(value) else value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

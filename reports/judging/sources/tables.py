@@ -40,7 +40,7 @@ def read_table(path: Path) -> RunTable:
             else _read_text(path, _delimiter(path))
         )
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a table: {_first_line(error)}") from None
+        raise InputError(f"{path} cannot be read as a table: {str(error).splitlines()[0][:200]}") from None
     binary = [field.name for field in table.schema if pa.types.is_binary(field.type)]
     if binary:
         raise InputError(f"{path}: the column `{binary[0]}` is not UTF-8 text; save the table as UTF-8")
@@ -123,7 +123,3 @@ def _mapping(text: str, name: str, path: Path) -> dict[str, Any]:
         for key, value in found.items()
         if not str(key).startswith("_")
     }
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]

@@ -9,14 +9,13 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from collections.abc import Iterator
-from math import isnan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from reports.judging.run_table import EPOCH, RUN, RunTable, number_of, stacked_curves
+from reports.judging.run_table import EPOCH, RUN, RunTable, number_of, recorded, stacked_curves
 from reports.judging.sources.extras import needs
 from trainables.errors import InputError
 
@@ -121,7 +120,7 @@ def _scalar(value: Any) -> float | None:
         number = _from_tensor(value.tensor)
     else:
         return None
-    return np.inf if number is not None and isnan(number) else number
+    return recorded(number)
 
 
 def _from_tensor(tensor: Any) -> float | None:

@@ -9,12 +9,12 @@ import pandas as pd
 
 from reports.figures.condition_grid import Tile, grid_figure
 from reports.inference import wording as text
-from reports.inference.moderation import EffectChange, effect_changes, is_number
+from reports.inference.moderation import EffectChange, effect_changes
 from reports.inference.records import interval_record
 from reports.page.claims import SIGNS, Claim, comparisons
 from reports.page.context import Context
 from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
-from trainables.records import EQUIVALENT, UNDECIDED, VERDICTS, ConditionRecord, PlanRecord, describe, plain
+from trainables.records import EQUIVALENT, UNDECIDED, VERDICTS, ConditionRecord, PlanRecord, describe, is_number, plain
 
 LABELS: dict[str, str] = dict(zip(VERDICTS, ("grows", "falls", "does not change", UNDECIDED), strict=True))
 CAPTION = (

@@ -60,7 +60,7 @@ def archive(path: Path, side: int = 8, classes: int = 10) -> str:
 def test_the_data_of_the_recipe_must_have_its_fingerprint(tmp_path: Path) -> None:
     request, data = prepare_request(recipe(), 2, RecipeOverrides())
     assert (request.incomparable, data.fingerprint) == ("", DIGITS.fingerprint)
-    assert TrainingRequest.parse(json.loads(json.dumps(request.document()))) == request
+    assert TrainingRequest.model_validate(json.loads(json.dumps(request.document()))) == request
     with pytest.raises(InputError, match=r"differ from those of the study.*give them with `--data`"):
         prepare_request(recipe(fingerprint="0" * 64), 1, RecipeOverrides())
     other, _ = prepare_request(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from ray.tune.schedulers.async_hyperband import _Bracket
 
 from search.orchestration.successive_halving import Rungs

@@ -15,9 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data import cache as cache_module
-from trainables.data import decoding as decoding_module
-from trainables.data import partial as partial_module
+from trainables.data import cache as cache_module, decoding as decoding_module, partial as partial_module
 from trainables.data.cache import cache_folder, decode_cached
 from trainables.data.decoding import Decoded, Shape
 from trainables.data.partial import Partial

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data import SOURCES, Dataset
-from trainables.data import decoding as decoding_module
+from trainables.data import SOURCES, Dataset, decoding as decoding_module
 from trainables.data.base import with_absolute_paths
 from trainables.data.pixels import resized
 from trainables.errors import InputError
