@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,6 +71,13 @@ def driver_view(root: Path = Path("/"), seconds: float = SECONDS) -> DriverView:
         locked=tuple(node for node in nodes if not _opens(Path(node))),
         problem=problem,
     )
+
+
+@functools.cache
+def nvidia_memory() -> int | None:
+    """Return the memory of the smallest NVIDIA device in bytes, or None if the driver does not tell."""
+    known = [gpu.memory for gpu in driver_view().gpus]
+    return min((memory for memory in known if memory is not None), default=None)
 
 
 def _asked(seconds: float) -> tuple[tuple[DriverGpu, ...], str, str]:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from trainables.backends.device import CPU, GPU, Device
+from trainables.backends.driver import nvidia_memory
 from trainables.backends.keras_settings import one_device
-from trainables.backends.memory import nvidia_memory
 from trainables.backends.suppress_stderr import suppressed_stderr
 from trainables.errors import InputError
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from zipfile import ZipFile
 
 from pydantic import Field
 
-from trainables.data.archives import mapped_members
+from trainables.data.archives import SUFFIX, mapped_members
 from trainables.data.arrays import EXTRA, KEYS, dataset_of
 from trainables.data.base import SOURCES, Dataset
+from trainables.data.memory import HOST_SHARE, host_memory
 from trainables.data.resizing import ResizableSource
 from trainables.data.text import printable
 from trainables.errors import InputError
@@ -56,6 +58,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             if isinstance(archive, np.lib.npyio.NpzFile):
                 used = {*KEYS, *EXTRA}
                 mapped = mapped_members(path, used)
+                _check_memory(path, used - {*mapped})
                 return {
                     key: mapped[key] if key in mapped else archive[key] if key in used else np.empty(0)
                     for key in archive.files
@@ -71,3 +74,18 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             "Python objects. Write it again with numpy.savez_compressed"
         ) from None
     raise InputError(f"{printable(path)} contains a single array; save an archive with numpy.savez_compressed")
+
+
+def _check_memory(path: Path, names: set[str]) -> None:
+    """Refuse arrays that would fill the memory: a small file may unpack to any size."""
+    with ZipFile(path) as archive:
+        sizes = {info.filename.removesuffix(SUFFIX): info.file_size for info in archive.infolist()}
+    largest = max(names & sizes.keys(), key=lambda name: sizes[name], default=None)
+    memory = host_memory()
+    if largest is None or sum(sizes[name] for name in names & sizes.keys()) <= HOST_SHARE * memory:
+        return
+    raise InputError(
+        f"{printable(path)}: `{largest}` unpacks to {sizes[largest] / 1e9:,.1f} GB, but the arrays that are read into "
+        f"memory may take {HOST_SHARE:.0%} of the {memory / 1e9:,.1f} GB there are. Save images as uint8, which are "
+        "memory-mapped and may be larger"
+    )

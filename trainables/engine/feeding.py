@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from trainables.backends.memory import host_memory
 from trainables.backends.selection import backend
+from trainables.data.memory import HOST_SHARE, host_memory
 from trainables.engine.resident import resident_data, statistics_of
 from trainables.records import DataPlace
 
@@ -26,8 +26,6 @@ CHUNK_BYTES = 64 * 2**20
 """Size of the images of a chunk, at most, unless two steps need more."""
 LEAST_STEPS = 2
 """Steps of a chunk, at least: XLA compiles a loop of one step in another way, with other rounding."""
-HOST_SHARE = 0.5
-"""Share of the host's memory that images and network may take on a CPU."""
 log = logging.getLogger(__name__)
 
 

@@ -147,3 +147,14 @@ def test_split_refuses_classes_without_images(
 ) -> None:
     with pytest.raises(InputError, match=message):
         split(labels, 0, validation, train)
+
+
+def test_an_archive_that_would_fill_the_memory_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = np.zeros((400, 8, 8)), np.arange(400) % 2
+    np.savez_compressed(tmp_path / "bomb.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    assert (tmp_path / "bomb.npz").stat().st_size < 10_000
+    monkeypatch.setattr("trainables.data.npz.host_memory", lambda: 200_000)
+    with pytest.raises(InputError, match=r"`x_train` unpacks to 0\.0 GB, .* 50% .*uint8"):
+        SOURCES.get("npz").model_validate({"path": tmp_path / "bomb.npz"}).load()

@@ -1,13 +1,12 @@
-"""Memory of the machine and of its NVIDIA devices, as far as the system tells."""
+"""Memory of the machine, and the share of it that images may take."""
 
 from __future__ import annotations
 
-import functools
 import os
 from pathlib import Path
 
-from trainables.backends.driver import driver_view
-
+HOST_SHARE = 0.5
+"""Share of the memory that images may take which have to be in it."""
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 """Files that hold the limit of this process's control group, in both versions of control groups."""
 UNKNOWN = 2**63
@@ -22,13 +21,6 @@ def host_memory() -> int:
         True
     """
     return min([_physical(), *(limit for limit in map(_limit, LIMITS) if limit)])
-
-
-@functools.cache
-def nvidia_memory() -> int | None:
-    """Return the memory of the smallest NVIDIA device in bytes, or None if the driver does not tell."""
-    known = [gpu.memory for gpu in driver_view().gpus]
-    return min((memory for memory in known if memory is not None), default=None)
 
 
 def _physical() -> int:
