@@ -21,8 +21,9 @@ from search.plan.builder import make_plan
 from search.plan.data_validation import check_data, naming, refuse_changed
 from search.plan.extension import check_kept, find_extension, with_defaults_of
 from search.plan.model import Plan
+from search.plan.precision import MOST_NETWORKS, decide, network_works, time_shared, unmeasured
 from search.plan.record import study_record
-from search.session import Options, execute_runs, refuse_unusable_gpus
+from search.session import Options, call_on_worker, execute_runs, refuse_unusable_gpus
 from search.store.journal import Journal
 from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
@@ -39,9 +40,10 @@ from search.study.resources import current_resources, override_resources, record
 from search.study.schema import Study, validate
 from search.tracking.uri import without_secrets
 from trainables import records
-from trainables.errors import InputError
-from trainables.records import EndDecision, ExtensionDecision, PlanRecord
+from trainables.errors import InputError, TrialError
+from trainables.records import EndDecision, ExtensionDecision, PlanRecord, PrecisionRecord
 from trainables.records.atomic import write_atomically
+from trainables.registration.plugins import allowed_code
 
 if TYPE_CHECKING:
     from reports.page.writer import ReportPaths
@@ -80,6 +82,10 @@ def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
     plan = make_plan(study if curves is None else study.on_official_test())
     refuse_unusable_gpus(study.resources, options)
     data = {} if curves else check_data(plan)
+    precision = None
+    if study.measures_precision:
+        precision = _decided_precision(plan, data, replace(options, curves=curves))
+        plan = make_plan(plan.study.with_precision(precision.chosen))
     with new_folder(folder) as journal:
         write_atomically(folder / records.STUDY_FILE, dump(plan.study.document()), private=True)
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
@@ -88,8 +94,32 @@ def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
         journal.set_meta(records.META_CURVES, str(curves or ""))
         for key, places in relative_places_of(plan.sources, folder).items():
             journal.set_meta(key, places)
-        journal.set_meta(records.META_PLAN, study_record(plan).dump())
+        journal.set_meta(records.META_PLAN, study_record(plan, precision=precision).dump())
         return _continue_study(plan, journal, folder, replace(options, curves=curves), data)
+
+
+def _decided_precision(plan: Plan, data: Mapping[str, Dataset], options: Options) -> PrecisionRecord:
+    """Time both precisions on a worker, and return the one for all runs; where that is impossible, float32.
+
+    Raises:
+        InputError: no worker can be started, or a network does not fit the images.
+    """
+    if options.curves:
+        return unmeasured("a replay trains nothing")
+    from trainables.data.sharing import shared_data_sets
+
+    note("timing float32 and mixed precision on a worker (`precision: auto`)")
+    works, resources = network_works(plan, data)[:MOST_NETWORKS], plan.study.resources
+    shared = shared_data_sets(data, plan.sources)
+    try:
+        timed = call_on_worker(time_shared, (works, shared, resources, allowed_code()), resources, options)
+    except TrialError as error:
+        decided = unmeasured(f"the precisions could not be timed: {error}")
+        warn(f"precision {decided.text}")
+        return decided
+    decided = decide(works, timed)
+    note(f"precision {decided.text}")
+    return decided
 
 
 def resume_study(folder: Path, options: Options, sets: Sequence[str] = (), moved: Sequence[str] = ()) -> StudyResult:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from search.monitor.counts import StudyProgress
 from search.monitor.messages import copyable, note
@@ -70,6 +70,18 @@ def refuse_unusable_gpus(resources: Resources, options: Options) -> None:
         from search.ray_tune.gpus import require_gpus
 
         require_gpus(resources, options.address, options.debug)
+
+
+def call_on_worker(function: Callable[..., T], arguments: Sequence[Any], resources: Resources, options: Options) -> T:
+    """Return what a function returns in a worker that could execute a run (see `search.ray_tune.worker_call`).
+
+    Raises:
+        InputError: no worker can be started, or the function has raised it.
+        TrialError: the worker has raised something else, died, or taken too long.
+    """
+    from search.ray_tune.worker_call import call_on_worker as call
+
+    return call(function, arguments, resources, options.address, options.debug)
 
 
 def execute_runs(
