@@ -115,10 +115,10 @@ def _decided_precision(plan: Plan, data: Mapping[str, Dataset], options: Options
         timed = call_on_worker(time_shared, (works, shared, resources, allowed_code()), resources, options)
     except TrialError as error:
         decided = unmeasured(f"the precisions could not be timed: {error}")
-        warn(f"precision {decided.text}")
+        warn(f"precision: {decided.text}")
         return decided
     decided = decide(works, timed)
-    note(f"precision {decided.text}")
+    note(f"precision: {decided.text}")
     return decided
 
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from search.plan.cost_estimate import (
     TIMED_STEPS,
     RunWork,
+    StudyCosts,
     TrainingSpeed,
+    costs,
     is_batch_size,
     quiet,
     run_work,
@@ -168,6 +170,23 @@ def decide(works: Sequence[NetworkWork], timed: Mapping[str, TimedNetwork]) -> P
         gain=gain,
         networks=tuple(sorted(networks, key=lambda one: -one.share)),
     )
+
+
+def measure_both(plan: Plan, data: Mapping[str, Dataset]) -> tuple[StudyCosts, PrecisionRecord]:
+    """Return the costs of a study in the precision that is faster here, in this process, and that decision.
+
+    Args:
+        plan: the plan.
+        data: its data sets by label.
+
+    Raises:
+        InputError: a network does not fit the images.
+        DivergedError: the loss is not finite even in float32.
+    """
+    works = network_works(plan, data)
+    timed = time_networks(works, {label: own.arrays() for label, own in data.items()}, plan.study.resources)
+    decided = decide(works, timed)
+    return costs(plan, data, lambda work, own: timed[work.network].speed(decided.chosen)), decided
 
 
 def time_shared(

@@ -32,13 +32,15 @@ class PrecisionRecord(Record):
         margin: how many times as fast as float32 mixed precision had to be.
         gain: how many times as fast it was in total, or None if it was not measured.
         networks: the same for each network, the largest share of the time first.
-        why: why mixed precision was not measured or cannot be used, in words; empty if its gain decided.
+        why: why mixed precision was not measured or cannot be used, in words; empty if its gain was measured.
 
     Examples:
         >>> PrecisionRecord(chosen="mixed", margin=1.1, gain=1.62).text
-        'mixed: 1.62 times as fast as float32 when both were timed at the start (needed: 1.1)'
+        'mixed, timed at 1.62 times the speed of float32 (needed: 1.1)'
+        >>> PrecisionRecord(chosen="float32", margin=1.1, gain=1.04).text
+        'float32; mixed was timed at 1.04 times its speed (needed: 1.1)'
         >>> PrecisionRecord(chosen="float32", margin=1.1, why="a replay trains nothing").text
-        'float32: a replay trains nothing'
+        'float32, since a replay trains nothing'
     """
 
     chosen: Precision
@@ -50,11 +52,10 @@ class PrecisionRecord(Record):
     @property
     def text(self) -> str:
         """The choice and its reason in words."""
-        if self.why or self.gain is None:
-            return f"{self.chosen}: {self.why}"
-        mixed = "" if self.chosen == MIXED else "mixed was "
-        each = "; " + ", ".join(f"{one.network}: {one.gain:.2f}" for one in self.networks)
-        return (
-            f"{self.chosen}: {mixed}{self.gain:.2f} times as fast as float32 when both were timed at the start "
-            f"(needed: {self.margin:g}{each if len(self.networks) > 1 else ''})"
-        )
+        if self.gain is None:
+            return f"{self.chosen}, since {self.why}"
+        each = ", ".join(f"{one.network}: {one.gain:.2f}" for one in self.networks)
+        needed = f"(needed: {self.margin:g}{f'; {each}' if len(self.networks) > 1 else ''})"
+        if self.chosen == MIXED:
+            return f"mixed, timed at {self.gain:.2f} times the speed of float32 {needed}"
+        return f"float32; mixed was timed at {self.gain:.2f} times its speed {needed}"
