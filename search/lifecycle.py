@@ -23,7 +23,7 @@ from search.plan.extension import check_kept, find_extension, with_defaults_of
 from search.plan.model import Plan
 from search.plan.precision import MOST_NETWORKS, decide, network_works, time_shared, unmeasured
 from search.plan.record import study_record
-from search.session import Options, call_on_worker, execute_runs, refuse_unusable_gpus
+from search.session import Options, call_on_worker, execute_runs, kept_workers, refuse_unusable_gpus
 from search.store.journal import Journal
 from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
@@ -78,34 +78,54 @@ def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
             was started.
     """
     refuse_used(folder)
-    curves = _checked_curves(options.curves)
-    plan = make_plan(study if curves is None else study.on_official_test())
+    options = replace(options, curves=_checked_curves(options.curves))
+    plan = make_plan(study if options.curves is None else study.on_official_test())
     refuse_unusable_gpus(study.resources, options)
-    data = {} if curves else check_data(plan)
-    precision = None
-    if study.measures_precision:
-        precision = _decided_precision(plan, data, replace(options, curves=curves))
+    data = {} if options.curves else check_data(plan)
+    if not study.measures_precision:
+        return _start_study(plan, folder, options, data)
+    if options.curves:
+        return _start_study(plan, folder, options, data, unmeasured("a replay trains nothing"))
+    with kept_workers(study.resources, options):
+        precision = _decided_precision(plan, data, options)
         plan = make_plan(plan.study.with_precision(precision.chosen))
+        return _start_study(plan, folder, options, data, precision)
+
+
+def _start_study(
+    plan: Plan,
+    folder: Path,
+    options: Options,
+    data: Mapping[str, Dataset],
+    precision: PrecisionRecord | None = None,
+) -> StudyResult:
+    """Write down a new study in its folder and run it.
+
+    Args:
+        plan: the plan.
+        folder: a new folder.
+        options: how runs are executed.
+        data: the data sets by label; empty in a replay.
+        precision: how its precision was decided, if the study file leaves that open.
+    """
     with new_folder(folder) as journal:
         write_atomically(folder / records.STUDY_FILE, dump(plan.study.document()), private=True)
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
         journal.set_meta(records.META_STUDY, plan.study.document())
-        journal.set_meta(records.META_FACTS, facts_of(data, curves).dump())
-        journal.set_meta(records.META_CURVES, str(curves or ""))
+        journal.set_meta(records.META_FACTS, facts_of(data, options.curves).dump())
+        journal.set_meta(records.META_CURVES, str(options.curves or ""))
         for key, places in relative_places_of(plan.sources, folder).items():
             journal.set_meta(key, places)
         journal.set_meta(records.META_PLAN, study_record(plan, precision=precision).dump())
-        return _continue_study(plan, journal, folder, replace(options, curves=curves), data)
+        return _continue_study(plan, journal, folder, options, data)
 
 
 def _decided_precision(plan: Plan, data: Mapping[str, Dataset], options: Options) -> PrecisionRecord:
     """Time both precisions on a worker, and return the one for all runs; where that is impossible, float32.
 
     Raises:
-        InputError: no worker can be started, or a network does not fit the images.
+        InputError: no run fits, or a network does not fit the images.
     """
-    if options.curves:
-        return unmeasured("a replay trains nothing")
     from trainables.data.sharing import shared_data_sets
 
     note("timing float32 and mixed precision on a worker (`precision: auto`)")

@@ -121,7 +121,7 @@ def network_works(plan: Plan, data: Mapping[str, Dataset]) -> list[NetworkWork]:
     positions = (0.5, 0.0, 1.0) if any(map(is_batch_size, plan.nuisance)) else (0.5,)
     found: dict[str, NetworkWork] = {}
     for arm, planned in zip(plan.arms, record.arms, strict=True):
-        runs = (record.trials_of(planned) + record.most_confirmations) / len(positions)
+        runs = record.full_runs_of(planned) / len(positions)
         for position in positions:
             work = run_work(plan, arm, data, position)
             before = found.get(work.network)

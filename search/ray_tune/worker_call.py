@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from search.ray_tune.capacity import Capacity
-from search.ray_tune.dispatcher import ExecutionContext
-from search.ray_tune.launcher import ray_session
 from search.study.resources import Resources
 from trainables.errors import InputError, TrialError
 
@@ -20,40 +17,37 @@ def call_on_worker(
     function: Callable[..., Any],
     arguments: Sequence[Any],
     resources: Resources,
-    address: str | None = None,
-    debug: bool = False,
+    cluster: bool,
     seconds: float = CALL_SECONDS,
 ) -> Any:
-    """Return what a function returns in a worker, whose process then ends.
+    """Return what a function returns in a worker, whose process then ends; call it within a `ray_session`.
 
     Args:
         function: an importable function.
         arguments: its arguments, which are sent to the worker.
         resources: resources of a run, which the worker gets.
-        address: address of a Ray cluster, or None for this machine.
-        debug: show the messages of Ray.
+        cluster: whether the cluster may grow (see `Capacity`).
         seconds: how long it may take.
 
     Raises:
-        InputError: no cluster can be reached, no run fits, or the function has raised it.
+        InputError: no run fits, or the function has raised it.
         TrialError: the worker has raised something else, died, or taken too long.
     """
-    with ray_session(ExecutionContext(Path.cwd(), resources, address, None, debug)):
-        import ray
-        from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+    import ray
+    from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
-        Capacity(resources, cluster=bool(address))
-        options = {"num_cpus": resources.cpus, "num_gpus": resources.gpus, "max_retries": 0, "max_calls": 1}
-        task: Any = ray.remote(**options)(function)
-        answer = task.remote(*arguments)
-        try:
-            return ray.get(answer, timeout=seconds)
-        except RayTaskError as error:
-            if isinstance(error.cause, InputError):
-                raise error.cause from None
-            raise TrialError(f"{type(error.cause).__name__}: {error.cause}".splitlines()[0][:300]) from None
-        except GetTimeoutError:
-            ray.cancel(answer, force=True)
-            raise TrialError(f"no worker has answered within {seconds:g} s") from None
-        except RayError as error:
-            raise TrialError(f"the worker has died: {str(error).strip().splitlines()[-1][:300]}") from None
+    Capacity(resources, cluster)
+    options = {"num_cpus": resources.cpus, "num_gpus": resources.gpus, "max_retries": 0, "max_calls": 1}
+    task: Any = ray.remote(**options)(function)
+    answer = task.remote(*arguments)
+    try:
+        return ray.get(answer, timeout=seconds)
+    except RayTaskError as error:
+        if isinstance(error.cause, InputError):
+            raise error.cause from None
+        raise TrialError(f"{type(error.cause).__name__}: {error.cause}".splitlines()[0][:300]) from None
+    except GetTimeoutError:
+        ray.cancel(answer, force=True)
+        raise TrialError(f"no worker has answered within {seconds:g} s") from None
+    except RayError as error:
+        raise TrialError(f"the worker has died: {str(error).strip().splitlines()[-1][:300]}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,7 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path
                 raise speed
             return {one.key: speed for one in arguments[0]}
 
+        monkeypatch.setattr(lifecycle, "kept_workers", lambda *_: nullcontext())
         monkeypatch.setattr(lifecycle, "call_on_worker", call)
         monkeypatch.setattr(lifecycle, "_continue_study", lambda *_: None)
         run_study(make_study(**{"recipe": AUTO, **changes}), tmp_path / "study", Options())
