@@ -16,8 +16,10 @@ from tests.integration.test_replayed_study import command, ended, wait_for_outco
 from trainables import records
 from trainables.records import JournalReader
 
-pytestmark = pytest.mark.timeout(900)
-RECIPE = {"model": "resnet8", "width": 0.25, "augmentation": "crop", "epochs": 6, "batch_size": 32}
+pytestmark = pytest.mark.timeout(1200)
+RECIPE = {
+    "model": "resnet8", "width": 0.25, "augmentation": "none", "epochs": 4, "batch_size": 32, "train_fraction": 0.2,
+}  # fmt: skip
 EAGER = "import search.plan.precision as precision; precision.MARGIN = 0.01; import assay; assay.main()"
 """Program that chooses mixed precision even where it is slower."""
 TIMING = "timing float32 and mixed precision on a worker"
@@ -31,11 +33,12 @@ def small_study(folder: Path, precision: str) -> Path:
     folder.mkdir()
     return write_study(
         folder,
-        recipe={**RECIPE, "precision": precision, "train_fraction": 0.2},
+        recipe={**RECIPE, "precision": precision},
         conditions={},
         methods=["baseline", "mixup"],
         search={"trials_per_arm": 2},
         confirm={"points": 1, "seeds": 3},
+        resources={"concurrency": 1},
     )
 
 
@@ -44,7 +47,7 @@ def test_auto_gives_the_runs_of_the_precision_that_it_chose(tmp_path: Path) -> N
     run = [sys.executable, "-c", EAGER, "run", str(small_study(tmp_path / "auto", "auto")), "-o", str(folder)]
     with log.open("w") as stderr, subprocess.Popen(run, stderr=stderr) as driver:
         try:
-            wait_for_outcomes(folder, more_than=0, seconds=300)
+            wait_for_outcomes(folder, more_than=0, seconds=600, driver=driver)
         finally:
             driver.send_signal(signal.SIGINT)
         assert driver.wait(timeout=120) == 130
