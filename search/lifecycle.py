@@ -21,8 +21,9 @@ from search.plan.builder import make_plan
 from search.plan.data_validation import check_data, naming, refuse_changed
 from search.plan.extension import check_kept, find_extension, with_defaults_of
 from search.plan.model import Plan
+from search.plan.precision import MOST_NETWORKS, decide, network_works, time_shared, unmeasured
 from search.plan.record import study_record
-from search.session import Options, execute_runs, refuse_unusable_gpus
+from search.session import Options, call_on_worker, execute_runs, kept_workers, refuse_unusable_gpus
 from search.store.journal import Journal
 from search.store.provenance import facts_of
 from search.store.study_folder import new_folder, refuse_used
@@ -39,9 +40,10 @@ from search.study.resources import current_resources, override_resources, record
 from search.study.schema import Study, validate
 from search.tracking.uri import without_secrets
 from trainables import records
-from trainables.errors import InputError
-from trainables.records import EndDecision, ExtensionDecision, PlanRecord
+from trainables.errors import InputError, TrialError
+from trainables.records import EndDecision, ExtensionDecision, PlanRecord, PrecisionRecord
 from trainables.records.atomic import write_atomically
+from trainables.registration.plugins import allowed_code
 
 if TYPE_CHECKING:
     from reports.page.writer import ReportPaths
@@ -76,20 +78,68 @@ def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
             was started.
     """
     refuse_used(folder)
-    curves = _checked_curves(options.curves)
-    plan = make_plan(study if curves is None else study.on_official_test())
+    options = replace(options, curves=_checked_curves(options.curves))
+    plan = make_plan(study if options.curves is None else study.on_official_test())
     refuse_unusable_gpus(study.resources, options)
-    data = {} if curves else check_data(plan)
+    data = {} if options.curves else check_data(plan)
+    if not study.measures_precision:
+        return _start_study(plan, folder, options, data)
+    if options.curves:
+        return _start_study(plan, folder, options, data, unmeasured("a replay trains nothing"))
+    with kept_workers(study.resources, options):
+        precision = _decided_precision(plan, data, options)
+        plan = make_plan(plan.study.with_precision(precision.chosen))
+        return _start_study(plan, folder, options, data, precision)
+
+
+def _start_study(
+    plan: Plan,
+    folder: Path,
+    options: Options,
+    data: Mapping[str, Dataset],
+    precision: PrecisionRecord | None = None,
+) -> StudyResult:
+    """Write down a new study in its folder and run it.
+
+    Args:
+        plan: the plan.
+        folder: a new folder.
+        options: how runs are executed.
+        data: the data sets by label; empty in a replay.
+        precision: how its precision was decided, if the study file leaves that open.
+    """
     with new_folder(folder) as journal:
         write_atomically(folder / records.STUDY_FILE, dump(plan.study.document()), private=True)
         journal.set_meta(records.META_ID, uuid.uuid4().hex)
         journal.set_meta(records.META_STUDY, plan.study.document())
-        journal.set_meta(records.META_FACTS, facts_of(data, curves).dump())
-        journal.set_meta(records.META_CURVES, str(curves or ""))
+        journal.set_meta(records.META_FACTS, facts_of(data, options.curves).dump())
+        journal.set_meta(records.META_CURVES, str(options.curves or ""))
         for key, places in relative_places_of(plan.sources, folder).items():
             journal.set_meta(key, places)
-        journal.set_meta(records.META_PLAN, study_record(plan).dump())
-        return _continue_study(plan, journal, folder, replace(options, curves=curves), data)
+        journal.set_meta(records.META_PLAN, study_record(plan, precision=precision).dump())
+        return _continue_study(plan, journal, folder, options, data)
+
+
+def _decided_precision(plan: Plan, data: Mapping[str, Dataset], options: Options) -> PrecisionRecord:
+    """Time both precisions on a worker, and return the one for all runs; where that is impossible, float32.
+
+    Raises:
+        InputError: no run fits, or a network does not fit the images.
+    """
+    from trainables.data.sharing import shared_data_sets
+
+    note("timing float32 and mixed precision on a worker (`precision: auto`)")
+    works, resources = network_works(plan, data)[:MOST_NETWORKS], plan.study.resources
+    shared = shared_data_sets(data, plan.sources)
+    try:
+        timed = call_on_worker(time_shared, (works, shared, resources, allowed_code()), resources, options)
+    except TrialError as error:
+        decided = unmeasured(f"the precisions could not be timed: {error}")
+        warn(f"precision: {decided.text}")
+        return decided
+    decided = decide(works, timed)
+    note(f"precision: {decided.text}")
+    return decided
 
 
 def resume_study(folder: Path, options: Options, sets: Sequence[str] = (), moved: Sequence[str] = ()) -> StudyResult:

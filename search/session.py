@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from search.monitor.counts import StudyProgress
 from search.monitor.messages import copyable, note
@@ -70,6 +70,35 @@ def refuse_unusable_gpus(resources: Resources, options: Options) -> None:
         from search.ray_tune.gpus import require_gpus
 
         require_gpus(resources, options.address, options.debug)
+
+
+@contextmanager
+def kept_workers(resources: Resources, options: Options) -> Iterator[None]:
+    """Keep Ray for the duration of the block, in which `call_on_worker` and `execute_runs` use it.
+
+    The working directory, which Ray's start changes, stays that of the user.
+
+    Raises:
+        InputError: no cluster can be reached, or Ray cannot be started.
+    """
+    from search.ray_tune.dispatcher import ExecutionContext
+    from search.ray_tune.launcher import ray_session
+
+    here = Path.cwd()
+    with ray_session(ExecutionContext(here, resources, options.address, None, options.debug)), chdir(here):
+        yield
+
+
+def call_on_worker(function: Callable[..., T], arguments: Sequence[Any], resources: Resources, options: Options) -> T:
+    """Return what a function returns in a worker that could execute a run; call it within `kept_workers`.
+
+    Raises:
+        InputError: no run fits, or the function has raised it.
+        TrialError: the worker has raised something else, died, or taken too long.
+    """
+    from search.ray_tune.worker_call import call_on_worker as call
+
+    return call(function, arguments, resources, cluster=bool(options.address))
 
 
 def execute_runs(

@@ -25,8 +25,9 @@ CLAIMS = {
     ),
     "case_resnet_cifar": ("4", "the ImageNet ResNet-50 stays at 70 to 77 % on CIFAR-10 against a quoted 93 %"),
     "case_tuned_rates": ("atlas", "the effects come from a learning rate that was chosen for plain training"),
+    "case_precision": ("precision", "mixed precision in bfloat16 is as accurate as float32, so it may be the default"),
 }
-"""Number of the case and its claim, by name of the study that examines it; the last is an objection to the atlas."""
+"""Number of the case and its claim, by name of the study that examines it; the last two are not from publications."""
 ANSWERS: Mapping[str, str] = {
     "case_maxup_one_image": (
         "It is the single image: with one image per step, and so 64 times fewer images, nothing trains in 1,400 steps, "

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from search.monitor.counts import StudyProgress
     from search.plan.cost_estimate import StudyCosts
     from search.plan.model import Plan
-    from trainables.records import PlanRecord
+    from trainables.records import PlanRecord, PrecisionRecord
 
 
 @command()
@@ -77,20 +77,22 @@ def plan(
     from search.cli.console import print_json, print_table
     from search.monitor.messages import warn
     from search.plan.builder import make_plan
-    from search.plan.power import proposal_rows, study_size, summary_rows
+    from search.plan.power import precision_rows, proposal_rows, study_size, summary_rows
     from search.plan.record import study_record
     from search.study.schema import load_study
 
     allow(allow_code, *values(sets))
-    made = make_plan(load_study(study, tuple(sets or ())))
+    requested = load_study(study, tuple(sets or ()))
+    made = make_plan(requested)
     hours = budget_hours or made.study.resources.budget_hours
-    record = study_record(made)
+    costs, precision = _costs(made, timed or bool(budget_hours), images_per_second, requested.measures_precision)
+    record = study_record(made, precision=precision)
     spread = spread if noise is None else _measured_spread(noise, record)
-    size = study_size(record, spread, _costs(made, timed or bool(budget_hours), images_per_second), hours)
+    size = study_size(record, spread, costs, hours)
     if json:
-        print_json({**asdict(size), "plan": record.dump()})
+        print_json({**asdict(size), "measures_precision": requested.measures_precision, "plan": record.dump()})
         return
-    print_table(("", record.name), summary_rows(record, size))
+    print_table(("", record.name), summary_rows(record, size) + precision_rows(requested.measures_precision, precision))
     if size.proposals:
         print_table(("trials", "seeds", "hours", f"detectable, within {hours:g} hours"), proposal_rows(size))
     for warning in size.warnings:
@@ -105,21 +107,32 @@ def _measured_spread(folder: Path, record: PlanRecord) -> float:
     return typical_spread(noise_floors(read_study(folder), record))
 
 
-def _costs(made: Plan, timed: bool, throughput: float | None) -> StudyCosts | None:
-    """Return the cost of the runs, if an estimate was requested."""
+def _costs(
+    made: Plan, timed: bool, throughput: float | None, both: bool
+) -> tuple[StudyCosts | None, PrecisionRecord | None]:
+    """Return the cost of the runs, if an estimate was requested, and the precision, if it was measured for that.
+
+    Args:
+        made: the plan.
+        timed: whether a few steps of every network are timed.
+        throughput: images per second, instead of timing.
+        both: whether both precisions are timed.
+    """
     from search.plan.data_validation import load_data_sets
 
     if throughput:
         from search.plan.cost_estimate import costs_at_throughput
 
-        return costs_at_throughput(made, load_data_sets(made.sources), throughput)
+        return costs_at_throughput(made, load_data_sets(made.sources), throughput), None
     if not timed:
-        return None
+        return None, None
     from search.monitor.messages import note
     from search.plan.cost_estimate import measure_costs
+    from search.plan.precision import measure_both
 
-    note("timing a few steps of every network")
-    return measure_costs(made, load_data_sets(made.sources))
+    note(f"timing a few steps of every network{' in float32 and in mixed precision' if both else ''}")
+    data = load_data_sets(made.sources)
+    return measure_both(made, data) if both else (measure_costs(made, data), None)
 
 
 @command()
@@ -253,3 +266,5 @@ def _show_status(folder: Path, count: StudyProgress, alive: bool) -> None:
     typer.echo(f"{'running' if alive else 'finished' if finished else 'not running'}, {share} % done{hint}")
     if count.stopping_rule:
         typer.echo(f"seeds are open: claims are {count.stopping_rule}")
+    if count.precision:
+        typer.echo(f"precision: {count.precision}")

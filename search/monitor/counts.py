@@ -47,6 +47,7 @@ class StudyProgress:
         metric: name of the selection metric.
         finished: whether every run has ended, and the end is recorded.
         stopping_rule: what open seeds mean, in words; empty if the number of seeds is fixed.
+        precision: how `precision: auto` was decided, in words; empty if the study file gives the precision.
     """
 
     arms: list[ArmCount]
@@ -55,6 +56,7 @@ class StudyProgress:
     metric: str = records.VALIDATION_ACCURACY
     finished: bool = False
     stopping_rule: str = ""
+    precision: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,14 @@ def count_runs(plan: PlanRecord, runs: Iterable[RunProgress], decisions: Iterabl
     )
     for name, arm in arms.items():
         _find_best(arm, list(selected[name].values()), plan.metric)
-    return StudyProgress(list(arms.values()), done, total, plan.metric, stopping_rule=plan.stopping_rule)
+    return StudyProgress(
+        list(arms.values()),
+        done,
+        total,
+        plan.metric,
+        stopping_rule=plan.stopping_rule,
+        precision=plan.precision.text if plan.precision else "",
+    )
 
 
 def _find_best(arm: ArmCount, configurations: list[list[RunProgress]], metric: str) -> None:

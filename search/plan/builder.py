@@ -24,6 +24,7 @@ from trainables.config import RunConfig
 from trainables.errors import InputError
 from trainables.methods import METHODS, Cycle, Method
 from trainables.methods.base import off_from
+from trainables.records import FLOAT32
 from trainables.registration.fields import Choice
 from trainables.registration.registry import unknown
 from trainables.schedules import fractions, milestone_number, selection_epochs
@@ -40,6 +41,8 @@ COST_RATIO = 1.05
 def make_plan(study: Study) -> Plan:
     """Return the plan of a study.
 
+    With `precision: auto` it is that in float32, until `search.plan.precision` has decided.
+
     Raises:
         InputError: an arm cannot run, or cannot differ from its reference.
 
@@ -50,6 +53,8 @@ def make_plan(study: Study) -> Plan:
     >>> plan.contrasts[0]
     ('train_fraction=0.2', 'mixup', 'baseline')
     """
+    if study.measures_precision:
+        study = study.with_precision(FLOAT32)
     _check_size(study)
     cells = _cells(study)
     grid = _grid(study)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from trainables.records import PlanRecord
 if TYPE_CHECKING:
     from trainables.config import RunConfig
     from trainables.data import Dataset
+    from trainables.engine.classifier import Classifier
     from trainables.engine.feeding import Placement
 
 TIMED_STEPS = 12
@@ -48,6 +50,32 @@ class TrainingSpeed:
     image_seconds: float
     build_seconds: float
     state_bytes: int
+
+
+@dataclass(frozen=True)
+class RunWork:
+    """Work of one full run of an arm.
+
+    Args:
+        config: its configuration without the method, with the batch size that it has.
+        steps: training, in steps of plain training.
+        images: evaluated images.
+    """
+
+    config: RunConfig
+    steps: float
+    images: float
+
+    @property
+    def network(self) -> str:
+        """What runs of the same speed have in common: network, images, batch size, augmentation, optimizer."""
+        config = self.config
+        kind = (config.model, config.batch_size, config.augmentation, config.precision, config.classes)
+        return repr((config.data, *kind, config.optimizer.structure()))
+
+    def seconds(self, speed: TrainingSpeed) -> float:
+        """Return the duration of the run."""
+        return self.steps * speed.step_seconds + self.images * speed.image_seconds
 
 
 @dataclass(frozen=True)
@@ -116,11 +144,18 @@ def measure_costs(plan: Plan, data: Mapping[str, Dataset]) -> StudyCosts:
     resources = plan.study.resources
     backend.configure(threads=resources.cpus, deterministic=True)
     placement = Placement(resources.data, resources.gpus)
+    with quiet():
+        return costs(plan, data, lambda work, own: _measure(work.config, own, placement))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hide warnings about the accuracy, which mean nothing after a dozen steps."""
     log = logging.getLogger("trainables")
     before = log.level
-    log.setLevel(logging.ERROR)  # after a dozen steps, warnings about the accuracy are meaningless
+    log.setLevel(logging.ERROR)
     try:
-        return _costs(plan, data, lambda config, own: _measure(config, own, placement))
+        yield
     finally:
         log.setLevel(before)
 
@@ -128,41 +163,66 @@ def measure_costs(plan: Plan, data: Mapping[str, Dataset]) -> StudyCosts:
 def costs_at_throughput(plan: Plan, data: Mapping[str, Dataset], images_per_second: float) -> StudyCosts:
     """Return the costs of a study from the throughput of plain training, the same for every network."""
 
-    def speed(config: RunConfig, data: Dataset) -> TrainingSpeed:
-        return TrainingSpeed(config.batch_size / images_per_second, EVALUATION_COST / images_per_second, 0.0, 0)
+    def speed(work: RunWork, data: Dataset) -> TrainingSpeed:
+        return TrainingSpeed(work.config.batch_size / images_per_second, EVALUATION_COST / images_per_second, 0.0, 0)
 
-    return _costs(plan, data, speed)
+    return costs(plan, data, speed)
 
 
-def _costs(plan: Plan, data: Mapping[str, Dataset], speed: Callable[[RunConfig, Dataset], TrainingSpeed]) -> StudyCosts:
-    from trainables.data.selection import select
-    from trainables.engine.evaluated import measured_images
+def costs(plan: Plan, data: Mapping[str, Dataset], speed: Callable[[RunWork, Dataset], TrainingSpeed]) -> StudyCosts:
+    """Return the costs of a study from the speed of each network.
 
+    Args:
+        plan: the plan.
+        data: its data sets by label.
+        speed: returns the speed of a network, of which it gets a run; called once for each.
+    """
     speeds: dict[str, TrainingSpeed] = {}
     arms: dict[str, ArmCost] = {}
     for arm in plan.arms:
-        config, own = _plain_config(plan, arm), data[arm.condition.data]
-        kind = (config.model, config.batch_size, config.augmentation, config.precision, config.classes)
-        key = repr((arm.condition.data, *kind, config.optimizer.structure()))
-        if key not in speeds:
-            speeds[key] = speed(config, own)
-        chosen = select(own.arrays(), config, len(own.class_names))
-        steps = config.steps or config.epochs * max(len(chosen.train) // config.batch_size, 1)
-        validated = len(chosen.validation)
-        evaluated = validated + measured_images(min(len(chosen.train), validated), validated)
-        seconds = steps * arm.cost * speeds[key].step_seconds + config.epochs * evaluated * speeds[key].image_seconds
-        arms[arm.name] = ArmCost(seconds, config.epochs, speeds[key].state_bytes, len(own.test_images))
+        work, own = run_work(plan, arm, data), data[arm.condition.data]
+        if work.network not in speeds:
+            speeds[work.network] = speed(work, own)
+        found = speeds[work.network]
+        arms[arm.name] = ArmCost(work.seconds(found), work.config.epochs, found.state_bytes, len(own.test_images))
     built = sum(one.build_seconds for one in speeds.values())
     return StudyCosts(arms, built, _slots(plan))
 
 
-def _plain_config(plan: Plan, arm: Arm) -> RunConfig:
-    """Return the configuration of an arm without its method, at the center of the search space."""
+def run_work(plan: Plan, arm: Arm, data: Mapping[str, Dataset], batch_position: float = 0.5) -> RunWork:
+    """Return the work of a full run of an arm, without its method, at the center of the search space.
+
+    Args:
+        plan: the plan.
+        arm: the arm.
+        data: the data sets of the study by label.
+        batch_position: where a searched batch size is taken from its range, from 0 to 1.
+    """
     from spaces.design import from_unit
+    from trainables.data.selection import select
+    from trainables.engine.evaluated import measured_images
     from trainables.methods.baseline import Baseline
 
-    center: dict[str, Any] = {name: from_unit(dist, 0.5) for name, dist in {**plan.nuisance, **arm.space}.items()}
-    return plan.run_config(arm, center, *plan.search_seeds(0)).model_copy(update={"method": Baseline()})
+    values: dict[str, Any] = {
+        name: from_unit(dist, batch_position if is_batch_size(name) else 0.5)
+        for name, dist in {**plan.nuisance, **arm.space}.items()
+    }
+    config = plan.run_config(arm, values, *plan.search_seeds(0))
+    own = data[arm.condition.data]
+    chosen = select(own.arrays(), config, len(own.class_names))
+    batch = min(config.batch_size, len(chosen.train))
+    validated = len(chosen.validation)
+    evaluated = validated + measured_images(min(len(chosen.train), validated), validated)
+    return RunWork(
+        config=config.model_copy(update={"method": Baseline(), "batch_size": batch}),
+        steps=arm.cost * (config.steps or config.epochs * (len(chosen.train) // batch)),
+        images=config.epochs * evaluated,
+    )
+
+
+def is_batch_size(name: str) -> bool:
+    """Return whether a searched dimension is the batch size, of all runs or of those with one model."""
+    return name.rpartition(".")[2] == "batch_size"
 
 
 def _measure(config: RunConfig, data: Dataset, placement: Placement) -> TrainingSpeed:
@@ -172,13 +232,24 @@ def _measure(config: RunConfig, data: Dataset, placement: Placement) -> Training
     short = config.model_copy(update={"epochs": 2, "steps": 2 * TIMED_STEPS, "warm_up": 0.0})
     engine = Classifier(short, data.arrays(), len(data.class_names), placement)
     first, second = engine.train_epoch(), engine.train_epoch()
-    batch = min(config.batch_size, engine.images)
-    step = batch / second[records.IMAGES_PER_SECOND]
-    evaluation = second[records.SECONDS] - TIMED_STEPS * step
+    return training_speed(engine, first[records.SECONDS], second)
+
+
+def training_speed(engine: Classifier, first_seconds: float, metrics: Mapping[str, float]) -> TrainingSpeed:
+    """Return the speed of a network.
+
+    Args:
+        engine: a run of `TIMED_STEPS` steps per epoch.
+        first_seconds: duration of its first epoch, which includes building the network.
+        metrics: those of a later epoch.
+    """
+    batch = min(engine.config.batch_size, engine.images)
+    step = batch / metrics[records.IMAGES_PER_SECOND]
+    evaluation = metrics[records.SECONDS] - TIMED_STEPS * step
     return TrainingSpeed(
         step_seconds=step,
         image_seconds=evaluation / engine.evaluated,
-        build_seconds=max(first[records.SECONDS] - second[records.SECONDS], 0.0),
+        build_seconds=max(first_seconds - metrics[records.SECONDS], 0.0),
         state_bytes=engine.state_bytes,
     )
 

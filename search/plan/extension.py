@@ -7,7 +7,7 @@ from typing import Any
 
 from search.plan.model import Plan
 from search.plan.record import study_record
-from search.study.schema import Study
+from search.study.schema import PRECISION, Study
 from trainables.errors import InputError
 from trainables.records import ExtensionDecision, PlanRecord
 
@@ -38,7 +38,9 @@ class Extension:
 
 
 def with_defaults_of(before: Plan, after: Study) -> Study:
-    """Return a study file with what it leaves open as in the study that it extends: the test part and the looks."""
+    """Return a study file with what it leaves open as in the study that it extends: test part, precision and looks."""
+    if after.measures_precision:
+        after = after.with_precision(before.study.recipe.get(PRECISION))
     if before.test_part == "official":
         after = after.on_official_test()
     old, new = before.study.confirm.most_seeds, after.confirm.most_seeds

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from search.plan.cost_estimate import StudyCosts
 from search.plan.validation import SHARED
-from trainables.records import PlanRecord, duration
+from trainables.records import PlanRecord, PrecisionRecord, duration
 
 POWER = 0.8
 MIN_TRIALS = 8
@@ -214,6 +214,25 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
             f"deviation of {size.spread_points:.3g} points over seeds ({size.detectable:.2f} standard deviations)",
         ),
         ("shared", "the same in all arms of a condition: " + "; ".join(SHARED)),
+    ]
+
+
+def precision_rows(measured: bool, precision: PrecisionRecord | None) -> list[tuple[str, str]]:
+    """Return the line of `assay plan` about `precision: auto`, if the study has it.
+
+    Args:
+        measured: whether the study decides its precision by timing.
+        precision: what was measured here, or None.
+
+    >>> precision_rows(True, PrecisionRecord(chosen="mixed", margin=1.1, gain=1.62))[0][1]
+    'mixed, timed at 1.62 times the speed of float32 (needed: 1.1); the study will time both again on a worker'
+    """
+    if not measured:
+        return []
+    if precision:
+        return [("precision", f"{precision.text}; the study will time both again on a worker")]
+    return [
+        ("precision", "auto: the study will time float32 and mixed on a worker when it starts; `--timed`: also here")
     ]
 
 

@@ -16,17 +16,21 @@ from trainables.records import (
     ExtensionDecision,
     ExtensionRecord,
     PlanRecord,
+    PrecisionRecord,
 )
 from trainables.schedules import selection_epochs
 
 
-def study_record(plan: Plan, extensions: Sequence[ExtensionDecision] = ()) -> PlanRecord:
+def study_record(
+    plan: Plan, extensions: Sequence[ExtensionDecision] = (), precision: PrecisionRecord | None = None
+) -> PlanRecord:
     """Return the plan of a study as the journal keeps it.
 
     Args:
         plan: the plan.
         extensions: how the study was extended until now, in order; a contrast that an extension added belongs to a
             family of its own.
+        precision: how its precision was decided, if by timing; an extension keeps it.
     """
     study = plan.study
     looks, is_open = study.looks, study.confirm.is_open
@@ -48,6 +52,7 @@ def study_record(plan: Plan, extensions: Sequence[ExtensionDecision] = ()) -> Pl
         variances="own" if is_open else extensions[0].plan.variances if extensions else "pooled",
         choice=extensions[0].plan.choice if extensions else "shrunken",
         open_ended=is_open,
+        precision=extensions[0].plan.precision if extensions else precision,
         version=2 if is_open else 1,
         designed=plan.designed,
         conditions=tuple(

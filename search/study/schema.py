@@ -44,7 +44,7 @@ from trainables.registration.fields import Choice, Frozen, Range, declared
 from trainables.registration.registry import unknown
 from trainables.schedules import milestone_number
 
-METHOD = "method"
+METHOD, PRECISION = "method", "precision"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,79}$")]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.+-]{0,39}$")]
 NOT_TUNABLE = {
@@ -286,6 +286,7 @@ class Study(Frozen):
         check_data_levels(self.data, self.conditions)
         _check_exclude(self.conditions, self.exclude)
         _check_places(self)
+        _check_precision(self)
         if self.search.audit > self.search.trials_per_arm and self.search.sampler != "none":
             raise ValueError(
                 f"search.trials_per_arm is {self.search.trials_per_arm}, and {self.search.audit} trials of each arm "
@@ -323,6 +324,16 @@ class Study(Frozen):
     def searched(self) -> dict[str, Any]:
         """The searched nuisance parameters: a range, a choice, or `auto`."""
         return {key: value for key, value in self.nuisance.items() if not _is_fixed(value)}
+
+    @property
+    def measures_precision(self) -> bool:
+        """Whether the precision is decided by timing both at the start of the study: `precision: auto`."""
+        return self.recipe.get(PRECISION) == AUTO
+
+    def with_precision(self, precision: str | None) -> Study:
+        """Return the same study with another precision in its recipe; None leaves it out."""
+        recipe = {key: value for key, value in self.recipe.items() if key != PRECISION}
+        return self.model_copy(update={"recipe": recipe if precision is None else {**recipe, PRECISION: precision}})
 
     def on_official_test(self) -> Study:
         """Return the same study, judged on the official test images only."""
@@ -400,6 +411,29 @@ def _check_places(study: Study) -> None:
     for (one, first), (other, second) in itertools.combinations(places.items(), 2):
         if first & second:
             raise ValueError(f"`{min(first & second)}` is set in `{one}` and in `{other}`; remove one")
+
+
+def _check_precision(study: Study) -> None:
+    """Refuse `precision: auto` for a part of the runs, and a precision of its own for a part beside it."""
+    remedy = f"for all runs set `recipe: {{{PRECISION}: {AUTO}}}`, or choose float32 or mixed"
+    levels = [
+        (f"{place}.{factor}", level.values)
+        for place in ("conditions", "compare")
+        for factor, options in getattr(study, place).items()
+        for level in options
+    ]
+    for place, settings in [("recipe", study.recipe), ("nuisance", study.nuisance), *levels]:
+        for name, value in settings.items():
+            if name.rpartition(".")[2] != PRECISION or (place, name) == ("recipe", PRECISION):
+                continue
+            where = place if place.endswith(f".{name}") else f"{place}.{name}"
+            if value == AUTO or (isinstance(value, Choice) and AUTO in value.options):
+                raise ValueError(
+                    f"{where}: `{AUTO}` is decided once for the whole study, so it can be neither a level nor "
+                    f"searched, nor hold for one model; {remedy}"
+                )
+            if study.measures_precision:
+                raise ValueError(f"{where}: `recipe.{PRECISION}` is `{AUTO}`, which decides for all runs; remove one")
 
 
 def _method_entry(entry: Any) -> Any:

@@ -121,9 +121,11 @@ def test_a_killed_driver_is_resumed_to_the_same_study(tmp_path: Path, write_curv
     assert len(after) == len(runs) == len(search) + len(confirm)
 
 
-def wait_for_outcomes(folder: Path, more_than: int) -> None:
-    until = time.monotonic() + 90
-    while time.monotonic() < until:
+def wait_for_outcomes(
+    folder: Path, more_than: int, seconds: float = 90, driver: subprocess.Popen[bytes] | None = None
+) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and (driver is None or driver.poll() is None):
         if (folder / records.JOURNAL_FILE).exists() and len(ended(folder)) > more_than:
             return
         time.sleep(0.1)

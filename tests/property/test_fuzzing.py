@@ -98,9 +98,14 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    for place in ("search.lifecycle.new_folder", "search.final_training.training.new_folder"):
+    for place in (
+        "search.lifecycle.new_folder",
+        "search.lifecycle.kept_workers",
+        "search.final_training.training.new_folder",
+        "search.plan.cost_estimate.measure_costs",
+        "search.plan.precision.measure_both",
+    ):
         monkeypatch.setattr(place, stop)
-    monkeypatch.setattr("search.plan.cost_estimate.measure_costs", stop)
     monkeypatch.setattr(os, "execve", stop)
     monkeypatch.setattr(sys, "argv", ["assay"])
 

@@ -132,6 +132,13 @@ from trainables.records.plan import (
     ObservedRecord as ObservedRecord,
     PlanRecord as PlanRecord,
 )
+from trainables.records.precision import (
+    FLOAT32 as FLOAT32,
+    MIXED as MIXED,
+    NetworkGain as NetworkGain,
+    Precision as Precision,
+    PrecisionRecord as PrecisionRecord,
+)
 from trainables.records.tags import (
     CHAMPION as CHAMPION,
     INTERRUPTED as INTERRUPTED,

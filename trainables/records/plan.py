@@ -28,6 +28,7 @@ from trainables.records.base import CompactRecord, Record, problem
 from trainables.records.descriptions import describe
 from trainables.records.journal_schema import CONFIRM, SEARCH
 from trainables.records.metrics import EXTENDED_TEST_ACCURACY, LOWER_IS_BETTER, TEST_ACCURACY, T, TestPart
+from trainables.records.precision import PrecisionRecord
 from trainables.records.units import Unit, unit_of
 
 PLAN_VERSION = 2
@@ -191,6 +192,7 @@ class PlanRecord(Record):
             single arms are `shrunken` by what may be noise.
         open_ended: whether the tests hold whenever one stops (`confirm.seeds: open`); `seeds` are then the most.
         observed: set where the runs were not launched by Assay, and the plan was inferred from them.
+        precision: how `precision: auto` was decided, or None if the study file gives the precision.
         version: version of this record.
     """
 
@@ -217,6 +219,7 @@ class PlanRecord(Record):
     choice: Literal["best", "shrunken"] = "best"
     open_ended: bool = False
     observed: ObservedRecord | None = None
+    precision: PrecisionRecord | None = None
     version: int = 1
 
     @model_validator(mode="before")

@@ -1,0 +1,243 @@
+"""Precision of a study with `precision: auto`: the decision, what is timed, what is refused, and what is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports.page.writer import write_report
+from search import lifecycle
+from search.lifecycle import journal_plan, run_study
+from search.monitor.status import study_progress
+from search.plan.builder import make_plan
+from search.plan.cost_estimate import TrainingSpeed
+from search.plan.extension import find_extension, with_defaults_of
+from search.plan.precision import MARGIN, NetworkWork, TimedNetwork, decide, network_works, time_networks
+from search.plan.record import study_record
+from search.session import Options
+from search.store.journal import Journal
+from search.store.yaml_files import read_mapping
+from search.study.resources import Resources
+from search.study.schema import Study
+from tests.conftest import make_study
+from trainables import records
+from trainables.data.digits import Digits
+from trainables.errors import InputError, TrialError
+from trainables.records import ExtensionDecision, PlanRecord
+
+AUTO = {"model": "resnet8", "augmentation": "crop", "epochs": 12, "precision": "auto"}
+
+
+def work(name: str, steps: float = 100.0, images: float = 0.0) -> NetworkWork:
+    return NetworkWork(name, name, "", 10, {}, steps, images)
+
+
+def timed(float32: float, mixed: float | None, fault: str = "") -> TimedNetwork:
+    """Return a network with seconds of a step in both precisions; an image is evaluated in a hundredth of that."""
+    one, other = (None if step is None else TrainingSpeed(step, step / 100, 0.0, 0) for step in (float32, mixed))
+    assert one
+    return TimedNetwork(one, other, fault)
+
+
+# The decision
+
+
+@pytest.mark.parametrize(("gain", "chosen"), [(MARGIN + 0.001, "mixed"), (MARGIN - 0.001, "float32"), (0.7, "float32")])
+def test_mixed_precision_must_be_faster_by_the_margin(gain: float, chosen: str) -> None:
+    found = decide([work("a", images=500)], {"a": timed(gain, 1.0)})
+    assert (found.chosen, found.margin) == (chosen, MARGIN)
+    assert found.gain == pytest.approx(gain)
+    assert f"{gain:.2f} times" in found.text
+
+
+@pytest.mark.parametrize(("steps", "chosen"), [((100, 100), "mixed"), ((100, 700), "float32")])
+def test_networks_count_as_much_as_they_are_trained(steps: tuple[float, float], chosen: str) -> None:
+    works = [work("large", steps[0]), work("small", steps[1])]
+    found = decide(works, {"large": timed(2.0, 1.0), "small": timed(0.5, 0.6)})
+    before, after = 2 * steps[0] + 0.5 * steps[1], steps[0] + 0.6 * steps[1]
+    assert (found.chosen, found.gain) == (chosen, pytest.approx(before / after))
+    shares = {one.network: one.share for one in found.networks}
+    assert shares == {"large": pytest.approx(2 * steps[0] / before), "small": pytest.approx(0.5 * steps[1] / before)}
+    assert [one.share for one in found.networks] == sorted(shares.values(), reverse=True)
+    assert "large: 2.00" in found.text
+
+
+def test_evaluated_images_count() -> None:
+    slow = TimedNetwork(TrainingSpeed(1.0, 1.0, 0.0, 0), TrainingSpeed(0.5, 2.0, 0.0, 0))
+    assert decide([work("a", 100, 0)], {"a": slow}).gain == pytest.approx(2)
+    assert decide([work("a", 100, 100)], {"a": slow}).gain == pytest.approx(200 / 250)
+
+
+def test_a_network_that_cannot_be_trained_in_mixed_precision_decides_for_all() -> None:
+    fault = "its loss was not finite in the first steps"
+    found = decide([work("good"), work("bad", 1)], {"good": timed(9.0, 1.0), "bad": timed(1.0, None, fault)})
+    assert (found.chosen, found.gain) == ("float32", None)
+    assert found.text == f"float32, since mixed precision cannot be used for bad: {fault}"
+
+
+# What is timed
+
+
+def planned(**changes: Any) -> tuple[Study, list[NetworkWork]]:
+    study = make_study(**{"recipe": AUTO, **changes})
+    return study, network_works(make_plan(study), {"": Digits().load()})
+
+
+def test_a_network_is_timed_once_and_counts_with_all_runs() -> None:
+    _, works = planned(conditions={"train_fraction": [0.1, 0.3]}, methods=["baseline", "mixup"])
+    assert [one.title for one in works] == ["resnet8, batch 128", "resnet8, batch 98"]  # 98 images
+    runs = 2 * (4 + 2 * 3)  # methods x (trials + points x seeds)
+    assert [one.steps for one in works] == [runs * 12 * 2, runs * 12]  # 2 steps and 1 in each of 12 epochs
+
+
+def test_a_searched_batch_size_is_timed_at_both_ends_and_in_the_middle() -> None:
+    _, works = planned(conditions={}, nuisance={"batch_size": [16, 32, 64]})
+    assert {one.title for one in works} == {f"resnet8, batch {size}" for size in (16, 32, 64)}
+
+
+def test_networks_of_all_conditions_are_timed() -> None:
+    _, works = planned(recipe={**AUTO, "batch_size": 32, "model": "resnet8"}, conditions={"width": [0.25, 0.5]})
+    assert [one.config["model"]["width"] for one in works] == [0.25, 0.5]
+
+
+class Diverging:
+    """An engine whose loss is not finite in mixed precision."""
+
+    def __init__(self, config: Any, *_: object) -> None:
+        self.config, self.images, self.evaluated, self.state_bytes = config, 100, 100, 0
+
+    def train_epoch(self) -> dict[str, float]:
+        from trainables.errors import DivergedError
+
+        if self.config.precision == "mixed":
+            raise DivergedError(1)
+        return {records.SECONDS: 1.0, records.IMAGES_PER_SECOND: 1e3}
+
+
+def test_a_loss_that_is_not_finite_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainables.engine.classifier.Classifier", Diverging)
+    _, works = planned(conditions={})
+    found = time_networks(works, {"": Digits().load().arrays()}, Resources())
+    assert [one.mixed for one in found.values()] == [None]
+    assert "not finite" in decide(works, found).text
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"conditions": {"precision": ["float32", "auto"]}}, "conditions.precision"),
+        ({"compare": {"precision": ["auto", "mixed"]}}, "compare.precision"),
+        ({"conditions": {"speed": [{"as": "quick", "precision": "auto"}]}}, "conditions.speed.precision"),
+        ({"nuisance": {"precision": "auto"}}, "nuisance.precision"),
+        ({"nuisance": {"precision": ["auto", "mixed"]}}, "nuisance.precision"),
+        ({"nuisance": {"resnet8.precision": "auto"}}, "nuisance.resnet8.precision"),
+        ({"recipe": {"model": "resnet8", "resnet8.precision": "auto"}}, "recipe.resnet8.precision"),
+    ],
+)
+def test_auto_is_refused_for_a_part_of_the_runs(changes: dict[str, Any], place: str) -> None:
+    with pytest.raises(InputError, match=rf"study.yaml: {place}: `auto` is decided once.*recipe: {{precision: auto}}"):
+        make_study(**changes)
+
+
+def test_a_precision_of_its_own_beside_auto_is_refused() -> None:
+    with pytest.raises(InputError, match=r"recipe.resnet8.precision: `recipe.precision` is `auto`.*remove one"):
+        make_study(recipe={**AUTO, "resnet8.precision": "mixed"})
+
+
+# What is recorded
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that starts a study with faked timings, and stops before its first run."""
+
+    def begin(speed: TimedNetwork | Exception, **changes: Any) -> Path:
+        def call(function: object, arguments: Any, resources: Resources, options: Options) -> Any:
+            if isinstance(speed, Exception):
+                raise speed
+            return {one.key: speed for one in arguments[0]}
+
+        monkeypatch.setattr(lifecycle, "kept_workers", lambda *_: nullcontext())
+        monkeypatch.setattr(lifecycle, "call_on_worker", call)
+        monkeypatch.setattr(lifecycle, "_continue_study", lambda *_: None)
+        run_study(make_study(**{"recipe": AUTO, **changes}), tmp_path / "study", Options())
+        return tmp_path / "study"
+
+    return begin
+
+
+def test_the_faster_precision_is_written_down_as_if_it_had_been_in_the_file(start: Callable[..., Path]) -> None:
+    folder = start(timed(1.5, 1.0))
+    assert read_mapping(folder / records.STUDY_FILE)["recipe"]["precision"] == "mixed"
+    with Journal.open(folder) as journal:
+        plan, record = journal_plan(journal, folder), journal.required_plan()
+    assert not plan.study.measures_precision
+    assert {plan.run_config(arm, {}, 0, 0).precision for arm in plan.arms} == {"mixed"}
+    assert record.precision
+    assert (record.precision.chosen, record.precision.gain) == ("mixed", pytest.approx(1.5))
+    assert study_progress(folder).precision == record.precision.text
+    report = write_report(folder)
+    assert record.precision.text in report.html.read_text("utf-8")
+    concrete = study_record(make_plan(make_study(recipe={**AUTO, "precision": "mixed"})))
+    assert record.model_copy(update={"precision": None}) == concrete
+
+
+def test_a_worker_that_cannot_time_leaves_float32(
+    start: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = start(TrialError("the worker has died"))
+    with Journal.open(folder) as journal:
+        record = journal.required_plan().precision
+    assert record
+    assert record.text == "float32, since the precisions could not be timed: the worker has died"
+    assert f"warning: precision: {record.text}" in capsys.readouterr().err
+
+
+def test_a_network_that_does_not_fit_is_refused_before_anything_is_written(
+    start: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="does not fit"):
+        start(InputError("the network does not fit the images"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_auto_nothing_is_timed(start: Callable[..., Path]) -> None:
+    folder = start(AssertionError("timed"), recipe={**AUTO, "precision": "mixed"})
+    with Journal.open(folder) as journal:
+        assert journal.required_plan().precision is None
+    assert study_progress(folder).precision == ""
+
+
+def test_an_older_plan_has_no_measured_precision() -> None:
+    dumped = study_record(make_plan(make_study())).dump()
+    del dumped["precision"]
+    assert PlanRecord.parse(dumped) == study_record(make_plan(make_study()))
+
+
+@pytest.mark.parametrize("precision", ["mixed", "float32", None])
+def test_an_extension_keeps_the_precision(precision: str | None) -> None:
+    recipe = {key: value for key, value in AUTO.items() if key != "precision"}
+    before = make_plan(make_study(recipe=recipe if precision is None else {**recipe, "precision": precision}))
+    after = with_defaults_of(before, make_study(recipe=AUTO, confirm={"points": 2, "seeds": 5}))
+    assert after.recipe.get("precision") == precision
+    extension = find_extension(before.study, after)
+    assert extension.what == ("confirm.seeds from 3 to 5",)
+    measured = decide([work("a")], {"a": timed(2.0, 1.0)})
+    step = ExtensionDecision(what=extension.what, exploratory=True, plan=study_record(before, precision=measured))
+    assert study_record(make_plan(after), [step]).precision == measured
+
+
+def test_works_can_be_sent_to_a_worker() -> None:
+    from trainables.config import RunConfig
+
+    _, (found, *_) = planned()
+    assert RunConfig.model_validate(found.config).model.name == "resnet8"
+    assert replace(found, config={}).title == found.title
