@@ -117,7 +117,7 @@ def _artifact(client: Any, run_id: str, name: str) -> dict[str, Any]:
     try:
         with tempfile.TemporaryDirectory(prefix="assay-report-") as scratch:
             return json.loads(Path(client.download_artifacts(run_id, name, scratch)).read_text("utf-8"))
-    except (OSError, MlflowException):
+    except (OSError, ValueError, RecursionError, MlflowException):
         raise InputError(
             f"MLflow has no {name} of this study: it was delivered by an older version of Assay, or its artifacts are"
             " not available. Create the report from the study folder: `assay report FOLDER`."
@@ -184,5 +184,5 @@ def _parse_outcome(text: str) -> tuple[str | None, int | None, str]:
 def _value(text: Any) -> Any:
     try:
         return json.loads(str(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -68,6 +68,8 @@ def read_source(source: str | Path | pd.DataFrame, access: Access | None = None)
         return _read_folder(path, access) if path.is_dir() else _read_file(path, access)
     except PermissionError as error:
         raise InputError(f"{error.filename} cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise InputError(f"{source} has a value that is nested too deeply to be read") from None
 
 
 def source_name(source: str | Path | pd.DataFrame, access: Access) -> str:

@@ -147,3 +147,15 @@ def test_a_nan_that_was_written_differs_from_an_empty_value(tmp_path: Path) -> N
         judge_runs(read_source(path), ASKED, "runs")
     dropped = judge_runs(read_source(path), replace(ASKED, drop_nan=True), "runs")
     assert dropped.evidence.left_out == ("1 run whose metric is not finite (--drop-nan).",)
+
+
+@pytest.mark.parametrize("value", ["[" * 100_000 + "]" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000])
+def test_values_nested_too_deeply_are_refused(tmp_path: Path, value: str) -> None:
+    trial = tmp_path / "results" / "trial"
+    trial.mkdir(parents=True)
+    (trial / "params.json").write_text("{}")
+    (trial / "result.json").write_text(f'{{"accuracy": 0.5, "other": {value}}}\n')
+    pd.DataFrame({"config": ['{"a": ' + value + "}"], "accuracy": [0.5]}).to_csv(tmp_path / "runs.csv", index=False)
+    for source in (tmp_path / "results", tmp_path / "runs.csv"):
+        with pytest.raises(InputError, match=r"nested too deeply|neither JSON nor a Python literal"):
+            read_source(source)
