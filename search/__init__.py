@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.api import Result, report, resume, run
-    from search.study.schema import Study, load_study
+    from search.study.loading import load_study
+    from search.study.schema import Study
 
 __all__ = ["Result", "Study", "load_study", "report", "resume", "run"]
 
 # Libraries warn in notebooks about a progress bar that Assay does not use.
 warnings.filterwarnings("ignore", message="IProgress not found")
-_HOMES = {"Study": "search.study.schema", "load_study": "search.study.schema"}
+_HOMES = {"Study": "search.study.schema", "load_study": "search.study.loading"}
 
 
 def __getattr__(name: str) -> Any:

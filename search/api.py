@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.page.results import Results
-from search.study.schema import Study, load_study, validate
+from search.study.loading import load_study, validate
+from search.study.schema import Study
 from trainables import records
 from trainables.registration.plugins import code_allowed
 

@@ -36,8 +36,9 @@ from search.study.data_place import (
     relative_places_of,
     with_first_places,
 )
+from search.study.loading import validate
 from search.study.resources import current_resources, override_resources, record_resources
-from search.study.schema import Study, validate
+from search.study.schema import Study
 from search.tracking.uri import without_secrets
 from trainables import records
 from trainables.errors import InputError, TrialError

@@ -12,7 +12,8 @@ import pytest
 
 from search.plan.builder import make_plan
 from search.plan.model import Plan
-from search.study.schema import Study, validate
+from search.study.loading import validate
+from search.study.schema import Study
 from trainables.registration.plugins import code_allowed
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job; children would ignore it, too

@@ -52,7 +52,7 @@ def certify(
     from search.plan.noise import noise_floors, noise_study
     from search.plan.record import study_record
     from search.session import Options
-    from search.study.schema import load_study
+    from search.study.loading import load_study
 
     allow(allow_code, *values(sets))
     requested = load_study(study, tuple(sets or ()))

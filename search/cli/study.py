@@ -79,7 +79,7 @@ def plan(
     from search.plan.builder import make_plan
     from search.plan.power import precision_rows, proposal_rows, study_size, summary_rows
     from search.plan.record import study_record
-    from search.study.schema import load_study
+    from search.study.loading import load_study
 
     allow(allow_code, *values(sets))
     requested = load_study(study, tuple(sets or ()))
@@ -158,7 +158,7 @@ def run(
     """Run a study: search, confirmation, verdicts, report, recipe."""
     from search.lifecycle import extend_study, run_study
     from search.session import Options
-    from search.study.schema import load_study
+    from search.study.loading import load_study
 
     allow(allow_code, *values(sets))
     requested = load_study(study, tuple(sets or ()))

@@ -17,7 +17,8 @@ from search.plan.validation import check_plan
 from search.study.data_levels import data_of_levels
 from search.study.error_messages import explain
 from search.study.factors import DATA, IMAGE_SIZE, Level, latest_milestone, levels_text, split_model_factor
-from search.study.schema import METHOD, MethodEntry, Study
+from search.study.schema import METHOD, Study
+from search.study.sections import MethodEntry
 from spaces.design import extreme_values
 from spaces.distributions import Space, distribution, method_space, nuisance_space
 from trainables.config import RunConfig
@@ -46,7 +47,7 @@ def make_plan(study: Study) -> Plan:
     Raises:
         InputError: an arm cannot run, or cannot differ from its reference.
 
-    >>> from search.study.schema import load_study
+    >>> from search.study.loading import load_study
     >>> plan = make_plan(load_study("quickstart"))
     >>> len(plan.conditions), len(plan.arms), len(plan.contrasts)
     (2, 10, 10)

@@ -59,7 +59,7 @@ def find_extension(before: Study, after: Study) -> Extension:
     Raises:
         InputError: it changes or removes something that has been run, or adds nothing.
 
-    >>> from search.study.schema import load_study
+    >>> from search.study.loading import load_study
     >>> find_extension(load_study("quickstart"), load_study("quickstart", ("confirm.seeds=8",))).what
     ('confirm.seeds from 6 to 8',)
     """

@@ -12,7 +12,8 @@ from typing import Any
 
 from search.plan.off_phases import OffPhases
 from search.study.factors import Level, levels_text, split_model_factor
-from search.study.schema import MethodEntry, Study
+from search.study.schema import Study
+from search.study.sections import MethodEntry
 from spaces.distributions import Space
 from trainables.config import RunConfig, with_epochs
 from trainables.data import Source
@@ -126,7 +127,7 @@ class Plan:
         nuisance: search dimensions that all arms share.
 
         >>> from search.plan.builder import make_plan
-        >>> from search.study.schema import load_study
+        >>> from search.study.loading import load_study
         >>> plan = make_plan(load_study("quickstart"))
         >>> [arm.method for arm in plan.in_condition("train_fraction=0.2")]
         ['baseline', 'mixup', 'sample_pairing', 'maxup', 'maxup_mean']

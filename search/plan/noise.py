@@ -59,7 +59,7 @@ def noise_study(study: Study, seeds: int) -> Study:
     Raises:
         InputError: the study compares other factors than methods.
 
-    >>> from search.study.schema import load_study
+    >>> from search.study.loading import load_study
     >>> noise = noise_study(load_study("quickstart"), seeds=4)
     >>> [entry.label for entry in noise.methods], noise.looks, noise.search.sampler
     (['baseline', 'twin'], (4,), 'none')

@@ -83,7 +83,7 @@ def study_size(
 
     >>> from search.plan.builder import make_plan
     >>> from search.plan.record import study_record
-    >>> from search.study.schema import load_study
+    >>> from search.study.loading import load_study
     >>> size = study_size(study_record(make_plan(load_study("quickstart"))), spread_points=1.0)
     >>> size.search_runs, size.confirmation_runs, round(size.detectable, 2)
     (60, 120, 1.94)

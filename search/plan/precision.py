@@ -112,7 +112,7 @@ def network_works(plan: Plan, data: Mapping[str, Dataset]) -> list[NetworkWork]:
         data: its data sets by label.
 
     >>> from search.plan.builder import make_plan
-    >>> from search.study.schema import load_study
+    >>> from search.study.loading import load_study
     >>> plan = make_plan(load_study("quickstart"))
     >>> [work.title for work in network_works(plan, {"": plan.sources[""].load()})]
     ['resnet8, batch 32']

@@ -33,7 +33,7 @@ def check_reports(source: str, overrides: tuple[str, ...] = ()) -> dict[str, Rep
     """
     from search.plan.builder import make_plan
     from search.plan.data_validation import inspected, load_data_sets, selections
-    from search.study.schema import load_study
+    from search.study.loading import load_study
 
     plan = make_plan(load_study(source, overrides))
     data = load_data_sets(plan.sources)
@@ -80,7 +80,7 @@ def _rows(kind: str, plan: Plan | None, label: str, data: Dataset | None) -> dic
 def _plan_and_data(study: str) -> tuple[Plan, Mapping[str, Dataset | None]]:
     from search.plan.builder import make_plan
     from search.plan.data_validation import load_data_sets
-    from search.study.schema import load_study
+    from search.study.loading import load_study
 
     plan = make_plan(load_study(study))
     return plan, {**load_data_sets(plan.sources)}

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from search.study.schema import parse_preset_summary, presets
+from search.study.loading import parse_preset_summary, presets
 from spaces.distributions import AUTO
 from trainables.augmentation import AUGMENTATIONS
 from trainables.data import SOURCES

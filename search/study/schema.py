@@ -1,20 +1,15 @@
-"""Schema of the study file: its keys, their validation, and the loading of files and presets."""
+"""Schema of the study file: its keys and their validation."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Mapping
-from importlib import resources
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from search.store.sqlite_uri import absolute_uri
-from search.store.yaml_files import apply_override, check_text, parse_mapping, read_mapping
-from search.study.data_levels import check_data_levels, parse_data_level, with_absolute_data, with_complete_data
-from search.study.error_messages import explain
+from search.study.data_levels import check_data_levels, parse_data_level, with_complete_data
 from search.study.factors import (
     DATA,
     IMAGE_SIZE,
@@ -27,26 +22,20 @@ from search.study.factors import (
     factors_of,
     is_integer,
     parse_levels,
-    parse_method_field,
     parse_range,
     parse_schedules,
 )
 from search.study.resources import Resources
-from search.tracking.uri import refuse_credentials, store_uri
+from search.study.sections import FIRST_LOOK, Confirm, MethodEntry, Search, Tracking, method_entry
 from spaces.distributions import AUTO
 from trainables import records
 from trainables.config import AnySource, RunConfig
-from trainables.data.base import source_kind
-from trainables.errors import InputError
-from trainables.methods import METHODS
-from trainables.methods.base import short_name
 from trainables.registration.fields import Choice, Frozen, Range, declared
 from trainables.registration.registry import unknown
 from trainables.schedules import milestone_number
 
 METHOD, PRECISION = "method", "precision"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,79}$")]
-Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.+-]{0,39}$")]
 NOT_TUNABLE = {
     "augmentation", "classes", "deterministic", "epochs", "label_noise", "model", "steps",
     "train_fraction", "validation_fraction",
@@ -58,150 +47,8 @@ NOT_COMPARABLE = NOT_TUNABLE - {"augmentation", "model"}
 HALVED_FROM, QUARTERED_FROM = 8, 16
 """Numbers of seeds from which studies have two and three looks by default."""
 
-OPEN = "open"
-MOST_SEEDS = 1000
-FIRST_LOOK, MOST_OPEN = 4, 60
-"""Seeds from which a study with open seeds is judged, and at most has, by default."""
-
 DEFAULT_NUISANCE = ("learning_rate", "weight_decay")
 """Nuisance parameters of a study without `nuisance`, except those that are set elsewhere."""
-
-
-class MethodEntry(Frozen):
-    """A method of a study. Settings with a single value are fixed; a list or {low, high} is searched.
-
-    A `twin` trains with other random numbers than the other entries: initial weights, order of the images and draws. A
-    twin of the reference differs from it by chance only, which shows how much that is.
-    """
-
-    name: str
-    label: Label
-    settings: dict[str, Any] = {}
-    twin: bool = False
-
-    def fixed(self) -> dict[str, Any]:
-        """Return the settings with a single value."""
-        return {key: value for key, value in self.settings.items() if not isinstance(value, Range | Choice)}
-
-    def plain(self) -> dict[str, Any]:
-        """Return the fixed settings by plain name, such as `mixup.alpha`."""
-        return {METHODS.get(self.name).plain(key): value for key, value in self.fixed().items()}
-
-
-class Search(Frozen):
-    """Hyperparameter search within each arm.
-
-    Args:
-        sampler: how trials are sampled; `none` searches nothing.
-        trials_per_arm: number of trials of each arm.
-        fidelity: what a trial trains. `full`: the whole training, unless it is stopped early. `schedule`: a complete
-            schedule of a third of the length, with a learning rate that falls to its end; nothing is stopped early.
-        early_stopping: whether successive halving stops trials early.
-        reduction_factor: reduction factor of successive halving.
-        audit: number of trials per arm that always run to the end, to check early stopping.
-        match: what the arms of a condition have in common: `epochs`; optimizer `steps`, independent of the batch
-            size; or `epochs`, with the cheaper arm of each contrast also confirmed at the `compute` of the more
-            expensive one.
-        replicates: number of independent searches of every arm, each with its own points and pool; at least three are
-            needed for claims beyond the configurations found.
-    """
-
-    sampler: Literal["none", "sobol", "random", "tpe"] = "sobol"
-    trials_per_arm: Annotated[int, Field(ge=1, le=10_000)] = 16
-    fidelity: Literal["full", "schedule"] = "full"
-    early_stopping: bool = True
-    reduction_factor: Annotated[float, Field(gt=1, le=10)] = 3
-    audit: Annotated[int, Field(ge=2, le=10_000)] = 2
-    match: Literal["epochs", "steps", "compute"] = "epochs"
-    replicates: Annotated[int, Field(ge=1, le=100)] = 1
-
-
-class Confirm(Frozen):
-    """Confirmation of the best configurations.
-
-    Args:
-        points: number of pooled points at which every arm is confirmed.
-        seeds: number of paired seeds of every arm and point; by default the last look, or 10. `open`: one at a time, as
-            long as claims are undecided; the verdicts hold whenever one stops or goes on.
-        most: largest number of seeds if they are `open`; by default the last look, or 60.
-        looks: numbers of seeds at which all contrasts are judged; an arm whose contrasts are all decided gets no more
-            seeds. By default a quarter, half and all of 16 or more seeds, half and all of 8 or more; `[]` for one look.
-            With open seeds, every number from 4 on.
-        test: what verdicts are based on. `extended`: the test images, and development images that a run neither trains
-            nor validates on, where `train_fraction` leaves some. `official`: the test images only.
-    """
-
-    points: Annotated[int, Field(ge=1, le=100)] = 2
-    seeds: int | Literal["open"] = 10
-    most: Annotated[int, Field(ge=5, le=MOST_SEEDS)] | None = None
-    looks: tuple[Annotated[int, Field(ge=2, le=1000)], ...] | None = None
-    test: records.TestPart = "extended"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _last_look(cls, value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            return value
-        seeds, looks = value.get("seeds"), value.get("looks")
-        if isinstance(seeds, bool | str | float) and seeds != OPEN:
-            also = ", or `open`" if isinstance(seeds, str) else ""
-            raise ValueError(f"seeds: expected a number{also}, but got {seeds!r}")
-        last = looks[-1] if isinstance(looks, list | tuple) and looks else None
-        if seeds == OPEN:
-            return {"most": last or MOST_OPEN, **value}
-        return value if last is None else {"seeds": last, **value}
-
-    @field_validator("seeds")
-    @classmethod
-    def _several(cls, value: int | Literal["open"]) -> int | Literal["open"]:
-        if isinstance(value, int) and not 2 <= value <= MOST_SEEDS:
-            raise ValueError(f"must be from 2 to {MOST_SEEDS:,}, or `open`, but got {value}")
-        return value
-
-    @model_validator(mode="after")
-    def _increasing(self) -> Confirm:
-        if self.most is not None and not self.is_open:
-            raise ValueError(
-                f"`most: {self.most}` is the largest number of open seeds, but `seeds` is {self.seeds}; write `seeds: "
-                "open`, or leave out `most`"
-            )
-        if self.looks is None:
-            return self
-        if list(self.looks) != sorted(set(self.looks)):
-            raise ValueError(f"`looks` must be increasing, but got {list(self.looks)}")
-        if self.looks and self.looks[-1] != self.most_seeds:
-            key = "most" if self.is_open else "seeds"
-            raise ValueError(
-                f"the last of `looks`, {self.looks[-1]}, must equal `{key}`, {self.most_seeds}; leave out `{key}`"
-            )
-        return self
-
-    @property
-    def is_open(self) -> bool:
-        """Whether seeds are added as long as claims are undecided."""
-        return self.seeds == OPEN
-
-    @property
-    def most_seeds(self) -> int:
-        """The number of seeds, or the largest number if they are open."""
-        return self.seeds if isinstance(self.seeds, int) else self.most or MOST_OPEN
-
-
-class Tracking(Frozen):
-    """MLflow tracking store; by default a SQLite file in the study's folder."""
-
-    uri: str | None = None
-
-    @field_validator("uri")
-    @classmethod
-    def _known(cls, value: str | None) -> str | None:
-        if value:
-            try:
-                store_uri(Path.cwd(), value)
-                refuse_credentials(value)
-            except InputError as error:
-                raise ValueError(str(error)) from None
-        return value
 
 
 class Study(Frozen):
@@ -250,7 +97,7 @@ class Study(Frozen):
     @field_validator("methods", mode="before")
     @classmethod
     def _entries(cls, value: Any) -> Any:
-        return [_method_entry(entry) for entry in value] if isinstance(value, list) else value
+        return [method_entry(entry) for entry in value] if isinstance(value, list) else value
 
     @field_validator("compare", mode="before")
     @classmethod
@@ -434,107 +281,3 @@ def _check_precision(study: Study) -> None:
                 )
             if study.measures_precision:
                 raise ValueError(f"{where}: `recipe.{PRECISION}` is `{AUTO}`, which decides for all runs; remove one")
-
-
-def _method_entry(entry: Any) -> Any:
-    if isinstance(entry, str):
-        entry = {"name": entry}
-    if not isinstance(entry, Mapping) or "settings" in entry:
-        return entry
-    fields = dict(entry)
-    name, label, twin = fields.pop("name", None), fields.pop("as", None), fields.pop("twin", False)
-    try:
-        kind = METHODS.get(str(name))
-    except InputError as error:
-        raise ValueError(str(error)) from None
-    name = str(name)
-    known = list(kind.fields())
-    for field in fields:
-        if field not in known:
-            raise ValueError(unknown(f"field of {name}", field, known) if known else f"{name} has no fields")
-    settings = {key: parse_method_field(value, kind.plain(key), kind.fields()[key]) for key, value in fields.items()}
-    default = f"{short_name(name)}_twin" if twin is True else short_name(name)
-    return {"name": name, "label": label or default, "settings": settings, "twin": twin}
-
-
-def presets() -> dict[str, str]:
-    """Return the text of every preset by name.
-
-    Examples:
-        >>> list(presets())[:3]
-        ['maxup_one_image', 'mixup_alpha', 'own_images']
-    """
-    folder = resources.files("search.study") / "presets"
-    return {
-        Path(entry.name).stem: entry.read_text(encoding="utf-8")
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
-        if entry.name.endswith(".yaml")
-    }
-
-
-def parse_preset_summary(text: str) -> str:
-    """Return the first line of a preset's header."""
-    return text.splitlines()[0].removeprefix("#").strip()
-
-
-def load_study(source: str, overrides: tuple[str, ...] = ()) -> Study:
-    """Load a study file or a preset.
-
-    Args:
-        source: path of a study file, or name of a preset.
-        overrides: overrides of the form `a.b=value`, with the value in YAML.
-
-    Raises:
-        InputError: If the file cannot be read or is invalid.
-
-    Examples:
-        >>> load_study("quickstart", ("confirm.seeds=9",)).confirm.seeds
-        9
-    """
-    path = Path(source)
-    if path.is_file():
-        document, folder = read_mapping(path), path.absolute().parent
-    elif source in presets():
-        document, folder = parse_mapping(presets()[source], source), Path.cwd()
-    elif path.suffix in {".yaml", ".yml"} or "/" in source:
-        raise InputError(
-            f"{source} does not exist. Give the path of a study file, or the name of a preset (`assay list studies`)."
-        )
-    else:
-        raise InputError(unknown("study", source, list(presets())) + " Or give the path of a study file.")
-    for override in overrides:
-        apply_override(document, override)
-    return validate(document, source, folder)
-
-
-def validate(document: dict[str, Any], source: str, folder: Path) -> Study:
-    """Return the study described by a mapping.
-
-    Args:
-        document: content of a study file.
-        source: name of the file, for messages.
-        folder: folder that relative paths of data and of a SQLite tracking store refer to.
-
-    Raises:
-        InputError: If it is invalid; the message gives the key, the value and the allowed values.
-
-    Examples:
-        >>> study = validate({"data": "digits", "methods": ["baseline", "mixup"]}, "study.yaml", Path.cwd())
-        >>> list(study.searched)
-        ['learning_rate', 'weight_decay']
-    """
-    try:
-        check_text(document)
-    except ValueError as error:
-        raise InputError(f"{source}: {error}") from None
-    try:
-        document = with_absolute_data(with_complete_data(document), folder)
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"{source}: data: not a valid path: {error}") from None
-    tracking = document.get("tracking")
-    if isinstance(tracking, dict) and isinstance(tracking.get("uri"), str):
-        document = {**document, "tracking": {**tracking, "uri": absolute_uri(tracking["uri"], folder)}}
-    try:
-        return Study.model_validate(document)
-    except ValidationError as error:
-        raise InputError(explain(error, Study, source, {DATA: source_kind(document.get(DATA))})) from None

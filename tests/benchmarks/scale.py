@@ -19,7 +19,7 @@ from search.plan.builder import make_plan
 from search.plan.record import study_record
 from search.store.journal import Journal
 from search.store.optuna_storage import OptunaFile
-from search.study.schema import validate
+from search.study.loading import validate
 from tests.benchmarks.common import table
 from trainables import records
 from trainables.worker.requests import RunResult

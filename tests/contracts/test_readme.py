@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from search.cli import app
 from search.plan.builder import make_plan
 from search.store.yaml_files import parse_mapping
-from search.study.schema import validate
+from search.study.loading import validate
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -13,7 +13,8 @@ from reports.data.frames import read_study
 from reports.inference.verdicts import decided_arms
 from search.plan.builder import make_plan
 from search.study.factors import recipe_factors
-from search.study.schema import NOT_COMPARABLE, NOT_TUNABLE, validate
+from search.study.loading import validate
+from search.study.schema import NOT_COMPARABLE, NOT_TUNABLE
 from tests.driver import carry_out
 from tests.property import FUZZ_SEED
 from trainables.augmentation import AUGMENTATIONS

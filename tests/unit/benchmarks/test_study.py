@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from search.plan.builder import make_plan
-from search.study.schema import validate
+from search.study.loading import validate
 from tests.benchmarks.study import Spent, main, part_of, study_document
 
 

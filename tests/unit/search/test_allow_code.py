@@ -133,7 +133,7 @@ def test_code_in_the_stored_copy_of_a_study_is_refused(tmp_path: Path) -> None:
     from search.plan.builder import make_plan
     from search.plan.record import study_record
     from search.store.provenance import facts_of
-    from search.study.schema import load_study
+    from search.study.loading import load_study
     from trainables import records
 
     study = load_study(write(data=DATA))

@@ -13,7 +13,7 @@ from search.plan.model import Plan
 from search.plan.power import study_size, summary_rows
 from search.plan.record import study_record
 from search.store.journal import JournalReader
-from search.study.schema import validate
+from search.study.loading import validate
 from spaces.design import sobol_points
 from tests.conftest import make_study
 from tests.driver import carry_out

@@ -17,7 +17,8 @@ from search.plan.model import Plan
 from search.plan.power import study_size, summary_rows
 from search.plan.record import study_record
 from search.store.journal import Journal
-from search.study.schema import Study, validate
+from search.study.loading import validate
+from search.study.schema import Study
 from tests.conftest import make_study
 from tests.driver import Worker, carry_out
 from tests.unit.search.plan.test_extension import curves, extend, runs

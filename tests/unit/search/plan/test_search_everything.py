@@ -17,7 +17,7 @@ from reports.descriptive.responses import full_length_runs, responses
 from search.plan.builder import make_plan
 from search.plan.record import study_record
 from search.study.catalogue import listing
-from search.study.schema import load_study, validate
+from search.study.loading import load_study, validate
 from spaces.design import random_points
 from tests.conftest import make_study
 from tests.driver import carry_out

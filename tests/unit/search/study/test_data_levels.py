@@ -9,7 +9,8 @@ import pytest
 
 from search.plan.builder import make_plan
 from search.study.data_levels import name_of
-from search.study.schema import Study, validate
+from search.study.loading import validate
+from search.study.schema import Study
 from tests.conftest import study_document
 from trainables.errors import InputError
 

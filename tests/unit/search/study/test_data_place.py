@@ -13,7 +13,8 @@ from search.lifecycle import extend_study, resume_study, run_study
 from search.session import Options
 from search.store.journal import Journal
 from search.study.data_place import moved_settings, recorded_settings
-from search.study.schema import Study, validate
+from search.study.loading import validate
+from search.study.schema import Study
 from tests.unit.trainables.data.test_files import folder, lists
 from trainables import records
 from trainables.data import SOURCES

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from search.store.yaml_files import parse_mapping
-from search.study.schema import load_study, presets, validate
+from search.study.loading import load_study, presets, validate
 from tests.conftest import make_study, study_document
 from trainables.errors import InputError
 from trainables.registration.fields import Choice, Range

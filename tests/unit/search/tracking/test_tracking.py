@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 
 from search.store.journal import Journal
 from search.store.sqlite_uri import sqlite_path, sqlite_uri
-from search.study.schema import validate
+from search.study.loading import validate
 from search.tracking import mapping, uri as tracking_uris
 from search.tracking.browser import can_open, open_later
 from search.tracking.import_study import read_experiment
