@@ -10,14 +10,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from search.plan.model import REFERENCE_MODEL, Arm, Cell, Condition, Plan, cell_name
+from search.plan.cells import all_cells, compared_pairs, find_cell, products
+from search.plan.first_falls import first_falls
+from search.plan.model import REFERENCE_MODEL, Arm, Cell, Condition, Plan
 from search.plan.off_phases import OffPhases, off_phases
 from search.plan.rungs import rung_epochs, short_schedule, why_unstopped
 from search.plan.validation import check_plan
 from search.study.data_levels import data_of_levels
 from search.study.error_messages import explain
-from search.study.factors import DATA, IMAGE_SIZE, Level, latest_milestone, levels_text, split_model_factor
-from search.study.schema import METHOD, Study
+from search.study.factors import DATA, IMAGE_SIZE, Level, levels_text, split_model_factor
+from search.study.schema import Study
 from search.study.sections import MethodEntry
 from spaces.design import extreme_values
 from spaces.distributions import Space, distribution, method_space, nuisance_space
@@ -27,8 +29,7 @@ from trainables.methods import METHODS, Cycle, Method
 from trainables.methods.base import off_from
 from trainables.records import FLOAT32
 from trainables.registration.fields import Choice
-from trainables.registration.registry import unknown
-from trainables.schedules import fractions, milestone_number, selection_epochs
+from trainables.schedules import selection_epochs
 
 FIXED_LENGTH = ("epochs", "steps", "schedule", "milestones_of")
 """Factors that determine the rungs of a condition; they are the same in all its runs, so they cannot be searched."""
@@ -57,7 +58,7 @@ def make_plan(study: Study) -> Plan:
     if study.measures_precision:
         study = study.with_precision(FLOAT32)
     _check_size(study)
-    cells = _cells(study)
+    cells = all_cells(study)
     grid = _grid(study)
     if len(cells) * len(grid) > MAX_ARMS:
         raise InputError(
@@ -68,8 +69,8 @@ def make_plan(study: Study) -> Plan:
         if factor in study.searched:
             raise InputError(f"nuisance.{factor}: `{factor}` cannot be searched; set it in `recipe` or `conditions`")
     conditions = tuple(_condition(study, values, cells) for values in grid)
-    reference = _find_cell(study.reference, cells, study, "reference")
-    pairs = _pairs(study, cells, reference)
+    reference = find_cell(study.reference, cells, study, "reference")
+    pairs = compared_pairs(study, cells, reference)
     arms: list[Arm] = []
     contrasts: list[tuple[str, str, str]] = []
     for condition in conditions:
@@ -115,96 +116,6 @@ def _nuisance(study: Study) -> Space:
     return space
 
 
-# Cells and contrasts
-
-
-def _cells(study: Study) -> list[Cell]:
-    """Return the cells of the comparison; the method varies slowest."""
-    several = len(study.methods) > 1
-    return [
-        Cell(cell_name(entry, levels, several), entry, levels)
-        for entry in study.methods
-        for levels in _products(study.compare)
-    ]
-
-
-def _products(grid: Mapping[str, list[Level]]) -> list[dict[str, Level]]:
-    return [dict(zip(grid, chosen, strict=True)) for chosen in itertools.product(*grid.values())]
-
-
-def _find_cell(selector: str | Mapping[str, Any], cells: list[Cell], study: Study, place: str) -> Cell:
-    """Return the cell with a name, a method or some levels; factors that are not given have their first level.
-
-    Args:
-        selector: name of a cell, label of a method, or levels by factor.
-        cells: all cells of the study.
-        study: the study.
-        place: key of the study file that holds the selector, for messages.
-
-    Raises:
-        InputError: there is no such cell.
-    """
-    found = next((cell for cell in cells if cell.name == selector), None)
-    if found:
-        return found
-    wanted = dict(selector) if isinstance(selector, Mapping) else {METHOD: selector}
-    labels = [entry.label for entry in study.methods]
-    defaults = {METHOD: "baseline" if "baseline" in labels else labels[0]}
-    defaults |= {factor: options[0].name for factor, options in study.compare.items()}
-    for factor, value in wanted.items():
-        if factor not in defaults:
-            raise InputError(f"{place}: " + unknown("compared factor", factor, list(defaults)))
-        choices = labels if factor == METHOD else [level.name for level in study.compare[factor]]
-        if value not in choices:
-            kind = "method of this study" if factor == METHOD else f"level of {factor}"
-            raise InputError(f"{place}: " + unknown(kind, str(value), [str(choice) for choice in choices]))
-    wanted = {**defaults, **wanted}
-    return next(
-        cell
-        for cell in cells
-        if wanted == {METHOD: cell.entry.label, **{factor: level.name for factor, level in cell.levels.items()}}
-    )
-
-
-def _pairs(study: Study, cells: list[Cell], reference: Cell) -> list[tuple[Cell, Cell]]:
-    """Return the compared pairs: every cell with the reference, then the study's own; diagnostics make no claims."""
-    diagnostics = {cell.name for cell in cells if not METHODS.get(cell.entry.name).claims}
-    declared = [
-        (_find_cell(one, cells, study, "contrasts"), _find_cell(two, cells, study, "contrasts"))
-        for one, two in study.contrasts
-    ]
-    for cell in [reference, *(cell for pair in declared for cell in pair)]:
-        if cell.name in diagnostics:
-            raise InputError(
-                f"`{cell.name}` is a diagnostic and makes no claims, so it can be neither the reference nor part of "
-                "`contrasts`; it runs with the other methods and is reported with them"
-            )
-    _check_declared(declared, reference)
-    pairs = [(cell, reference) for cell in cells if cell.name not in {reference.name, *diagnostics}]
-    if not pairs:
-        what = f"{', '.join(sorted(diagnostics))} makes no claims; " if diagnostics else ""
-        raise InputError(
-            f"nothing is compared: {what}add a method in addition to the reference, or a factor to `compare`"
-        )
-    return pairs + declared
-
-
-def _check_declared(declared: list[tuple[Cell, Cell]], reference: Cell) -> None:
-    """Refuse a contrast of a cell with itself, and one that the family already contains."""
-    seen: list[set[str]] = []
-    for one, other in declared:
-        text = f"contrasts: [{one.name}, {other.name}]"
-        if one.name == other.name:
-            raise InputError(f"{text} compares a method with itself; remove it")
-        if reference.name in (one.name, other.name):
-            raise InputError(
-                f"{text} is already part of the study, which compares every method with `{reference.name}`; remove it"
-            )
-        if {one.name, other.name} in seen:
-            raise InputError(f"{text} is listed twice; remove one of them")
-        seen.append({one.name, other.name})
-
-
 # Conditions
 
 
@@ -227,7 +138,7 @@ def _grid(study: Study) -> list[dict[str, Level]]:
     """Return the levels of each condition, in the order of the study file."""
     kept = [
         cell
-        for cell in _products(study.conditions)
+        for cell in products(study.conditions)
         if not any(all(cell[factor].name == value for factor, value in pair.items()) for pair in study.exclude)
     ]
     if not kept:
@@ -251,7 +162,7 @@ def _condition(study: Study, levels: Mapping[str, Level], cells: list[Cell]) -> 
             "`recipe` or `conditions` (`epochs` is then the number of evaluations of a run)"
         )
     cycles = [cycle for cell in cells for cycle in _cycles(cell.entry, epochs, f"{name}: {cell.name}")]
-    falls = [fall for cell in cells for fall in _first_falls(study, {**settings, **cell.settings}, name)]
+    falls = [fall for cell in cells for fall in first_falls(study, {**settings, **cell.settings}, name)]
     first = [fall for fall in falls if fall is not None]
     rungs = rung_epochs(epochs, [max(first)] if first else [], study.search.reduction_factor, cycles)
     unstopped = "" if rungs else why_unstopped(max(first, default=None), cycles)
@@ -271,42 +182,6 @@ def _condition(study: Study, levels: Mapping[str, Level], cells: list[Cell]) -> 
         unstopped=unstopped if stops else "",
         data=data,
     )
-
-
-def _first_falls(study: Study, settings: Mapping[str, Any], condition: str) -> list[float | None]:
-    """Return the first fall of the learning rate of every schedule that a run may have, as a fraction of the length.
-
-    It is None for a searched schedule without falls.
-    """
-    searched = {name: mark for name, mark in study.searched.items() if _is_milestone(name)}
-    schedule = settings.get("schedule", RunConfig.model_fields["schedule"].default)
-    if searched and schedule != "milestones":
-        raise InputError(
-            f"nuisance.{next(iter(searched))}: the schedule of {condition} is {schedule!r}, which has no milestones; "
-            "set `schedule: milestones`"
-        )
-    single = study.nuisance.get("milestone_1")
-    whole = [mark.options for name, mark in searched.items() if name.rpartition(".")[2] == "milestones"]
-    written = [{**settings, "milestones": schedule} for options in whole for schedule in options]
-    found: list[float | None] = [next(iter(_milestones(each)), None) for each in written]
-    if "milestones" not in searched:
-        own = settings if single is None else {**settings, "milestones": [latest_milestone(single)]}
-        found += _milestones(own)[:1]
-    return found
-
-
-def _is_milestone(name: str) -> bool:
-    factor = name.rpartition(".")[2]
-    return factor == "milestones" or milestone_number(factor) is not None
-
-
-def _milestones(settings: Mapping[str, Any]) -> list[float]:
-    """Return where the learning rate drops, as fractions of the length; invalid values are refused later."""
-    names = ("schedule", "milestones", "milestones_of")
-    schedule, milestones, of = (settings.get(name, RunConfig.model_fields[name].default) for name in names)
-    if schedule != "milestones" or not isinstance(milestones, list | tuple) or not isinstance(of, int | float):
-        return []
-    return [at for at in fractions(milestones, of) if 0 < at < 1] if of > 0 else []
 
 
 # Arms
