@@ -159,7 +159,7 @@ def test_tensorflow_is_imported_in_one_file() -> None:
         "import search.cli, search.lifecycle, search.plan.model, search.export.selection\n"
         "import search.final_training.training, search.monitor.status, search.study.catalogue",
         "import reports.page.writer, reports.data.frames, reports.inference.verdicts",
-        "import search.study.schema as s\nfrom search.plan.builder import make_plan\n"
+        "import search.study.loading as s\nfrom search.plan.builder import make_plan\n"
         "make_plan(s.load_study('quickstart'))",
     ],
 )
