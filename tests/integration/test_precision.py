@@ -42,6 +42,7 @@ def small_study(folder: Path, precision: str) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_auto_gives_the_runs_of_the_precision_that_it_chose(tmp_path: Path) -> None:
     folder, log = tmp_path / "auto" / "study", tmp_path / "log"
     run = [sys.executable, "-c", EAGER, "run", str(small_study(tmp_path / "auto", "auto")), "-o", str(folder)]
