@@ -10,12 +10,13 @@ seeds; with open seeds, almost every seed is such a look.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from search.orchestration.arm_search import ArmSearch
+from search.orchestration.look_schedule import LookSchedule, Settle
 from search.orchestration.pool_store import PoolStore
 from search.orchestration.pooling import Trial
 from search.orchestration.protocol import EpochMetrics
@@ -23,7 +24,7 @@ from search.plan.model import Arm, Plan, file_name
 from search.store.journal import Journal
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import LookDecision, Outcome, PoolDecision, Run, RungDecision, TestPart, settled_seeds
+from trainables.records import LookDecision, Outcome, PoolDecision, Run, RungDecision, TestPart
 from trainables.records.files import is_file_name
 from trainables.schedules import selection_epochs
 from trainables.worker.requests import RunResult
@@ -63,9 +64,6 @@ class Confirmation(NamedTuple):
         )
 
 
-Settle = Callable[[int], set[tuple[str, str]]]
-
-
 class StudyController:
     """Controls a whole study (see `search.orchestration.protocol.RunSource`).
 
@@ -78,7 +76,6 @@ class StudyController:
 
     def __init__(self, plan: Plan, journal: Journal, settle: Settle | None = None) -> None:
         self.plan = plan
-        self._settle = settle or (lambda _: set())
         self.states: dict[str, RunState] = {}
         self._journal = journal
         self._arms = {arm.name: arm for arm in plan.arms}
@@ -89,8 +86,7 @@ class StudyController:
             for search in range(plan.searches)
         }
         self._pools = PoolStore(plan, journal, self._completed)
-        self._looks_taken = 0
-        self._looks: list[LookDecision] = []
+        self._looks = LookSchedule(plan, journal, settle or (lambda _: set()))
         self._actions: dict[tuple[str, int], str] = {}
         self._interrupted: deque[str] = deque()
         self._running: set[str] = set()
@@ -114,8 +110,6 @@ class StudyController:
             state, decision = self.states[str(row.run)], row.decision
             self._actions[state.run.name, decision.rung] = decision.action
             self._search_of(state.run).rungs.values[decision.rung].append(decision.value)
-        for row in self._journal.decisions(LookDecision):
-            self._apply_look(row.decision)
         self._open_trials = {condition.name: self._unended_trials(condition.name) for condition in self.plan.conditions}
         for state in sorted(
             self.states.values(), key=lambda state: (state.run.phase != records.SEARCH, state.run.index)
@@ -180,8 +174,7 @@ class StudyController:
         if self._running or self._interrupted:
             return False
         self._look()
-        last = self._seeds == self.plan.study.confirm.most_seeds
-        return (last or self._all_settled) and self._all_announced()
+        return self._looks.is_last and self._all_announced()
 
     def next_run(self) -> Run | None:
         """Return a run to start, announced in the journal, or None if none can start now."""
@@ -269,8 +262,8 @@ class StudyController:
     def _unannounced_confirmations(self, condition: str) -> Iterator[Confirmation]:
         """Yield the confirmation runs of a condition that are not announced yet, pairs together."""
         arms = self.plan.in_condition(condition)
-        limits = {arm.name: settled_seeds(self._looks, condition, arm.method) or self._seeds for arm in arms}
-        for seed_index in range(self._seeds):
+        limits = {arm.name: self._looks.seeds_of(arm) for arm in arms}
+        for seed_index in range(self._looks.seeds):
             for point_index, point in self._pools.points(condition).items():
                 for arm in (arm for arm in arms if seed_index < limits[arm.name]):
                     confirmation = Confirmation(arm, point_index, seed_index)
@@ -287,45 +280,11 @@ class StudyController:
 
     # Interim looks
 
-    @property
-    def _seeds(self) -> int:
-        """Confirmation seeds up to the next look."""
-        stages = self.plan.study.looks
-        return stages[min(self._looks_taken, len(stages) - 1)]
-
     def _look(self) -> None:
-        """Judge the study once all runs up to a look have ended, and stop the arms about which all is decided."""
-        stages = self.plan.study.looks
-        while self._looks_taken < len(stages) - 1 and not self._all_settled and self._ended_up_to_look():
-            settled = self._settle(self._seeds)
-            arms = {
-                condition.name: [arm.method for arm in self.plan.in_condition(condition.name)]
-                for condition in self.plan.conditions
-            }
-            whole = tuple(
-                name for name, methods in arms.items() if all((name, method) in settled for method in methods)
-            )
-            further = tuple(
-                (name, method)
-                for name, methods in arms.items()
-                for method in methods
-                if name not in whole and (name, method) in settled
-            )
-            decision = LookDecision(look=self._looks_taken, seeds=self._seeds, settled=whole, arms=further)
-            self._journal.decide(decision)
-            self._apply_look(decision)
-
-    @property
-    def _all_settled(self) -> bool:
-        """Whether seeds are open, and every claim is decided, so that no look has anything to decide any more."""
-        return self.plan.study.confirm.is_open and all(
-            settled_seeds(self._looks, arm.condition.name, arm.method) for arm in self.plan.arms
-        )
-
-    def _apply_look(self, decision: LookDecision) -> None:
-        self._looks_taken = decision.look + 1
-        self._looks.append(decision)
-        self._new_confirmations.clear()
+        """Take the looks that are due: all runs up to them have ended."""
+        while not self._looks.is_last and self._ended_up_to_look():
+            self._looks.take()
+            self._new_confirmations.clear()
 
     def _ended_up_to_look(self) -> bool:
         """Return whether every run up to the next look has been announced and has ended."""
@@ -358,7 +317,7 @@ class StudyController:
     @property
     def decisions(self) -> list[PoolDecision | LookDecision]:
         """The decisions about how many runs are confirmed: the pools in force, and the looks taken."""
-        return [*self._pools.latest, *self._looks]
+        return [*self._pools.latest, *self._looks.taken]
 
     # Receiving results
 
