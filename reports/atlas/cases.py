@@ -45,7 +45,8 @@ ANSWERS: Mapping[str, str] = {
     "case_sample_pairing": (
         "No gain in 200 epochs on 160 images, with either network. SamplePairing changes GoogLeNet by -0.9 points "
         "(-2.2 to 0.4), with dropout and weight decay by -1.1 (-2.9 to 0.7), which excludes a gain of 6. VGG "
-        "loses with all three methods, by 2.2 to 2.7 points, once it has dropout and weight decay; without, nothing is decided."
+        "loses with all three methods, by 2.2 to 2.7 points, once it has dropout and weight decay; without, nothing "
+        "is decided."
     ),
     "case_resnet_cifar": (
         "The stem costs most: one for small images gains 8.0 points at equal epochs and 7.0 at equal steps, crop with "
