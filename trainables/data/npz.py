@@ -79,11 +79,12 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 def _check_memory(path: Path, names: set[str]) -> None:
     """Refuse arrays that would fill the memory: a small file may unpack to any size."""
     with ZipFile(path) as archive:
-        sizes = {info.filename.removesuffix(SUFFIX): info.file_size for info in archive.infolist()}
-    largest = max(names & sizes.keys(), key=lambda name: sizes[name], default=None)
+        members = {info.filename.removesuffix(SUFFIX): info.file_size for info in archive.infolist()}
+    sizes = {name: size for name, size in members.items() if name in names}
     memory = host_memory()
-    if largest is None or sum(sizes[name] for name in names & sizes.keys()) <= HOST_SHARE * memory:
+    if sum(sizes.values()) <= HOST_SHARE * memory:
         return
+    largest = max(sizes, key=lambda name: sizes[name])
     raise InputError(
         f"{printable(path)}: `{largest}` unpacks to {sizes[largest] / 1e9:,.1f} GB, but the arrays that are read into "
         f"memory may take {HOST_SHARE:.0%} of the {memory / 1e9:,.1f} GB there are. Save images as uint8, which are "
