@@ -36,14 +36,7 @@ class LookSchedule:
     @property
     def is_last(self) -> bool:
         """Whether no look is left before the end of the study."""
-        return self.seeds == self._stages[-1] or self.all_settled
-
-    @property
-    def all_settled(self) -> bool:
-        """Whether seeds are open, and every claim is decided, so that no look has anything to decide any more."""
-        return self._plan.study.confirm.is_open and all(
-            settled_seeds(self.taken, arm.condition.name, arm.method) for arm in self._plan.arms
-        )
+        return self.seeds == self._stages[-1] or self._all_settled
 
     def seeds_of(self, arm: Arm) -> int:
         """Return the confirmation seeds of an arm up to the next look."""
@@ -71,3 +64,10 @@ class LookSchedule:
     def _number(self) -> int:
         """Number of the next look, from 0."""
         return self.taken[-1].look + 1 if self.taken else 0
+
+    @property
+    def _all_settled(self) -> bool:
+        """Whether seeds are open, and every claim is decided, so that no look has anything to decide any more."""
+        return self._plan.study.confirm.is_open and all(
+            settled_seeds(self.taken, arm.condition.name, arm.method) for arm in self._plan.arms
+        )

@@ -51,6 +51,10 @@ class TrainingSpeed:
     build_seconds: float
     state_bytes: int
 
+    def seconds(self, steps: float, images: float) -> float:
+        """Return how long training steps and evaluated images take."""
+        return steps * self.step_seconds + images * self.image_seconds
+
 
 @dataclass(frozen=True)
 class RunWork:
@@ -72,10 +76,6 @@ class RunWork:
         config = self.config
         kind = (config.model, config.batch_size, config.augmentation, config.precision, config.classes)
         return repr((config.data, *kind, config.optimizer.structure()))
-
-    def seconds(self, speed: TrainingSpeed) -> float:
-        """Return the duration of the run."""
-        return self.steps * speed.step_seconds + self.images * speed.image_seconds
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,9 @@ def costs(plan: Plan, data: Mapping[str, Dataset], speed: Callable[[RunWork, Dat
         if work.network not in speeds:
             speeds[work.network] = speed(work, own)
         found = speeds[work.network]
-        arms[arm.name] = ArmCost(work.seconds(found), work.config.epochs, found.state_bytes, len(own.test_images))
+        arms[arm.name] = ArmCost(
+            found.seconds(work.steps, work.images), work.config.epochs, found.state_bytes, len(own.test_images)
+        )
     built = sum(one.build_seconds for one in speeds.values())
     return StudyCosts(arms, built, _slots(plan))
 

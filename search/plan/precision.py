@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -69,10 +69,6 @@ class NetworkWork:
     steps: float
     images: float
 
-    def seconds(self, speed: TrainingSpeed) -> float:
-        """Return how long it is trained in the whole study."""
-        return self.steps * speed.step_seconds + self.images * speed.image_seconds
-
 
 @dataclass(frozen=True)
 class TimedNetwork:
@@ -121,18 +117,17 @@ def network_works(plan: Plan, data: Mapping[str, Dataset]) -> list[NetworkWork]:
     positions = (0.5, 0.0, 1.0) if any(map(is_batch_size, plan.nuisance)) else (0.5,)
     found: dict[str, NetworkWork] = {}
     for arm, planned in zip(plan.arms, record.arms, strict=True):
-        runs = record.full_runs_of(planned) / len(positions)
+        runs, label = record.full_runs_of(planned) / len(positions), arm.condition.data
         for position in positions:
-            work = run_work(plan, arm, data, position)
-            before = found.get(work.network)
-            found[work.network] = _network_work(
-                work, arm.condition.data, len(data[arm.condition.data].class_names), runs, before
-            )
+            added = _network_work(run_work(plan, arm, data, position), label, len(data[label].class_names), runs)
+            if before := found.get(added.key):
+                added = replace(added, steps=before.steps + added.steps, images=before.images + added.images)
+            found[added.key] = added
     return sorted(found.values(), key=lambda work: -work.steps)
 
 
-def _network_work(work: RunWork, label: str, classes: int, runs: float, before: NetworkWork | None) -> NetworkWork:
-    """Return a network with the work of some runs in addition to what was known before."""
+def _network_work(work: RunWork, label: str, classes: int, runs: float) -> NetworkWork:
+    """Return the network of a run, with the work of that many such runs."""
     config = work.config
     on = f" on {label}" if label else ""
     return NetworkWork(
@@ -141,8 +136,8 @@ def _network_work(work: RunWork, label: str, classes: int, runs: float, before: 
         data=label,
         classes=classes,
         config=config.model_dump(mode="json"),
-        steps=runs * work.steps + (before.steps if before else 0.0),
-        images=runs * work.images + (before.images if before else 0.0),
+        steps=runs * work.steps,
+        images=runs * work.images,
     )
 
 
@@ -156,8 +151,10 @@ def decide(works: Sequence[NetworkWork], timed: Mapping[str, TimedNetwork]) -> P
     for work in works:
         if fault := timed[work.key].fault:
             return unmeasured(f"mixed precision cannot be used for {work.title}: {fault}")
-    before = {work.key: work.seconds(timed[work.key].speed(FLOAT32)) for work in works}
-    after = {work.key: work.seconds(timed[work.key].speed(MIXED)) for work in works}
+    before, after = (
+        {work.key: timed[work.key].speed(precision).seconds(work.steps, work.images) for work in works}
+        for precision in (FLOAT32, MIXED)
+    )
     total = sum(before.values())
     gain = total / sum(after.values())
     networks = tuple(
