@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reports.data.frames import read_study
-from tests.integration.test_replayed_study import command, ended, wait_for_outcomes, write_study
+from tests.integration.test_replayed_study import assay, ended, wait_for_outcomes, write_study
 from trainables import records
 from trainables.records import JournalReader
 
@@ -23,10 +23,6 @@ RECIPE = {
 EAGER = "import search.plan.precision as precision; precision.MARGIN = 0.01; import assay; assay.main()"
 """Program that chooses mixed precision even where it is slower."""
 TIMING = "timing float32 and mixed precision on a worker"
-
-
-def assay(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=400, check=False)
 
 
 def small_study(folder: Path, precision: str) -> Path:
@@ -61,7 +57,7 @@ def test_auto_gives_the_runs_of_the_precision_that_it_chose(tmp_path: Path) -> N
     assert before.precision.gain
     assert before.precision.text in log.read_text()
 
-    resumed = assay("resume", folder)
+    resumed = assay("resume", folder, seconds=400)
     assert resumed.returncode == 0, resumed.stderr
     assert TIMING not in resumed.stderr
     with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
@@ -71,7 +67,7 @@ def test_auto_gives_the_runs_of_the_precision_that_it_chose(tmp_path: Path) -> N
     assert "precision: mixed" in (folder / records.RECIPE_FILE).read_text()
 
     concrete = tmp_path / "mixed" / "study"
-    done = assay("run", small_study(tmp_path / "mixed", "mixed"), "-o", concrete)
+    done = assay("run", small_study(tmp_path / "mixed", "mixed"), "-o", concrete, seconds=400)
     assert done.returncode == 0, done.stderr
     assert TIMING not in done.stderr
     columns = ["run", "outcome", records.SELECTION, records.TEST_ACCURACY, records.TEST_LOSS]

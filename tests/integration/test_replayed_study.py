@@ -28,9 +28,9 @@ FAULTY = "tests.faulty_cli"
 """The program whose replays obey the columns `wait` and `fault` (see `tests.faults`)."""
 
 
-def assay(*arguments: object, program: str = "search.cli") -> subprocess.CompletedProcess[str]:
+def assay(*arguments: object, program: str = "search.cli", seconds: float = 200) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*arguments, program=program), capture_output=True, text=True, timeout=200, check=False
+        command(*arguments, program=program), capture_output=True, text=True, timeout=seconds, check=False
     )
 
 

@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,11 @@ import yaml
 from reports.data.frames import StudyData, read_study
 from reports.descriptive.secondary_metrics import class_accuracies
 from reports.inference.verdicts import judge
-from tests.integration.test_replayed_study import command
+from tests.integration.test_replayed_study import assay, command, wait_for_outcomes
 from trainables import records
-from trainables.errors import InputError
 from trainables.records import JournalReader, Outcome
 
+SECONDS = 900
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 STUDY = {
     "recipe": {"model": "resnet8", "augmentation": "crop", "epochs": 6, "batch_size": 32, "train_fraction": 0.4},
@@ -33,10 +31,6 @@ STUDY = {
 TOY = {"source": "npz", "path": "toy.npz"}
 SIZES = {"digits": (10, [8, 8, 1], 596), "toy": (3, [12, 12, 3], 90)}
 """Classes, shape of an image, and test images."""
-
-
-def assay(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=900, check=False)
 
 
 def write_toy(folder: Path) -> None:
@@ -53,7 +47,7 @@ def write_toy(folder: Path) -> None:
 
 def run_study(folder: Path, name: str, **changes: Any) -> Path:
     (folder / f"{name}.yaml").write_text(yaml.safe_dump({**STUDY, **changes}))
-    done = assay("run", folder / f"{name}.yaml", "-o", folder / name)
+    done = assay("run", folder / f"{name}.yaml", "-o", folder / name, seconds=SECONDS)
     assert done.returncode == 0, done.stderr
     return folder / name
 
@@ -72,24 +66,13 @@ def killed_in_the_middle(arguments: list[str], folder: Path) -> None:
     log = folder.with_suffix(".log")
     with log.open("w") as output:
         process = subprocess.Popen(arguments, stdout=output, stderr=output, start_new_session=True)
-    until = time.monotonic() + 600
     try:
-        while time.monotonic() < until and process.poll() is None:
-            if _ended(folder) >= 5:
-                return
-            time.sleep(0.5)
-        raise AssertionError(f"the study ended before it was interrupted: {log.read_text()}")
+        wait_for_outcomes(folder, more_than=4, seconds=600, driver=process)
+        assert process.poll() is None, f"the study ended before it was interrupted: {log.read_text()}"
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def _ended(folder: Path) -> int:
-    """Return how many runs have ended, 0 before the study has a journal."""
-    with suppress(InputError), JournalReader.open(folder / records.JOURNAL_FILE) as journal:
-        return len(journal.outcomes())
-    return 0
 
 
 def test_a_study_on_two_data_sets_ends_in_the_runs_recipes_and_models_of_each(tmp_path: Path) -> None:
@@ -99,9 +82,9 @@ def test_a_study_on_two_data_sets_ends_in_the_runs_recipes_and_models_of_each(tm
     killed_in_the_middle(command("run", path, "-o", both), both)
     (tmp_path / "moved").mkdir()
     (tmp_path / "toy.npz").rename(tmp_path / "moved" / "toy.npz")
-    refused = assay("resume", both)
+    refused = assay("resume", both, seconds=SECONDS)
     assert (refused.returncode, "`--data toy=PATH`" in refused.stderr) == (2, True), refused.stderr
-    resumed = assay("resume", both, "--data", f"toy={tmp_path / 'moved' / 'toy.npz'}")
+    resumed = assay("resume", both, "--data", f"toy={tmp_path / 'moved' / 'toy.npz'}", seconds=SECONDS)
     assert resumed.returncode == 0, resumed.stderr
 
     found = outcomes(both)
@@ -116,12 +99,12 @@ def test_a_study_on_two_data_sets_ends_in_the_runs_recipes_and_models_of_each(tm
     _assert_examples(study)
     for name, (classes, shape, _) in SIZES.items():
         recipe = tmp_path / f"{name}.yaml"
-        exported = assay("export", both, "--condition", f"data={name}", "-o", recipe)
+        exported = assay("export", both, "--condition", f"data={name}", "-o", recipe, seconds=SECONDS)
         assert exported.returncode == 0, exported.stderr
         written = yaml.safe_load(recipe.read_text())
         assert (len(written["class_names"]), written["image_shape"]) == (classes, shape)
         assert written["fingerprint"] == study.facts.data_sets[name].fingerprint
-        trained = assay("train", recipe, "--seeds", 1, "-o", tmp_path / f"{name} final", "--json")
+        trained = assay("train", recipe, "--seeds", 1, "-o", tmp_path / f"{name} final", "--json", seconds=SECONDS)
         assert trained.returncode == 0, trained.stderr
         assert Path(json.loads(trained.stdout)["models"]["0"]).is_file()
 
