@@ -39,7 +39,7 @@ ANSWERS: Mapping[str, str] = {
         "mean of the copies are equivalent. With 64 images the mean reaches 35.2 % and MaxUp 29.7 %."
     ),
     "case_mixup_published": (
-        "A loss, but less than half of the published one: 86.9 % without and 86.5 % with mixup, 0.4 points "
+        "A loss, but a smaller one than published: 86.9 % without and 86.5 % with mixup, 0.4 points "
         "(0.2 to 0.7) over 16 pairs. One run each could not tell it from chance."
     ),
     "case_sample_pairing": (
