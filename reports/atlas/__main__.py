@@ -35,8 +35,9 @@ def collect(
 def page(folder: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = FOLDER) -> None:
     """Write the page and its pictures."""
     from reports.atlas.page import write_page
+    from reports.atlas.replication import read_replications
 
-    write_page(read_archive(ATLAS), read_archive(CASES) if CASES.exists() else {}, folder)
+    write_page(read_archive(ATLAS), read_archive(CASES) if CASES.exists() else {}, folder, read_replications())
     typer.echo(f"{folder / 'README.md'}")
 
 

@@ -1,4 +1,4 @@
-"""The four published cases: what was claimed, and what stands."""
+"""Claims examined beside the atlas: the four published cases and the checks of its own assumptions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from reports.inference.verdicts import Verdict, judge
 from reports.statistics.estimators import Estimate, over_seeds
 from trainables.records import COMPLETED, CONFIRM
 
+CHECK = "check"
+"""In place of the number of a case: the claim is one that the atlas rests on, and was not published."""
 CLAIMS = {
     "case_maxup_one_image": (
         "1",
@@ -24,10 +26,10 @@ CLAIMS = {
         "SamplePairing gains 6 points and mixup 3 with GoogLeNet, neither anything with VGG",
     ),
     "case_resnet_cifar": ("4", "the ImageNet ResNet-50 stays at 70 to 77 % on CIFAR-10 against a quoted 93 %"),
-    "case_tuned_rates": ("atlas", "the effects come from a learning rate that was chosen for plain training"),
-    "case_precision": ("precision", "mixed precision in bfloat16 is as accurate as float32, so it may be the default"),
+    "case_tuned_rates": (CHECK, "the effects come from a learning rate that was chosen for plain training"),
+    "case_precision": (CHECK, "mixed precision in bfloat16 is as accurate as float32, so it may be the default"),
 }
-"""Number of the case and its claim, by name of the study that examines it; the last two are not from publications."""
+"""Number of the published case, or `CHECK`, and the claim, by name of the study that examines it."""
 ANSWERS: Mapping[str, str] = {
     "case_maxup_one_image": (
         "It is the single image: with one image per step, and so 64 times fewer images, nothing trains in 1,400 steps, "
@@ -80,12 +82,12 @@ class ArmAccuracy:
 
 @dataclass(frozen=True)
 class Case:
-    """A published claim and the study that examines it.
+    """A claim and the study that examines it.
 
     Args:
-        number: number of the case.
+        number: number of the published case, or `CHECK`.
         study: name of the study.
-        claim: what was published.
+        claim: what was claimed.
         answer: what stands, in a sentence or two; empty if nobody has read the study yet.
         verdicts: what stands, by claim.
         arms: accuracy of every arm.
@@ -103,6 +105,11 @@ class Case:
     changes: tuple[FactorialEffect, ...]
     runs: int
     minutes: float
+
+    @property
+    def title(self) -> str:
+        """Title of its section."""
+        return "A check" if self.number == CHECK else f"Case {self.number}"
 
     @property
     def seeds(self) -> int:
@@ -126,7 +133,7 @@ class Case:
 
 
 def answers(studies: Mapping[str, StudyData]) -> list[Case]:
-    """Return the cases that have a study, in the order of their numbers."""
+    """Return the cases that have a study, in the order of their numbers, checks last."""
     return [_case(name, studies[name]) for name in CLAIMS if name in studies]
 
 

@@ -68,6 +68,11 @@ class Cell:
         return ", ".join(_phrase(name, value) for name, value in self.values.items())
 
     @property
+    def place(self) -> str:
+        """Data set, network and condition in words."""
+        return f"{self.data}, {self.model}, {self.condition}"
+
+    @property
     def effect(self) -> float:
         """Estimated effect in points; NaN without pairs."""
         return 100 * self.verdict.tuned.mean if self.verdict.tuned else float("nan")

@@ -13,6 +13,7 @@ from reports.atlas.cases import answers
 from reports.atlas.cells import Cell, against_reference, cells_of
 from reports.atlas.pictures import GAP as GAP_AXIS, STEPS, write_effects, write_effects_by
 from reports.atlas.prediction import ALL, ALWAYS, GAP, Score, scores
+from reports.atlas.replication import Replication
 from reports.data.frames import StudyData
 from reports.jinja import environment
 from reports.page.sections.factorial import name_of
@@ -64,22 +65,46 @@ class Totals:
     seeds: tuple[int, int]
 
 
-def write_page(atlas: Mapping[str, StudyData], cases: Mapping[str, StudyData], folder: Path) -> None:
+def write_page(
+    atlas: Mapping[str, StudyData],
+    cases: Mapping[str, StudyData],
+    folder: Path,
+    replications: Sequence[Replication] = (),
+) -> None:
     """Write the page and its pictures.
 
     Args:
         atlas: the studies of the atlas by name.
         cases: the studies of the published cases by name; those without a finished study are left out of the page.
         folder: folder to write to.
+        replications: cells of the atlas that were trained again with fresh seeds.
     """
     cells = [cell for study in atlas.values() for cell in cells_of(study)]
     compared = against_reference(cells)
-    found = scores(compared)
     write_effects(folder / PICTURE, compared, TITLES)
     write_effects_by(folder / GAP_PICTURE, compared, TITLES, GAP_AXIS)
     write_effects_by(folder / STEPS_PICTURE, compared, TITLES, STEPS)
+    (folder / "README.md").write_text(page_text(atlas, cells, cases, replications), encoding="utf-8")
+
+
+def page_text(
+    atlas: Mapping[str, StudyData],
+    cells: Sequence[Cell],
+    cases: Mapping[str, StudyData],
+    replications: Sequence[Replication],
+) -> str:
+    """Return the page in Markdown.
+
+    Args:
+        atlas: the studies of the atlas by name.
+        cells: all their cells, those between two methods included.
+        cases: the studies of the published cases by name.
+        replications: cells of the atlas that were trained again with fresh seeds.
+    """
+    compared = against_reference(cells)
+    found = scores(compared)
     templates = environment(Path(__file__).parent / "templates", autoescape=False)
-    text = templates.get_template("page.md.j2").render(
+    return templates.get_template("page.md.j2").render(
         totals=totals(atlas, compared),
         summaries=[
             summary(title, [cell for cell in compared if cell.method == method]) for method, title in TITLES.items()
@@ -97,12 +122,13 @@ def write_page(atlas: Mapping[str, StudyData], cases: Mapping[str, StudyData], f
         titles=TITLES,
         verdicts=(HELPS, HURTS, EQUIVALENT, UNDECIDED),
         cases=answers(cases),
+        replications=replications,
+        places={(cell.study, cell.verdict.condition): cell.place for cell in compared},
         name_of=name_of,
         picture=PICTURE,
         gap_picture=GAP_PICTURE,
         steps_picture=STEPS_PICTURE,
     )
-    (folder / "README.md").write_text(text, encoding="utf-8")
 
 
 def totals(studies: Mapping[str, StudyData], cells: Sequence[Cell]) -> Totals:

@@ -122,7 +122,7 @@ def main(arguments: Sequence[str]) -> None:
     rows = []
     for cell in [cells[place] for place in order[: options.cells]]:
         same, count = regenerate(studies[cell.study], cell, data)
-        rows.append([f"{cell.data}, {cell.model}, {cell.condition}: {cell.method}", count, same])
+        rows.append([f"{cell.place}: {cell.method}", count, same])
     if rows:
         table(["cell", "runs", "equal"], rows)
     found = read_replications()
