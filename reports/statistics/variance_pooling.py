@@ -143,9 +143,16 @@ def _prior_freedom(excess: np.ndarray) -> np.ndarray:
     """
     from scipy.special import polygamma
 
-    target = np.where(excess > 0, excess, np.nan)
-    value = 0.5 + 1 / target
-    for _ in range(30):
-        trigamma = polygamma(1, value)
-        value = value + trigamma * (1 - trigamma / target) / polygamma(2, value)
-    return np.where(excess > 0, 2 * value, np.inf)
+    known = excess > 0
+    freedom = np.full(excess.shape, np.inf)
+    if known.any():
+        target = excess[known]
+        value = 0.5 + 1 / target
+        for _ in range(30):
+            trigamma = polygamma(1, value)
+            step = trigamma * (1 - trigamma / target) / polygamma(2, value)
+            value = value + step
+            if np.all(np.abs(step) < 1e-10 * value):
+                break
+        freedom[known] = 2 * value
+    return freedom
