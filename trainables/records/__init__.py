@@ -3,7 +3,7 @@
 metrics, units, verdicts    what is measured, in which unit, and what is concluded
 tags, files                 names in MLflow and in a study's folder
 plan, decisions, facts      what a study fixed, decided and noted, as typed values
-journal                     row types and reader of `study.db`; journal_schema, _file, _damage: what it is made of
+journal, journal_rows       reader of `study.db`, and its rows; journal_schema, _file, _damage: what it is made of
 """
 
 from trainables.records.decisions import (
@@ -58,10 +58,10 @@ from trainables.records.files import (
     REPORT as REPORT,
     STUDY_FILE as STUDY_FILE,
 )
-from trainables.records.journal import (
+from trainables.records.journal import JournalReader as JournalReader
+from trainables.records.journal_rows import (
     DecisionRow as DecisionRow,
     ExampleRow as ExampleRow,
-    JournalReader as JournalReader,
     Outcome as Outcome,
     ReportRow as ReportRow,
     Run as Run,

@@ -1,8 +1,8 @@
-"""Journal: row types and reader of `study.db`, the append-only record of a study.
+"""Journal: reader of `study.db`, the append-only record of a study.
 
 One process writes (`search.store.journal.Journal`); any number of processes read with `JournalReader`, also while the
-study runs: the controller, the delivery to MLflow, `assay status`, export and reports. JSON columns hold one object
-each. Times are POSIX seconds. Every row is checked against its checksum when it is read (`journal_schema`).
+study runs: the controller, the delivery to MLflow, `assay status`, export and reports. Every row (`journal_rows`) is
+checked against its checksum when it is read (`journal_schema`).
 """
 
 from __future__ import annotations
@@ -10,167 +10,38 @@ from __future__ import annotations
 import gc
 import json
 import sqlite3
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from trainables.errors import InputError
 from trainables.records.decisions import KINDS, Decision, EndDecision
 from trainables.records.facts import Facts
 from trainables.records.journal_damage import damage_error, journal_errors
 from trainables.records.journal_file import check_journal, find_journal, has_checksums, open_read_only
+from trainables.records.journal_rows import (
+    ArrivalRow,
+    DecisionRow,
+    ExampleRow,
+    Outcome,
+    OutcomeRow,
+    ReportRow,
+    RunRow,
+    run_of,
+)
 from trainables.records.journal_schema import (
-    CONFIRM,
     META,
     META_FACTS,
     META_PLAN,
     META_RECIPE,
     META_ROWS,
-    SEARCH,
     TABLES,
     are_intact,
 )
 from trainables.records.plan import PlanRecord
 
-if TYPE_CHECKING:
-    import numpy as np
-
 D = TypeVar("D", bound=Decision)
-
-# Row types
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run; `name` is the same in every repetition of the study.
-
-    Args:
-        name: unique name.
-        phase: one of `PHASES`.
-        condition: name of the condition.
-        arm: unique name of the arm.
-        method: display name of the method.
-        trial_index: number of the trial in its arm, from 0; None outside the search.
-        point_index: number of the pooled point, from 0; None outside the confirmation.
-        seed_index: number of the seed, from 0; 0 in the search. The seed itself is `config["seed"]`.
-        audit: whether it runs to the end whatever the rungs say.
-        config: a whole `RunConfig` as JSON.
-        parameters: settings by plain name (`learning_rate`, `mixup.alpha`).
-        searched: values of the searched dimensions by plain name.
-    """
-
-    name: str
-    phase: str
-    condition: str
-    arm: str
-    method: str
-    trial_index: int | None
-    point_index: int | None
-    seed_index: int
-    audit: bool
-    config: dict[str, Any]
-    parameters: dict[str, Any]
-    searched: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def index(self) -> int:
-        """The trial or the point, whichever the phase has; 0 in a final training."""
-        return next((index for index in (self.trial_index, self.point_index) if index is not None), 0)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended.
-
-    Args:
-        outcome: one of `OUTCOMES`.
-        epoch: epochs finished.
-        reason: why it failed, what is wrong with a completed run, or empty.
-        metrics: final metrics by name.
-    """
-
-    outcome: str
-    epoch: int
-    reason: str
-    metrics: dict[str, float]
-
-
-class RunRow(NamedTuple):
-    """A run, with its place in the journal and when it was announced."""
-
-    id: int
-    run: Run
-    at: float
-
-
-class ReportRow(NamedTuple):
-    """What a run measured after an epoch."""
-
-    id: int
-    run: str
-    epoch: int
-    metrics: dict[str, float]
-    at: float
-
-
-class ArrivalRow(NamedTuple):
-    """A report without its content."""
-
-    id: int
-    run: str
-    epoch: int
-
-
-class OutcomeRow(NamedTuple):
-    """How a run ended, and when."""
-
-    id: int
-    run: str
-    outcome: Outcome
-    at: float
-
-
-class DecisionRow(NamedTuple, Generic[D]):
-    """A decision; `run` is None where it is not about a single run."""
-
-    id: int
-    run: str | None
-    decision: D
-    at: float
-
-    def document(self) -> tuple[str, str | None, dict[str, Any], float]:
-        """Return the decision as JSON, for copies of a study outside its journal (see `decision_rows`)."""
-        return self.decision.kind, self.run, self.decision.dump(), self.at
-
-
-def decision_rows(documents: Iterable[Sequence[Any]]) -> tuple[DecisionRow[Decision], ...]:
-    """Return decisions from their `document`; kinds of a newer version are left out."""
-    return tuple(
-        DecisionRow(number, run, KINDS[kind].parse(detail), at)
-        for number, (kind, run, detail, at) in enumerate(documents)
-        if kind in KINDS
-    )
-
-
-class ExampleRow(NamedTuple):
-    """Which test examples a confirmation run classified correctly: zlib of `numpy.packbits` of bool (n,)."""
-
-    run: str
-    correct: bytes
-    n: int
-
-    def unpacked(self) -> np.ndarray:
-        """Return bool (n,), in the order of the data."""
-        import numpy as np
-
-        bits = np.frombuffer(zlib.decompress(self.correct), dtype=np.uint8)
-        return np.unpackbits(bits, count=self.n).astype(bool)
-
-
-# Reader
 
 
 class JournalReader:
@@ -291,7 +162,9 @@ class JournalReader:
         """Return the runs, in the order of their announcement."""
         rows = self._table("runs", after)
         parsed = zip(*(self._objects([row[column] for row in rows]) for column in (9, 10, 11)), strict=True)
-        return [RunRow(row[0], _run(row, *json_values), row[12]) for row, json_values in zip(rows, parsed, strict=True)]
+        return [
+            RunRow(row[0], run_of(row, *json_values), row[12]) for row, json_values in zip(rows, parsed, strict=True)
+        ]
 
     def reports(self, after: int = 0, run: str | None = None) -> list[ReportRow]:
         """Return the epochs in order of arrival, of one run or of all."""
@@ -425,21 +298,3 @@ def _paused_collection() -> Iterator[None]:
 
 
 _TIMED = ("runs", "reports", "decisions", "outcomes")
-
-
-def _run(row: Sequence[Any], config: Any, parameters: Any, searched: Any) -> Run:
-    phase, index = row[2], row[6]
-    return Run(
-        name=row[1],
-        phase=phase,
-        condition=row[3],
-        arm=row[4],
-        method=row[5],
-        trial_index=index if phase == SEARCH else None,
-        point_index=index if phase == CONFIRM else None,
-        seed_index=row[7],
-        audit=bool(row[8]),
-        config=config,
-        parameters=parameters,
-        searched=searched,
-    )
