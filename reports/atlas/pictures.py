@@ -16,6 +16,7 @@ from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 VERDICT_COLOURS = {HELPS: COLOURS[0], HURTS: COLOURS[1], EQUIVALENT: "#4d4d4d", UNDECIDED: "#b9bec3"}
@@ -23,8 +24,10 @@ VERDICT_MARKERS = {HELPS: "^", HURTS: "v", EQUIVALENT: "s", UNDECIDED: "o"}
 """Verdicts differ in shape as well as in colour."""
 WIDTH, ROW = 11.0, 0.19
 """Width of a picture and height of a row, in inches."""
-WIDEST = 20.0
-"""Largest effect shown, in points; larger ones stand at the edge."""
+SCALE = {"value": "symlog", "linthresh": 1.0, "linscale": 0.7}
+"""Scale of effects in points: linear up to one point, logarithmic beyond, so that half a point and twenty are seen."""
+TICKS, FEW_TICKS = (-20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20), (-10, -1, 0, 1, 10)
+"""Marked effects, in points, of a long and a short axis."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,24 @@ def write_effects(path: Path, cells: Sequence[Cell], titles: Mapping[str, str]) 
         for axes, shown in _panels(figure, cells, titles):
             _draw_effects(axes, shown, rows)
         _label_rows(figure.axes[0], rows)
-        _finish(figure, "effect on test accuracy in points, with 95 % intervals", path, VERDICT_MARKERS, {})
+        figure.axes[0].set_xscale(**SCALE)
+        _mark_effects(figure.axes[0].xaxis, FEW_TICKS)
+        _finish(
+            figure,
+            "effect on test accuracy in points, with 95 % intervals; logarithmic beyond one point",
+            path,
+            VERDICT_MARKERS,
+            {},
+        )
+
+
+def _mark_effects(axis: Axis, ticks: Sequence[int]) -> None:
+    """Give an axis of effects its ticks."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(FixedFormatter([f"{tick:+d}".replace("-", "−") if tick else "0" for tick in ticks]))
+    axis.set_minor_locator(NullLocator())
 
 
 def _panels(figure: Figure, cells: Sequence[Cell], titles: Mapping[str, str]) -> Iterator[tuple[Axes, list[Cell]]]:
@@ -112,11 +132,9 @@ def _draw_effects(axes: Axes, cells: Sequence[Cell], rows: Mapping[tuple[str, st
     for cell in cells:
         row = rows[cell.data, cell.model, cell.condition]
         colour, marker = VERDICT_COLOURS[cell.verdict.verdict], VERDICT_MARKERS[cell.verdict.verdict]
-        low, high = np.clip(cell.interval, -WIDEST, WIDEST)
-        axes.plot([low, high], [row, row], color=colour, linewidth=1.4, zorder=2, solid_capstyle="butt")
-        axes.plot(np.clip(cell.effect, -WIDEST, WIDEST), row, marker, color=colour, markersize=4.5, zorder=3)
+        axes.plot(cell.interval, [row, row], color=colour, linewidth=1.4, zorder=2, solid_capstyle="butt")
+        axes.plot(cell.effect, row, marker, color=colour, markersize=4.5, zorder=3)
     axes.set_ylim(max(rows.values()) + 1, 0)
-    axes.set_xlim(-WIDEST, WIDEST)
     axes.grid(axis="x", color="#e8e8e8", linewidth=0.7, zorder=0)
     axes.tick_params(axis="y", length=0)
 
@@ -143,20 +161,20 @@ def write_effects_by(path: Path, cells: Sequence[Cell], titles: Mapping[str, str
 
     markers = dict(zip(dict.fromkeys(cell.data for cell in cells), "osD^v*", strict=False))
     with rc_context(MATPLOTLIB):
-        figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
         for axes, shown in _panels(figure, cells, titles):
             axes.axhline(0, color="#666666", linewidth=0.9, zorder=1)
             for cell in shown:
                 _draw_by(axes, cell, by.scale * float(getattr(cell.baseline, by.name)), markers[cell.data])
             axes.set_xscale("log" if by.logarithmic else "linear")
-            axes.set_ylim(-WIDEST, WIDEST / 2)
             axes.grid(color="#e8e8e8", linewidth=0.7, zorder=0)
+        figure.axes[0].set_yscale(**SCALE)
+        _mark_effects(figure.axes[0].yaxis, TICKS)
         figure.axes[0].set_ylabel("effect on test accuracy, points")
         _finish(figure, by.label, path, {}, markers)
 
 
 def _draw_by(axes: Axes, cell: Cell, place: float, marker: str) -> None:
     colour = VERDICT_COLOURS[cell.verdict.verdict]
-    low, high = np.clip(cell.interval, -WIDEST, WIDEST)
-    axes.plot([place, place], [low, high], color=colour, linewidth=1.2, zorder=2, solid_capstyle="butt")
-    axes.plot(place, np.clip(cell.effect, -WIDEST, WIDEST), marker, color=colour, markersize=4.5, zorder=3)
+    axes.plot([place, place], cell.interval, color=colour, linewidth=1.2, zorder=2, solid_capstyle="butt")
+    axes.plot(place, cell.effect, marker, color=colour, markersize=4.5, zorder=3)
