@@ -21,7 +21,7 @@ from search.plan.builder import make_plan
 from search.plan.data_validation import check_data, naming, refuse_changed
 from search.plan.extension import check_kept, find_extension, with_defaults_of
 from search.plan.model import Plan
-from search.plan.precision import MOST_NETWORKS, decide, network_works, time_shared, unmeasured
+from search.plan.precision import MOST_NETWORKS, decide, is_timed, network_works, time_shared, unmeasured
 from search.plan.record import study_record
 from search.session import Options, call_on_worker, execute_runs, kept_workers, refuse_unusable_gpus
 from search.store.journal import Journal
@@ -83,10 +83,11 @@ def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
     plan = make_plan(study if options.curves is None else study.on_official_test())
     refuse_unusable_gpus(study.resources, options)
     data = {} if options.curves else check_data(plan)
-    if not study.measures_precision:
-        return _start_study(plan, folder, options, data)
     if options.curves:
-        return _start_study(plan, folder, options, data, unmeasured("a replay trains nothing"))
+        why = unmeasured("a replay trains nothing") if study.measures_precision else None
+        return _start_study(plan, folder, options, data, why)
+    if not is_timed(study, plan, data):
+        return _start_study(plan, folder, options, data)
     with kept_workers(study.resources, options):
         precision = _decided_precision(plan, data, options)
         plan = make_plan(plan.study.with_precision(precision.chosen))

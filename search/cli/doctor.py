@@ -19,7 +19,11 @@ def doctor(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show versions, GPUs, Ray, tracking store and data cache, and what is wrong. Exits with 1 if something is."""
+    """Check GPUs, Ray, tracking store and cache.
+
+    Shows versions, what driver, TensorFlow or JAX, and Ray see, the tracking store and the cache of decoded images, and
+    what is wrong with its remedy. Exits with 1 if something is.
+    """
     from search.cli.console import print_json, print_lines, print_table
     from search.doctor.report import examine
     from search.monitor.messages import copyable

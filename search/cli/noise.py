@@ -43,7 +43,10 @@ def certify(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Train the reference against itself: how much runs differ by chance, and which effects the study can see."""
+    """Measure how much runs differ by chance.
+
+    Trains the reference of a study against itself, and says which effects the study can see.
+    """
     from reports.data.frames import read_study
     from search.cli.console import print_json
     from search.lifecycle import run_study

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from search.monitor.counts import StudyProgress
     from search.plan.cost_estimate import StudyCosts
     from search.plan.model import Plan
+    from search.study.schema import Study
     from trainables.records import PlanRecord, PrecisionRecord
 
 
@@ -85,14 +86,14 @@ def plan(
     requested = load_study(study, tuple(sets or ()))
     made = make_plan(requested)
     hours = budget_hours or made.study.resources.budget_hours
-    costs, precision = _costs(made, timed or bool(budget_hours), images_per_second, requested.measures_precision)
+    costs, precision = _costs(requested, made, timed or bool(budget_hours), images_per_second)
     record = study_record(made, precision=precision)
     spread = spread if noise is None else _measured_spread(noise, record)
     size = study_size(record, spread, costs, hours)
     if json:
         print_json({**asdict(size), "measures_precision": requested.measures_precision, "plan": record.dump()})
         return
-    print_table(("", record.name), summary_rows(record, size) + precision_rows(requested.measures_precision, precision))
+    print_table(("", record.name), summary_rows(record, size) + precision_rows(requested, precision))
     if size.proposals:
         print_table(("trials", "seeds", "hours", f"detectable, within {hours:g} hours"), proposal_rows(size))
     for warning in size.warnings:
@@ -108,15 +109,15 @@ def _measured_spread(folder: Path, record: PlanRecord) -> float:
 
 
 def _costs(
-    made: Plan, timed: bool, throughput: float | None, both: bool
+    requested: Study, made: Plan, timed: bool, throughput: float | None
 ) -> tuple[StudyCosts | None, PrecisionRecord | None]:
     """Return the cost of the runs, if an estimate was requested, and the precision, if it was measured for that.
 
     Args:
-        made: the plan.
+        requested: the study as it was written.
+        made: its plan.
         timed: whether a few steps of every network are timed.
         throughput: images per second, instead of timing.
-        both: whether both precisions are timed.
     """
     from search.plan.data_validation import load_data_sets
 
@@ -128,10 +129,11 @@ def _costs(
         return None, None
     from search.monitor.messages import note
     from search.plan.cost_estimate import measure_costs
-    from search.plan.precision import measure_both
+    from search.plan.precision import is_timed, measure_both
 
-    note(f"timing a few steps of every network{' in float32 and in mixed precision' if both else ''}")
     data = load_data_sets(made.sources)
+    both = is_timed(requested, made, data)
+    note(f"timing a few steps of every network{' in float32 and in mixed precision' if both else ''}")
     return measure_both(made, data) if both else (measure_costs(made, data), None)
 
 

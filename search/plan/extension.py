@@ -39,7 +39,7 @@ class Extension:
 
 def with_defaults_of(before: Plan, after: Study) -> Study:
     """Return a study file with what it leaves open as in the study that it extends: test part, precision and looks."""
-    if after.measures_precision:
+    if after.measures_precision or not after.names_precision:
         after = after.with_precision(before.study.recipe.get(PRECISION))
     if before.test_part == "official":
         after = after.on_official_test()

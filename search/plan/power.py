@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from search.plan.cost_estimate import StudyCosts
+from search.plan.precision import could_gain
 from search.plan.validation import SHARED
 from trainables.records import PlanRecord, PrecisionRecord, duration
+
+if TYPE_CHECKING:
+    from search.study.schema import Study
 
 POWER = 0.8
 MIN_TRIALS = 8
@@ -217,22 +222,27 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
     ]
 
 
-def precision_rows(measured: bool, precision: PrecisionRecord | None) -> list[tuple[str, str]]:
-    """Return the line of `assay plan` about `precision: auto`, if the study has it.
+def precision_rows(study: Study, precision: PrecisionRecord | None) -> list[tuple[str, str]]:
+    """Return the line of `assay plan` about the precision, unless the study file says which.
 
     Args:
-        measured: whether the study decides its precision by timing.
+        study: the study as it was written.
         precision: what was measured here, or None.
 
-    >>> precision_rows(True, PrecisionRecord(chosen="mixed", margin=1.1, gain=1.62))[0][1]
+    >>> from search.study.loading import load_study
+    >>> study = load_study("quickstart", ("recipe.precision=auto",))
+    >>> precision_rows(study, PrecisionRecord(chosen="mixed", margin=1.1, gain=1.62))[0][1]
     'mixed, timed at 1.62 times the speed of float32 (needed: 1.1); the study will time both again on a worker'
     """
-    if not measured:
-        return []
     if precision:
         return [("precision", f"{precision.text}; the study will time both again on a worker")]
+    if study.measures_precision:
+        timed = "auto: the study will time float32 and mixed on a worker when it starts; `--timed`: also here"
+        return [("precision", timed)]
+    if study.names_precision or not could_gain(study):
+        return []
     return [
-        ("precision", "auto: the study will time float32 and mixed on a worker when it starts; `--timed`: also here")
+        ("precision", "float32, or in a long study mixed if that is faster when it starts; `--timed`: measured here")
     ]
 
 

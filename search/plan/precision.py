@@ -1,11 +1,14 @@
-"""Precision of a study with `precision: auto`: both are timed before its first run, and the faster one serves all runs.
+"""Precision of a study that leaves it open: both are timed before its first run, and the faster one serves all runs.
 
-Timed are plain training steps of each distinct network and batch size, in turns, in one process. The gain of mixed
-precision is that in the training time of the whole study, so that networks count as much as they are trained.
+A study leaves it open with `precision: auto`, or by saying nothing if it is long enough for the timing to pay and its
+runs have a GPU or a processor that computes in bfloat16. Timed are plain training steps of each distinct network and
+batch size, in turns, in one process. The gain of mixed precision is that in the training time of the whole study, so
+that networks count as much as they are trained.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +30,7 @@ from search.plan.model import Plan
 from search.plan.record import study_record
 from trainables import records
 from trainables.config import RunConfig
+from trainables.devices.processor import multiplies_bfloat16
 from trainables.errors import DivergedError
 from trainables.records import FLOAT32, MIXED, NetworkGain, Precision, PrecisionRecord
 from trainables.registration.plugins import allow_code
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from search.study.resources import Resources
+    from search.study.schema import Study
     from trainables.data import Dataset
     from trainables.data.sharing import SharedData
     from trainables.engine.feeding import Placement
@@ -43,6 +48,8 @@ MARGIN = 1.1
 """How many times as fast as float32 mixed precision must be to be chosen."""
 MOST_NETWORKS = 12
 """Networks that are timed: those with the largest share of the steps."""
+LEAST_PIXELS = 2e9
+"""Pixels of training images, over all runs and epochs, from which timing pays: minutes for a small CNN."""
 LEAST_ROUNDS, MOST_ROUNDS, ROUND_SECONDS = 3, 19, 2.0
 """Timed epochs of each precision, and the time after which no further one begins."""
 
@@ -96,6 +103,40 @@ def unmeasured(why: str) -> PrecisionRecord:
         why: why nothing was timed, in words.
     """
     return PrecisionRecord(chosen=FLOAT32, margin=MARGIN, why=why)
+
+
+def is_timed(study: Study, plan: Plan, data: Mapping[str, Dataset]) -> bool:
+    """Return whether both precisions are timed before the first run of a new study.
+
+    Args:
+        study: the study as it was written.
+        plan: its plan.
+        data: its data sets by label.
+
+    >>> from search.plan.builder import make_plan
+    >>> from search.study.loading import load_study
+    >>> study = load_study("quickstart")
+    >>> plan = make_plan(study)
+    >>> is_timed(study, plan, {"": plan.sources[""].load()})
+    False
+    """
+    if study.measures_precision:
+        return True
+    if study.names_precision or not could_gain(study):
+        return False
+    record, pixels = study_record(plan), 0.0
+    for arm, planned in zip(plan.arms, record.arms, strict=True):
+        own = data[arm.condition.data]
+        work = run_work(plan, arm, data, 0.5)
+        pixels += record.full_runs_of(planned) * work.steps * work.config.batch_size * math.prod(own.images.shape[1:3])
+        if pixels >= LEAST_PIXELS:
+            return True
+    return False
+
+
+def could_gain(study: Study) -> bool:
+    """Return whether mixed precision could be faster for runs with the resources of a study."""
+    return bool(study.resources.gpus) or multiplies_bfloat16()
 
 
 def network_works(plan: Plan, data: Mapping[str, Dataset]) -> list[NetworkWork]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -177,6 +177,11 @@ class Study(Frozen):
         """Whether the precision is decided by timing both at the start of the study: `precision: auto`."""
         return self.recipe.get(PRECISION) == AUTO
 
+    @property
+    def names_precision(self) -> bool:
+        """Whether the study file says anything about the precision of any run."""
+        return any(name.rpartition(".")[2] == PRECISION for _, name, _ in _settings(self))
+
     def with_precision(self, precision: str | None) -> Study:
         """Return the same study with another precision in its recipe; None leaves it out."""
         recipe = {key: value for key, value in self.recipe.items() if key != PRECISION}
@@ -260,24 +265,31 @@ def _check_places(study: Study) -> None:
             raise ValueError(f"`{min(first & second)}` is set in `{one}` and in `{other}`; remove one")
 
 
+def _settings(study: Study) -> Iterator[tuple[str, str, Any]]:
+    """Yield every setting of runs as its place in the study file, its plain name, and its value, range or choice."""
+    for name, value in study.recipe.items():
+        yield "recipe", name, value
+    for name, value in study.nuisance.items():
+        yield "nuisance", name, value
+    for place in ("conditions", "compare"):
+        grid: dict[str, list[Level]] = getattr(study, place)
+        for factor, options in grid.items():
+            for level in options:
+                for name, value in level.values.items():
+                    yield f"{place}.{factor}", name, value
+
+
 def _check_precision(study: Study) -> None:
     """Refuse `precision: auto` for a part of the runs, and a precision of its own for a part beside it."""
     remedy = f"for all runs set `recipe: {{{PRECISION}: {AUTO}}}`, or choose float32 or mixed"
-    levels = [
-        (f"{place}.{factor}", level.values)
-        for place in ("conditions", "compare")
-        for factor, options in getattr(study, place).items()
-        for level in options
-    ]
-    for place, settings in [("recipe", study.recipe), ("nuisance", study.nuisance), *levels]:
-        for name, value in settings.items():
-            if name.rpartition(".")[2] != PRECISION or (place, name) == ("recipe", PRECISION):
-                continue
-            where = place if place.endswith(f".{name}") else f"{place}.{name}"
-            if value == AUTO or (isinstance(value, Choice) and AUTO in value.options):
-                raise ValueError(
-                    f"{where}: `{AUTO}` is decided once for the whole study, so it can be neither a level nor "
-                    f"searched, nor hold for one model; {remedy}"
-                )
-            if study.measures_precision:
-                raise ValueError(f"{where}: `recipe.{PRECISION}` is `{AUTO}`, which decides for all runs; remove one")
+    for place, name, value in _settings(study):
+        if name.rpartition(".")[2] != PRECISION or (place, name) == ("recipe", PRECISION):
+            continue
+        where = place if place.endswith(f".{name}") else f"{place}.{name}"
+        if value == AUTO or (isinstance(value, Choice) and AUTO in value.options):
+            raise ValueError(
+                f"{where}: `{AUTO}` is decided once for the whole study, so it can be neither a level nor "
+                f"searched, nor hold for one model; {remedy}"
+            )
+        if study.measures_precision:
+            raise ValueError(f"{where}: `recipe.{PRECISION}` is `{AUTO}`, which decides for all runs; remove one")

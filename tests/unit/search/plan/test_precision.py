@@ -14,10 +14,12 @@ from reports.page.writer import write_report
 from search import lifecycle
 from search.lifecycle import journal_plan, run_study
 from search.monitor.status import study_progress
+from search.plan import precision
 from search.plan.builder import make_plan
 from search.plan.cost_estimate import TrainingSpeed
 from search.plan.extension import find_extension, with_defaults_of
-from search.plan.precision import MARGIN, NetworkWork, TimedNetwork, decide, network_works, time_networks
+from search.plan.power import precision_rows
+from search.plan.precision import MARGIN, NetworkWork, TimedNetwork, decide, is_timed, network_works, time_networks
 from search.plan.record import study_record
 from search.session import Options
 from search.store.journal import Journal
@@ -127,6 +129,74 @@ def test_a_loss_that_is_not_finite_is_a_fault(monkeypatch: pytest.MonkeyPatch) -
     assert "not finite" in decide(works, found).text
 
 
+# A study that says nothing
+
+
+SILENT = {key: value for key, value in AUTO.items() if key != "precision"}
+
+
+@pytest.fixture
+def able(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: True)
+
+
+def timed_if(study: Study) -> bool:
+    return is_timed(study, make_plan(study), {"": Digits().load()})
+
+
+def trained_pixels(study: Study) -> float:
+    works = network_works(make_plan(study), {"": Digits().load()})
+    return sum(one.steps * one.config["batch_size"] * 8 * 8 for one in works)
+
+
+@pytest.mark.usefixtures("able")
+def test_a_study_that_says_nothing_is_timed_if_it_is_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make_study(recipe=SILENT)
+    pixels = trained_pixels(study)
+    monkeypatch.setattr(precision, "LEAST_PIXELS", pixels)
+    assert timed_if(study)
+    monkeypatch.setattr(precision, "LEAST_PIXELS", pixels + 1)
+    assert not timed_if(study)
+    assert timed_if(make_study(recipe=AUTO))
+
+
+def test_a_study_that_says_nothing_needs_hardware_for_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "LEAST_PIXELS", 0)
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: False)
+    assert not timed_if(make_study(recipe=SILENT))
+    assert timed_if(make_study(recipe=SILENT, resources={"gpus": 0.5}))
+
+
+@pytest.mark.usefixtures("able")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"recipe": {**SILENT, "precision": "float32"}},
+        {"recipe": {**SILENT, "resnet8.precision": "mixed"}},
+        {"recipe": SILENT, "compare": {"precision": ["float32", "mixed"]}},
+        {
+            "recipe": SILENT,
+            "conditions": {"speed": [{"as": "quick", "precision": "mixed"}, {"as": "slow", "precision": "float32"}]},
+        },
+        {"recipe": SILENT, "nuisance": {"precision": ["float32", "mixed"]}},
+    ],
+)
+def test_a_study_that_names_a_precision_anywhere_is_not_timed(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "LEAST_PIXELS", 0)
+    assert not timed_if(make_study(**changes))
+
+
+def test_the_plan_says_what_a_silent_study_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make_study(recipe=SILENT)
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: False)
+    assert precision_rows(study, None) == []
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: True)
+    assert "in a long study mixed" in precision_rows(study, None)[0][1]
+    assert precision_rows(make_study(recipe={**SILENT, "precision": "mixed"}), None) == []
+
+
 # Refusals
 
 
@@ -209,6 +279,30 @@ def test_a_network_that_does_not_fit_is_refused_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("able")
+def test_a_long_study_that_says_nothing_gets_the_faster_precision(
+    start: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "LEAST_PIXELS", 0)
+    folder = start(timed(1.5, 1.0), recipe=SILENT)
+    assert read_mapping(folder / records.STUDY_FILE)["recipe"]["precision"] == "mixed"
+    with Journal.open(folder) as journal:
+        before = journal_plan(journal, folder)
+    after = with_defaults_of(before, make_study(recipe=SILENT, confirm={"points": 2, "seeds": 5}))
+    assert find_extension(before.study, after).what == ("confirm.seeds from 3 to 5",)
+
+
+@pytest.mark.usefixtures("able")
+def test_a_replay_of_a_study_that_says_nothing_leaves_its_file_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    monkeypatch.setattr(precision, "LEAST_PIXELS", 0)
+    monkeypatch.setattr(lifecycle, "_continue_study", lambda *_: None)
+    run_study(make_study(recipe=SILENT), tmp_path / "study", Options(curves=write_curves()))
+    assert "precision" not in read_mapping(tmp_path / "study" / records.STUDY_FILE)["recipe"]
+    assert study_progress(tmp_path / "study").precision == ""
+
+
 def test_without_auto_nothing_is_timed(start: Callable[..., Path]) -> None:
     folder = start(AssertionError("timed"), recipe={**AUTO, "precision": "mixed"})
     with Journal.open(folder) as journal:
@@ -222,12 +316,12 @@ def test_an_older_plan_has_no_measured_precision() -> None:
     assert PlanRecord.parse(dumped) == study_record(make_plan(make_study()))
 
 
-@pytest.mark.parametrize("precision", ["mixed", "float32", None])
-def test_an_extension_keeps_the_precision(precision: str | None) -> None:
-    recipe = {key: value for key, value in AUTO.items() if key != "precision"}
-    before = make_plan(make_study(recipe=recipe if precision is None else {**recipe, "precision": precision}))
-    after = with_defaults_of(before, make_study(recipe=AUTO, confirm={"points": 2, "seeds": 5}))
-    assert after.recipe.get("precision") == precision
+@pytest.mark.parametrize("recipe", [AUTO, SILENT], ids=["auto", "silent"])
+@pytest.mark.parametrize("chosen", ["mixed", "float32", None])
+def test_an_extension_keeps_the_precision(chosen: str | None, recipe: dict[str, Any]) -> None:
+    before = make_plan(make_study(recipe=SILENT if chosen is None else {**SILENT, "precision": chosen}))
+    after = with_defaults_of(before, make_study(recipe=recipe, confirm={"points": 2, "seeds": 5}))
+    assert after.recipe.get("precision") == chosen
     extension = find_extension(before.study, after)
     assert extension.what == ("confirm.seeds from 3 to 5",)
     measured = decide([work("a")], {"a": timed(2.0, 1.0)})
