@@ -25,6 +25,10 @@ from trainables.records.atomic import write_atomically
 from trainables.records.links import refuse_links
 
 TEMPLATES = Path(__file__).parent / "templates"
+MARK = "Assay report</title>"
+"""Part of the head of every page, by which an earlier report is recognised."""
+HEAD_LENGTH = 4096
+"""Number of bytes at the beginning of a page that are searched for the mark."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def write_view(view: View, study: StudyData, folder: Path) -> ReportPaths:
         folder: folder of the report, created if missing.
 
     Raises:
-        InputError: If the files cannot be written.
+        InputError: If the files cannot be written, or would replace others than those of an earlier report.
     """
     tables = report_tables(view, study)
     paths = ReportPaths(
@@ -102,6 +106,7 @@ def write_view(view: View, study: StudyData, folder: Path) -> ReportPaths:
         **{paths.tables[name]: csv_text(table) for name, table in tables.items()},
     }
     try:
+        refuse_foreign(paths.html, contents)
         folder.mkdir(parents=True, exist_ok=True)
         for path, content in contents.items():
             write_atomically(path, content)
@@ -109,6 +114,32 @@ def write_view(view: View, study: StudyData, folder: Path) -> ReportPaths:
         message = f"the report cannot be written to `{folder}`: {error}. Give another folder with --output."
         raise InputError(message) from None
     return paths
+
+
+def refuse_foreign(page: Path, files: Iterable[Path]) -> None:
+    """Refuse to replace files that belong to no earlier report.
+
+    The page is the first file of a report to be written: where it is one of Assay's, the files beside it are as well.
+
+    Args:
+        page: the page to write.
+        files: all files to write.
+
+    Raises:
+        InputError: If one of them exists, and the page does not or is somebody else's.
+        OSError: If the page cannot be read.
+    """
+    taken = sorted(path.name for path in files if path.exists())
+    if not taken:
+        return
+    if page.is_file():
+        with page.open("rb") as file:
+            if MARK.encode() in file.read(HEAD_LENGTH):
+                return
+    raise InputError(
+        f"`{page.parent}` contains {', '.join(taken)}, which the report would replace and which no earlier report "
+        "wrote; choose another `--output`"
+    )
 
 
 def render_html(view: View, tables: Iterable[str] = ()) -> str:

@@ -230,15 +230,28 @@ def test_a_report_that_cannot_be_written_raises_and_leaves_no_partial_files(fini
     (tmp_path / "taken").write_text("mine")
     with pytest.raises(InputError, match="--output"):
         write_report(finished, tmp_path / "taken")
-    (tmp_path / "out" / "report.md").mkdir(parents=True)
+    written = write_report(finished, tmp_path / "out")
+    written.markdown.unlink()
+    written.markdown.mkdir()
     with pytest.raises(InputError, match="cannot be written"):
         write_report(finished, tmp_path / "out")
     assert not list((tmp_path / "out").glob(".*.part"))
 
 
 def test_an_old_report_is_replaced(finished: Path, tmp_path: Path) -> None:
-    (tmp_path / "report.md").write_text("old")
+    written = write_report(finished, tmp_path)
+    written.markdown.write_text("old")
+    written.json.unlink()
     assert write_report(finished, tmp_path).markdown.read_text().startswith("# quickstart")
+    assert written.json.is_file()
+
+
+@pytest.mark.parametrize("name", ["index.html", "report.md", "report.json", "runs.csv"])
+def test_files_that_no_report_wrote_are_never_replaced(finished: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("<title>My site</title>")
+    with pytest.raises(InputError, match=f"contains {name}, which .* choose another `--output`"):
+        write_report(finished, tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "<title>My site</title>"}
 
 
 def test_csv_files_of_an_empty_study_are_readable(tmp_path: Path) -> None:
