@@ -28,7 +28,7 @@ def collect(
         study = read_study(folder)
         studies[study.plan.name] = study
     write_archive([studies[name] for name in sorted(studies)], output)
-    typer.echo(f"{output}: {len(studies)} studies, {sum(len(study.runs) for study in studies.values())} runs")
+    typer.echo(f"{output}: {len(studies)} studies, {sum(len(study.runs) for study in studies.values()):,} runs")
 
 
 @app.command()

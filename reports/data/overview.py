@@ -11,7 +11,7 @@ import pandas as pd
 from reports.data.completeness import planned_confirmations, pools_by_search, seeds_of
 from reports.data.frames import UNFINISHED, StudyData
 from trainables import records
-from trainables.records import ArmRecord, RungDecision
+from trainables.records import ArmRecord, RungDecision, number_of
 
 
 @dataclass(frozen=True)
@@ -190,6 +190,5 @@ def missing_runs(summaries: Sequence[ArmSummary]) -> list[str]:
             sentences.append(f"{ended} of {planned} {words} runs have ended.")
     failed = sum(summary.search.failed + summary.confirm.failed for summary in summaries)
     if failed:
-        runs = "1 run" if failed == 1 else f"{failed} runs"
-        sentences.append(f"{runs} failed; the reasons are listed in the table of runs.")
+        sentences.append(f"{number_of(failed, 'run')} failed; the reasons are listed in the table of runs.")
     return sentences

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reports.data.frames import StudyData
-from trainables.records import CONFIRM, FAILED, SEARCH, SELECTION, ArmRecord
+from trainables.records import CONFIRM, FAILED, SEARCH, SELECTION, ArmRecord, number_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def arm_curves(study: StudyData, arm: ArmRecord) -> ArmCurves | None:
     """
     chosen = best_runs(study, arm)
     if chosen is not None:
-        seeds = "1 seed" if len(chosen) == 1 else f"{len(chosen)} seeds"
+        seeds = number_of(len(chosen), "seed")
         return _averaged(study, arm, chosen, f"{seeds} at setting {chosen['index'].iloc[0]}")
     searched = _usable(study, arm, SEARCH)
     if searched.empty:

@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 from reports.inference.verdicts import Effect, Verdict
 from reports.statistics.estimators import Interval, Proportion
 from reports.statistics.significance import MOST_SEEDS, SeedsNeeded
-from trainables.records import EQUIVALENT, POINTS, PlanRecord, Unit
+from trainables.records import EQUIVALENT, POINTS, PlanRecord, Unit, number_of
 from trainables.records.characters import visible
 
 NARROW = 10
@@ -92,7 +92,8 @@ def markdown_table(rows: Sequence[Row], unit: Unit = POINTS) -> str:
 def row_sentence(row: Row, unit: Unit) -> str:
     """Return a row of the verdict table as one line of text."""
     found = f"; {row.effect} {unit.many}, 95 % interval {row.interval}" if row.effect else ""
-    return f"{row.method} against {row.against}, {row.condition}: {row.verdict}{found}; {row.seeds} seeds"
+    seeds = "1 seed" if row.seeds == "1" else f"{row.seeds} seeds"
+    return f"{row.method} against {row.against}, {row.condition}: {row.verdict}{found}; {seeds}"
 
 
 def sentence(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
@@ -122,7 +123,7 @@ def effect_summary(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
     parts = [f"{signed(verdict.tuned.mean, digits, unit)} {unit.many}"]
     if verdict.tuned.interval:
         parts.append(f"95 % interval {interval(verdict.tuned.interval, digits, unit)}")
-    parts.append("1 seed" if verdict.seeds == 1 else f"{verdict.seeds} seeds")
+    parts.append(number_of(verdict.seeds, "seed"))
     margin = f", less than {magnitude(plan.smallest_effect, unit)} apart" if verdict.verdict == EQUIVALENT else ""
     return f"{margin}; {', '.join(parts)}."
 

@@ -14,10 +14,11 @@ from reports.inference.verdicts import Verdict, judge
 from reports.judging.limits import limits, unpairable
 from reports.judging.observed_study import observed_study, reference_code
 from reports.judging.question import NO_PAIRING, Question
-from reports.judging.run_table import RunTable, joined, number_of, short_list, short_name
+from reports.judging.run_table import RunTable, joined, short_list, short_name
 from reports.judging.sources.recognise import Access, read_source, source_name
 from reports.judging.unpaired import judge_unpaired
 from reports.judging.usable_runs import UsableRuns, usable_runs
+from trainables.records import number_of
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from trainables.errors import InputError
+from trainables.records import number_of
 
 RUN = "run"
 EPOCH = "epoch"
@@ -128,15 +129,6 @@ def short_name(column: str) -> str:
 def joined(levels: Iterable[object], separator: str = ", ") -> str:
     """Return the levels of several columns as one name: `sgd, 0.1`."""
     return separator.join(map(str, levels))
-
-
-def number_of(number: int, noun: str) -> str:
-    """Return a number of things in words.
-
-    >>> number_of(1, "trial"), number_of(1234, "run")
-    ('1 trial', '1,234 runs')
-    """
-    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def count(which: pd.Series) -> str:

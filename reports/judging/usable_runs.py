@@ -20,13 +20,12 @@ from reports.judging.run_table import (
     count,
     find_column,
     joined,
-    number_of,
     short_list,
     short_name,
 )
 from reports.judging.values import Level, level_codes, matching, numbers, with_named_columns
 from trainables.errors import InputError
-from trainables.records import Unit
+from trainables.records import Unit, number_of
 
 Levels = tuple[Level, ...]
 MOST_ARMS = 100

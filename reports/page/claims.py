@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reports.inference import wording as text
 from reports.inference.verdicts import Verdict
-from trainables.records import UNDECIDED, VERDICTS, PlanRecord
+from trainables.records import UNDECIDED, VERDICTS, PlanRecord, number_of
 
 MOST_NAMED = 2
 """Up to this many conditions with the same verdict are named in a sentence; beyond, they are counted."""
@@ -155,4 +155,4 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     parts = [f"{name} in {count}" for name, count in counts.items() if count]
     if len(answered) < len(verdicts):
         parts.append(f"no answer in {len(verdicts) - len(answered)}")
-    return f"{len(verdicts)} {'claim' if len(verdicts) == 1 else 'claims'}: {', '.join(parts)}."
+    return f"{number_of(len(verdicts), 'claim')}: {', '.join(parts)}."

@@ -9,7 +9,7 @@ from reports.data.overview import StoppingAudit
 from reports.inference.contrasts import SEARCHES_TO_CLAIM
 from reports.inference.verdicts import Verdict
 from reports.inference.wording import magnitude
-from trainables.records import EQUIVALENT, UNDECIDED, PlanRecord
+from trainables.records import EQUIVALENT, UNDECIDED, PlanRecord, number_of
 
 AUDIT_FROM = 10
 """Minimum number of would-be stops for an estimate of the share of wrong ones."""
@@ -98,14 +98,17 @@ def _pairing(verdicts: Sequence[Verdict]) -> str:
 
 def _family(plan: PlanRecord) -> str:
     count = len(plan.families[0]) if plan.families else 0
-    return f"{'1 claim was' if count == 1 else f'{count} claims were'} fixed before the first run"
+    return f"{_were(count, 'claim')} fixed before the first run"
 
 
 def _added(plan: PlanRecord) -> str:
     """Return how many claims were added later, with a leading space."""
     count = sum(map(len, plan.families[1:]))
-    claims = "1 claim was" if count == 1 else f"{count} claims were"
-    return f" {claims} added later; each addition is corrected separately." if count else ""
+    return f" {_were(count, 'claim')} added later; each addition is corrected separately." if count else ""
+
+
+def _were(count: int, noun: str) -> str:
+    return f"{number_of(count, noun)} {'was' if count == 1 else 'were'}"
 
 
 def _looks(plan: PlanRecord, saved: int, planned: int) -> str:
@@ -133,7 +136,7 @@ def _saving(saved: int, planned: int) -> str:
 def _search(plan: PlanRecord) -> str:
     if plan.trials_per_arm == 0:
         return "Nothing was tuned: all methods use the same settings, fixed in advance."
-    runs = "1 search run" if plan.trials_per_arm == 1 else f"{plan.trials_per_arm} search runs"
+    runs = number_of(plan.trials_per_arm, "search run")
     each = f" in each of {plan.replicates} searches" if plan.replicates > 1 else ""
     start = f"Every method, including the baseline, had {runs}{each}."
     return f"{start} All methods were then run at the same settings, the best ones found by any of them."
@@ -153,7 +156,7 @@ def _audit(audits: Sequence[StoppingAudit]) -> str:
     audited, would_stop = sum(one.audited for one in audits), sum(one.would_stop for one in audits)
     if audited == 0:
         return "No run was exempt from early stopping, so its errors cannot be checked here."
-    start = f"{audited} runs were trained to the end regardless; the rules would have stopped {would_stop} of them"
+    start = f"{_were(audited, 'run')} trained to the end regardless; the rules would have stopped {would_stop} of them"
     if would_stop == 0:
         return f"{start}."
     if would_stop < AUDIT_FROM:

@@ -197,11 +197,12 @@ def report_tables(view: View, study: StudyData) -> dict[str, pd.DataFrame]:
 
 
 def tables_json(view: View, tables: Mapping[str, pd.DataFrame]) -> str:
-    """Return all tables as one JSON document; missing values are null."""
-    records_of = {
-        name: json.loads(table.to_json(orient="records", double_precision=15)) for name, table in tables.items()
+    """Return all tables as one JSON document, a line each; missing values are null."""
+    about = {"study": view.plan.name, "updated": view.updated}
+    values = {name: json.dumps(value, ensure_ascii=False) for name, value in about.items()} | {
+        name: table.to_json(orient="records", double_precision=15, force_ascii=False) for name, table in tables.items()
     }
-    return json.dumps({"study": view.plan.name, "updated": view.updated, **records_of}, ensure_ascii=False, indent=1)
+    return "{\n" + ",\n".join(f"{json.dumps(name)}: {value}" for name, value in values.items()) + "\n}\n"
 
 
 def csv_text(table: pd.DataFrame) -> str:

@@ -76,6 +76,7 @@ def certify(
 def _show(floors: list[NoiseFloor], planned: PlanRecord, unit: Unit) -> None:
     """Print the noise floors, and what the study can see."""
     from search.cli.console import print_lines, print_table
+    from trainables.records import number_of
 
     digits = unit.digits + 1
     headings = ("condition", unit.figure, "sd over seeds", "sd of a difference", "95 % interval", "pairs", "detectable")
@@ -97,11 +98,12 @@ def _show(floors: list[NoiseFloor], planned: PlanRecord, unit: Unit) -> None:
     )
     smallest = unit.scale * planned.smallest_effect
     blind = [floor for floor in floors if floor.detectable > smallest]
+    seeds, contrasts = number_of(planned.seeds, "seed"), number_of(len(planned.contrasts), "contrast")
     print_lines(
         "",
         f"all in {unit.many}; a difference is that of two runs of the reference on the same images, which is chance",
-        f"detectable: with {planned.seeds} seeds and {len(planned.contrasts)} contrasts, `{planned.name}` finds an "
-        "effect with 80 % power, if differences vary as these do",
+        f"detectable: with {seeds} and {contrasts}, `{planned.name}` finds an effect "
+        "with 80 % power, if differences vary as these do",
         f"the smallest effect of interest, {smallest:g} {unit.many}, is below that in {len(blind)} of {len(floors)} "
         f"conditions{'; raise confirm.seeds' if blind else ''}",
     )

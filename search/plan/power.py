@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from search.plan.cost_estimate import StudyCosts
 from search.plan.precision import could_gain
 from search.plan.validation import SHARED
-from trainables.records import PlanRecord, PrecisionRecord, duration
+from trainables.records import PlanRecord, PrecisionRecord, duration, number_of
 
 if TYPE_CHECKING:
     from search.study.schema import Study
@@ -159,15 +159,16 @@ def _warnings(
     plan: PlanRecord, detectable_points: float, hours: float | None, budget_hours: float | None, proposed: bool
 ) -> Iterable[str]:
     smallest = 100 * plan.smallest_effect
+    seeds, contrasts = number_of(plan.seeds, "seed"), number_of(len(plan.contrasts), "contrast")
     if detectable_points > smallest:
         yield (
-            f"an effect of {smallest:g} points, the smallest of interest, would mostly remain undecided: with "
-            f"{plan.seeds} seeds and {len(plan.contrasts)} contrasts, effects from about {detectable_points:.1f} "
-            f"points are detectable. Raise confirm.{'most' if plan.open_ended else 'seeds'}, or compare fewer methods "
-            "or conditions."
+            f"an effect of {smallest:g} points, the smallest of interest, would mostly remain undecided: with {seeds} "
+            f"and {contrasts}, effects from about {detectable_points:.1f} points are detectable. Raise "
+            f"confirm.{'most' if plan.open_ended else 'seeds'}, or compare fewer methods or conditions."
         )
     if 0 < plan.trials_per_arm < MIN_TRIALS:
-        yield f"{plan.trials_per_arm} trials per arm are a thin search: the best point may be far from the optimum."
+        trials = number_of(plan.trials_per_arm, "trial")
+        yield f"A search of {trials} per arm is thin: the best point may be far from the optimum."
     if plan.points > MAX_POINTS:
         yield (
             f"{plan.points} pooled points: with more than {MAX_POINTS}, the best point of an arm may look better than "
@@ -186,7 +187,8 @@ def _warnings(
 
 def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
     """Return the output of `assay plan`: (heading, text) of each line."""
-    points = f"{plan.most_points} {'point' if plan.most_points == 1 else 'points'}"
+    methods = number_of(size.methods, "cell" if plan.factors else "method")
+    points, seeds = number_of(plan.most_points, "point"), number_of(plan.seeds, "seed")
     searches = f" in each of {plan.replicates} searches" if plan.replicates > 1 else ""
     looks = f", looks at {', '.join(map(str, plan.looks))}" if len(plan.looks) > 1 and not plan.open_ended else ""
     most = "at most " if plan.open_ended else ""
@@ -202,17 +204,20 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
     return [
         (
             "arms",
-            f"{size.arms}: {size.methods} {'cells' if plan.factors else 'methods'} x {size.conditions} conditions",
+            f"{size.arms}: {methods} x {number_of(size.conditions, 'condition')}",
         ),
-        ("search", f"{size.search_runs} runs, {plan.trials_per_arm} per arm{searches}"),
+        ("search", f"{number_of(size.search_runs, 'run')}, {plan.trials_per_arm} per arm{searches}"),
         *([("fidelity", lengths)] if short else []),
         *off,
-        ("confirmation", f"at most {size.confirmation_runs} runs, {points} x {most}{plan.seeds} seeds per arm{looks}"),
+        (
+            "confirmation",
+            f"at most {number_of(size.confirmation_runs, 'run')}, {points} x {most}{seeds} per arm{looks}",
+        ),
         *([("seeds", f"open: claims are {plan.stopping_rule}")] if plan.open_ended else []),
         ("work", f"{size.plain_epochs:,.0f} epochs of plain training{stops}"),
         ("time", time),
         ("disk", disk),
-        ("family", f"{size.contrasts} contrasts, Holm correction at {100 * plan.alpha:g} %"),
+        ("family", f"{number_of(size.contrasts, 'contrast')}, Holm correction at {100 * plan.alpha:g} %"),
         (
             "power",
             f"80 % to detect an effect of {size.detectable_points:.2f} points, if paired differences have a standard "

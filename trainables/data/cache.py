@@ -23,6 +23,7 @@ from trainables.data.pixels import ImageFacts, survey
 from trainables.data.text import printable
 from trainables.errors import InputError
 from trainables.records.atomic import write_atomically
+from trainables.records.descriptions import number_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +84,7 @@ def decode_cached(root: Path, files: Sequence[str], shape: Shape) -> Decoded:
         return found
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, about images that are refused or read
-        headers = in_parallel(lambda file: _header(root / file), files, f"reading {len(files)} files")
+        headers = in_parallel(lambda file: _header(root / file), files, f"reading {number_of(len(files), 'file')}")
         key = _digest([FORMAT, [digest for digest, _ in headers], list(files), asdict(shape)])
         found = _read(folder / key) or _write(folder / key, root, files, [facts for _, facts in headers], shape)
     with _room(folder):

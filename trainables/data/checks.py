@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trainables.data.image_key import image_key
 from trainables.data.text import listed
+from trainables.records.descriptions import number_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +56,7 @@ def inspect(data: Dataset, selections: Mapping[str, Selection]) -> Report:
         ("fingerprint", data.fingerprint),
     ]
     if data.validation is not None:
-        facts.append(("validation", f"predefined: {int(data.validation.sum())} images"))
+        facts.append(("validation", f"predefined: {number_of(int(data.validation.sum()), 'image')}"))
     if data.groups is not None:
         facts.append(("groups", f"{len(np.unique(data.groups))}, never divided by a split"))
     for name, chosen in selections.items():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from trainables.data.pixels import ImageFacts, Picture, Resize, Target, read_picture, reason, survey
 from trainables.data.text import listed, printable
 from trainables.errors import InputError
+from trainables.records.descriptions import number_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +65,7 @@ def one_by_one(function: Callable[[Any], Any], items: Iterable[Any], title: str)
 
 def survey_files(root: Path, files: Sequence[str], each: Each = one_by_one) -> list[ImageFacts]:
     """Return the facts about each file."""
-    return list(each(lambda file: survey(root / file), files, f"reading {len(files)} files"))
+    return list(each(lambda file: survey(root / file), files, f"reading {number_of(len(files), 'file')}"))
 
 
 def new_array(shape: tuple[int, ...]) -> np.ndarray:
@@ -114,7 +115,7 @@ def decode_files(
         images[place] = picture.pixels
         return "", picture.transparent
 
-    results = list(each(put, range(len(files)), f"decoding {len(files)} images"))
+    results = list(each(put, range(len(files)), f"decoding {number_of(len(files), 'image')}"))
     kept = np.flatnonzero([not fault for fault, _ in results])
     if not len(kept):
         raise InputError(_unreadable(root, files, results[0][0]))

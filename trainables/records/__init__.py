@@ -35,6 +35,7 @@ from trainables.records.descriptions import (
     describe as describe,
     duration as duration,
     is_number as is_number,
+    number_of as number_of,
     plain as plain,
 )
 from trainables.records.facts import DataFacts as DataFacts, Facts as Facts, pack_labels as pack_labels

@@ -37,6 +37,15 @@ def plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def number_of(number: int, noun: str) -> str:
+    """Return a number of things in words.
+
+    >>> number_of(1, "trial"), number_of(1234, "run")
+    ('1 trial', '1,234 runs')
+    """
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def is_number(value: Any) -> bool:
     """Return whether a value, such as a factor's level, is a number.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.errors import InputError
+from trainables.records.descriptions import number_of
 from trainables.records.journal_file import has_checksums, open_read_only
 from trainables.records.journal_schema import (
     COMPLETED,
@@ -189,7 +190,7 @@ def _remedy(journal: Path, found: Survey) -> str:
     if found.damaged_entries:
         return f"{whole}, but they cannot be used without it: restore {journal.name} from a copy."
     again = len(found.to_repeat() | found.unannounced)
-    repeated = f" and does what is damaged again ({again} {'run' if again == 1 else 'runs'})" if again else ""
+    repeated = f" and does what is damaged again ({number_of(again, 'run')})" if again else ""
     return (
         f"{whole}. `assay resume {shlex.quote(str(journal.parent))} --repair` sets the damaged file aside, keeps the "
         f"whole rows{repeated}."

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from reports.judging.run_table import EPOCH, RUN, RunTable, find_column, number_of, recorded, short_list
+from reports.judging.run_table import EPOCH, RUN, RunTable, find_column, recorded, short_list
 from reports.judging.sources.extras import needs, shown
 from trainables.errors import InputError
+from trainables.records import number_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

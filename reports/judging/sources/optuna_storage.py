@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.judging.run_table import EPOCH, RUN, RunTable, number_of, recorded, stacked_curves
+from reports.judging.run_table import EPOCH, RUN, RunTable, recorded, stacked_curves
 from reports.judging.sources.extras import needs, shown
 from trainables.errors import InputError
+from trainables.records import number_of
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.judging.run_table import EPOCH, RUN, RunTable, number_of, recorded, stacked_curves
+from reports.judging.run_table import EPOCH, RUN, RunTable, recorded, stacked_curves
 from trainables.errors import InputError
-from trainables.records import is_number
+from trainables.records import is_number, number_of
 
 RESULT = "result.json"
 PARAMETERS = "params.json"

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.judging.run_table import EPOCH, RUN, RunTable, number_of, recorded, stacked_curves
+from reports.judging.run_table import EPOCH, RUN, RunTable, recorded, stacked_curves
 from reports.judging.sources.extras import needs
 from trainables.errors import InputError
+from trainables.records import number_of
 
 EVENTS = "events.out.tfevents."
 PARTS = ("train", "validation", "val", "test", "eval")

@@ -14,7 +14,17 @@ from reports.inference.records import interval_record
 from reports.page.claims import SIGNS, Claim, comparisons
 from reports.page.context import Context
 from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
-from trainables.records import EQUIVALENT, UNDECIDED, VERDICTS, ConditionRecord, PlanRecord, describe, is_number, plain
+from trainables.records import (
+    EQUIVALENT,
+    UNDECIDED,
+    VERDICTS,
+    ConditionRecord,
+    PlanRecord,
+    describe,
+    is_number,
+    number_of,
+    plain,
+)
 
 LABELS: dict[str, str] = dict(zip(VERDICTS, ("grows", "falls", "does not change", UNDECIDED), strict=True))
 CAPTION = (
@@ -45,7 +55,7 @@ def _sentences(plan: PlanRecord, found: Sequence[EffectChange], digits: int) -> 
     shown = [change for change in found if change.decision.decided]
     sentences = [_sentence(plan, change, digits) for change in shown if change.decision.verdict != EQUIVALENT]
     same = [change for change in shown if change.decision.verdict == EQUIVALENT]
-    count = "1 difference" if len(found) == 1 else f"{len(found)} differences"
+    count = number_of(len(found), "difference")
     if found and not sentences:
         sentences.append(
             f"No effect is shown to depend on the condition; {count} between neighbouring conditions "

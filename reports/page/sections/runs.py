@@ -8,7 +8,7 @@ import pandas as pd
 
 from reports.page.context import Context
 from reports.page.layout import Section
-from trainables.records import SELECTION
+from trainables.records import SELECTION, number_of
 
 MOST_RUNS = 2000
 """Longer lists are left to runs.csv."""
@@ -38,7 +38,7 @@ def build(context: Context) -> Section | None:
     if runs.empty:
         return None
     found = tuple(_view(context, row) for _, row in runs.iterrows()) if len(runs) <= MOST_RUNS else ()
-    return Section("runs", "All runs", template="runs", content=found, lead=(f"{len(runs):,} runs",))
+    return Section("runs", "All runs", template="runs", content=found, lead=(f"{number_of(len(runs), 'run')}",))
 
 
 def _view(context: Context, row: pd.Series) -> RunView:
