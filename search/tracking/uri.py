@@ -196,6 +196,26 @@ def existing_store(uri: str) -> str:
     return store
 
 
+def refuse_foreign_database(store: str, folder: Path) -> None:
+    """Refuse a tracking store that is a file of another program: MLflow would add its tables to it.
+
+    Args:
+        store: the tracking store, as returned by `store_uri`.
+        folder: the study's folder, whose own store may be half made.
+
+    Raises:
+        InputError: If it is such a file.
+    """
+    path = sqlite_path(store)
+    if path is None or store == own_store(folder) or not path.exists():
+        return
+    if not path.is_file() or (path.stat().st_size and not has_table(path, "experiments")):
+        raise InputError(
+            f"the tracking store {redact(store)} is {path}, which is no database of MLflow and would be changed; "
+            "name a new file, or one that MLflow made"
+        )
+
+
 @cache
 def client_uri(uri: str) -> str:
     """Return the URI to give to MLflow for a tracking store.
