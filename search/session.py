@@ -132,9 +132,10 @@ def execute_runs(
         StoppedError: The study was stopped, or its results cannot be written.
     """
     from search.tracking.supervisor import start_delivery
-    from search.tracking.uri import server_of_study, store_uri
+    from search.tracking.uri import refuse_foreign_database, server_of_study, store_uri
 
     store = store_uri(folder, tracking_uri)  # before the working directory changes
+    refuse_foreign_database(store, folder)
     if server := server_of_study(folder, tracking_uri):
         note(f"results are sent to {server}, which the study names")
     started = time.monotonic()

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainables.augmentation import Policy, policy_apply
+from trainables.errors import InputError
 from trainables.randomness import stream
+from trainables.records.atomic import atomic_file
+from trainables.records.marks import PICTURE_MARK, is_marked
 
 if TYPE_CHECKING:
     from trainables.config import RunConfig
@@ -109,7 +112,7 @@ def write_sheet(path: Path, rows: Mapping[str, np.ndarray]) -> None:
         rows: images by label, uint8 or float (k, height, width, channels) with values from 0 to 255.
 
     Raises:
-        InputError: If the file cannot be written.
+        InputError: If the file cannot be written, or would replace another one than an earlier sheet.
 
     Examples:
         >>> images = np.zeros((3, 8, 8, 1), "uint8")
@@ -118,9 +121,9 @@ def write_sheet(path: Path, rows: Mapping[str, np.ndarray]) -> None:
         True
     """
     from PIL import Image, ImageDraw
+    from PIL.PngImagePlugin import PngInfo
 
-    from trainables.errors import InputError
-
+    refuse_other_file(path)
     sizes = [_shown_size(*row.shape[1:3]) for row in rows.values()]
     across = max(len(row) * (width + GAP) for row, (_, width) in zip(rows.values(), sizes, strict=True))
     sheet = Image.new("RGB", (LABEL_WIDTH + across, GAP + sum(height + GAP for height, _ in sizes)), PAPER)
@@ -132,10 +135,29 @@ def write_sheet(path: Path, rows: Mapping[str, np.ndarray]) -> None:
             tile = Image.fromarray(_colour(image)).resize((width, height), Image.Resampling.NEAREST)
             sheet.paste(tile, (LABEL_WIDTH + place * (width + GAP), top))
         top += height + GAP
+    about = PngInfo()
+    about.add_text("Software", "Assay")
     try:
-        sheet.save(path, format="PNG")
+        with atomic_file(path) as unfinished:
+            sheet.save(unfinished, format="PNG", pnginfo=about)
     except OSError as error:
         raise InputError(f"the contact sheet cannot be written to {path}: {error}") from None
+
+
+def refuse_other_file(path: Path) -> None:
+    """Refuse to write a contact sheet where there is no folder, or to replace a file that is no earlier sheet.
+
+    Raises:
+        InputError: If that is so, or the file cannot be read.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"the contact sheet cannot be written to {path}: there is no folder {path.parent}")
+    try:
+        is_free = not path.exists() or is_marked(path, PICTURE_MARK)
+    except OSError as error:
+        raise InputError(f"the contact sheet cannot be written to {path}: {error}") from None
+    if not is_free:
+        raise InputError(f"{path} exists and is no contact sheet of Assay; choose another file, such as `sheet.png`")
 
 
 def _shown_size(height: int, width: int) -> tuple[int, int]:

@@ -59,7 +59,7 @@ def main() -> None:
     """Run a command; a wrong input is one line, not a traceback."""
     try:
         app()
-    except InputError as error:
+    except (InputError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise SystemExit(2) from None
 

@@ -17,7 +17,9 @@ from reports.atlas.replication import Replication
 from reports.data.frames import StudyData
 from reports.jinja import environment
 from reports.page.sections.factorial import name_of
+from trainables.errors import InputError
 from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED
+from trainables.records.marks import PICTURE_MARK, is_marked
 
 TITLES = {
     "mixup": "mixup",
@@ -26,6 +28,9 @@ TITLES = {
     "maxup_mean": "mean of its copies",
 }
 """Displayed names of the methods, in the order of the page."""
+PAGE = "README.md"
+MARK = b"# The atlas: when each method helps"
+"""Beginning of the page, by which an earlier one is recognised."""
 PICTURE, GAP_PICTURE, STEPS_PICTURE = "effects.png", "effects_by_gap.png", "effects_by_steps.png"
 
 
@@ -78,13 +83,27 @@ def write_page(
         cases: the studies of the published cases by name; those without a finished study are left out of the page.
         folder: folder to write to.
         replications: cells of the atlas that were trained again with fresh seeds.
+
+    Raises:
+        InputError: A file would be replaced that no earlier page left there.
+        OSError: The files cannot be written.
     """
+    _refuse_foreign(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     cells = [cell for study in atlas.values() for cell in cells_of(study)]
     compared = against_reference(cells)
     write_effects(folder / PICTURE, compared, TITLES)
     write_effects_by(folder / GAP_PICTURE, compared, TITLES, GAP_AXIS)
     write_effects_by(folder / STEPS_PICTURE, compared, TITLES, STEPS)
-    (folder / "README.md").write_text(page_text(atlas, cells, cases, replications), encoding="utf-8")
+    (folder / PAGE).write_text(page_text(atlas, cells, cases, replications), encoding="utf-8")
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse to replace files that are neither a page of the atlas nor its pictures."""
+    marks = {PAGE: MARK, **dict.fromkeys((PICTURE, GAP_PICTURE, STEPS_PICTURE), PICTURE_MARK)}
+    taken = [name for name, mark in marks.items() if (folder / name).exists() and not is_marked(folder / name, mark)]
+    if taken:
+        raise InputError(f"`{folder}` contains {', '.join(taken)} of somebody else; choose another `--output`")
 
 
 def page_text(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.judging.run_table import short_list
 from trainables.errors import InputError
-from trainables.records import Unit
+from trainables.records import Unit, number_of
 
 _LOWER = {
     "brier", "cer", "cost", "deviation", "ece", "entropy", "err", "error", "fid", "logloss", "loss", "mae", "mape",
@@ -70,9 +70,19 @@ def unit_of_runs(metric: str, values: pd.Series, arms: pd.Series, higher: bool, 
     if not share or low < -1 or high > 100:
         if percent:
             raise InputError(f"--percent: `{metric}` lies between {low:g} and {high:g}, so it is not in percent")
+        if percent is False:
+            raise _no_fractions(metric, low, high)
         return Unit(metric, "unit", "units", 1.0, _digits(values), higher)
+    if percent is False and high > 1:
+        raise _no_fractions(metric, low, high)
     in_percent = percent if percent is not None else high > 1
     return Unit(metric, "point", "points", 1.0 if in_percent else 100.0, 1, higher)
+
+
+def _no_fractions(metric: str, low: float, high: float) -> InputError:
+    return InputError(
+        f"--fraction: `{metric}` lies between {low:g} and {high:g}, so it is not a fraction; give --percent, or neither"
+    )
 
 
 def smallest_effect(given: float | None, unit: Unit) -> float:
@@ -113,8 +123,9 @@ def _refuse_mixed_scales(metric: str, values: pd.Series, arms: pd.Series) -> Non
     if not (20 <= ratio <= 2000 if shares else 50 <= ratio <= 200):
         return
     groups = short_list(dict.fromkeys(arms[fraction]), 3)
+    in_percent, in_fractions = (number_of(int(each.sum()), "run") for each in (~fraction, fraction))
     raise InputError(
-        f"`{metric}` seems to be in percent in {int((~fraction).sum())} runs (median {highest:g}) and in fractions in "
-        f"{int(fraction.sum())} runs (median {values[fraction].median():g}; {groups}). Convert them to one scale, or "
+        f"`{metric}` seems to be in percent in {in_percent} (median {highest:g}) and in fractions in {in_fractions} "
+        f"(median {values[fraction].median():g}; {groups}). Convert them to one scale, or "
         "say what all of them are with --percent or --fraction."
     )

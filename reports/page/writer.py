@@ -23,12 +23,11 @@ from trainables.errors import InputError
 from trainables.records import Unit
 from trainables.records.atomic import write_atomically
 from trainables.records.links import refuse_links
+from trainables.records.marks import is_marked
 
 TEMPLATES = Path(__file__).parent / "templates"
-MARK = "Assay report</title>"
+MARK = b"Assay report</title>"
 """Part of the head of every page, by which an earlier report is recognised."""
-HEAD_LENGTH = 4096
-"""Number of bytes at the beginning of a page that are searched for the mark."""
 
 
 @dataclass(frozen=True)
@@ -130,12 +129,8 @@ def refuse_foreign(page: Path, files: Iterable[Path]) -> None:
         OSError: If the page cannot be read.
     """
     taken = sorted(path.name for path in files if path.exists())
-    if not taken:
+    if not taken or is_marked(page, MARK):
         return
-    if page.is_file():
-        with page.open("rb") as file:
-            if MARK.encode() in file.read(HEAD_LENGTH):
-                return
     raise InputError(
         f"`{page.parent}` contains {', '.join(taken)}, which the report would replace and which no earlier report "
         "wrote; choose another `--output`"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from search.export.recipe import read_recipe
 from trainables import records
 from trainables.errors import InputError
+from trainables.records.marks import is_marked
 
-RECIPE_MARK = "assay_recipe:"
-SCRIPT_MARK = "exported by Assay"
-HEAD_LENGTH = 4096
-"""Number of characters at the beginning of a file that are searched for a mark."""
+RECIPE_MARK = b"\nassay_recipe: "
+SCRIPT_MARK = b"\nPlain Keras on TensorFlow, exported by Assay "
 
 
 def check_overwrite(path: Path, study: Path) -> None:
@@ -21,7 +21,8 @@ def check_overwrite(path: Path, study: Path) -> None:
         study: the study folder.
 
     Raises:
-        InputError: the path is a folder, the recipe of another study or final training, or any other file.
+        InputError: the path is a folder, the recipe of another study or final training, a recipe that was edited, or
+            any other file.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a file, such as `-o {path / records.RECIPE_FILE}`")
@@ -30,9 +31,17 @@ def check_overwrite(path: Path, study: Path) -> None:
     trained = path.name == records.RECIPE_FILE and (path.parent / records.JOURNAL_FILE).exists()
     if trained and path.parent.resolve() != study.resolve():
         raise InputError(f"{path} belongs to another study or training; choose another `--output`")
-    try:
-        head = path.read_text(encoding="utf-8")[:HEAD_LENGTH]
-    except (OSError, UnicodeDecodeError):
-        head = ""
-    if RECIPE_MARK not in head and SCRIPT_MARK not in head:
+    if is_marked(path, RECIPE_MARK):
+        _refuse_edited(path)
+    elif not is_marked(path, SCRIPT_MARK):
         raise InputError(f"{path} exists and was not exported by Assay; choose another `--output`")
+
+
+def _refuse_edited(path: Path) -> None:
+    """Refuse a recipe that was changed by hand, as its first line invites to."""
+    try:
+        is_whole = bool(read_recipe(path).checksum)
+    except InputError:
+        is_whole = False
+    if not is_whole:
+        raise InputError(f"{path} was edited after it was exported, and would be replaced; choose another `--output`")

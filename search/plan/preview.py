@@ -49,15 +49,14 @@ def draw_sheet(kind: str, path: Path, study: str | None = None) -> None:
         study: a study whose images and settings are shown; by default photographs and everything registered.
 
     Raises:
-        InputError: there is no sheet of that kind, or the study is invalid.
+        InputError: there is no sheet of that kind, the study is invalid, or the path is another file.
     """
     if kind not in SHEETS:
         raise InputError(f"there is no sheet of `{kind}`; choose from: {', '.join(SHEETS)}")
-    if not path.parent.is_dir():
-        raise InputError(f"the sheet cannot be written to {path}: there is no folder {path.parent}")
     from trainables.backends.selection import backend
-    from trainables.contact_sheet import write_sheet
+    from trainables.contact_sheet import refuse_other_file, write_sheet
 
+    refuse_other_file(path)
     plan, data = _plan_and_data(study) if study else (None, {"": None})
     backend.configure(deterministic=False)
     rows: dict[str, np.ndarray] = {}

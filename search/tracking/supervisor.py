@@ -15,7 +15,7 @@ from pathlib import Path
 
 from search.tracking.backlog import Backlog
 from search.tracking.state import DeliveryState, read_state
-from search.tracking.uri import store_uri
+from search.tracking.uri import refuse_foreign_database, store_uri
 from trainables import records
 from trainables.backends.process import MODULE
 from trainables.errors import InputError
@@ -149,13 +149,15 @@ def start_delivery(folder: Path, uri: str | None = None) -> Delivery:
         uri: the tracking store that the study names; by default as in `store_uri`.
 
     Raises:
-        InputError: If there is no journal, a link leads out of the folder, or MLflow does not support the store.
+        InputError: If there is no journal, a link leads out of the folder, or the store is unsupported or a file of
+            another program.
     """
     folder = folder.absolute()
     store = store_uri(folder, uri)
     if not (folder / records.JOURNAL_FILE).is_file():
         raise InputError(f"{folder} is not a study folder: it has no {records.JOURNAL_FILE}")
     refuse_links(folder)
+    refuse_foreign_database(store, folder)
     return Delivery(folder, store)
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -23,6 +24,8 @@ SCHEMES = {"http", "https", "sqlite", "mysql", "postgresql", "mssql", "databrick
 """Schemes of MLflow's own stores; installed plug-ins may add others."""
 ARTIFACT_SCHEME = "assay"
 """Scheme of artifact URIs relative to the SQLite file of the store (see `search.tracking.artifact_repository`)."""
+CREATION_SECONDS = 10.0
+"""Time since the last change of a SQLite file for which MLflow may still be creating its tables in it."""
 _USER = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)[\w.~!$&'()*+,;=:%@-]+@")
 _SECRET = re.compile(
     r"(?P<before>[A-Za-z][\w+.-]*://[^\s\"'<>]*?[?&](?:password|passwd|pwd|token|access_token|secret)=)[^\s&\"'<>]+"
@@ -194,6 +197,35 @@ def existing_store(uri: str) -> str:
             f"{redact(uri)} is not a tracking store: " + (f"{path} is no database of MLflow" if path else "no file")
         )
     return store
+
+
+def refuse_foreign_database(store: str, folder: Path) -> None:
+    """Refuse a tracking store that is a file of another program: MLflow would add its tables to it.
+
+    Args:
+        store: the tracking store, as returned by `store_uri`.
+        folder: the study's folder, whose own store may be half made.
+
+    Raises:
+        InputError: If it is such a file.
+    """
+    path = sqlite_path(store)
+    if path is None or store == own_store(folder) or not path.exists():
+        return
+    if not path.is_file() or (path.stat().st_size and not _is_mlflow_store(path)):
+        raise InputError(
+            f"the tracking store {redact(store)} is {path}, which is no database of MLflow and would be changed; "
+            "name a new file, or one that MLflow made"
+        )
+
+
+def _is_mlflow_store(path: Path) -> bool:
+    """Return whether a SQLite file is a store of MLflow, waiting for one that another study may be creating."""
+    while not has_table(path, "experiments"):
+        if time.time() - path.stat().st_mtime > CREATION_SECONDS:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 @cache

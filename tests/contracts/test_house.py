@@ -71,7 +71,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         },
         "keras": {"augmentation", "backends", "engine", "errors", "methods", "randomness"},
         "worker": {"backends", "config", "data", "engine", "errors", "records", "registration"},
-        "contact_sheet": {"augmentation", "config", "data", "engine", "errors", "randomness"},
+        "contact_sheet": {"augmentation", "config", "data", "engine", "errors", "randomness", "records"},
     },
 }  # fmt: skip
 """What each room, a sub-package or a module beside them, may import of its package."""

@@ -37,6 +37,7 @@ SCRATCH = "decoding-"
 """Prefix of folders that are being written."""
 ABANDONED_SECONDS = 86_400.0
 """Age of a folder that is being written above which its process is assumed to have been killed."""
+_DIGEST = re.compile(r"[0-9a-f]{40}")
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -102,7 +103,7 @@ def _key(seen: Path) -> str:
         text = seen.read_text(encoding="ascii")
     except (OSError, ValueError):
         return ""
-    return text if re.fullmatch(r"[0-9a-f]{40}", text) else ""
+    return text if _DIGEST.fullmatch(text) else ""
 
 
 def _header(path: Path) -> tuple[str, ImageFacts]:
@@ -262,6 +263,8 @@ def _replace(scratch: Path, folder: Path) -> None:
 def _remove_abandoned(folder: Path) -> None:
     """Remove folders that processes left behind when they were killed."""
     for path in folder.glob(f"{SCRATCH}*"):
+        if not _DIGEST.fullmatch(path.name.removeprefix(SCRATCH)):  # of somebody else, if the cache is in their folder
+            continue
         if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
             shutil.rmtree(path, ignore_errors=True)
 

@@ -58,6 +58,7 @@ def read_source(source: str | Path | pd.DataFrame, access: Access | None = None)
     """
     access = access or Access()
     if isinstance(source, pd.DataFrame):
+        _refuse_mlflow_options("the data frame", access)
         return RunTable("the data frame", source.reset_index(drop=True))
     if isinstance(source, str) and ("://" in source or source == "databricks"):
         return _read_address(source, access)
@@ -88,6 +89,17 @@ def _mlflow(uri: str, access: Access) -> RunTable:
     return read_mlflow(uri, access.experiment, access.where, access.metrics, access.epochs)
 
 
+def _refuse_mlflow_options(source: str | Path, access: Access) -> None:
+    """Refuse options that only MLflow obeys, instead of judging runs that they should leave out."""
+    given = {"--experiment": access.experiment, "--filter": access.where}
+    for option, value in given.items():
+        if value:
+            raise InputError(
+                f"{option} {value}: {source} is no MLflow store, which alone has it; leave it out, and select runs "
+                "with --where COLUMN=VALUE"
+            )
+
+
 def _read_address(uri: str, access: Access) -> RunTable:
     scheme = uri.partition("://")[0].partition("+")[0]
     path = Path(uri.partition(":///")[2].partition("?")[0])
@@ -96,6 +108,7 @@ def _read_address(uri: str, access: Access) -> RunTable:
             raise InputError(f"{uri}: the file {path} does not exist")
         return _read_file(path, access)
     if scheme in _DATABASES and access.experiment is None:
+        _refuse_mlflow_options(shown(uri), access)
         return read_optuna(uri)
     if scheme in (*_DATABASES, "http", "https", "databricks", "uc", "databricks-uc"):
         return _mlflow(uri, access)
@@ -105,13 +118,17 @@ def _read_address(uri: str, access: Access) -> RunTable:
 
 
 def _read_file(path: Path, access: Access) -> RunTable:
+    if not path.is_file():
+        raise InputError(f"{path} is neither a file nor a folder. A source is {KINDS}.")
     if path.name.lower().endswith(ENDINGS):
+        _refuse_mlflow_options(path, access)
         return read_table(path)
     with path.open("rb") as stream:
         start = stream.read(256)
     if start.startswith(_SQLITE):
         return _read_database(path, access)
     if start.startswith(b"{") and b"op_code" in start:
+        _refuse_mlflow_options(path, access)
         return read_optuna(path)
     raise InputError(f"{path} is of no known kind. A source is {KINDS}.")
 
@@ -126,6 +143,7 @@ def _read_database(path: Path, access: Access) -> RunTable:
     if kind == "MLflow":
         return _mlflow(f"sqlite:///{path.absolute()}", access)
     if kind == "Optuna":
+        _refuse_mlflow_options(path, access)
         return read_optuna(path)
     if kind == "Assay":
         raise _own_study(path.parent)
@@ -153,6 +171,8 @@ def _read_folder(folder: Path, access: Access) -> RunTable:
         if RESULT in names:
             results.append(Path(directory, RESULT))
         events += [Path(directory, name) for name in names if EVENTS in name]
+    if results or events:
+        _refuse_mlflow_options(folder, access)
     if results:
         return read_ray_results(folder, sorted(results))
     if events:

@@ -36,7 +36,7 @@ def read_table(path: Path) -> RunTable:
     try:
         table = (
             pyarrow.parquet.read_table(path)
-            if path.suffix in (".parquet", ".pq")
+            if path.suffix.lower() in (".parquet", ".pq")
             else _read_text(path, _delimiter(path))
         )
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:

@@ -63,3 +63,17 @@ def test_a_sheet_can_show_the_images_and_settings_of_a_study(tmp_path: Path) -> 
         draw_sheet("models", tmp_path / "b.png")
     with pytest.raises(InputError, match="there is no folder"):
         draw_sheet("methods", tmp_path / "none" / "b.png")
+
+
+@pytest.mark.parametrize("name", ["study.yaml", "photo.png"])
+def test_a_sheet_replaces_an_earlier_sheet_and_no_other_file(tmp_path: Path, name: str) -> None:
+    grey, path = np.full((4, 8, 8, 1), 200, dtype="uint8"), tmp_path / name
+    write_sheet(path, {"one": grey})
+    first = path.read_bytes()
+    write_sheet(path, {"one": grey // 2})
+    assert path.read_bytes() != first
+    path.write_text("mine")
+    for write in (lambda: write_sheet(path, {"one": grey}), lambda: draw_sheet("methods", path)):
+        with pytest.raises(InputError, match="is no contact sheet of Assay; choose another file"):
+            write()
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {name: "mine"}

@@ -11,6 +11,7 @@ from reports.atlas import cases
 from reports.atlas.__main__ import ATLAS, CASES
 from reports.atlas.archive import read_archive
 from reports.atlas.page import write_page
+from trainables.errors import InputError
 
 STUDY = "atlas_digits_vgg11"
 
@@ -31,11 +32,20 @@ def test_a_case_shows_the_accuracy_of_every_arm(monkeypatch: pytest.MonkeyPatch,
     assert found.error == pytest.approx(values.std(ddof=1) / len(values) ** 0.5)
     assert arm.seeds == len(values)
     assert case.accuracy(arm.condition, "no such method") is None
-    write_page({STUDY: study}, {STUDY: study}, tmp_path)
-    page = (tmp_path / "README.md").read_text("utf-8")
+    for _ in range(2):  # the second replaces the first
+        write_page({STUDY: study}, {STUDY: study}, tmp_path / "new")
+    page = (tmp_path / "new" / "README.md").read_text("utf-8")
     assert "| 9 | a claim | an answer |" in page
     assert f"| {arm.method} | {100 * case.arms[0].accuracy.mean:.1f}" not in page
     assert f"| {case.arms[0].method} | {100 * case.arms[0].accuracy.mean:.1f} ± " in page
+
+
+@pytest.mark.parametrize("name", ["README.md", "effects.png"])
+def test_a_page_replaces_no_file_of_somebody_else(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("# My project")
+    with pytest.raises(InputError, match=f"contains {name} of somebody else; choose another `--output`"):
+        write_page({}, {}, tmp_path)
+    assert (tmp_path / name).read_text() == "# My project"
 
 
 @pytest.mark.skipif(not CASES.exists(), reason="no study of a published case is finished")

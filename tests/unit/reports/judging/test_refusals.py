@@ -159,3 +159,10 @@ def test_values_nested_too_deeply_are_refused(tmp_path: Path, value: str) -> Non
     for source in (tmp_path / "results", tmp_path / "runs.csv"):
         with pytest.raises(InputError, match=r"nested too deeply|neither JSON nor a Python literal"):
             read_source(source)
+
+
+def test_values_above_one_are_no_fractions() -> None:
+    percent = FRAME.assign(test_accuracy=100 * FRAME["test_accuracy"])
+    for own in (percent, percent.assign(test_accuracy=100 + percent["test_accuracy"])):
+        with pytest.raises(InputError, match=r"--fraction: `test_accuracy` lies between .* not a fraction; give"):
+            judge_runs(read_source(own), replace(ASKED, percent=False), "runs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import struct
 import subprocess
@@ -23,7 +24,7 @@ from tensorboardX.proto.event_pb2 import Event
 from reports.data.frames import read_study
 from reports.judging.judgement import judge_runs
 from reports.judging.question import Question
-from reports.judging.sources.recognise import read_source
+from reports.judging.sources.recognise import Access, read_source
 from reports.page.writer import runs_table
 from tests.unit.reports.judging.tables import NATIVE, assert_same_verdicts, native_study, runs_frame
 from trainables.errors import InputError
@@ -282,7 +283,7 @@ def test_sources_import_neither_ray_nor_tensorflow_nor_keras(native: Path, tmp_p
     runs = confirmed(native).head(4)
     places = [writer(runs, tmp_path / writer.__name__) for writer in (write_ray, write_tensorboard)]
     script = (
-        "import sys\nfrom reports.judging.sources.recognise import read_source\n"
+        "import sys\nfrom reports.judging.sources.recognise import Access, read_source\n"
         f"for place in {[str(place) for place in places]}: read_source(place)\n"
         "print(sorted({'ray', 'tensorflow', 'keras', 'mlflow', 'optuna'} & set(sys.modules)))"
     )
@@ -297,3 +298,25 @@ def test_unfinished_runs_of_weights_and_biases_are_left_out(tmp_path: Path) -> N
     assert (len(table.frame), table.notes) == (6, ("2 runs whose State is not finished.",))
     frame.assign(State="TX").to_csv(tmp_path / "states.csv", index=False)
     assert len(read_source(tmp_path / "states.csv").frame) == 8
+
+
+@pytest.mark.parametrize("name", ["RUNS.PARQUET", "Runs.CSV"])
+def test_the_case_of_an_ending_does_not_matter(name: str, tmp_path: Path) -> None:
+    write = FRAME.to_csv if name.endswith("CSV") else FRAME.to_parquet
+    write(tmp_path / name, index=False)
+    assert len(read_source(tmp_path / name).frame) == len(FRAME)
+
+
+@pytest.mark.parametrize("access", [Access(experiment="one"), Access(where="tags.split = 'test'")])
+def test_options_of_mlflow_are_refused_for_other_sources(access: Access, tmp_path: Path) -> None:
+    FRAME.to_csv(tmp_path / "runs.csv", index=False)
+    optuna.create_study(storage=f"sqlite:///{tmp_path}/optuna.db")
+    for source in (FRAME, tmp_path / "runs.csv", tmp_path / "optuna.db"):
+        with pytest.raises(InputError, match="is no MLflow store, which alone has it; leave it out"):
+            read_source(source, access)
+
+
+def test_a_pipe_is_refused_without_waiting_for_its_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "runs.csv")
+    with pytest.raises(InputError, match="is neither a file nor a folder"):
+        read_source(tmp_path / "runs.csv")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from search.export.keras_script import write_script
 from search.export.overwrite import check_overwrite
-from search.export.recipe import read_recipe, write_recipe
+from search.export.recipe import read_recipe, with_checksum, write_recipe
 from tests.scripts import recipe
 from trainables import records
 from trainables.errors import InputError
 
 
 def test_new_paths_and_earlier_exports_are_allowed(tmp_path: Path) -> None:
-    write_recipe(recipe(), tmp_path / "recipe.yaml")
+    write_recipe(with_checksum(recipe()), tmp_path / "recipe.yaml")
     write_script(recipe(), tmp_path / "train.py")
     (tmp_path / records.JOURNAL_FILE).touch()
     for name in ("new.yaml", "recipe.yaml", "train.py", "folder/new.yaml"):
@@ -31,6 +32,30 @@ def test_other_files_are_not_overwritten(tmp_path: Path, name: str) -> None:
     write_recipe(recipe(), tmp_path / "other" / "recipe.yaml")
     with pytest.raises(InputError, match=r"--output|is a folder"):
         check_overwrite(tmp_path / name, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["see what was exported by Assay\n", "my notes on\n  assay_recipe: 1\n"])
+def test_a_file_that_mentions_an_export_is_not_overwritten(text: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text(text)
+    with pytest.raises(InputError, match="was not exported by Assay; choose another `--output`"):
+        check_overwrite(tmp_path / "notes.md", tmp_path)
+
+
+def test_a_pipe_is_refused_without_waiting_for_its_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="choose another `--output`"):
+        check_overwrite(tmp_path / "pipe", tmp_path)
+
+
+@pytest.mark.parametrize(("old", "new"), [("epochs: 40", "epochs: 50"), ("checksum:", "# checksum:")])
+def test_a_recipe_that_was_edited_is_not_overwritten(old: str, new: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    write_recipe(with_checksum(recipe()), path)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError, match="was edited after it was exported, and would be replaced; choose another"):
+        check_overwrite(path, tmp_path)
 
 
 def test_a_folder_is_not_a_recipe(tmp_path: Path) -> None:

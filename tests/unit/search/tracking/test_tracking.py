@@ -4,8 +4,11 @@ import json
 import math
 import shlex
 import socket
+import sqlite3
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -239,6 +242,33 @@ def test_a_relative_store_is_made_absolute(tmp_path, monkeypatch):
 def test_a_folder_is_not_a_store(uri):
     with pytest.raises(InputError, match="no longer supports as a store"):
         tracking_uris.store_uri(Path("/runs/one"), uri)
+
+
+def test_a_file_of_another_program_is_not_a_store(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracking_uris, "CREATION_SECONDS", 0)
+    names = ("study", "notes.md", "app.db", "mlflow.db", "new.db")
+    folder, notes, other, mlflow, new = (tmp_path / name for name in names)
+    notes.write_text("mine")
+    for path, table in ((other, "customers"), (mlflow, "experiments")):
+        with closing(sqlite3.connect(path)) as database:
+            database.execute(f"CREATE TABLE {table} (name)")
+    before = other.read_bytes()
+    for path in (notes, other, tmp_path):
+        with pytest.raises(InputError, match="is no database of MLflow and would be changed; name a new file"):
+            tracking_uris.refuse_foreign_database(f"sqlite:///{path}", folder)
+    for uri in (f"sqlite:///{mlflow}", f"sqlite:///{new}", "http://host:5000", tracking_uris.own_store(folder)):
+        tracking_uris.refuse_foreign_database(uri, folder)
+    assert (other.read_bytes(), new.exists()) == (before, False)
+
+
+def test_a_store_that_another_study_is_creating_is_waited_for(tmp_path):
+    path = tmp_path / "shared.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE tags (name)")
+        later = threading.Timer(0.5, lambda: sqlite3.connect(path).execute("CREATE TABLE experiments (name)"))
+        later.start()
+        tracking_uris.refuse_foreign_database(f"sqlite:///{path}", tmp_path / "study")
+        later.join()
 
 
 def test_a_study_keeps_the_store_that_it_was_delivered_to(tmp_path):

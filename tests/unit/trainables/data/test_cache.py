@@ -206,13 +206,14 @@ def test_images_are_allocated_on_the_disk(root: Path, cache: Path) -> None:
 
 
 def test_folders_of_killed_processes_are_removed(root: Path, cache: Path) -> None:
-    old, new = cache / "decoding-old", cache / "decoding-new"
-    for path in (old, new):
+    old, new, foreign = cache / f"decoding-{'a' * 40}", cache / f"decoding-{'b' * 40}", cache / "decoding-results"
+    for path in (old, new, foreign):
         path.mkdir(parents=True)
         (path / "images.npy").write_bytes(b"half")
-    os.utime(old, (1, 1))
+    for path in (old, foreign):
+        os.utime(path, (1, 1))
     decoded(root)
-    assert (old.exists(), new.exists()) == (False, True)
+    assert (old.exists(), new.exists(), foreign.exists()) == (False, True, True)
 
 
 def test_without_a_home_the_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

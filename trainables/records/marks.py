@@ -1,0 +1,33 @@
+"""Marks of files that Assay wrote, by which an earlier output is told from a file of somebody else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+HEAD_LENGTH = 4096
+"""Number of bytes at the beginning of a file that are searched for a mark."""
+PICTURE_MARK = b"Software\0Assay"
+"""Text entry of a PNG that Assay drew."""
+
+
+def is_marked(path: Path, *marks: bytes) -> bool:
+    """Return whether a path is a regular file with one of the marks at its beginning.
+
+    Args:
+        path: the file, which may be missing.
+        marks: the marks of an output of Assay.
+
+    Raises:
+        OSError: The file cannot be read.
+
+    Examples:
+        >>> Path("photo.png").write_bytes(b"mine")
+        4
+        >>> is_marked(Path("photo.png"), PICTURE_MARK)
+        False
+    """
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(HEAD_LENGTH)
+    return any(mark in head for mark in marks)
