@@ -5,7 +5,9 @@ Left out are times and what is measured in seconds, ids, paths, and what names a
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -48,9 +50,17 @@ def snapshot(folder: Path, in_order: bool) -> dict[str, Part]:
 
 def written_rows(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Return all rows of the journal as they are, by table."""
-    path = folder / records.JOURNAL_FILE
-    if not path.exists():
+    files = list(folder.glob(f"{records.JOURNAL_FILE}*"))
+    if not files:
         return {}
+    # A copy is read: a connection to the journal itself would move the log of a killed driver into it.
+    with tempfile.TemporaryDirectory() as copy:
+        for path in files:
+            shutil.copy(path, copy)
+        return _raw_rows(Path(copy, records.JOURNAL_FILE))
+
+
+def _raw_rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     with closing(sqlite3.connect(path)) as db:
         return {
             table: db.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()
@@ -110,7 +120,7 @@ def _recipe(path: Path) -> dict[str, Any]:
 
 def _table(path: Path, in_order: bool) -> tuple[str, str]:
     table = pd.read_csv(path)
-    table = table[[column for column in table if column not in TIMED_COLUMNS]]
+    table = table[[column for column in table if column not in TIMED_COLUMNS]].round(9)  # sums in another order
     lines = table.to_csv(index=False).splitlines()
     return path.name, "\n".join(lines if in_order else [lines[0], *sorted(lines[1:])])
 
