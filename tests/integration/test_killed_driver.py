@@ -95,7 +95,7 @@ def killed_again_and_again(
     arguments, before = start, written_rows(folder)
     for number, moment in enumerate(moments):
         drive(arguments, environment, moment)
-        print(moment, flush=True)
+        print(f"killed {moment}", flush=True)
         if number % 2 == 0:
             kill_delivery(folder)
         after = written_rows(folder)
