@@ -24,7 +24,7 @@ from trainables.records import JournalReader
 
 Part = list[Any]
 TIMED_METRICS = {records.SECONDS, records.IMAGES_PER_SECOND}
-TIMED_COLUMNS = {"seconds", "seconds_deviation", "seconds_per_epoch", "relative"}
+TIMED_COLUMNS = {"started", "ended", "seconds", "seconds_deviation", "seconds_per_epoch", "relative"}
 OWN_TAGS = {records.TAG_STUDY_ID, records.TAG_PARENT, "mlflow.user"}
 
 
