@@ -26,7 +26,7 @@ from search.plan.record import study_record
 from search.session import Options, call_on_worker, execute_runs, kept_workers, refuse_unusable_gpus
 from search.store.journal import Journal
 from search.store.provenance import facts_of
-from search.store.study_folder import new_folder, refuse_used
+from search.store.study_folder import clear_unfinished, new_folder, refuse_used
 from search.store.yaml_files import dump, parse_value, read_mapping
 from search.study.data_place import (
     find_sources,
@@ -158,6 +158,7 @@ def resume_study(folder: Path, options: Options, sets: Sequence[str] = (), moved
         InputError: there is no study, it is damaged or running, its data has changed, or `sets` are invalid.
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
+        clear_unfinished(folder)
         plan = journal_plan(journal, folder)
         warn(_edited(journal, folder))
         sources = find_sources(journal, plan.sources, folder, moved)
@@ -200,6 +201,7 @@ def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
         InputError: there is no such study, it is running, its data has changed, or the extension would change it.
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
+        clear_unfinished(folder)
         before = journal_plan(journal, folder)
         study, moved = with_first_places(before.study, study)
         study = with_defaults_of(before, study)

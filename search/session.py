@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from search.monitor.counts import StudyProgress
 from search.monitor.messages import copyable, note
 from search.monitor.progress import Display
+from trainables import records
 from trainables.errors import InputError, StoppedError
 
 if TYPE_CHECKING:
@@ -198,6 +200,7 @@ def _prepared(
             cluster cannot access the folder.
     """
     if source.done:
+        shutil.rmtree(folder / records.CHECKPOINTS, ignore_errors=True)  # of a driver killed after its last run
         return None
     from search.ray_tune.dispatcher import ExecutionContext
     from search.ray_tune.launcher import checked_capacity, ray_session, run_all

@@ -1,11 +1,15 @@
-"""`python -m tests.faulty_cli` is `assay` whose workers obey the columns `wait` and `fault` of replayed curves."""
+"""`python -m tests.faulty_cli` is `assay` with faults.
+
+Its workers obey the columns `wait` and `fault` of replayed curves; its driver dies where `tests.deaths` is told.
+"""
 
 from unittest.mock import patch
 
 from search.cli import main
+from tests.deaths import awaited_death
 from tests.faults import FaultyTrainable
 from trainables.worker import trainable
 
 if __name__ == "__main__":
-    with patch.object(trainable, "TrainingTrainable", FaultyTrainable):
+    with patch.object(trainable, "TrainingTrainable", FaultyTrainable), awaited_death():
         main()

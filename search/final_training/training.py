@@ -27,7 +27,7 @@ from search.plan.record import training_record
 from search.session import Options, execute_runs, refuse_unusable_gpus
 from search.store.journal import Journal
 from search.store.provenance import facts_of
-from search.store.study_folder import new_folder, refuse_used
+from search.store.study_folder import clear_unfinished, new_folder, refuse_used
 from search.store.yaml_files import dump
 from search.study.data_place import find_source, find_sources, load_hint, note_place, relative_places
 from search.study.resources import Resources, current_resources, override_resources, record_resources
@@ -137,6 +137,7 @@ def resume_training(
         InputError: there is no training, it is damaged or running, its data has changed, or `sets` are invalid.
     """
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
+        clear_unfinished(folder)
         override_resources(journal, Resources(), sets)
         request = TrainingRequest.model_validate(journal.meta(records.META_RECIPE))
         source = find_sources(journal, {"": request.config.data}, folder, moved)[""]

@@ -38,11 +38,11 @@ class ArmSearch:
         self._audit = plan.study.search.audit
         self._space = {**plan.nuisance, **arm.space}
         self._design = _design(plan, arm, search)
-        seed = derive_seed(plan.study.seed, "sampler", arm.name, *_mark(search))
+        self._seed = derive_seed(plan.study.seed, "sampler", arm.name, *_mark(search))
         self._optuna = optuna.create_study(
             study_name=f"{arm.name}, search {search + 1}" if plan.searches > 1 else arm.name,
             direction="maximize",
-            sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True),
+            sampler=self._sampler(self._first),
         )
         self.open_trials: dict[int, optuna.trial.Trial] = {}
 
@@ -54,15 +54,26 @@ class ArmSearch:
         """Return the nuisance and method values of a trial; trials are proposed in order."""
         if trial_index - self._first < len(self._design):
             self._optuna.enqueue_trial(self._design[trial_index - self._first])
+        self._optuna.sampler = self._sampler(trial_index)
         self.open_trials[trial_index] = self._optuna.ask(self._space)
         self.open_trials[trial_index].set_user_attr(TRIAL, trial_index)
         return dict(self.open_trials[trial_index].params)
 
-    def reopen(self, trial_index: int, values: dict[str, Any]) -> None:
-        """Reopen a trial that the journal holds without an outcome."""
+    def _sampler(self, trial_index: int) -> optuna.samplers.TPESampler:
+        """Return the sampler of a trial, whose random stream is its own.
+
+        One stream for all would begin anew in a resumed study, which would then repeat the points proposed before.
+        """
+        seed = derive_seed(self._seed, "trial", trial_index)
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+    def reopen(self, trial_index: int, values: dict[str, Any], curve: dict[int, float]) -> None:
+        """Reopen a trial that the journal holds without an outcome, with its epochs so far."""
         self._optuna.enqueue_trial(values)
         self.open_trials[trial_index] = self._optuna.ask(self._space)
         self.open_trials[trial_index].set_user_attr(TRIAL, trial_index)
+        for epoch, value in curve.items():
+            self.observe(trial_index, epoch, value)
 
     def add_ended(
         self, trial_index: int, values: dict[str, Any], outcome: str, curve: dict[int, float], value: float | None

@@ -157,7 +157,7 @@ class StudyController:
             return
         search, values = self._search_of(run), run.searched
         if state.outcome is None:
-            search.reopen(run.trial_index, values)
+            search.reopen(run.trial_index, values, state.curve)
         else:
             search.add_ended(run.trial_index, values, state.outcome.outcome, state.curve, self._selected(state.outcome))
 

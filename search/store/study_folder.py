@@ -1,4 +1,4 @@
-"""Folder of a new study or final training: refused if it is in use, removed again if no run could start."""
+"""Folder of a study or final training: refused if it is in use, removed again if no run could start, and cleared."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from search.store.journal import Journal
 from trainables import records
 from trainables.errors import InputError
+from trainables.records.atomic import remove_unfinished
 
 RAY_COPIES = "working_dir_files"  # in the path of the copy that `ray job submit --working-dir` makes
 
@@ -46,6 +47,18 @@ def _clear(folder: Path, keep: bool) -> None:
             entry.unlink()
     if not keep:
         folder.rmdir()
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove the incomplete files of a driver that was killed while it wrote. Call it with the journal's lock.
+
+    What the delivery process writes is its own: it may have outlived the driver.
+    """
+    report = folder / records.REPORT
+    for name in (records.JOURNAL_FILE, records.STUDY_FILE, records.RECIPE_FILE):
+        remove_unfinished(folder / name)
+    for name in {found.name[1:].rsplit(".", 2)[0] for found in report.glob(".*.part")}:
+        remove_unfinished(report / name)
 
 
 def refuse_used(folder: Path) -> None:

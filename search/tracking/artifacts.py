@@ -44,8 +44,8 @@ def log_file(client: MlflowClient, run_id: str, path: Path, name: str) -> None:
 
 
 def log_folder(client: MlflowClient, run_id: str, folder: Path, name: str) -> None:
-    """Log the files of a folder as artifacts of a run, under a name."""
-    for path in sorted(folder.rglob("*")):
+    """Log the files of a folder as artifacts of a run, under a name; hidden ones, such as incomplete files, are not."""
+    for path in sorted(folder.rglob("[!.]*")):
         log_file(client, run_id, path, Path(name, path.relative_to(folder)).as_posix())
 
 

@@ -29,6 +29,7 @@ from search.tracking.synchronizer import Synchronizer
 from search.tracking.uri import own_store, redact, store_uri, without_credentials
 from trainables import records
 from trainables.records import JournalReader
+from trainables.records.atomic import remove_unfinished
 
 GRACE = 60.0  # seconds to deliver the rest if the driver died
 _NICENESS = 10
@@ -165,6 +166,8 @@ def main() -> None:
     pipe = _DriverPipe()
     with _delivery_lock(folder, pipe) as locked:
         if locked:
+            for name in (records.DELIVERY_FILE, records.MLFLOW_FILE):  # of a process that was killed
+                remove_unfinished(folder / name)
             _deliver(folder, uri, pipe, save)
             _log.info("delivery ends")
         else:

@@ -19,8 +19,16 @@ CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--enable-logging=stderr",
-    "--virtual-time-budget=10000", "--window-size=1280,2400",
+    "--virtual-time-budget=30000", "--window-size=1280,2400",
 )  # fmt: skip
+DRAWN = (
+    "const missing = () => [...document.querySelectorAll('.figure')]"
+    ".some((one) => one.clientWidth > 0 && !one.querySelector('svg.main-svg'));"
+    "for (let turn = 0; turn < 200 && missing(); turn++) {"
+    " await new Promise((done) => requestAnimationFrame(done)); await wait(50); }"
+    "await wait(1000);"
+)
+"""Script that waits until the visible figures are drawn, 10 seconds at most: a busy machine shows few frames."""
 HOSTILE = ("baseline", '<script>document.title = "taken"</script>', "</script><!--", "🦊" * 60, "%{x}<b>'\"&")
 
 pytestmark = [
@@ -47,7 +55,7 @@ def visit(tmp_path: Path) -> Visitor:
     def run(page: Path, probe: str = "", *flags: str, width: int | None = None) -> Visit:
         script = (
             "<script>addEventListener('load', async () => {"
-            "const wait = (ms) => new Promise((done) => setTimeout(done, ms)); await wait(1500);"
+            f"const wait = (ms) => new Promise((done) => setTimeout(done, ms)); {DRAWN}"
             f"const result = await (async () => {{ {probe} }})();"
             "const shown = document.createElement('pre'); shown.id = 'probe';"
             "shown.textContent = JSON.stringify(result ?? null); document.body.append(shown);"

@@ -1,7 +1,7 @@
 """What goes wrong around a run, for real: killed drivers, damaged checkpoints, full disks, runs of every bad kind.
 
 The driver here is the whole of it but Ray: journal, conductor, dispatcher, the trainable and its checkpoints, in one
-process. Faults under Ray are in `test_faults_under_ray.py`, `test_replayed_study.py` and `test_cluster.py`.
+process. Faults under Ray are in `test_faults_under_ray.py`, `test_killed_driver.py` and `test_cluster.py`.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from search import session
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.ray_tune.dispatcher import ExecutionContext, RunDispatcher
 from search.store.journal import Journal
 from search.store.study_folder import refuse_used
+from search.study.resources import Resources
 from tests.conftest import make_study
 from tests.faults import FaultyReplay, FaultyTrainable
 from trainables import records
@@ -391,3 +394,11 @@ def test_damaged_runs_are_done_again_and_give_the_same_study(
         if not early_stopping:  # else a run that comes to a rung later may be stopped by what came before
             assert again == outcomes
         assert again.keys() == outcomes.keys()
+
+
+def test_checkpoints_left_after_the_last_run_are_removed_when_nothing_is_to_be_done(tmp_path: Path) -> None:
+    """A driver may be killed between the end of its last run and the removal of its checkpoints."""
+    done: Any = SimpleNamespace(done=True)
+    (tmp_path / records.CHECKPOINTS / "run").mkdir(parents=True)
+    assert session._prepared(ExitStack(), done, tmp_path, Resources(), session.Options(), {}, 0.0) is None
+    assert not (tmp_path / records.CHECKPOINTS).exists()

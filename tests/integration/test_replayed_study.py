@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import random
 import signal
 import subprocess
 import sys
@@ -21,8 +19,6 @@ from trainables import records
 from trainables.records import EndDecision, JournalReader
 
 pytestmark = pytest.mark.timeout(240)
-KILLS = 2
-
 
 FAULTY = "tests.faulty_cli"
 """The program whose replays obey the columns `wait` and `fault` (see `tests.faults`)."""
@@ -91,34 +87,6 @@ def test_a_study_that_cannot_run_leaves_no_folder(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not folder.exists()
-
-
-@pytest.mark.slow
-def test_a_killed_driver_is_resumed_to_the_same_study(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
-    study, curves = write_study(tmp_path), write_curves(wait=0.01)
-    folder, chance = tmp_path / "study", random.Random(5)
-    run = command("run", study, "--replay", curves, "-o", folder, program=FAULTY)
-    driver = subprocess.Popen(run, start_new_session=True)
-    kills = 0
-    while kills < KILLS:
-        wait_for_outcomes(folder, more_than=len(ended(folder)) if kills else 3)
-        time.sleep(chance.uniform(0, 1))
-        os.killpg(driver.pid, signal.SIGKILL)
-        driver.wait()
-        kills += 1
-        before = ended(folder)
-        driver = subprocess.Popen(command("resume", folder, program=FAULTY), start_new_session=True)
-    assert driver.wait(timeout=120) == 0
-    after = ended(folder)
-    assert before.items() <= after.items()
-    with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
-        runs = [run for _, run, _ in journal.runs()]
-    search = {(run.arm, run.index) for run in runs if run.phase == records.SEARCH}
-    confirm = {(run.arm, run.index, run.seed_index) for run in runs if run.phase == records.CONFIRM}
-    points = len({k for _, k, _ in confirm})
-    assert len(search) == 6 * 4
-    assert len(confirm) == 6 * 3 * points
-    assert len(after) == len(runs) == len(search) + len(confirm)
 
 
 def wait_for_outcomes(

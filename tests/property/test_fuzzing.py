@@ -14,6 +14,7 @@ import random
 import re
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
@@ -325,7 +326,8 @@ def archive(rng: random.Random) -> dict[str, Any]:
         ]
         kind = rng.randrange(len(changes) + 3)
         if kind < len(changes):
-            with suppress(ValueError, TypeError, OverflowError):
+            with suppress(ValueError, TypeError, OverflowError), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a cast of NaN to an integer, or of a complex number to a real one
                 made[key] = changes[kind]()
         elif kind == len(changes):
             del made[key]

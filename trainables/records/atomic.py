@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,18 @@ def atomic_file(path: Path, private: bool = False) -> Iterator[Path]:
         yield unfinished
         unfinished.replace(path)
     finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what writers of a file have left that were killed. Call it while nobody else writes the file.
+
+    >>> Path(".page.html.0123.part").touch()
+    >>> remove_unfinished(Path("page.html"))
+    >>> Path(".page.html.0123.part").exists()
+    False
+    """
+    for unfinished in path.parent.glob(f".{glob.escape(path.name)}.*.part*"):  # SQLite has side files: `.part-journal`
         unfinished.unlink(missing_ok=True)
 
 

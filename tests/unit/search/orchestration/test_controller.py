@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import optuna
 import pytest
 
 from search.orchestration import controller as controller_module
+from search.orchestration.controller import StudyController
 from search.orchestration.pooling import Trial, pool
 from search.plan.builder import make_plan
 from search.plan.model import Plan
@@ -18,6 +20,7 @@ from search.store.optuna_storage import OptunaFile
 from spaces.distributions import Space
 from tests.conftest import make_study
 from tests.driver import carry_out
+from tests.snapshots import journal_rows
 from trainables import records
 from trainables.records import JournalReader, PoolDecision, Run, RungDecision
 
@@ -96,6 +99,39 @@ def test_without_early_stopping_a_resumed_study_has_the_same_results(
         carry_out(plan, tmp_path / "broken.db", curves, fuse=400)
     carry_out(plan, tmp_path / "broken.db", curves)
     assert facts(tmp_path / "broken.db") == facts(tmp_path / "whole.db")
+
+
+@pytest.mark.parametrize("sampler", ["sobol", "tpe"])
+@pytest.mark.parametrize("fuse", [7, 83, 150, 170, 190])
+def test_one_run_at_a_time_a_resumed_study_is_the_same_row_by_row(
+    fuse: int, sampler: str, tmp_path: Path, write_curves: Callable[..., Path]
+) -> None:
+    """Stops at rungs, decisions, proposed points and what Optuna knows of a trial."""
+    plan = make_plan(
+        make_study(
+            conditions={},
+            search={"trials_per_arm": 6, "sampler": sampler},
+            confirm={"points": 2, "looks": [2, 4]},
+        )
+    )
+    curves = write_curves(ks=6, seeds=4, maxup="diverge")
+    whole = carry_out(plan, tmp_path / "whole.db", curves)
+    broken = None
+    while broken is None:
+        with suppress(KeyboardInterrupt):
+            broken = carry_out(plan, tmp_path / "broken.db", curves, fuse)
+        fuse += 3
+    assert journal_rows(tmp_path / "broken.db") == journal_rows(tmp_path / "whole.db")
+    assert trials_of(broken) == trials_of(whole)
+
+
+def trials_of(controller: StudyController) -> list[tuple[object, ...]]:
+    """Return what Optuna knows of the trials of all arms."""
+    return [
+        (study.study_name, trial.number, trial.state, trial.values, trial.params, trial.intermediate_values)
+        for study in controller.optuna_studies
+        for trial in study.trials
+    ]
 
 
 @pytest.mark.parametrize("fault", ["raise", "diverge"])
