@@ -155,7 +155,8 @@ def _condition(study: Study, levels: Mapping[str, Level], cells: list[Cell]) -> 
     name = levels_text(values) or "all"
     epochs = settings.get("epochs", RunConfig.model_fields["epochs"].default)
     if not isinstance(epochs, int) or isinstance(epochs, bool) or not 4 <= epochs <= 100_000:
-        raise InputError(f"epochs must be a whole number from 4 to 100,000, but got {epochs!r:.60}")
+        place = "epochs" if "epochs" in own else "recipe.epochs"
+        raise InputError(f"{place} must be a whole number from 4 to 100,000, but got {epochs!r:.60}")
     if study.search.match == "steps" and not isinstance(settings.get("steps"), int):
         raise InputError(
             f"search.match: `steps` needs a training length in optimizer steps, but {name} has none; set `steps` in "

@@ -60,6 +60,8 @@ def read_source(source: str | Path | pd.DataFrame, access: Access | None = None)
     if isinstance(source, pd.DataFrame):
         _refuse_mlflow_options("the data frame", access)
         return RunTable("the data frame", source.reset_index(drop=True))
+    if not str(source).strip():
+        raise InputError(f"the source is empty, such as a variable that is not set. A source is {KINDS}.")
     if isinstance(source, str) and ("://" in source or source == "databricks"):
         return _read_address(source, access)
     path = Path(source).expanduser()

@@ -123,6 +123,11 @@ def test_damaged_files_are_refused(tmp_path: Path, name: str, content: bytes, pa
         read_source(tmp_path / name)
 
 
+def test_an_empty_source_is_not_the_working_directory() -> None:
+    with pytest.raises(InputError, match=r"the source is empty.* A source is a table"):
+        read_source("")
+
+
 def test_a_missing_source_is_refused() -> None:
     with pytest.raises(InputError, match=r"does not exist\. A source is a table"):
         read_source("/nowhere/runs.csv")
