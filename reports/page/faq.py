@@ -9,7 +9,7 @@ from reports.data.overview import StoppingAudit
 from reports.inference.contrasts import SEARCHES_TO_CLAIM
 from reports.inference.verdicts import Verdict
 from reports.inference.wording import magnitude
-from trainables.records import EQUIVALENT, UNDECIDED, PlanRecord, number_of
+from trainables.records import EQUIVALENT, UNDECIDED, PlanRecord, number_of, number_were
 
 AUDIT_FROM = 10
 """Minimum number of would-be stops for an estimate of the share of wrong ones."""
@@ -98,17 +98,13 @@ def _pairing(verdicts: Sequence[Verdict]) -> str:
 
 def _family(plan: PlanRecord) -> str:
     count = len(plan.families[0]) if plan.families else 0
-    return f"{_were(count, 'claim')} fixed before the first run"
+    return f"{number_were(count, 'claim')} fixed before the first run"
 
 
 def _added(plan: PlanRecord) -> str:
     """Return how many claims were added later, with a leading space."""
     count = sum(map(len, plan.families[1:]))
-    return f" {_were(count, 'claim')} added later; each addition is corrected separately." if count else ""
-
-
-def _were(count: int, noun: str) -> str:
-    return f"{number_of(count, noun)} {'was' if count == 1 else 'were'}"
+    return f" {number_were(count, 'claim')} added later; each addition is corrected separately." if count else ""
 
 
 def _looks(plan: PlanRecord, saved: int, planned: int) -> str:
@@ -156,7 +152,8 @@ def _audit(audits: Sequence[StoppingAudit]) -> str:
     audited, would_stop = sum(one.audited for one in audits), sum(one.would_stop for one in audits)
     if audited == 0:
         return "No run was exempt from early stopping, so its errors cannot be checked here."
-    start = f"{_were(audited, 'run')} trained to the end regardless; the rules would have stopped {would_stop} of them"
+    runs = number_were(audited, "run")
+    start = f"{runs} trained to the end regardless; the rules would have stopped {would_stop} of them"
     if would_stop == 0:
         return f"{start}."
     if would_stop < AUDIT_FROM:

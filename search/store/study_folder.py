@@ -54,11 +54,10 @@ def clear_unfinished(folder: Path) -> None:
 
     What the delivery process writes is its own: it may have outlived the driver.
     """
-    report = folder / records.REPORT
     for name in (records.JOURNAL_FILE, records.STUDY_FILE, records.RECIPE_FILE):
         remove_unfinished(folder / name)
-    for name in {found.name[1:].rsplit(".", 2)[0] for found in report.glob(".*.part")}:
-        remove_unfinished(report / name)
+    for unfinished in (folder / records.REPORT).glob(".*.part"):
+        unfinished.unlink(missing_ok=True)
 
 
 def refuse_used(folder: Path) -> None:

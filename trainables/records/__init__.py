@@ -36,6 +36,7 @@ from trainables.records.descriptions import (
     duration as duration,
     is_number as is_number,
     number_of as number_of,
+    number_were as number_were,
     plain as plain,
 )
 from trainables.records.facts import DataFacts as DataFacts, Facts as Facts, pack_labels as pack_labels

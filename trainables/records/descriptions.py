@@ -46,6 +46,15 @@ def number_of(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def number_were(number: int, noun: str) -> str:
+    """Return a number of things with the verb of a sentence about the past.
+
+    >>> number_were(1, "claim"), number_were(3, "claim")
+    ('1 claim was', '3 claims were')
+    """
+    return f"{number_of(number, noun)} {'was' if number == 1 else 'were'}"
+
+
 def is_number(value: Any) -> bool:
     """Return whether a value, such as a factor's level, is a number.
 

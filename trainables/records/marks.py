@@ -10,12 +10,12 @@ PICTURE_MARK = b"Software\0Assay"
 """Text entry of a PNG that Assay drew."""
 
 
-def is_marked(path: Path, *marks: bytes) -> bool:
-    """Return whether a path is a regular file with one of the marks at its beginning.
+def is_marked(path: Path, mark: bytes) -> bool:
+    """Return whether a path is a regular file with a mark at its beginning.
 
     Args:
         path: the file, which may be missing.
-        marks: the marks of an output of Assay.
+        mark: the mark of an output of Assay.
 
     Raises:
         OSError: The file cannot be read.
@@ -29,5 +29,4 @@ def is_marked(path: Path, *marks: bytes) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        head = file.read(HEAD_LENGTH)
-    return any(mark in head for mark in marks)
+        return mark in file.read(HEAD_LENGTH)

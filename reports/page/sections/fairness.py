@@ -13,7 +13,7 @@ from reports.page.context import Context
 from reports.page.faq import AUDIT_FROM
 from reports.page.layout import Section
 from reports.statistics.estimators import exact_interval
-from trainables.records import ConditionRecord, number_of
+from trainables.records import ConditionRecord, number_were
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _audited(audits: Sequence[StoppingAudit]) -> str:
     audited, stops = sum(one.audited for one in audits), sum(one.would_stop for one in audits)
     if not audited:
         return "Early stopping was not audited: no run was exempt from it."
-    runs = f"{number_of(audited, 'run')} {'was' if audited == 1 else 'were'}"
+    runs = number_were(audited, "run")
     start = f"{runs} trained to the end regardless; the rules would have stopped {stops} of them."
     if stops < AUDIT_FROM:
         return f"{start} At least {AUDIT_FROM} such stops are needed to estimate how often they are wrong."
