@@ -3,6 +3,7 @@
 atlas          cells of the atlas trained again, and with fresh seeds; options: --cells N, --replicate N, data
 steps          a training step, beside `model.fit` on tf.data and a bare loop, on every backend; options: networks
 methods        a step of each method, beside the usual ways; options: the name of a network, keras
+one_image      case 1's program before and after three lines use `trainables.keras`; options: --data FOLDER, --images N
 augmentations  each policy, beside Keras's layers in sequence
 judge          10 000 runs of 100 epochs judged; options: table, ray, tensorboard
 reports        a report of 50, 1 000 and 5 000 runs, and the size of the page; options: numbers of runs
@@ -11,6 +12,7 @@ study          a small study with Assay, plain Ray Tune and KerasTuner; options:
 fidelity       short complete schedules beside full trainings; options: --fashion FILE
 parallel       two single-threaded runs, beside one on both cores; options: names of networks
 scale          the controller and optuna.db at 500, 2 000 and 5 000 runs; options: numbers of runs
+driver         whole replayed studies through Ray Tune on 16 logical CPUs; options: numbers of runs
 streaming      a streamed step beside a resident one, and the decoding of JPEGs; options: steps, decode, number of files
 tracking       MLflow beside Ray's callback and the plain client; options: report, deliver, read
 certificate    studies drawn from a bank of real runs: are the verdicts true? options: --studies N, --grow SEEDS
@@ -32,7 +34,9 @@ NAMES = (
     "certificate",
     "steps",
     "methods",
+    "one_image",
     "augmentations",
+    "driver",
     "fidelity",
     "gpu",
     "judge",
@@ -45,7 +49,20 @@ NAMES = (
     "tracking",
     "truth",
 )
-LIGHT = ("certificate", "judge", "parallel", "reports", "rules", "scale", "steps", "streaming", "study", "tracking")
+LIGHT = (
+    "certificate",
+    "driver",
+    "judge",
+    "one_image",
+    "parallel",
+    "reports",
+    "rules",
+    "scale",
+    "steps",
+    "streaming",
+    "study",
+    "tracking",
+)
 
 
 def main(arguments: list[str]) -> int:

@@ -4,6 +4,9 @@ Options: `--studies N` (2 000), and `--grow N`, which first trains runs until th
 two conditions and five contrasts in each: three twins of the baseline, a planted harm and a planted gain. Its seeds are
 drawn without replacement; within each of them, the names of the baseline and of its twins are shuffled, so that their
 true difference is exactly zero. The points are chosen and the contrasts judged by the product's own functions.
+
+Open seeds are judged after every seed from 4 to 60, drawn with replacement, since 60 of the bank's seeds would say too
+much about the others. There a claim of a twin at any time is false, and the interval must hold at all times.
 """
 
 from __future__ import annotations
@@ -30,6 +33,9 @@ METHODS = bank.ARMS[1:]
 NULL = len(bank.TWINS) + 1
 """The first arms, which are exchangeable."""
 
+OPEN = tuple(range(4, 61))
+"""Numbers of seeds of a study with open seeds."""
+
 GROUPS = [condition for condition in bank.CONDITIONS for _ in METHODS]
 Pool = Callable[[Sequence[Estimate | None]], list[Estimate | None]]
 
@@ -46,6 +52,30 @@ RULES = {
     "own best, own variances": Rule(False, list),
     "own best, pooled": Rule(False, lambda estimates: pool_variances(estimates, GROUPS)),
     "the product": Rule(True, lambda estimates: pool_variances(estimates, GROUPS)),
+}
+OPEN_RULE = Rule(True, list)
+"""What the product does with open seeds: each contrast's own variance."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """When a study is judged.
+
+    Args:
+        looks: numbers of seeds; the last is the study's.
+        alphas: error rate of each look.
+        anytime: whether the seeds are open, so that tests and intervals hold at all numbers of seeds together.
+    """
+
+    looks: tuple[int, ...]
+    alphas: tuple[float, ...] = (ALPHA,)
+    anytime: bool = False
+
+
+DESIGNS = {f"{seeds} seeds": Design((seeds,)) for seeds in SEEDS} | {"looks at 5, 10, 20": Design(LOOKS, LOOK_ALPHAS)}
+OPEN_DESIGNS = {
+    "open, judged after each of 4 to 60 seeds": Design(OPEN, (ALPHA,) * len(OPEN), anytime=True),
+    "the same, t-test": Design(OPEN, (ALPHA,) * len(OPEN)),
 }
 
 
@@ -80,26 +110,33 @@ class Bank:
 
 @dataclass(frozen=True)
 class Claim:
-    """One contrast of a study: its estimate at each look, and its true effect at the points of the last look."""
+    """One contrast of a study: at each look its estimate, and its true effect at the points chosen then."""
 
     method: str
     estimates: tuple[Estimate, ...]
-    truth: float
+    truths: tuple[float, ...]
+
+    def covered(self, judged: Sequence[Estimate | None]) -> bool:
+        """Return whether the intervals of the last looks hold the truth; few seeds have none."""
+        intervals = [None if estimate is None else estimate.interval for estimate in judged]
+        pairs = zip(intervals, self.truths[-len(judged) :], strict=True)
+        return all(interval.low <= truth <= interval.high for interval, truth in pairs if interval is not None)
 
 
 def draw(
-    source: Bank, figures: np.ndarray, looks: Sequence[int], shrunken: bool, rng: np.random.Generator
+    source: Bank, figures: np.ndarray, design: Design, shrunken: bool, replace: bool, rng: np.random.Generator
 ) -> list[Claim]:
     """Return the claims of one study.
 
     Args:
         source: the bank.
         figures: the test accuracies that decide, float (conditions, arms, points, seeds), of the bank.
-        looks: numbers of seeds; the last is the study's.
+        design: when it is judged.
         shrunken: how points are chosen.
+        replace: whether a seed can be drawn more than once.
         rng: what draws the seeds and shuffles the names.
     """
-    chosen = rng.choice(source.seeds, looks[-1], replace=False)
+    chosen = rng.choice(source.seeds, design.looks[-1], replace=replace)
     claims = []
     for condition in range(len(figures)):
         order = np.stack([np.r_[rng.permutation(NULL), NULL : len(bank.ARMS)] for _ in chosen], axis=1)  # (A, S)
@@ -110,13 +147,13 @@ def draw(
         expected = figures[condition].mean(axis=2)
         expected[:NULL] = expected[:NULL].mean(axis=0)
         for method, name in enumerate(METHODS, start=1):
-            pair, estimates, truth = [method, 0], [], 0.0
-            for seeds in looks:
+            pair, estimates, truths = [method, 0], [], []
+            for seeds in design.looks:
                 points = own_best(selection[pair, :, :seeds], shrunken=shrunken)
                 mine, other = at_points(test[pair, :, :seeds], points)[:, 0]
-                estimates.append(over_seeds(mine - other))
-                truth = float(np.subtract(*expected[pair, points[:, 0]]))
-            claims.append(Claim(name, tuple(estimates), truth))
+                estimates.append(over_seeds(mine - other, design.anytime))
+                truths.append(float(np.subtract(*expected[pair, points[:, 0]])))
+            claims.append(Claim(name, tuple(estimates), tuple(truths)))
     return claims
 
 
@@ -130,23 +167,24 @@ class Tally:
     widths: list[float]
 
 
-def tally(source: Bank, figures: np.ndarray, looks: Sequence[int], rule: Rule, studies: int) -> Tally:
+def tally(source: Bank, figures: np.ndarray, design: Design, rule: Rule, studies: int, replace: bool = False) -> Tally:
     """Draw studies and judge them."""
-    alphas = (ALPHA,) if len(looks) == 1 else LOOK_ALPHAS
     planted = tuple(bank.PLANTED)
     result = Tally([], [], {name: [] for name in planted}, [])
     for number in range(studies):
-        claims = draw(source, figures, looks, rule.shrunken, np.random.default_rng([bank.SEED, number]))
-        judged = [rule.pool([claim.estimates[look] for claim in claims]) for look in range(len(looks))]
-        decisions = decide(judged, alphas, ALPHA, 0.0)[-1]
+        rng = np.random.default_rng([bank.SEED, number])
+        claims = draw(source, figures, design, rule.shrunken, replace, rng)
+        judged = [rule.pool([claim.estimates[look] for claim in claims]) for look in range(len(design.looks))]
+        decisions = decide(judged, design.alphas, ALPHA, 0.0)[-1]
         twins = [decision for claim, decision in zip(claims, decisions, strict=True) if claim.method in bank.TWINS]
         result.false.append(any(decision.decided for decision in twins))
-        for claim, decision, estimate in zip(claims, decisions, judged[-1], strict=True):
-            if estimate is not None and estimate.interval is not None:
-                result.covered.append(estimate.interval.low <= claim.truth <= estimate.interval.high)
-                result.widths.append(estimate.interval.width)
+        for number_of_claim, (claim, decision) in enumerate(zip(claims, decisions, strict=True)):
+            of_claim = [look[number_of_claim] for look in (judged if design.anytime else judged[-1:])]
+            result.covered.append(claim.covered(of_claim))
+            if of_claim[-1] is not None and of_claim[-1].interval is not None:
+                result.widths.append(of_claim[-1].interval.width)
             if claim.method in planted:
-                result.found[claim.method].append(decision.verdict == (HELPS if claim.truth > 0 else HURTS))
+                result.found[claim.method].append(decision.verdict == (HELPS if claim.truths[-1] > 0 else HURTS))
     return result
 
 
@@ -180,29 +218,36 @@ def main(arguments: list[str]) -> None:
         "false: studies in which a twin is said to help or hurt, % (at most 5); coverage of the 95 % interval, % (93\n"
         "to 97); width of the interval, points; harm, gain: found, %, and in brackets what `assay plan` predicts"
     )
-    designs: dict[str, Sequence[int]] = {f"{seeds} seeds": (seeds,) for seeds in SEEDS}
-    designs["looks at 5, 10, 20"] = LOOKS
     parts = {"official": source.official, "extended": source.extended, "official, last epochs": source.official_mean}
     rows = []
     for part, figures in parts.items():
         ratios = spreads(source, figures)
-        for design, looks in designs.items():
-            for name, rule in RULES.items():
-                found = tally(source, figures, looks, rule, options.studies)
-                claims = len(METHODS) * len(bank.CONDITIONS)
-                contrasts = 1 if rule.pool is list else len(METHODS)
-                level = ALPHA if len(looks) == 1 else LOOK_ALPHAS[-1]
-                predicted = {
-                    arm: np.mean([power(ratio, looks[-1], level / claims, contrasts) for ratio in values])
-                    for arm, values in ratios.items()
-                }
-                rows.append(
-                    [
-                        f"{part}; {design}; {name}",
-                        percent(np.array(found.false, dtype=float)),
-                        rounded(found.covered),
-                        100 * float(np.mean(found.widths)),
-                        *(f"{rounded(found.found[arm])} ({100 * predicted[arm]:.0f})" for arm in bank.PLANTED),
-                    ]
-                )
-    table(("test part; design; rule", "false", "coverage", "width", *bank.PLANTED), rows)
+        for design_name, design in DESIGNS.items():
+            for rule_name, rule in RULES.items():
+                found = tally(source, figures, design, rule, options.studies)
+                row = summary(found)
+                for place, arm in enumerate(bank.PLANTED, start=3):
+                    row[place] += f" ({100 * predicted(ratios[arm], design, rule):.0f})"
+                rows.append([f"{part}; {design_name}; {rule_name}", *row])
+    header = ("false", "coverage", "width", *bank.PLANTED)
+    table(("test part; design; rule", *header), rows)
+    rows = [
+        [f"{part}; {name}", *summary(tally(source, parts[part], design, OPEN_RULE, options.studies, replace=True))]
+        for part in ("official", "extended")
+        for name, design in OPEN_DESIGNS.items()
+    ]
+    table(("open seeds: test part; design", *header), rows)
+
+
+def summary(found: Tally) -> list[str]:
+    """Return the cells of a row: false claims, coverage, width, and how often the planted effects were found."""
+    shares = [rounded(found.found[arm]) for arm in bank.PLANTED]
+    width = f"{100 * np.mean(found.widths):.2f}"
+    return [percent(np.array(found.false, dtype=float)), rounded(found.covered), width, *shares]
+
+
+def predicted(ratios: Sequence[float], design: Design, rule: Rule) -> float:
+    """Return the power that `assay plan` predicts for effects of so many standard deviations, on average."""
+    contrasts = 1 if rule.pool is list else len(METHODS)
+    level = design.alphas[-1] / (len(METHODS) * len(bank.CONDITIONS))
+    return float(np.mean([power(ratio, design.looks[-1], level, contrasts) for ratio in ratios]))

@@ -2,7 +2,7 @@
 
 Fashion-MNIST, 6 000 images, case 2's network (`small_cnn`) with batch 64, 8 epochs at most, 2 slots of one CPU each;
 the learning rate and mixup are searched. The plain script is what the documentation of Ray shows: a function trainable,
-`OptunaSearch`, ASHA, and Ray's callback for MLflow. KerasTuner is optional: `uv pip install keras-tuner`.
+`OptunaSearch`, ASHA, and Ray's callback for MLflow. KerasTuner is optional: `uv pip install keras-tuner tensorboard`.
 
 A lost slot-second is one in which a slot trains nothing: (slots x wall time - time in epochs) / runs. KerasTuner has
 one slot, since it runs its trials one after the other.
@@ -33,6 +33,9 @@ from trainables.records import JournalReader
 
 WAYS = ("assay", "plain", "tuner")
 NAMES = {"assay": "Assay", "plain": "plain Ray Tune", "tuner": "KerasTuner, Hyperband"}
+
+TUNER = ("keras_tuner", "tensorboard")
+"""Packages that KerasTuner needs; it does not require the second, and fails without it."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,17 @@ def main(arguments: list[str]) -> None:
     ways = asked.ways or WAYS
     if unknown := set(ways) - set(WAYS):
         raise SystemExit(f"unknown: {', '.join(unknown)}; choose from {', '.join(WAYS)}")
-    if "tuner" in ways and find_spec("keras_tuner") is None:
-        print("KerasTuner is not installed, and left out: uv pip install keras-tuner")
+    if "tuner" in ways and any(find_spec(name) is None for name in TUNER):
+        print(f"KerasTuner is not installed, and left out: uv pip install {' '.join(TUNER).replace('_', '-')}")
         ways = [way for way in ways if way != "tuner"]
+    found = {}
     with tempfile.TemporaryDirectory(prefix="assay-benchmark-") as scratch:
         data = part_of(asked.data, asked.images, Path(scratch))
-        found = {way: measure(way, data, asked.trials, Path(scratch)) for way in ways}
+        for way in ways:
+            try:
+                found[way] = measure(way, data, asked.trials, Path(scratch))
+            except RuntimeError as error:
+                print(error)
     rows = [
         [NAMES[way], spent.runs, spent.epochs, spent.wall, spent.wall / spent.epochs, spent.lost]
         for way, spent in found.items()
@@ -105,6 +113,9 @@ def measure(way: str, data: Path, trials: int, scratch: Path) -> Spent:
         data: its images.
         trials: its runs.
         scratch: an existing folder.
+
+    Raises:
+        RuntimeError: The process failed.
     """
     folder = scratch / way
     folder.mkdir()
@@ -118,7 +129,7 @@ def measure(way: str, data: Path, trials: int, scratch: Path) -> Spent:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     wall = time.perf_counter() - began
     if done.returncode:
-        raise SystemExit(f"{NAMES[way]} failed:\n{done.stderr[-3000:]}")
+        raise RuntimeError(f"{NAMES[way]} failed:\n{done.stderr[-3000:]}")
     if way == "assay":
         return _of_journal(folder / "out", wall)
     return Spent(wall, **json.loads(done.stdout.strip().splitlines()[-1]))
