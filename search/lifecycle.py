@@ -341,6 +341,7 @@ def _conclude(
     controller: StudyController, journal: Journal, folder: Path, optuna_file: OptunaFile
 ) -> tuple[ReportPaths, Path | None]:
     from reports.page.writer import write_report
+    from search.export.overwrite import set_aside
     from search.export.selection import export_recipe
 
     optuna_file.update(controller.optuna_studies)
@@ -348,6 +349,8 @@ def _conclude(
     if optuna_file.error:
         warn(f"{records.OPTUNA_FILE} is not complete ({optuna_file.error}); nothing else depends on it")
     report = write_report(folder)
+    if kept := set_aside(folder / records.RECIPE_FILE):
+        note(f"{records.RECIPE_FILE} was edited; it is kept as {kept.name}, and the study's is written again")
     try:
         recipe = export_recipe(folder)
     except InputError:

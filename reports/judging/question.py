@@ -80,6 +80,10 @@ class Question:
                 "--setting needs --select METRIC, a validation metric on which each arm chooses its setting: choosing "
                 "on the judged metric would flatter the arm with more settings"
             )
+        if self.select_higher is not None and not self.select:
+            raise InputError("the direction of --select (--select-higher or --select-lower) needs --select METRIC")
+        if self.run is not None and not self.epoch:
+            raise InputError("--run COLUMN needs --epoch COLUMN: it tells runs apart in a table of one row per epoch")
         if NO_PAIRING in self.pair and len(self.pair) > 1:
             raise InputError("--pair none cannot be combined with columns")
         taken = [*self.arm, *self.condition]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.jinja import environment
+from search.export.overwrite import sealed
 from search.export.recipe import promise_text
 from search.export.source_code import Key, NotCopiableError, SourceCopier
 from search.export.source_text import Import, annotation_names, bound_names
@@ -55,7 +56,7 @@ def write_script(recipe: Recipe, path: Path) -> None:
     Raises:
         InputError: If something of the recipe cannot be written as a script.
     """
-    write_atomically(path, script(recipe, path.name))
+    write_atomically(path, sealed(script(recipe, path.name)))
 
 
 def script(recipe: Recipe, file: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from search.export.recipe import read_recipe
@@ -11,6 +12,8 @@ from trainables.records.marks import is_marked
 
 RECIPE_MARK = b"\nassay_recipe: "
 SCRIPT_MARK = b"\nPlain Keras on TensorFlow, exported by Assay "
+SEAL = "# SHA-256 of all lines above, as exported: "
+"""Beginning of a script's last line, which tells whether the script was edited."""
 
 
 def check_overwrite(path: Path, study: Path) -> None:
@@ -21,8 +24,8 @@ def check_overwrite(path: Path, study: Path) -> None:
         study: the study folder.
 
     Raises:
-        InputError: the path is a folder, the recipe of another study or final training, a recipe that was edited, or
-            any other file.
+        InputError: the path is a folder, the recipe of another study or final training, a recipe or script that was
+            edited, or any other file.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a file, such as `-o {path / records.RECIPE_FILE}`")
@@ -32,16 +35,39 @@ def check_overwrite(path: Path, study: Path) -> None:
     if trained and path.parent.resolve() != study.resolve():
         raise InputError(f"{path} belongs to another study or training; choose another `--output`")
     if is_marked(path, RECIPE_MARK):
-        _refuse_edited(path)
-    elif not is_marked(path, SCRIPT_MARK):
+        edited = was_edited(path)
+    elif is_marked(path, SCRIPT_MARK):
+        text = path.read_bytes().decode(errors="replace")
+        edited = text != sealed(text.rpartition(SEAL)[0])
+    else:
         raise InputError(f"{path} exists and was not exported by Assay; choose another `--output`")
-
-
-def _refuse_edited(path: Path) -> None:
-    """Refuse a recipe that was changed by hand, as its first line invites to."""
-    try:
-        is_whole = bool(read_recipe(path).checksum)
-    except InputError:
-        is_whole = False
-    if not is_whole:
+    if edited:
         raise InputError(f"{path} was edited after it was exported, and would be replaced; choose another `--output`")
+
+
+def sealed(script: str) -> str:
+    """Return a script with a last line that holds its checksum.
+
+    Examples:
+        >>> sealed("pass\\n").splitlines()[1][:60]
+        '# SHA-256 of all lines above, as exported: 9f56e761d79bfdb'
+    """
+    return f"{script}{SEAL}{hashlib.sha256(script.encode()).hexdigest()}\n"
+
+
+def was_edited(recipe: Path) -> bool:
+    """Return whether a file is no longer the recipe that was exported; the first line of a recipe invites to edit it."""
+    try:
+        return not read_recipe(recipe).checksum
+    except InputError:
+        return True
+
+
+def set_aside(recipe: Path) -> Path | None:
+    """Give an edited recipe another name, so that the study's can be written; return the name if there was one."""
+    if not recipe.is_file() or not was_edited(recipe):
+        return None
+    names = (recipe.with_name(f"{recipe.stem}.edited{number}{recipe.suffix}") for number in ("", *range(2, 10**6)))
+    free = next(path for path in names if not path.exists())
+    recipe.rename(free)
+    return free

@@ -93,6 +93,8 @@ def test_ten_thousand_arms_are_refused() -> None:
         ({"last": 0}, "it must be at least 1"),
         ({"duplicates": "any"}, "choose from first, last, mean"),
         ({"setting": ("lr",)}, "--setting needs --select"),
+        ({"select_higher": True}, "needs --select METRIC"),
+        ({"run": "id"}, "--run COLUMN needs --epoch COLUMN"),
         ({"pair": ("none", "seed")}, "--pair none cannot be combined"),
         ({"condition": ("method",)}, "`method` is named twice"),
         ({"seed": ("method",)}, "`method` cannot both distinguish arms or conditions and form pairs"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from search.export.keras_script import write_script
-from search.export.overwrite import check_overwrite
+from search.export.overwrite import check_overwrite, set_aside
 from search.export.recipe import read_recipe, with_checksum, write_recipe
 from tests.scripts import recipe
 from trainables import records
@@ -56,6 +56,34 @@ def test_a_recipe_that_was_edited_is_not_overwritten(old: str, new: str, tmp_pat
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(InputError, match="was edited after it was exported, and would be replaced; choose another"):
         check_overwrite(path, tmp_path)
+
+
+def test_an_edited_recipe_of_a_study_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    assert set_aside(path) is None
+    for kept in ("recipe.edited.yaml", "recipe.edited2.yaml"):
+        write_recipe(with_checksum(recipe()), path)
+        assert set_aside(path) is None
+        edited = path.read_text().replace("epochs: 40", "epochs: 50")
+        path.write_text(edited)
+        assert set_aside(path) == tmp_path / kept
+        assert (tmp_path / kept).read_text() == edited
+        assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("import", "import  "), ("# SHA-256", "# sha"), ("", "print()\n"), ("\n", "\r\n")],
+    ids=["line", "checksum", "begin", "ends of lines"],
+)
+def test_a_script_that_was_edited_is_not_overwritten(old: str, new: str, tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    write_script(recipe(), path)
+    text = path.read_text()
+    for edited in (text.replace(old, new, 1), f"{text}print()\n"):
+        path.write_bytes(edited.encode())
+        with pytest.raises(InputError, match="train.py was edited after it was exported"):
+            check_overwrite(path, tmp_path)
 
 
 def test_a_folder_is_not_a_recipe(tmp_path: Path) -> None:
