@@ -134,12 +134,12 @@ def execute_runs(
         StoppedError: The study was stopped, or its results cannot be written.
     """
     from search.tracking.supervisor import start_delivery
-    from search.tracking.uri import refuse_foreign_database, server_of_study, store_uri
+    from search.tracking.uri import chosen_by_study, refuse_foreign_database, store_uri
 
     store = store_uri(folder, tracking_uri)  # before the working directory changes
     refuse_foreign_database(store, folder)
-    if server := server_of_study(folder, tracking_uri):
-        note(f"results are sent to {server}, which the study names")
+    if chosen := chosen_by_study(folder, tracking_uri):
+        note(f"results are sent to {chosen}, which the study names")
     started = time.monotonic()
     note(f"working in {folder}" + (f", with Ray at {options.address}" if options.address else ""))
     with ExitStack() as session:

@@ -20,13 +20,16 @@ def ui(
     """Open MLflow's web pages for a study. They are served on this machine only."""
     import webbrowser
 
+    from search.monitor.messages import note
     from search.tracking.browser import can_open, open_later
     from search.tracking.ui import check_port, is_server, page_address, ui_arguments, ui_command
-    from search.tracking.uri import client_uri, configured_uri, existing_store, store_uri
+    from search.tracking.uri import chosen_by_study, client_uri, configured_uri, existing_store, store_uri
 
     uri = configured_uri(folder)
     store = store_uri(folder, uri)
     if is_server(store):
+        if chosen := chosen_by_study(folder, uri):
+            note(f"these are the pages of {chosen}, which the study names")
         address = ui_command(folder, uri)
         typer.echo(address)
         if browser and can_open():
@@ -54,11 +57,11 @@ def sync(
     from search.cli.console import print_json
     from search.monitor.messages import note
     from search.tracking.supervisor import sync
-    from search.tracking.uri import configured_uri, server_of_study
+    from search.tracking.uri import chosen_by_study, configured_uri
 
     uri = configured_uri(folder)
-    if server := server_of_study(folder, uri):
-        note(f"results are sent to {server}, which the study names")
+    if chosen := chosen_by_study(folder, uri):
+        note(f"results are sent to {chosen}, which the study names")
     state = sync(folder, uri, timeout)
     if json:
         print_json(state)

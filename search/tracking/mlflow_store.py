@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from search.tracking.backlog import TrackedRun
 from search.tracking.client import error_code, open_client, retry
 from search.tracking.mapping import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyCard, run_name, shorten
-from search.tracking.uri import artifact_location
+from search.tracking.uri import artifact_location, check_location
 from trainables import records
 from trainables.records import Run
 
@@ -104,6 +104,7 @@ class TrackingStore:
                 place = artifact_location(self.uri, self.folder)
                 return retry(self.client.create_experiment, name, artifact_location=place, tags=_KIND)
             if experiment.lifecycle_stage == "active":
+                check_location(str(experiment.artifact_location), self.uri, self.folder)
                 return str(experiment.experiment_id)
         raise LookupError(f"the experiment {self.card.name!r} was deleted in MLflow; restore it there")
 
@@ -144,7 +145,9 @@ class TrackingStore:
                 max_results=_PAGE,
                 page_token=token,
             )
-            yield from map(_entry, page)
+            for run in page:
+                check_location(str(run.info.artifact_uri), self.uri, self.folder)
+                yield _entry(run)
             token = page.token
             if not token:
                 return

@@ -12,6 +12,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.request import url2pathname
 
 from search.store.sqlite_uri import absolute_uri, has_table, is_sqlite, sqlite_path, sqlite_uri
 from search.tracking.state import read_state
@@ -47,6 +48,9 @@ def redact(text: str) -> str:
         >>> redact("cannot reach http://me:secret@host:5000/x")
         'cannot reach http://***@host:5000/x'
     """
+    whole = os.environ.get("MLFLOW_TRACKING_URI")
+    if whole:  # its password may hold any character
+        text = text.replace(whole, without_secrets(whole, HIDDEN))
     text = _SECRET.sub(rf"\g<before>{HIDDEN}", _USER.sub(rf"\g<scheme>{HIDDEN}@", text))
     for name, value in os.environ.items():
         if len(value) < _SHORTEST_SECRET or name == "PWD":  # the working directory
@@ -134,9 +138,12 @@ def store_uri(folder: Path, uri: str | None = None) -> str:
 
     Raises:
         InputError: If it is a folder, since MLflow has retired its file store, or a store that MLflow does not
-            support, or if its credentials are unknown.
+            support, if its credentials are unknown, or if the study chooses options of a database's driver.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or _previous_uri(folder) or own_store(folder)
+    own = os.environ.get("MLFLOW_TRACKING_URI")
+    uri = uri or own or _previous_uri(folder) or own_store(folder)
+    if uri != own:
+        _refuse_driver_options(uri)
     scheme, separator, _ = uri.partition("://")
     if scheme.startswith("file") or (not separator and uri != "databricks"):
         raise InputError(
@@ -153,30 +160,46 @@ def store_uri(folder: Path, uri: str | None = None) -> str:
     return absolute_uri(uri, Path.cwd())
 
 
+def _refuse_driver_options(uri: str) -> None:
+    """Refuse options of a database's driver, which may read files or load libraries, unless the user names them."""
+    scheme, _, rest = uri.partition("://")
+    if "?" in rest and scheme not in {"http", "https"} and not is_sqlite(uri):
+        raise InputError(
+            f"tracking.uri is {without_secrets(uri, HIDDEN)!r}, a database with options for its driver, which may read "
+            "files or run code; set the environment variable MLFLOW_TRACKING_URI to it instead"
+        )
+
+
 def _plugin_schemes() -> set[str]:
     return {entry.name for entry in entry_points(group="mlflow.tracking_store")}
 
 
-def server_of_study(folder: Path, uri: str | None) -> str:
-    """Return the server that gets results because the study or its folder names it, without credentials; or nothing.
+def chosen_by_study(folder: Path, uri: str | None) -> str:
+    """Return the store that gets results because the study or its folder names it, without credentials; or nothing.
 
-    Whoever sent the folder may have chosen it, and MLflow's credentials in the environment are sent there, too.
+    Whoever sent the folder may have chosen it. A server also gets MLflow's credentials.
 
     Args:
         folder: the study's folder.
         uri: the tracking store that the study names.
 
+    Returns:
+        The URI of a server, or the path of a file outside of the folder.
+
     Raises:
         InputError: As in `store_uri`.
 
     Examples:
-        >>> server_of_study(Path("/runs/s1"), "http://me:secret@host:5000")
+        >>> chosen_by_study(Path("/runs/s1"), "http://me:secret@host:5000")
         'http://***@host:5000'
-        >>> server_of_study(Path("/runs/s1"), "sqlite:////runs/all.db")
-        ''
+        >>> chosen_by_study(Path("/runs/s1"), "sqlite:////runs/all.db")
+        '/runs/all.db'
     """
     store = store_uri(folder, uri)
-    return "" if is_sqlite(store) or store == os.environ.get("MLFLOW_TRACKING_URI") else redact(store)
+    own = os.environ.get("MLFLOW_TRACKING_URI")
+    if store == own_store(folder) or (own and store == absolute_uri(own, Path.cwd())):
+        return ""
+    return redact(str(sqlite_path(store) or store))
 
 
 def own_store(folder: Path) -> str:
@@ -274,6 +297,40 @@ def artifact_location(uri: str, folder: Path) -> str | None:
     return ((file.parent if file else folder.absolute()) / records.ARTIFACTS).as_uri()
 
 
+def check_location(location: str, uri: str, folder: Path) -> None:
+    """Refuse a place of artifacts that a SQLite store names: one that is neither beside the store nor in the study.
+
+    Whoever made the file has chosen the place. MLflow would send files there, with its credentials, or write them.
+
+    Args:
+        location: artifact URI of an experiment or run in the store.
+        uri: the tracking store; a server is trusted.
+        folder: the study's folder.
+
+    Raises:
+        InputError: If it is elsewhere.
+
+    Examples:
+        >>> check_location("assay:/artifacts/1", "sqlite:////runs/s1/mlflow.db", Path("/runs/s1"))
+        >>> check_location("https://host/1", "sqlite:////runs/s1/mlflow.db", Path("/runs/s1"))
+        Traceback (most recent call last):
+        ...
+        trainables.errors.InputError: /runs/s1/mlflow.db stores artifacts in https://host/1, outside of ...
+    """
+    file = sqlite_path(uri)
+    if file is None:
+        return
+    parts, path = urlsplit(location), relative_artifacts(location, uri)
+    if path is None and parts.scheme in {"", "file"} and parts.netloc in {"", "localhost"}:
+        path = Path(url2pathname(parts.path))
+    allowed = [file.parent.resolve(), folder.resolve()]
+    if path is None or not any(path.resolve().is_relative_to(each) for each in allowed):
+        raise InputError(
+            f"{file} stores artifacts in {redact(location)}, outside of its folder and of the study's, so nothing is "
+            "delivered; if that is meant, start MLflow's server with this file, and name the server"
+        )
+
+
 def relative_artifacts(artifact_uri: str, uri: str) -> Path | None:
     """Return the folder that an artifact URI relative to a SQLite store refers to, or None for any other URI.
 
@@ -284,10 +341,15 @@ def relative_artifacts(artifact_uri: str, uri: str) -> Path | None:
     Examples:
         >>> relative_artifacts("assay:/artifacts/1", "sqlite:////runs/s1/mlflow.db").as_posix()
         '/runs/s1/artifacts/1'
+
+    Raises:
+        InputError: If it leads out of the folder of the store.
     """
     parts, file = urlsplit(artifact_uri), sqlite_path(uri)
     if parts.scheme != ARTIFACT_SCHEME or file is None:
         return None
+    if ".." in Path(parts.path).parts:
+        raise InputError(f"{redact(artifact_uri)} leads out of the folder of {file}; the file was not made by Assay")
     return file.parent / parts.path.lstrip("/")
 
 

@@ -3,11 +3,14 @@
 import fcntl
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from threading import Event, Timer
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Event, Thread, Timer
 
 import pandas as pd
 import pytest
@@ -17,6 +20,7 @@ from search.tracking.history import read_histories, read_runs
 from search.tracking.mlflow_store import TrackingStore
 from search.tracking.state import DeliveryState
 from search.tracking.supervisor import start_delivery, sync
+from search.tracking.uri import own_store
 from tests.integration.mlflow_stores import LOST, Study, free_port, kill_group, proxied, wait_until
 from trainables import records
 from trainables.records import Outcome
@@ -45,6 +49,37 @@ def test_a_creation_whose_answer_is_lost_leaves_no_duplicate(study, monkeypatch)
     assert synchronizer.complete
     assert set(study.runs()) == {study.id, "one", "two"}
     assert study.points() == study.truth()
+
+
+@pytest.mark.parametrize("place", ["server", "folder"])
+@pytest.mark.parametrize("forged", ["experiment", "run"])
+def test_a_store_that_somebody_sent_does_not_send_artifacts_elsewhere(tmp_path, place, forged):
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self):
+            asked.append(self.path)
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    elsewhere = tmp_path / "elsewhere"
+    location = f"http://127.0.0.1:{server.server_port}" if place == "server" else elsewhere.as_uri()
+    study = Study(tmp_path / "study", own_store(tmp_path / "study"))
+    study.train("one")
+    if forged == "experiment":
+        MlflowClient(study.uri).create_experiment(study.id, artifact_location=location)
+    else:
+        study.deliver()
+        with closing(sqlite3.connect(tmp_path / "study" / "mlflow.db")) as db, db:
+            db.execute("UPDATE runs SET artifact_uri = ?", (location,))
+    synchronizer = study.deliver()
+    study.journal.close()
+    server.shutdown()
+    server.server_close()
+    assert not synchronizer.complete
+    assert "stores artifacts in" in synchronizer.error
+    assert asked == []
+    assert not elsewhere.exists()
 
 
 def test_duplicates_of_a_late_creation_are_removed(study):

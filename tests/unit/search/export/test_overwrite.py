@@ -82,7 +82,7 @@ def test_a_script_that_was_edited_is_not_overwritten(old: str, new: str, tmp_pat
     text = path.read_text()
     for edited in (text.replace(old, new, 1), f"{text}print()\n"):
         path.write_bytes(edited.encode())
-        with pytest.raises(InputError, match="train.py was edited after it was exported"):
+        with pytest.raises(InputError, match=r"train\.py was edited after it was exported"):
             check_overwrite(path, tmp_path)
 
 
