@@ -43,8 +43,8 @@ def measure(models: list[str], rounds: int = 3) -> None:
     """
     backend = importlib.import_module("trainables.backends.selection").backend
     backend.configure(threads=2, deterministic=False)
-    print(os.environ.get("KERAS_BACKEND", "tensorflow"))
-    rows = []
+    header = ("network", "ours ms", "fit ms", "fastest fit ms", "fit/ours", "fastest/ours", "(cpu)", "fastest fit")
+    print(os.environ.get("KERAS_BACKEND", "tensorflow"), flush=True)
     for model in models or WORK:
         augmentation, steps = WORK[model]
         found = in_turns(variants(model, augmentation, steps), rounds)
@@ -54,9 +54,8 @@ def measure(models: list[str], rounds: int = 3) -> None:
         times = [1000 * cost.wall / steps for cost in (mine, plain, fast)]
         ratios = [plain.wall / mine.wall, fast.wall / mine.wall, fast.cpu / mine.cpu]
         loop = ["", ""] if bare is None else [bare.wall / mine.wall, bare.cpu / mine.cpu]
-        rows.append([f"{model}, {augmentation}", *times, *ratios, best.removeprefix("fit, "), *loop])
-    header = ("network", "ours ms", "fit ms", "fastest fit ms", "fit/ours", "fastest/ours", "(cpu)", "fastest fit")
-    table((*header, "bare/ours", "(cpu)"), rows)
+        row = [f"{model}, {augmentation}", *times, *ratios, best.removeprefix("fit, "), *loop]
+        table((*header, "bare/ours", "(cpu)"), [row])
 
 
 def variants(model: str, augmentation: str, steps: int) -> dict[str, Callable[[], Any]]:

@@ -91,6 +91,8 @@ def _read(path: Path, part: str, root: Path) -> list[Entry]:
 
 def _lines(path: Path) -> list[str]:
     """Return the lines of a UTF-8 text file, with or without a byte order mark."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"{printable(path)} is a device or a pipe; a list of images is a text file")
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -40,8 +40,9 @@ class MethodRegistry(Registry[type[Method]]):
         """
         if name in self._entries:
             return self._entries[name]
-        if ":" in name and "+" not in name and name not in installed(GROUP):
-            check_allowed(name, self.kind)  # also if another study of this process was allowed to load it
+        for part in name.split("+"):
+            if ":" in part and part not in installed(GROUP):
+                check_allowed(part, self.kind)  # also if another study of this process was allowed to load it
         if name not in self._made:
             self._made[name] = self._make(name)
         return self._made[name]

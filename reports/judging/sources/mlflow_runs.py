@@ -22,7 +22,11 @@ FINISHED = "FINISHED"
 MOST_CURVES = 500
 """MLflow needs one request per metric and run, so the epochs of more runs are read only if they are averaged."""
 _PAGE = 1000
-_SETTINGS = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+_SETTINGS = {
+    "MLFLOW_ALLOW_FILE_STORE": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",  # of each attempt
+}
 
 
 def read_mlflow(

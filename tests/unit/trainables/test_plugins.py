@@ -89,11 +89,12 @@ def test_permission_for_one_reference_allows_no_other(own: Path) -> None:
     assert not allowed_code()
 
 
-def test_a_method_that_was_allowed_before_is_refused_again(own: Path) -> None:
+@pytest.mark.parametrize("name", ["own_code_here:Mine", "maxup+own_code_here:Mixed"])
+def test_a_method_that_was_allowed_before_is_refused_again(own: Path, name: str) -> None:
     with code_allowed():
-        METHODS.get("own_code_here:Mine")
+        METHODS.get(name)
     with pytest.raises(InputError, match="--allow-code"):
-        METHODS.get("own_code_here:Mine")
+        METHODS.get(name)
 
 
 def test_an_installed_package_declares_what_may_be_called(
