@@ -56,7 +56,7 @@ def sealed(script: str) -> str:
 
 
 def was_edited(recipe: Path) -> bool:
-    """Return whether a file is no longer the recipe that was exported; the first line of a recipe invites to edit it."""
+    """Return whether a file is no longer the recipe that was exported; its first line invites users to edit it."""
     try:
         return not read_recipe(recipe).checksum
     except InputError:
