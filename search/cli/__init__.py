@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from search.cli import boundary, doctor, final, judge, listing, noise, report, study, tracking
+from search.cli import boundary, certify, doctor, final, judge, listing, report, study, tracking
 from search.cli.app import app, remembered
 from search.monitor import interrupts
 
@@ -24,7 +24,7 @@ ORDER = (
 
 app.registered_commands.sort(key=lambda entry: ORDER.index(entry.name or getattr(entry.callback, "__name__", "")))
 
-__all__ = ["app", "boundary", "doctor", "final", "judge", "listing", "main", "noise", "report", "study", "tracking"]
+__all__ = ["app", "boundary", "certify", "doctor", "final", "judge", "listing", "main", "report", "study", "tracking"]
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ def doctor(
     """Check GPUs, Ray, tracking store and cache.
 
     Shows versions, what driver, TensorFlow or JAX, and Ray see, the tracking store and the cache of decoded images, and
-    what is wrong with its remedy. Exits with 1 if something is.
+    what is wrong and how to fix it. Exits with 1 if something is wrong.
     """
     from search.cli.console import print_json, print_lines, print_table
     from search.doctor.report import examine

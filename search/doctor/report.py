@@ -1,4 +1,4 @@
-"""Report of the doctor: versions, devices, Ray, tracking store, data cache, and what is wrong with its remedy."""
+"""Report of the doctor: versions, devices, Ray, tracking store, data cache, what is wrong, and how to fix it."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_permission_for_one_reference_allows_no_other(own: Path) -> None:
     assert not allowed_code()
 
 
-@pytest.mark.parametrize("name", ["own_code_here:Mine", "maxup+own_code_here:Mixed"])
+@pytest.mark.parametrize("name", ["own_code_here:Mine", "maxup+own_code_here:Mine"])
 def test_a_method_that_was_allowed_before_is_refused_again(own: Path, name: str) -> None:
     with code_allowed():
         METHODS.get(name)

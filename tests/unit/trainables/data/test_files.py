@@ -308,6 +308,12 @@ def test_a_byte_order_mark_is_passed_over_and_utf16_is_named(tmp_path: Path) -> 
             load(Path(paths["train"]), "lists")
 
 
+def test_a_list_that_is_a_pipe_is_refused_without_waiting_for_its_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "train.txt")
+    with pytest.raises(InputError, match="is a device or a pipe"):
+        load(tmp_path / "train.txt", "lists")
+
+
 @pytest.mark.parametrize(
     ("train", "message"),
     [

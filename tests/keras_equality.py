@@ -1,4 +1,4 @@
-"""Epochs of a run, and of `trainables.keras` with the same draws: `python -m tests.keras_steps [CASE ...]`."""
+"""Epochs of a run, and of `trainables.keras` with the same draws: `python -m tests.keras_equality [CASE ...]`."""
 
 from __future__ import annotations
 
