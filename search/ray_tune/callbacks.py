@@ -10,8 +10,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from search.ray_tune.dispatcher import Reply
 from search.ray_tune.newcomers import unfit_node
-from trainables.worker.requests import FINAL
+from trainables.worker.requests import FINAL, IDLE
 
 if TYPE_CHECKING:
     from search.ray_tune.dispatcher import RunDispatcher
@@ -67,17 +68,17 @@ class JournalScheduler(FIFOScheduler):
         return {}
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Handle the metrics of one or more epochs."""
-        stop = self._dispatcher.handle_result(trial.config["run"], result)
-        return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
+        """Handle the metrics of one or more epochs, the end of a run, or a worker without a run."""
+        reply = self._dispatcher.handle_result(trial.config["run"], result)
+        if reply is Reply.WAIT and not {FINAL, IDLE} & result.keys():  # the worker does not know that its run has ended
+            actor: Any = trial.temporary_state.ray_actor
+            actor.end_run.remote()
+        return TrialScheduler.STOP if reply is Reply.FREE else TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """Handle the last epochs and the final metrics."""
-        if FINAL in result:
-            self._dispatcher.handle_result(trial.config["run"], result)
-        else:
-            self._dispatcher.worker_died(trial.config["run"], "the run ended without a result")
-            self._dispatcher.run_lost(trial.config["run"])
+        """Handle a trial that ended by itself: a worker waits until the dispatcher stops it."""
+        self._dispatcher.worker_died(trial.config["run"], "the run ended without a result")
+        self._dispatcher.run_lost(trial.config["run"])
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Handle a worker that died, whether or not it will be restarted."""

@@ -6,8 +6,9 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from search.monitor import interrupts
 from search.monitor.messages import warn
@@ -16,13 +17,28 @@ from search.study.resources import Resources
 from trainables import records
 from trainables.errors import BudgetError, StoppedError
 from trainables.registration.plugins import allowed_code
-from trainables.worker.requests import EPOCHS, FINAL, RunRequest, RunResult
+from trainables.worker.requests import EPOCHS, FINAL, IDLE, RunRequest, RunResult
 
 if TYPE_CHECKING:
     from trainables.records import Run
 
+T = TypeVar("T")
 WORKER_RESTARTS = 2
 """How often a run continues in another worker after the first one died."""
+IDLE_SECONDS = 60.0
+"""How long a worker waits for a run while there is none, before a rung or a look; a new one starts in a third of it."""
+
+
+class Reply(Enum):
+    """What a worker does after a result: train on, wait for another run after the end of its own, or be free for one.
+
+    Ray ends a worker whose trial was stopped if no other trial is waiting at that moment. Between two phases or looks
+    there is none, so that all workers but one would start anew.
+    """
+
+    CONTINUE = "continue"
+    WAIT = "wait"
+    FREE = "free"
 
 
 @dataclass(frozen=True)
@@ -77,6 +93,8 @@ class RunDispatcher:
         self._deaths: dict[str, list[str]] = {}
         self._unfit: dict[str, str] = {}
         self._returned: list[Run] = []
+        self._unstarted: set[str] = set()
+        self._released = 0  # workers without a run that are free for one that has not started yet
         self._stopped: StoppedError | None = None
 
     def next_request(self) -> dict[str, Any] | None:
@@ -89,7 +107,7 @@ class RunDispatcher:
         if self._stopped:
             raise self._stopped
         self._check_alive()
-        if self._context.deadline is not None and time.monotonic() > self._context.deadline:
+        if self._is_overdue():
             hours = self._context.resources.budget_hours or 0.0
             raise BudgetError(f"the budget of {hours:g} hours (`resources.budget_hours`) is used up")
         if len(self._active) >= self._capacity():
@@ -98,16 +116,20 @@ class RunDispatcher:
         if run is None:
             return None
         self._active[run.name] = run
+        self._unstarted.add(run.name)
         return self._request(run).payload()
+
+    def _is_overdue(self) -> bool:
+        return self._context.deadline is not None and time.monotonic() > self._context.deadline
 
     @property
     def done(self) -> bool:
         """Whether every run has ended."""
         return self._source.done
 
-    def handle_result(self, name: str, result: dict[str, Any]) -> bool:
-        """Record a worker's result; return whether its run must stop."""
-        return self._unless_stopped(lambda: self._record(name, result))
+    def handle_result(self, name: str, result: dict[str, Any]) -> Reply:
+        """Record a worker's result; return what the worker does next."""
+        return self._unless_stopped(lambda: self._record(name, result)) or Reply.CONTINUE
 
     def worker_died(self, name: str, reason: str) -> None:
         """Remember why a run's worker died; Ray may restart it."""
@@ -140,39 +162,57 @@ class RunDispatcher:
         if self._source.done:
             shutil.rmtree(self._context.folder / records.CHECKPOINTS, ignore_errors=True)
 
-    def _unless_stopped(self, action: Callable[[], bool]) -> bool:
+    def _unless_stopped(self, action: Callable[[], T]) -> T | None:
         """Perform an action that writes to the journal; after one has failed, perform none and store the error."""
         interrupts.check()
         if self._stopped:
-            return False
+            return None
         try:
             return action()
         except StoppedError as error:
             self._stopped = error
-            return False
+            return None
 
-    def _record(self, name: str, result: dict[str, Any]) -> bool:
+    def _record(self, name: str, result: dict[str, Any]) -> Reply:
+        if IDLE in result:
+            return self._without_run(result[IDLE])
+        if name in self._unstarted:
+            self._unstarted.remove(name)
+            self._released = max(0, self._released - 1)
         if name not in self._active:  # it ended, but its node died before Ray knew, and Ray restarted it
-            return True
+            return Reply.FREE
         stop = self._source.reported(name, result[EPOCHS]) if result.get(EPOCHS) else False
-        if FINAL in result or stop:
-            self._end(name, result.get(FINAL, RunResult()))
-        return stop
+        if not stop and FINAL not in result:
+            return Reply.CONTINUE
+        self._end(name, result.get(FINAL, RunResult()))
+        return self._without_run(0.0)
 
-    def _end(self, name: str, final: RunResult) -> bool:
+    def _without_run(self, idle: float) -> Reply:
+        """Return what a worker does that has had no run for so many seconds."""
+        if idle > IDLE_SECONDS or self._source.done or self._is_overdue():
+            return Reply.FREE
+        if not self._returned and (run := self._source.next_run()):
+            self._returned.append(run)
+        if len(self._returned) + len(self._unstarted) <= self._released:
+            return Reply.WAIT
+        self._released += 1
+        return Reply.FREE
+
+    def _end(self, name: str, final: RunResult) -> None:
+        self._unstarted.discard(name)
         if name not in self._active:
-            return True
+            return
         self._source.ended(name, final)
         del self._active[name]
         shutil.rmtree(self._context.folder / records.CHECKPOINTS / name, ignore_errors=True)
-        return True
 
-    def _lose(self, name: str, deaths: list[str]) -> bool:
+    def _lose(self, name: str, deaths: list[str]) -> None:
         self._check_alive()
+        self._unstarted.discard(name)
         if name in self._active and len(deaths) <= WORKER_RESTARTS:
             self._returned.append(self._active.pop(name))
-            return True
-        return self._end(name, RunResult(records.FAILED, deaths[-1]))
+        else:
+            self._end(name, RunResult(records.FAILED, deaths[-1]))
 
     def _request(self, run: Run) -> RunRequest:
         folder, resources = self._context.folder, self._context.resources

@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from trainables.data.sharing import SharedData
 
 
-QUIET = {
+DEFAULTS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_DEDUP_LOGS": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would package the project and reject other folders
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_prestart_worker_first_driver": "0",  # Tune's workers have variables of their own, so that it starts others
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
@@ -60,7 +61,7 @@ def ray_session(context: ExecutionContext) -> Iterator[None]:
     Raises:
         InputError: If no cluster can be reached at the address.
     """
-    for name, value in QUIET.items():
+    for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     if not context.address:
         os.environ.setdefault(LOOPBACK, "0")

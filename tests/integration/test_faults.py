@@ -27,7 +27,7 @@ import pytest
 from search import session
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
-from search.ray_tune.dispatcher import ExecutionContext, RunDispatcher
+from search.ray_tune.dispatcher import ExecutionContext, Reply, RunDispatcher
 from search.store.journal import Journal
 from search.store.study_folder import refuse_used
 from search.study.resources import Resources
@@ -102,7 +102,7 @@ def train(dispatcher: RunDispatcher, job: dict[str, Any], heard: Callable[[], No
         while FINAL not in result:
             result = trial.step()
             heard()
-            if dispatcher.handle_result(job["run"], result):
+            if dispatcher.handle_result(job["run"], result) is not Reply.CONTINUE:
                 return
     finally:
         trial.cleanup()
@@ -300,7 +300,7 @@ def test_a_run_that_ended_and_is_revived_changes_nothing(tmp_path: Path, write_c
         before = facts(folder), written(folder)
         trial = FaultyTrainable.__new__(FaultyTrainable)
         trial.setup(job)
-        assert dispatcher.handle_result(job["run"], trial.step())
+        assert dispatcher.handle_result(job["run"], trial.step()) is Reply.FREE
         dispatcher.worker_died(job["run"], "the worker process died")
         dispatcher.run_lost(job["run"])
         trial.cleanup()

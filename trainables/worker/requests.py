@@ -11,8 +11,9 @@ from trainables.records import DataPlace, TestPart
 if TYPE_CHECKING:
     import numpy as np
 
-EPOCHS, FINAL = "epochs", "final"
-"""Keys of a step's result: its epochs, (epoch, metrics) each, and the `RunResult` in the last step."""
+EPOCHS, FINAL, IDLE = "epochs", "final", "idle"
+"""Keys of a step's result: its epochs, (epoch, metrics) each; the `RunResult` in the run's last step; in later steps,
+for how many seconds the worker has been waiting for another run."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 TensorFlow is imported once per worker, and compiled steps are kept from run to run. A step of the trainable covers as
 many epochs as fit into half a second, up to the next rung, so that short epochs do not flood the driver with messages.
+When a run has ended, steps wait until the driver stops the trial, since Ray ends a worker that has none.
 Every failure of a run is returned as its result; Ray sees an error only if the process dies.
 """
 
@@ -27,7 +28,7 @@ from trainables.engine import checkpoints
 from trainables.engine.protocol import Engine
 from trainables.errors import DivergedError, TrialError
 from trainables.records.atomic import PRIVATE
-from trainables.worker.requests import EPOCHS, FINAL, RunRequest, RunResult
+from trainables.worker.requests import EPOCHS, FINAL, IDLE, RunRequest, RunResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 STEP_SECONDS = 0.5
 """Wall time after which a step returns, in seconds."""
+LONGEST_WAIT = 2.0
+"""Longest step of a worker that waits for a run, in seconds."""
 GIVEN_UP = "given-up.txt"
 """File in a run's checkpoint folder that records why its worker was ended."""
 VALIDATED = (records.VALIDATION_ACCURACY, records.VALIDATION_LOSS)
@@ -79,7 +82,11 @@ class TrainingTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train some epochs and return their metrics, with the `RunResult` once the run has ended."""
+        """Train some epochs and return their metrics, with the `RunResult` once the run has ended; then wait."""
+        if self._ended is not None:
+            idle = time.monotonic() - self._ended
+            time.sleep(min(LONGEST_WAIT, 0.1 + idle / 4))
+            return {EPOCHS: [], IDLE: idle}
         rows: list[tuple[int, dict[str, float]]] = []
         try:
             result = self._continue(rows)
@@ -88,8 +95,15 @@ class TrainingTrainable(tune.Trainable):
             result = _failure(error, self._engine.epoch if self._engine else 0)
         if result is None:
             return {EPOCHS: rows}
-        self._close(result)
-        return {EPOCHS: rows, FINAL: result, "done": True}
+        log.info("%s %s %s", result.outcome, result.reason, result.metrics)
+        self.end_run()
+        return {EPOCHS: rows, FINAL: result}
+
+    def end_run(self) -> None:
+        """End the run, finished or stopped by the driver; later steps wait."""
+        self._engine = None
+        self._ended = time.monotonic()
+        self._close_log()
 
     def cleanup(self) -> None:
         """Close the log file."""
@@ -124,7 +138,10 @@ class TrainingTrainable(tune.Trainable):
             return Replay(
                 read_curves(Path(request.curves)), run_keys(request), config.optimizer.learning_rate, config.cost
             )
-        from trainables.backends.selection import backend
+        from trainables.backends.unused_imports import UNUSED, without
+
+        with without(*UNUSED):
+            from trainables.backends.selection import backend
         from trainables.engine.classifier import Classifier
         from trainables.engine.feeding import Placement
 
@@ -141,6 +158,7 @@ class TrainingTrainable(tune.Trainable):
         self._request = RunRequest(**config)
         self._epochs = int(self._request.config["epochs"])
         self._engine: Engine | None = None
+        self._ended: float | None = None
         self._close_log()
         self._handler = _log_file(Path(self._request.log))
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
@@ -231,11 +249,6 @@ class TrainingTrainable(tune.Trainable):
             test = engine.test(self._request.test)
         confusion = test.confusion if self._request.phase == records.TRAIN else None
         return RunResult(outcome, reason, epoch, test.metrics, test.correct, test.loss, confusion)
-
-    def _close(self, result: RunResult) -> None:
-        log.info("%s %s %s", result.outcome, result.reason, result.metrics)
-        self._engine = None
-        self._close_log()
 
     def _close_log(self) -> None:
         handler = getattr(self, "_handler", None)

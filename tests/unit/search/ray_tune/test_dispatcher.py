@@ -10,11 +10,12 @@ import pytest
 
 from search.ray_tune.callbacks import JournalScheduler
 from search.ray_tune.capacity import Capacity, Node
-from search.ray_tune.dispatcher import WORKER_RESTARTS, ExecutionContext, RunDispatcher
+from search.ray_tune.dispatcher import IDLE_SECONDS, WORKER_RESTARTS, ExecutionContext, Reply, RunDispatcher
 from search.ray_tune.newcomers import NODE_LABEL, newcomer_check, placement
 from search.study.resources import Resources
 from trainables import records
 from trainables.records import Run
+from trainables.worker.requests import EPOCHS, FINAL, IDLE, RunResult
 
 
 class Source:
@@ -22,6 +23,8 @@ class Source:
 
     def __init__(self) -> None:
         self.left = ["one", "two"]
+        self.runs = 2
+        self.stopped: set[str] = set()
         self.ends: list[tuple[str, str, str]] = []
 
     def next_run(self) -> Run | None:
@@ -34,7 +37,7 @@ class Source:
 
     @property
     def done(self) -> bool:
-        return len(self.ends) == 2
+        return len(self.ends) == self.runs
 
     def rungs(self, run: Run) -> tuple[int, ...]:
         return ()
@@ -46,7 +49,7 @@ class Source:
         return ""
 
     def reported(self, name: str, rows: Any) -> bool:
-        return False
+        return name in self.stopped
 
     def ended(self, name: str, final: Any) -> None:
         self.ends.append((name, final.outcome, final.reason))
@@ -128,6 +131,71 @@ def test_a_trial_that_ends_without_a_result_is_not_started_for_ever(dispatcher: 
         assert started(dispatcher) == "one"
         scheduler.on_trial_complete(None, trial, {})
     assert source.ends == [("one", records.FAILED, "the run ended without a result")]
+
+
+EPOCH: dict[str, Any] = {EPOCHS: [(1, {})]}
+END: dict[str, Any] = {EPOCHS: [], FINAL: RunResult(records.COMPLETED)}
+
+
+def idle(seconds: float = 1.0) -> dict[str, Any]:
+    return {EPOCHS: [], IDLE: seconds}
+
+
+def test_a_worker_waits_for_the_next_run_and_is_then_free_for_it(source: Source, tmp_path: Path) -> None:
+    dispatcher = RunDispatcher(source, ExecutionContext(tmp_path, Resources()), lambda: 2)
+    source.runs = 4
+    for name in (started(dispatcher), started(dispatcher)):
+        assert dispatcher.handle_result(name, EPOCH) is Reply.CONTINUE
+    assert dispatcher.handle_result("one", END) is Reply.WAIT, "there is no run at the moment"
+    assert dispatcher.handle_result("one", idle()) is Reply.WAIT
+    source.left.append("three")
+    assert dispatcher.handle_result("one", idle()) is Reply.FREE
+    source.stopped.add("two")
+    assert dispatcher.handle_result("two", EPOCH) is Reply.WAIT, "one worker is enough for one run"
+    assert started(dispatcher) == "three"
+    assert dispatcher.handle_result("two", idle()) is Reply.WAIT
+    assert dispatcher.handle_result("three", EPOCH) is Reply.CONTINUE
+    source.left.append("four")
+    assert dispatcher.handle_result("two", idle()) is Reply.FREE
+    assert started(dispatcher) == "four"
+    assert dispatcher.handle_result("three", END) is Reply.WAIT
+    assert dispatcher.handle_result("four", END) is Reply.FREE, "all runs have ended"
+    assert dispatcher.handle_result("three", idle()) is Reply.FREE
+
+
+def test_a_worker_with_another_run_at_hand_does_not_wait(source: Source, dispatcher: RunDispatcher) -> None:
+    assert started(dispatcher) == "one"
+    assert dispatcher.handle_result("one", END) is Reply.FREE
+    assert started(dispatcher) == "two"
+
+
+def test_a_worker_does_not_wait_for_long(source: Source, dispatcher: RunDispatcher) -> None:
+    source.runs = 3
+    for name in ("one", "two"):
+        assert started(dispatcher) == name
+        reply = dispatcher.handle_result(name, END)
+    assert reply is Reply.WAIT
+    assert dispatcher.handle_result("two", idle(IDLE_SECONDS - 1)) is Reply.WAIT
+    assert dispatcher.handle_result("two", idle(IDLE_SECONDS + 1)) is Reply.FREE
+
+
+def test_a_worker_whose_run_is_stopped_early_is_told_to_wait(source: Source, tmp_path: Path) -> None:
+    told: list[str] = []
+    source.runs = 3
+    dispatcher = RunDispatcher(source, ExecutionContext(tmp_path, Resources()), lambda: 2)
+    scheduler: Any = JournalScheduler(dispatcher)
+    for name in (started(dispatcher), started(dispatcher)):
+        assert dispatcher.handle_result(name, EPOCH) is Reply.CONTINUE
+    actor = SimpleNamespace(end_run=SimpleNamespace(remote=lambda: told.append("one")))
+    trial = SimpleNamespace(config={"run": "one"}, temporary_state=SimpleNamespace(ray_actor=actor))
+    assert scheduler.on_trial_result(None, trial, EPOCH) == "CONTINUE"
+    assert told == []
+    source.stopped.add("one")
+    assert scheduler.on_trial_result(None, trial, EPOCH) == "CONTINUE"
+    assert scheduler.on_trial_result(None, trial, idle()) == "CONTINUE"
+    assert told == ["one"]
+    source.left.append("three")
+    assert scheduler.on_trial_result(None, trial, idle()) == "STOP"
 
 
 def test_an_excluded_node_no_longer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
