@@ -50,7 +50,7 @@ def sealed(script: str) -> str:
 
     Examples:
         >>> sealed("pass\\n").splitlines()[1][:60]
-        '# SHA-256 of all lines above, as exported: 9f56e761d79bfdb'
+        '# SHA-256 of all lines above, as exported: 9f56e761d79bfdb34'
     """
     return f"{script}{SEAL}{hashlib.sha256(script.encode()).hexdigest()}\n"
 
