@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ POINTS = 5
 CPUS = 16
 METHODS = ("baseline", "mixup")
 RAY = Path(sys.executable).with_name("ray")
+TOKEN = secrets.token_hex(32)
 POLL_SECONDS = 0.2
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -106,17 +108,22 @@ class LocalCluster:
 
     def __enter__(self) -> str:
         with self._log.open("wb") as out:
-            self._node = subprocess.Popen(self._command, stdout=out, stderr=out)
+            self._node = subprocess.Popen(self._command, stdout=out, stderr=out, env=environment())
         while self._node.poll() is None:
             text = self._log.read_text()
-            if "Ray runtime started" in text and (found := re.search(r"127\.0\.0\.1:\d+", text)):
-                return found[0]
+            if "Ray runtime started" in text and (found := re.search(r"--address='([^']+)'", text)):
+                return found[1]
             time.sleep(POLL_SECONDS)
         raise RuntimeError(self._log.read_text())
 
     def __exit__(self, *_: object) -> None:
         self._node.terminate()
         self._node.wait()
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of the node and of the commands, which share a token."""
+    return {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "PYTHONWARNINGS": "ignore"}
 
 
 def spent(folder: Path, *arguments: object) -> Spent:
@@ -129,7 +136,7 @@ def spent(folder: Path, *arguments: object) -> Spent:
     began = time.perf_counter()
     with log.open("wb") as out:
         command = [sys.executable, "-m", "search.cli", *map(str, arguments)]
-        process = subprocess.Popen(command, stdout=out, stderr=out)
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment())
         while process.poll() is None:
             try:
                 stat = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
