@@ -123,7 +123,8 @@ class LocalCluster:
 
 def environment() -> dict[str, str]:
     """Return the environment of the node and of the commands, which share a token."""
-    return {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "PYTHONWARNINGS": "ignore"}
+    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    return {**os.environ, **own, "PYTHONWARNINGS": "ignore"}
 
 
 def spent(folder: Path, *arguments: object) -> Spent:

@@ -47,7 +47,9 @@ class Cluster:
         self.address = f"127.0.0.1:{free_port()}"
         self.page = free_port()
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex * 2}
-        self.env = {**os.environ, **token, "RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0"}
+        own = {"RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0"}
+        own["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # below `uv run`, a job would copy the working directory of the nodes
+        self.env = {**os.environ, **token, **own}
         self._folder = folder
         self._nodes: list[subprocess.Popen[bytes]] = []
         port = self.address.split(":")[1]
