@@ -15,7 +15,7 @@ scale          the controller and optuna.db at 500, 2 000 and 5 000 runs; option
 driver         whole replayed studies through Ray Tune on 16 logical CPUs; options: numbers of runs
 streaming      a streamed step beside a resident one, and the decoding of JPEGs; options: steps, decode, number of files
 tracking       MLflow beside Ray's callback and the plain client; options: report, deliver, read
-certificate    studies drawn from a bank of real runs: are the verdicts true? options: --studies N, --grow SEEDS
+certificate    studies drawn from a bank of real runs: are the verdicts true? options: open, fixed, --studies N
 rules          claims of the atlas that the former rule and the present one decide; options: numbers of seeds
 truth          simulated studies with known effects: are the verdicts true? options: --studies N, --quick, parts
 
