@@ -48,9 +48,7 @@ class Cluster:
         self.page = free_port()
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex * 2}
         own = {"RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0"}
-        own["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = (
-            "0"  # a job would copy the working directory
-        )
+        own["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # a job would copy the working directory
         self.env = {**os.environ, **token, **own}
         self._folder = folder
         self._nodes: list[subprocess.Popen[bytes]] = []
