@@ -63,9 +63,23 @@ class JournalScheduler(FIFOScheduler):
     def __init__(self, dispatcher: RunDispatcher) -> None:
         super().__init__()
         self._dispatcher = dispatcher
+        self._added: dict[str, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Note the order in which trials are added."""
+        self._added[trial.trial_id] = len(self._added)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Return the pending trial that was added last.
+
+        A free worker takes the trial that is returned, and Ray ends the worker that was starting for it. Ray's own
+        choice is the first one, whose worker is the closest to its start; and it looks at all trials, also ended ones.
+        """
+        pending = [trial for trial in tune_controller.get_live_trials() if trial.status == Trial.PENDING]
+        return max(pending, key=lambda trial: self._added[trial.trial_id], default=None)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Handle the metrics of one or more epochs, the end of a run, or a worker without a run."""

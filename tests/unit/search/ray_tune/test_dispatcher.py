@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.tune.experiment import Trial
 
 from search.ray_tune.callbacks import JournalScheduler
 from search.ray_tune.capacity import Capacity, Node
@@ -122,6 +123,19 @@ def test_rays_report_of_a_death_names_the_unfit_node(
         JournalScheduler(dispatcher).on_trial_error(None, trial)
     dispatcher.run_lost("one")
     assert source.ends == [("one", records.FAILED, "the worker process died: killed by a signal")]
+
+
+def test_a_free_worker_takes_the_trial_whose_own_worker_is_the_youngest(dispatcher: RunDispatcher) -> None:
+    scheduler: Any = JournalScheduler(dispatcher)
+    trials = [SimpleNamespace(trial_id=f"t{i}", status=Trial.PENDING) for i in range(4)]
+    for trial in trials:
+        scheduler.on_trial_add(None, trial)
+    trials[3].status = Trial.RUNNING
+    controller = SimpleNamespace(get_live_trials=lambda: trials[::-1])
+    assert scheduler.choose_trial_to_run(controller) is trials[2]
+    for trial in trials:
+        trial.status = Trial.RUNNING
+    assert scheduler.choose_trial_to_run(controller) is None
 
 
 def test_a_trial_that_ends_without_a_result_is_not_started_for_ever(dispatcher: RunDispatcher, source: Source) -> None:
