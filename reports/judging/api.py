@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from reports.judging.requirement import check_names, parse_requirement
 from reports.page.results import Results
 from reports.page.view import View
 from reports.page.writer import ReportPaths, runs_table, write_view
+from trainables.errors import InputError
 
 Columns = str | Sequence[str]
 
@@ -108,6 +109,10 @@ def judge(
     >>> found.holds("mixup helps"), found.verdicts["tuned_effect"].round(2).tolist()
     (True, [4.5])
     """
+    if not isinstance(source, pd.DataFrame | str | Path):
+        raise InputError(f"`source` is a data frame, a path or the address of a store, but got {type(source).__name__}")
+    if unknown := sorted(set(options) - {field.name for field in fields(Question)}):
+        raise InputError(f"`{unknown[0]}` is no option of `judge`; its options are the fields of `Question`")
     question = Question(
         arm=_tuple(arm),
         metric=metric,
@@ -129,4 +134,6 @@ def judge(
 
 
 def _tuple(columns: Columns) -> tuple[str, ...]:
+    if not isinstance(columns, Iterable):
+        raise InputError(f"columns are named by a text, or by several in a list, but got {columns!r}")
     return (columns,) if isinstance(columns, str) else tuple(columns)

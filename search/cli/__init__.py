@@ -42,6 +42,7 @@ def call(arguments: Sequence[str]) -> int:
     ended: list[int] = []
 
     def command() -> None:
+        boundary.refuse_empty(arguments)
         ended.append(boundary.parsed(lambda: app(list(arguments), standalone_mode=False)))
 
     # Typer itself may fail, at arguments that are not UTF-8 for example.

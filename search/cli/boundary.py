@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -42,6 +43,24 @@ def parsed(call: Callable[[], object]) -> int:
         error.show()
         return INVALID
     return code if isinstance(code, int) else 0
+
+
+def refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuse empty arguments: an empty path would be the working directory.
+
+    Raises:
+        InputError: There is one.
+
+    Examples:
+        >>> refuse_empty(["report", "runs/s1", "--output", ""])
+        Traceback (most recent call last):
+        ...
+        trainables.errors.InputError: argument 4 (after `--output`) is empty; is a variable of the shell unset?
+    """
+    for place, text in enumerate(arguments):
+        if not text or re.fullmatch(r"--[\w-]+=", text):
+            before = f" (after `{arguments[place - 1]}`)" if place and not text else f" (`{text}`)" if text else ""
+            raise InputError(f"argument {place + 1}{before} is empty; is a variable of the shell unset?")
 
 
 def open_streams() -> None:

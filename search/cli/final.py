@@ -129,7 +129,7 @@ def train(
 
     allow(allow_code, data)
     read = read_recipe(recipe)
-    folder = output or free(Path("runs") / file_name(f"final-{read.origin.method}"))
+    folder = output or free(Path("runs") / f"final-{file_name(read.origin.method)}")
     remember(folder)
     resources = changed(Resources(), [f"resources.cpus={cpus}", f"resources.gpus={gpus}", *(sets or ())])
     overrides = RecipeOverrides(epochs, full_data, data, register)

@@ -35,17 +35,22 @@ if TYPE_CHECKING:
     from search.study.schema import Study
     from trainables.records import PlanRecord, PrecisionRecord
 
+SPREAD = 1.0
+"""Standard deviation of a paired difference that `plan` assumes, in points."""
+
 
 @command()
 def plan(
     study: Source,
     sets: Sets = None,
     spread: Annotated[
-        float,
+        float | None,
         typer.Option(
-            help="Assumed standard deviation of a paired difference over seeds, in points.", min=0.01, max=100
+            help=f"Assumed standard deviation of a paired difference over seeds, in points. [default: {SPREAD}]",
+            min=0.01,
+            max=100,
         ),
-    ] = 1.0,
+    ] = None,
     noise: Annotated[
         Path | None,
         typer.Option(
@@ -82,14 +87,18 @@ def plan(
     from search.plan.record import study_record
     from search.study.loading import load_study
 
+    if noise is not None and spread is not None:
+        raise InputError("--spread assumes what --noise measures; give one of them")
+    if timed and images_per_second is not None:
+        raise InputError("--images-per-second is given instead of --timed; leave one of them out")
     allow(allow_code, *values(sets))
     requested = load_study(study, tuple(sets or ()))
     made = make_plan(requested)
     hours = budget_hours or made.study.resources.budget_hours
     costs, precision = _costs(requested, made, timed or bool(budget_hours), images_per_second)
     record = study_record(made, precision=precision)
-    spread = spread if noise is None else _measured_spread(noise, record)
-    size = study_size(record, spread, costs, hours)
+    assumed = spread or SPREAD if noise is None else _measured_spread(noise, record)
+    size = study_size(record, assumed, costs, hours)
     if json:
         print_json({**asdict(size), "measures_precision": requested.measures_precision, "plan": record.dump()})
         return
@@ -227,9 +236,9 @@ def status(
     from search.cli.console import print_json
     from search.monitor import status as monitor
 
-    if watch and (json or run):
+    if watch and (json or run is not None):
         raise InputError("--watch cannot be combined with --json or --run")
-    if run:
+    if run is not None:
         facts = monitor.run_facts(folder, run)
         print_json(facts) if json else _show_run(facts, monitor.log_tail(facts))
         return

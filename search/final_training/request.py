@@ -16,6 +16,7 @@ from trainables.backends.keras_settings import check_keras_settings
 from trainables.config import RunConfig, with_epochs
 from trainables.data.base import source_kind
 from trainables.errors import InputError
+from trainables.records import number_of
 from trainables.registration.fields import Frozen
 
 if TYPE_CHECKING:
@@ -108,8 +109,9 @@ def length_warning(recipe: Recipe, epochs: int) -> str:
         return ""
     lengths = f"{tried[0]}" if len(tried) == 1 else f"{min(tried)} to {max(tried)}"
     return (
-        f"{epochs} epochs are outside the range that the study tried ({lengths}): milestones and schedules are scaled, "
-        "but learning rate, weight decay and the strength of the method were tuned for that range"
+        f"a length of {number_of(epochs, 'epoch')} is outside the range that the study tried ({lengths}): milestones "
+        "and schedules are scaled, but learning rate, weight decay and the strength of the method were tuned for that "
+        "range"
     )
 
 

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from trainables.errors import InputError
+
 Tensor = Any
 ROWS = 2**16
 """Draws in a table: more than an epoch of CIFAR-10 needs, and a few megabytes at most."""
@@ -41,5 +43,11 @@ class DrawTable:
 
 
 def seed_or_new(seed: int | None) -> int:
-    """Return the seed, or a new one that `keras.utils.set_random_seed` determines."""
+    """Return the seed, or a new one that `keras.utils.set_random_seed` determines.
+
+    Raises:
+        InputError: If it is not an integer from 0 to 2^31 - 1.
+    """
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31):
+        raise InputError(f"`seed` is a whole number from 0 to {2**31 - 1}, or None for a new one, but got {seed!r}")
     return random.randint(1, 10**9) if seed is None else seed

@@ -69,7 +69,7 @@ class MaxUp(Wrapper):
 
 
 def _method(m: int, reduction: str, temperature: float) -> Method:
-    if reduction not in METHODS_BY_REDUCTION:
+    if not isinstance(reduction, str) or reduction not in METHODS_BY_REDUCTION:
         raise InputError(f"`reduction` is one of {', '.join(METHODS_BY_REDUCTION)}, but got {reduction!r}")
     name = METHODS_BY_REDUCTION[reduction]
     own = {"reduction": reduction, "temperature": temperature} if name == "maxup" else {}

@@ -79,7 +79,7 @@ def _check_columns(table: pd.DataFrame, path: Path) -> None:
 
 
 def _check_keys(table: pd.DataFrame, path: Path) -> None:
-    """Refuse values of the key columns that match no run, and two rows for the same epoch."""
+    """Refuse values of the key columns that match no run, two rows for the same epoch, and missing epochs."""
     phases = set(table["phase"].dropna()) if "phase" in table else set()
     unknown = sorted(phases - {records.SEARCH, records.CONFIRM})
     if unknown:
@@ -101,9 +101,19 @@ def _check_keys(table: pd.DataFrame, path: Path) -> None:
         raise InputError(
             f"{path}: line {int(repeated.to_numpy().argmax()) + 2} repeats the keys and epoch of another line"
         )
+    if table.empty:
+        raise InputError(f"{path} holds no curve; each line below the header is an epoch of one")
+    for _, curve in table.groupby([key for key in KEYS if key in table], dropna=False):
+        if curve["epoch"].max() != len(curve):
+            gap = min(set(range(1, len(curve) + 1)) - set(curve["epoch"].astype(int)))
+            keys = ", ".join(f"{key} {curve[key].iloc[0]}" for key in KEYS if key in curve and curve[key].notna().all())
+            raise InputError(f"{path}: the curve of {keys} lacks epoch {gap}; it must have all up to its last one")
 
 
 def _check_figures(table: pd.DataFrame, path: Path) -> None:
+    if (missing := table[records.VALIDATION_ACCURACY].isna()).any():
+        line = int(missing.to_numpy().argmax()) + 2
+        raise InputError(f"{path}: `{records.VALIDATION_ACCURACY}` is missing in line {line}; every epoch needs it")
     for column in (records.VALIDATION_ACCURACY, records.TEST_ACCURACY):
         if column in table and not table[column].dropna().between(0, 1).all():
             raise InputError(f"{path}: `{column}` must be between 0 and 1")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reports.judging.api import judge
 from reports.judging.judgement import judge_runs
 from reports.judging.question import Question
 from reports.judging.requirement import parse_requirement
@@ -173,3 +174,17 @@ def test_values_above_one_are_no_fractions() -> None:
     for own in (percent, percent.assign(test_accuracy=100 + percent["test_accuracy"])):
         with pytest.raises(InputError, match=r"--fraction: `test_accuracy` lies between .* not a fraction; give"):
             judge_runs(read_source(own), replace(ASKED, percent=False), "runs")
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"source": None}, "is a data frame, a path or the address of a store, but got NoneType"),
+        ({"arm": 5}, "columns are named by a text, or by several in a list, but got 5"),
+        ({"colour": "red"}, "`colour` is no option of `judge`"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_refused(changes: dict[str, Any], part: str) -> None:
+    usual: dict[str, Any] = {"source": pd.DataFrame({"a": [1]}), "arm": "a", "metric": "m"}
+    with pytest.raises(InputError, match=part):
+        judge(**{**usual, **changes})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+import pytest
 from typer.testing import CliRunner
 
-from search.cli import app
+from search.cli import app, call
 
 
 def test_the_version_is_that_of_the_package() -> None:
@@ -20,3 +21,20 @@ def test_every_command_has_one_whole_line_in_the_overview() -> None:
     listed = shown.output.partition("Commands:")[2].strip().splitlines()
     assert len(listed) == 13
     assert all(line.endswith(".") and not line.endswith("...") for line in listed), shown.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["status", ""], "argument 2 (after `status`) is empty"),
+        (["report", "runs/s", "--output="], "argument 3 (`--output=`) is empty"),
+        (["plan", "quickstart", "--noise", ".", "--spread", "2"], "--spread assumes what --noise measures"),
+        (["plan", "quickstart", "--timed", "--images-per-second", "5"], "leave one of them out"),
+        (["report", ".", "--study-id", "1"], "`--study-id` selects a study in MLflow"),
+    ],
+)
+def test_options_that_would_be_ignored_and_empty_arguments_are_refused(
+    arguments: list[str], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(arguments) == 2
+    assert part in " ".join(capsys.readouterr().err.split())

@@ -80,6 +80,12 @@ def test_an_empty_cell_matches_every_run_and_a_number_its_own(
         ("", "is not a CSV table"),
         ("method,epoch\nmixup,1\n", r"lacks the column\(s\) validation_accuracy; it has method, epoch"),
         (f"method,epoch,validation_accuracy\nmixup,{10**400},0.5\nmixup,1,0.5\n", "`epoch` is inf in line 2"),
+        ("method,epoch,validation_accuracy\n", "holds no curve"),
+        ("method,epoch,validation_accuracy\nmixup,1,0.5\nmixup,2,\n", "`validation_accuracy` is missing in line 3"),
+        (
+            "method,k,epoch,validation_accuracy\nmixup,2,1,.5\nmixup,2,3,.5\n",
+            "of method mixup, k 2 lacks epoch 2",
+        ),
         ("method,epoch,validation_accuracy\nmixup,first,0.5\n", "the column `epoch` contains text"),
         ("method,epoch,validation_accuracy\nmixup,1,50\n", "`validation_accuracy` must be between 0 and 1"),
         ("method,epoch,validation_accuracy,sead\nmixup,1,0.5,0\n", "unknown column `sead`; did you mean `seed`?"),
