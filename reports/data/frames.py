@@ -147,7 +147,8 @@ def read_study(folder: Path) -> StudyData:
         folder: the folder of the study, or the path of its `study.db`.
 
     Raises:
-        InputError: there is no journal, it is damaged, or it was written by a newer version.
+        InputError: there is no journal, it is damaged, it was written by a newer version, or it is that of a final
+            training.
 
     >>> study = read_study(Path("runs/s1"))  # doctest: +SKIP
     >>> study.runs.groupby(["method", "outcome"]).size()  # doctest: +SKIP
@@ -156,6 +157,12 @@ def read_study(folder: Path) -> StudyData:
         plan = journal.plan()
         if plan is None:
             raise InputError(f"{journal.path} does not contain a plan yet. Start the study with `assay run`.")
+        if journal.is_final_training:
+            place = journal.path.parent
+            raise InputError(
+                f"{place} is a final training, not a study; `assay status` shows its runs, and the cards beside its "
+                f"models, in {place / records.MODELS}, what they reach"
+            )
         journal.check("examples")  # they are read later, by run
         runs, span = journal.runs(), journal.span()
         curves = _curve_frame(journal, runs)

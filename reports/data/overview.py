@@ -174,8 +174,6 @@ def runs_saved_by_looks(study: StudyData) -> tuple[int, int]:
     saved = planned = 0
     for arm in study.plan.arms:
         seeds = seeds_of(study, arm.condition, [arm.method])
-        if not seeds:
-            continue
         points = planned_confirmations(study, arm.condition, arm.method) // seeds
         saved += points * (study.plan.seeds - seeds)
         planned += points * study.plan.seeds

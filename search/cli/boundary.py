@@ -57,10 +57,11 @@ def refuse_empty(arguments: Sequence[str]) -> None:
         ...
         trainables.errors.InputError: argument 4 (after `--output`) is empty; is a variable of the shell unset?
     """
-    for place, text in enumerate(arguments):
-        if not text or re.fullmatch(r"--[\w-]+=", text):
-            before = f" (after `{arguments[place - 1]}`)" if place and not text else f" (`{text}`)" if text else ""
-            raise InputError(f"argument {place + 1}{before} is empty; is a variable of the shell unset?")
+    for number, (before, text) in enumerate(zip(["assay", *arguments], arguments, strict=False), start=1):
+        if not text:
+            raise InputError(f"argument {number} (after `{before}`) is empty; is a variable of the shell unset?")
+        if re.fullmatch(r"--[\w-]+=", text):
+            raise InputError(f"argument {number} (`{text}`) is empty; is a variable of the shell unset?")
 
 
 def open_streams() -> None:

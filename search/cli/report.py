@@ -64,7 +64,6 @@ def _study(
     """Return the requested study and the default folder of its report."""
     from trainables import records
     from trainables.errors import InputError
-    from trainables.records import JournalReader
 
     if (folder is None) == (experiment is None):
         raise InputError("name exactly one study: its folder, or `--experiment NAME` for one in MLflow")
@@ -73,12 +72,6 @@ def _study(
 
         if study_id is not None:
             raise InputError("`--study-id` selects a study in MLflow (`--experiment`); a folder holds one study")
-        with JournalReader.open(folder) as journal:
-            if journal.meta(records.META_RECIPE):
-                raise InputError(
-                    f"{folder} is a final training, not a study; `assay status` shows its runs, and the cards beside "
-                    f"its models, in {folder / records.MODELS}, what they reach"
-                )
         return read_study(folder), (folder if folder.is_dir() else folder.parent) / records.REPORT
     if not tracking_uri:
         raise InputError(

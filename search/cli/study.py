@@ -216,7 +216,7 @@ def resume(
     if repair:
         note(repair_study(folder) or f"nothing in {folder} is damaged")
     with records.JournalReader.open(folder) as journal:
-        final = journal.meta(records.META_RECIPE) is not None
+        final = journal.is_final_training
     remember(folder)
     if final:
         end_training(resume_training(folder, Options(address, None, debug, timeout), sets or (), data or ()), json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import chain, count
 from pathlib import Path
 
 from search.export.recipe import read_recipe
@@ -67,7 +68,7 @@ def set_aside(recipe: Path) -> Path | None:
     """Give an edited recipe another name, so that the study's can be written; return the name if there was one."""
     if not recipe.is_file() or not was_edited(recipe):
         return None
-    names = (recipe.with_name(f"{recipe.stem}.edited{number}{recipe.suffix}") for number in ("", *range(2, 10**6)))
+    names = (recipe.with_name(f"{recipe.stem}.edited{number}{recipe.suffix}") for number in chain([""], count(2)))
     free = next(path for path in names if not path.exists())
     recipe.rename(free)
     return free

@@ -112,7 +112,7 @@ def _plan(journal: JournalReader, folder: Path) -> PlanRecord:
     plan = journal.plan()
     if plan is None:
         raise InputError(f"the study in {folder} was stopped before it was planned; there is nothing to export")
-    if journal.meta(records.META_RECIPE):
+    if journal.is_final_training:
         raise InputError(f"{folder} is a final training, not a study; its recipe is {folder / records.RECIPE_FILE}")
     return plan
 

@@ -182,7 +182,7 @@ class Backlog:
         """
         if any(item.outcome is None for item in self.items.values()):
             return False
-        if self.journal.meta(records.META_RECIPE) is not None:
+        if self.journal.is_final_training:
             return bool(self.items)
         return self.journal.runs_at_end() == len(self.items)
 

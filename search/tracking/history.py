@@ -14,11 +14,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from search.tracking.mapping import RUNNING
-from search.tracking.uri import client_uri, relative_artifacts
+from search.tracking.uri import client_uri, local_artifacts
 from trainables import records
 from trainables.records import ReportRow
 
@@ -161,12 +159,9 @@ def _history(
 
 def _history_file(client: MlflowClient, uri: str, scratch: Path, run_id: str, artifact_uri: str) -> Path:
     """Return the path of a run's history file: the file itself if it is local, otherwise a downloaded copy."""
-    local = relative_artifacts(artifact_uri, uri)
+    local = local_artifacts(artifact_uri, uri)
     if local:
         return local / records.HISTORY_ARTIFACT
-    parts = urlsplit(artifact_uri)
-    if parts.scheme in {"", "file"}:
-        return Path(url2pathname(parts.path), records.HISTORY_ARTIFACT)
     folder = scratch / run_id
     folder.mkdir(exist_ok=True)
     return Path(client.download_artifacts(run_id, records.HISTORY_ARTIFACT, str(folder)))

@@ -320,15 +320,33 @@ def check_location(location: str, uri: str, folder: Path) -> None:
     file = sqlite_path(uri)
     if file is None:
         return
-    parts, path = urlsplit(location), relative_artifacts(location, uri)
-    if path is None and parts.scheme in {"", "file"} and parts.netloc in {"", "localhost"}:
-        path = Path(url2pathname(parts.path))
+    path = local_artifacts(location, uri)
     allowed = [file.parent.resolve(), folder.resolve()]
     if path is None or not any(path.resolve().is_relative_to(each) for each in allowed):
         raise InputError(
             f"{file} stores artifacts in {redact(location)}, outside of its folder and of the study's, so nothing is "
             "delivered; if that is meant, start MLflow's server with this file, and name the server"
         )
+
+
+def local_artifacts(artifact_uri: str, uri: str) -> Path | None:
+    """Return the folder that an artifact URI refers to, or None if it is not on this machine.
+
+    Args:
+        artifact_uri: such as `file:///runs/artifacts/1`, or relative to the store (see `relative_artifacts`).
+        uri: the tracking store that contains it.
+
+    Raises:
+        InputError: As in `relative_artifacts`.
+
+    Examples:
+        >>> local_artifacts("file:///runs/artifacts/1", "http://host:5000").as_posix()
+        '/runs/artifacts/1'
+    """
+    parts = urlsplit(artifact_uri)
+    if parts.scheme in {"", "file"}:
+        return Path(url2pathname(parts.path))
+    return relative_artifacts(artifact_uri, uri)
 
 
 def relative_artifacts(artifact_uri: str, uri: str) -> Path | None:

@@ -1,10 +1,12 @@
 """Studies drawn from a bank of real training runs: error rate, coverage and power of the verdicts.
 
 Options: `--studies N` (2 000); `fixed` or `open`, for one of the two tables; and `--grow N`, which first trains runs
-until the bank has N seeds. Each study has
-two conditions and five contrasts in each: three twins of the baseline, a planted harm and a planted gain. Its seeds are
-drawn without replacement; within each of them, the names of the baseline and of its twins are shuffled, so that their
-true difference is exactly zero. The points are chosen and the contrasts judged by the product's own functions.
+until the bank has N seeds.
+
+Each study has two conditions and five contrasts in each: three twins of the baseline, a planted harm and a planted
+gain. Its seeds are drawn without replacement; within each of them, the names of the baseline and of its twins are
+shuffled, so that their true difference is exactly zero. The points are chosen and the contrasts judged by the product's
+own functions.
 
 Open seeds are judged after every seed from 4 to 60, drawn with replacement, since 60 of the bank's seeds would say too
 much about the others. There a claim of a twin at any time is false, and the interval must hold at all times.
@@ -179,11 +181,10 @@ def tally(source: Bank, figures: np.ndarray, design: Design, rule: Rule, studies
         decisions = decide(judged, design.alphas, ALPHA, 0.0)[-1]
         twins = [decision for claim, decision in zip(claims, decisions, strict=True) if claim.method in bank.TWINS]
         result.false.append(any(decision.decided for decision in twins))
-        for number_of_claim, (claim, decision) in enumerate(zip(claims, decisions, strict=True)):
-            of_claim = [look[number_of_claim] for look in (judged if design.anytime else judged[-1:])]
-            result.covered.append(claim.covered(of_claim))
-            if of_claim[-1] is not None and of_claim[-1].interval is not None:
-                result.widths.append(of_claim[-1].interval.width)
+        for claim, decision, estimates in zip(claims, decisions, zip(*judged, strict=True), strict=True):
+            result.covered.append(claim.covered(estimates if design.anytime else estimates[-1:]))
+            if estimates[-1] is not None and estimates[-1].interval is not None:
+                result.widths.append(estimates[-1].interval.width)
             if claim.method in planted:
                 result.found[claim.method].append(decision.verdict == (HELPS if claim.truths[-1] > 0 else HURTS))
     return result

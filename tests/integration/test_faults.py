@@ -21,6 +21,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -70,13 +71,13 @@ def drive(
         deadline: of the place.
         life: after how many results, and how many seconds more, the process is killed; by default it is not.
     """
-    trainable.STEP_SECONDS = 0.0
     enough = threading.Event()
     threading.Thread(target=kill, args=(enough, life[1]), daemon=True).start()
     results = itertools.count(1)
     plan = make_plan(make_study(**changes))
     path = folder / records.JOURNAL_FILE
-    with Journal.open(path) if path.exists() else Journal.create(path) as journal:
+    journal_file = Journal.open(path) if path.exists() else Journal.create(path)
+    with patch.object(trainable, "STEP_SECONDS", 0.0), journal_file as journal:
         conductor = StudyController(plan, journal)
         dispatcher = RunDispatcher(
             conductor, ExecutionContext(folder, plan.study.resources, curves=curves, deadline=deadline), lambda: 1

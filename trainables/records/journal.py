@@ -119,6 +119,11 @@ class JournalReader:
         with journal_errors(self.path):
             return json.loads(entries[key]) if key in entries else None
 
+    @property
+    def is_final_training(self) -> bool:
+        """Whether it is the journal of a final training instead of a study."""
+        return self.meta(META_RECIPE) is not None
+
     def _entries(self) -> dict[str, str]:
         """Return all values about the whole study as JSON texts, checked."""
         rows = self._rows(f"SELECT key, value{', checksum' if self._checked else ''} FROM {META} NOT INDEXED")
@@ -223,7 +228,7 @@ class JournalReader:
         A study records its end as its last decision; a final training announces all its runs at once.
         """
         runs, outcomes = (self._rows(f"SELECT count(*) FROM {table}")[0][0] for table in ("runs", "outcomes"))
-        if self.meta(META_RECIPE) is not None:
+        if self.is_final_training:
             return 0 < runs == outcomes
         return runs == outcomes == self.runs_at_end()
 

@@ -143,6 +143,13 @@ def test_a_newer_schema_is_refused_with_both_versions(tmp_path: Path) -> None:
         read_study(tmp_path)
 
 
+def test_a_final_training_is_refused(tmp_path: Path) -> None:
+    with JournalBuilder(tmp_path) as journal:
+        journal.connection.execute("INSERT INTO meta (key, value) VALUES (?, '{}')", (records.META_RECIPE,))
+    with pytest.raises(InputError, match=f"{tmp_path} is a final training, not a study; `assay status` shows its runs"):
+        read_study(tmp_path)
+
+
 def test_a_journal_without_a_plan_is_refused(tmp_path: Path) -> None:
     with JournalBuilder(tmp_path) as journal:
         journal.connection.execute("DELETE FROM meta WHERE key = ?", (records.META_PLAN,))
