@@ -1,7 +1,8 @@
 """Runs that are divided among virtual devices: `python -m tests.several_devices`, on JAX with four devices.
 
-Prints JSON: by case, the largest difference from the run on one device, of weights and metrics; the shapes that the
-devices compute; and what else there is to know.
+Prints JSON: by case, the largest difference from the run on one device, of weights and metrics (resident runs with
+loops compiled as a whole, as on GPUs, streamed ones step by step); the shapes that the devices compute; and what else
+there is to know.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -72,8 +74,8 @@ def difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> floa
 def convolved(run: Classifier) -> list[int]:
     """Return the numbers of images that one device convolves at a time, in the compiled epoch of a run."""
     data, batches = next(iter(run._data.development.chunks(run._batches(0))))
-    compiled: Any = run._run_epoch
-    program = compiled._function.lower(run._state, data, run._constants, batches).compile().as_text()
+    loop: Any = run._run_epoch
+    program = loop._scan._function.lower(run._state, data, run._constants, batches).compile().as_text()
     shapes = re.findall(r"= f32\[(\d+),(\d+),(\d+),8\]\S* convolution\(", program)  # of the outputs of its 8 filters
     return sorted({int(images) for images, *size in shapes if size == ["5", "4"]})
 
@@ -102,7 +104,7 @@ def worker(folder: Path) -> int:
         code=(PLAIN_CONVOLUTION,),
     )  # fmt: skip
     actor = object.__new__(TrainingTrainable)
-    actor._data, actor._arrays, actor._threads = shared(source.load(), source), {}, 1
+    actor._data, actor._arrays, actor._threads = {request.data_set: shared(source.load(), source)}, {}, 1
     engine: Any = actor.make_engine(request)
     engine.train_epoch()
     return len(engine._state["weights"].sharding.device_set)
@@ -125,9 +127,10 @@ def main() -> None:
     with code_allowed(), tempfile.TemporaryDirectory() as folder:
         for name, changes in CASES.items():
             expected = figures(start(1, **changes))
-            for place in ("resident", "streamed"):
-                run = start(DEVICES, place, **changes)
-                found["differences"][f"{name}, {place}"] = difference(expected, figures(run))
+            for place, on_device in (("resident", True), ("streamed", False)):
+                with patch.object(backend, "loops_on_device", lambda on_device=on_device: on_device):
+                    run = start(DEVICES, place, **changes)
+                    found["differences"][f"{name}, {place}"] = difference(expected, figures(run))
         found["batch norm"] = difference(figures(start(1, **NORMED)), figures(start(DEVICES, **NORMED)))
         found["convolved"] = {
             f"{method}, {devices}": convolved(start(devices, batch_size=16, method=method))

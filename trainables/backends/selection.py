@@ -22,6 +22,8 @@ class Backend(Protocol):
 
     Compiled: Callable[..., Callable[..., Any]]
     """`Compiled(function, *open_dimensions, devices=1)` returns the compiled function; results are on each device."""
+    Loop: Callable[..., Callable[..., Any]]
+    """`Loop(body, *open_dimensions, devices=1)` returns the compiled loop that applies `body` to batch after batch."""
 
     def configure(self, threads: int | None = None, deterministic: bool = True) -> None:
         """Configure the backend in this process, before its first tensor."""
@@ -51,12 +53,6 @@ class Backend(Protocol):
         self, function: Callable[[Tensor], tuple[Tensor, Tensor]], at: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return a function's value, its auxiliary output, and the gradient of the value."""
-        ...
-
-    def scan(
-        self, body: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], state: Tensor, batches: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Apply `body` along the first dimension of `batches`; return the last state and the stacked outputs."""
         ...
 
     def resident(self, array: np.ndarray, devices: int = 1) -> Tensor:

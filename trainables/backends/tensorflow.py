@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Callable
@@ -125,31 +126,6 @@ def value_and_gradient(
     return value, besides, tape.gradient(value, at)
 
 
-def scan(
-    body: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], state: Tensor, batches: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Apply `body` along the first dimension of `batches`, inside a compiled function.
-
-    Args:
-        body: a function of (state, batch) to (next state, output); the output is a float32 tensor.
-        state: nested tensors whose shapes do not change.
-        batches: nested tensors with the same first dimension.
-
-    Returns:
-        the last state, and the stacked outputs.
-    """
-    steps = tf.shape(tf.nest.flatten(batches)[0])[0]
-    outputs = tf.TensorArray("float32", size=steps)
-
-    def advance(i: Tensor, state: Tensor, outputs: tf.TensorArray) -> tuple[Tensor, Tensor, tf.TensorArray]:
-        state, output = body(state, tf.nest.map_structure(lambda every: every[i], batches))
-        return i + 1, state, outputs.write(i, output)
-
-    start = (tf.constant(0), state, outputs)
-    _, state, outputs = tf.while_loop(lambda i, state, outputs: i < steps, advance, start)
-    return state, outputs.stack()
-
-
 class Compiled:
     """A function of nested tensors that is traced once, at its first call, for the shapes of its arguments.
 
@@ -172,6 +148,35 @@ class Compiled:
             function = tf.function(self._function, input_signature=signature, autograph=False)
             self._traced = function.get_concrete_function()
         return self._traced(*arguments)
+
+
+class Loop(Compiled):
+    """A compiled loop over batches: a function of (state, *constants, batches) to (last state, stacked outputs).
+
+    Args:
+        body: a function of (state, *constants, batch) to (next state, output). The state is nested tensors whose shapes
+            do not change, the output a float32 tensor; a batch is one part of each of `batches`, nested tensors with
+            the same first dimension.
+        open_dimensions: see `Compiled`.
+        devices: number of devices, which is one.
+    """
+
+    def __init__(self, body: Callable[..., tuple[Tensor, Tensor]], *open_dimensions: Any, devices: int = 1) -> None:
+        super().__init__(functools.partial(_scan, body), *open_dimensions, devices=devices)
+
+
+def _scan(body: Callable[..., tuple[Tensor, Tensor]], state: Tensor, *arguments: Tensor) -> tuple[Tensor, Tensor]:
+    *constants, batches = arguments
+    steps = tf.shape(tf.nest.flatten(batches)[0])[0]
+    outputs = tf.TensorArray("float32", size=steps)
+
+    def advance(i: Tensor, state: Tensor, outputs: tf.TensorArray) -> tuple[Tensor, Tensor, tf.TensorArray]:
+        state, output = body(state, *constants, tf.nest.map_structure(lambda every: every[i], batches))
+        return i + 1, state, outputs.write(i, output)
+
+    start = (tf.constant(0), state, outputs)
+    _, state, outputs = tf.while_loop(lambda i, state, outputs: i < steps, advance, start)
+    return state, outputs.stack()
 
 
 def _signature(argument: Any, dimensions: Any) -> Any:

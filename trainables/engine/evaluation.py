@@ -18,11 +18,11 @@ Tensor = Any
 
 @lru_cache(maxsize=8)
 def evaluation_function(network: Network, xla: bool = False, devices: int = 1) -> Callable[..., Any]:
-    """Return the compiled evaluation, a function of (weights, moving, data, constants, index).
+    """Return the compiled evaluation, a function of (state, data, constants, index) to (state, scores).
 
-    It returns float32 (s, 3, batch): for each image its log loss in nats, the most probable class, and the probability
-    of that class. `index` is int32 (s, batch), positions in `data`. If a logit is not finite, all classes count as
-    equally likely.
+    `state` holds `weights` and `moving` of the network. The scores are float32 (s, 3, batch): for each image its log
+    loss in nats, the most probable class, and the probability of that class. `index` is int32 (s, batch), positions in
+    `data`. If a logit is not finite, all classes count as equally likely.
 
     Args:
         network: the network to evaluate.
@@ -35,17 +35,13 @@ def evaluation_function(network: Network, xla: bool = False, devices: int = 1) -
 
     forward = backend.jitted(logits_of, xla)
 
-    def run(weights: Tensor, moving: Tensor, data: Tensor, constants: Tensor, index: Tensor) -> Tensor:
-        def chunk(state: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-            positions = backend.divided(positions, devices)
-            images = normalise(ops.take(data["images"], positions, axis=0), constants)
-            labels = ops.take(data["labels"], positions, axis=0)
-            return state, scores(labels, forward(weights, moving, images))
+    def chunk(state: Tensor, data: Tensor, constants: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        positions = backend.divided(positions, devices)
+        images = normalise(ops.take(data["images"], positions, axis=0), constants)
+        labels = ops.take(data["labels"], positions, axis=0)
+        return state, scores(labels, forward(state["weights"], state["moving"], images))
 
-        _, outputs = backend.scan(chunk, ops.zeros(()), index)
-        return outputs
-
-    return backend.Compiled(run, 0, 0, 1, 0, 2, devices=devices)
+    return backend.Loop(chunk, 0, 1, 0, 2, devices=devices)
 
 
 def scores(labels: Tensor, logits: Tensor) -> Tensor:

@@ -42,11 +42,7 @@ def epoch_function(step: TrainingStep) -> Callable[..., Any]:
     Args:
         step: the step; equal steps share a compiled epoch.
     """
-
-    def run(state: Tensor, data: Tensor, constants: Tensor, batches: Tensor) -> tuple[Tensor, Tensor]:
-        return backend.scan(lambda state, batch: step(state, data, constants, batch), state, batches)
-
-    return backend.Compiled(run, 0, 1, 0, OPEN_DIMENSIONS, devices=step.devices)
+    return backend.Loop(step, 0, 1, 0, OPEN_DIMENSIONS, devices=step.devices)
 
 
 @dataclass(frozen=True)
