@@ -23,6 +23,7 @@ from search.plan.extension import check_kept, find_extension, with_defaults_of
 from search.plan.model import Plan
 from search.plan.precision import MOST_NETWORKS, decide, is_timed, network_works, time_shared, unmeasured
 from search.plan.record import study_record
+from search.plan.unused_settings import unused_settings
 from search.session import Options, call_on_worker, execute_runs, kept_workers, refuse_unusable_gpus
 from search.store.journal import Journal
 from search.store.provenance import facts_of
@@ -79,9 +80,11 @@ def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
             was started.
     """
     refuse_used(folder)
-    options = replace(options, curves=_checked_curves(options.curves))
     plan = make_plan(study if options.curves is None else study.on_official_test())
+    options = replace(options, curves=_checked_curves(options.curves, plan))
     refuse_unusable_gpus(study.resources, options)
+    for sentence in unused_settings(plan):
+        warn(sentence)
     data = {} if options.curves else check_data(plan)
     if options.curves:
         why = unmeasured("a replay trains nothing") if study.measures_precision else None
@@ -250,7 +253,7 @@ def _load_unchanged(
         InputError: the data has changed, or does not fit a run.
     """
     curves = journal.meta(records.META_CURVES)
-    options = replace(options, curves=_checked_curves(Path(curves)) if curves else None)
+    options = replace(options, curves=_checked_curves(Path(curves), plan) if curves else None)
     if curves:
         return options, {}
     try:
@@ -286,12 +289,19 @@ def journal_plan(journal: Journal, folder: Path) -> Plan:
     return make_plan(study if extended else study.on_official_test())
 
 
-def _checked_curves(path: Path | None) -> Path | None:
+def _checked_curves(path: Path | None, plan: Plan) -> Path | None:
+    """Return the absolute path of a table of curves that has some for every arm of a plan."""
     if path is None:
         return None
-    from trainables.worker.replay import read_curves
+    from trainables.worker.replay import check_covered, read_curves
 
-    read_curves(path)
+    needed = []
+    for arm in plan.arms:
+        run = {"condition": arm.condition.name, "method": arm.method}
+        if plan.trials and arm.searched:
+            needed.append(({**run, "phase": records.SEARCH}, arm.condition.trial_epochs))
+        needed.append(({**run, "phase": records.CONFIRM}, arm.epochs))
+    check_covered(read_curves(path), path, needed)
     return path.absolute()
 
 

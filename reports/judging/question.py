@@ -69,8 +69,10 @@ class Question:
             raise InputError("name what is compared (--arm COLUMN) and the metric that is judged (--metric COLUMN)")
         if not 0 < self.alpha < 1:
             raise InputError(f"alpha is {self.alpha:g}; it must be between 0 and 1")
-        if self.smallest is not None and not self.smallest > 0:
-            raise InputError(f"the smallest effect of interest is {self.smallest:g}; it must be above 0 (--smallest)")
+        if self.smallest is not None and not 0 < self.smallest < float("inf"):
+            raise InputError(
+                f"the smallest effect of interest is {self.smallest:g}; it must be a number above 0 (--smallest)"
+            )
         if self.last < 1:
             raise InputError(f"the number of last epochs is {self.last}; it must be at least 1 (--last)")
         if self.duplicates not in (None, *DUPLICATES):

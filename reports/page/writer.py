@@ -105,6 +105,7 @@ def write_view(view: View, study: StudyData, folder: Path) -> ReportPaths:
         **{paths.tables[name]: csv_text(table) for name, table in tables.items()},
     }
     try:
+        refuse_study_folder(folder)
         refuse_foreign(paths.html, contents)
         folder.mkdir(parents=True, exist_ok=True)
         for path, content in contents.items():
@@ -113,6 +114,19 @@ def write_view(view: View, study: StudyData, folder: Path) -> ReportPaths:
         message = f"the report cannot be written to `{folder}`: {error}. Give another folder with --output."
         raise InputError(message) from None
     return paths
+
+
+def refuse_study_folder(folder: Path) -> None:
+    """Refuse to write a report among the files of a study.
+
+    Raises:
+        InputError: If the folder is that of a study or a final training.
+    """
+    if (folder / records.JOURNAL_FILE).exists():
+        raise InputError(
+            f"`{folder}` is the folder of a study; give one for the report, such as `--output "
+            f"{folder / records.REPORT}`"
+        )
 
 
 def refuse_foreign(page: Path, files: Iterable[Path]) -> None:

@@ -43,7 +43,7 @@ def call(arguments: Sequence[str]) -> int:
 
     def command() -> None:
         boundary.refuse_empty(arguments)
-        ended.append(boundary.parsed(lambda: app(list(arguments), standalone_mode=False)))
+        ended.append(boundary.parsed(lambda: app(list(arguments), standalone_mode=False), arguments))
 
     # Typer itself may fail, at arguments that are not UTF-8 for example.
     code = boundary.guarded(command, lambda: boundary.wants_debug(arguments), remembered)

@@ -32,17 +32,37 @@ UsageError: Any = typer.BadParameter.__bases__[0]
 """Base class of Typer's errors in the arguments, which Typer does not export."""
 
 
-def parsed(call: Callable[[], object]) -> int:
-    """Call Typer in its mode without exits; report invalid arguments on stderr and return the exit code."""
+def parsed(call: Callable[[], object], arguments: Sequence[str]) -> int:
+    """Call Typer in its mode without exits; report invalid arguments on stderr and return the exit code.
+
+    Args:
+        call: the call.
+        arguments: the command line, to name a refused value: Typer's messages do not.
+    """
     try:
         code = call()
     except typer.Abort:
         return FAILED
     except UsageError as error:
-        error.message = readable(error.message)
+        value = _value_of(getattr(getattr(error, "param", None), "opts", ()), arguments)
+        named = value is None or repr(value) in error.message
+        error.message = readable(error.message if named else f"{error.message}, but got {value!r}")
         error.show()
         return INVALID
     return code if isinstance(code, int) else 0
+
+
+def _value_of(names: Sequence[str], arguments: Sequence[str]) -> str | None:
+    """Return the value of an option on a command line, or None.
+
+    >>> _value_of(["--seeds", "-s"], ["train", "recipe.yaml", "-s", "none"]), _value_of(["--seeds"], ["--seeds=0"])
+    ('none', '0')
+    """
+    for text, after in zip(arguments, [*arguments[1:], None], strict=True):
+        name, equals, value = text.partition("=")
+        if name in names:
+            return value if equals else after
+    return None
 
 
 def refuse_empty(arguments: Sequence[str]) -> None:
@@ -124,7 +144,8 @@ def _reported(error: Exception, folder: Path | None) -> int:
         say(f"error: `{missing}` is not installed, which this command needs: pip install 'assay[train]'")
         return INVALID
     if isinstance(error, OSError):
-        say(_resumable(f"error: {error}", folder))
+        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        say(_resumable(f"error: {what}", folder))
         return FAILED if error.errno in OWN_FAULTS else INVALID
     what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     say(_resumable(f"error: unexpected {what}. {_traceback_place(error, folder)}", folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,9 @@ from search.cli.app import Debug, Json, command
 
 if TYPE_CHECKING:
     from reports.data.frames import StudyData
+
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+TIMEOUT = 30
 
 
 @command()
@@ -28,14 +32,19 @@ def report(
     ] = None,
     tracking_uri: Annotated[
         str | None,
-        typer.Option(help="MLflow tracking URI for --experiment.", envvar="MLFLOW_TRACKING_URI", show_envvar=True),
+        typer.Option(help=f"MLflow tracking URI for --experiment. [default: that in the variable {TRACKING_URI}]"),
     ] = None,
     study_id: Annotated[
         str | None, typer.Option(help="Beginning of the study's id, if the experiment contains several studies.")
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=1, max=86400, help="Seconds without an answer from MLflow after which to give up.")
-    ] = 30,
+        float | None,
+        typer.Option(
+            min=1,
+            max=86400,
+            help=f"Seconds without an answer from MLflow after which to give up. [default: {TIMEOUT}]",
+        ),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -59,7 +68,7 @@ def report(
 
 
 def _study(
-    folder: Path | None, experiment: str | None, tracking_uri: str | None, study_id: str | None, timeout: float
+    folder: Path | None, experiment: str | None, tracking_uri: str | None, study_id: str | None, timeout: float | None
 ) -> tuple[StudyData, Path]:
     """Return the requested study and the default folder of its report."""
     from trainables import records
@@ -70,13 +79,15 @@ def _study(
     if folder is not None:
         from reports.data.frames import read_study
 
-        if study_id is not None:
-            raise InputError("`--study-id` selects a study in MLflow (`--experiment`); a folder holds one study")
+        options = {"--study-id": study_id, "--tracking-uri": tracking_uri, "--timeout": timeout}
+        for option in (name for name, value in options.items() if value is not None):
+            raise InputError(f"`{option}` is about a study in MLflow (`--experiment`), but a folder is given")
         return read_study(folder), (folder if folder.is_dir() else folder.parent) / records.REPORT
+    tracking_uri = tracking_uri or os.environ.get(TRACKING_URI)
     if not tracking_uri:
         raise InputError(
             "`--experiment` needs a tracking URI: give `--tracking-uri http://host:5000`, or set MLFLOW_TRACKING_URI"
         )
     from search.tracking.import_study import read_experiment
 
-    return read_experiment(tracking_uri, str(experiment), study_id, timeout), Path(records.REPORT)
+    return read_experiment(tracking_uri, str(experiment), study_id, timeout or TIMEOUT), Path(records.REPORT)

@@ -85,6 +85,7 @@ def plan(
     from search.plan.builder import make_plan
     from search.plan.power import precision_rows, proposal_rows, study_size, summary_rows
     from search.plan.record import study_record
+    from search.plan.unused_settings import unused_settings
     from search.study.loading import load_study
 
     if noise is not None and spread is not None:
@@ -99,13 +100,21 @@ def plan(
     record = study_record(made, precision=precision)
     assumed = spread or SPREAD if noise is None else _measured_spread(noise, record)
     size = study_size(record, assumed, costs, hours)
+    warnings = (*unused_settings(made), *size.warnings)
     if json:
-        print_json({**asdict(size), "measures_precision": requested.measures_precision, "plan": record.dump()})
+        print_json(
+            {
+                **asdict(size),
+                "warnings": warnings,
+                "measures_precision": requested.measures_precision,
+                "plan": record.dump(),
+            }
+        )
         return
     print_table(("", record.name), summary_rows(record, size) + precision_rows(requested, precision))
     if size.proposals:
         print_table(("trials", "seeds", "hours", f"detectable, within {hours:g} hours"), proposal_rows(size))
-    for warning in size.warnings:
+    for warning in warnings:
         warn(warning)
 
 
@@ -113,7 +122,13 @@ def _measured_spread(folder: Path, record: PlanRecord) -> float:
     """Return the standard deviation of a paired difference that `assay certify` measured, over all conditions."""
     from reports.data.frames import read_study
     from search.plan.noise import noise_floors, typical_spread
+    from trainables import records
 
+    if not (folder / records.JOURNAL_FILE).is_file():
+        raise InputError(
+            f"{folder} is not the folder of an `assay certify` (it has no {records.JOURNAL_FILE}); measure the noise "
+            f"with `assay certify STUDY -o FOLDER`, or assume it with `--spread`"
+        )
     return typical_spread(noise_floors(read_study(folder), record))
 
 

@@ -36,7 +36,7 @@ class Promise(Frozen):
     `metrics` holds the estimates of all test metrics by name.
     """
 
-    test_accuracy: float
+    test_accuracy: Annotated[float, Field(ge=0, le=1)]
     low: float
     high: float
     spread: Annotated[float, Field(ge=0, description="standard deviation over seeds")]

@@ -114,6 +114,8 @@ def parse_data_level(place: str, written: Any) -> Level:
             f"{written!r:.200}"
         )
     kind = source_kind(settings)
+    if "source" not in settings:
+        raise ValueError(f"{place}: {name}: `source` is missing; choose from: {', '.join(SOURCES)}")
     if kind is None:
         raise ValueError(f"{place}: {name}: {unknown('data source', str(settings.get('source')), list(SOURCES))}")
     try:

@@ -6,7 +6,9 @@ from typing import Any
 
 import keras
 
+from trainables.augmentation import NONE
 from trainables.errors import InputError
+from trainables.keras.augment import Augment
 from trainables.keras.settings import made_method
 from trainables.keras.wrapper import Wrapper
 from trainables.methods import Method
@@ -54,12 +56,12 @@ class MaxUp(Wrapper):
         temperature: float = 1.0,
         **keywords: Any,
     ) -> None:
-        if augment is None:
+        super().__init__(model, _method(m, reduction, temperature), augment, **keywords)
+        if self.augment is None or (isinstance(self.augment, Augment) and self.augment.policy.name == NONE):
             raise InputError(
-                "MaxUp needs `augment`, or all copies of an image are identical; for example "
+                f"MaxUp needs `augment`, or all copies of an image are identical, but got {augment!r}; for example "
                 'MaxUp(model, augment=Augment("crop_flip"))'
             )
-        super().__init__(model, _method(m, reduction, temperature), augment, **keywords)
         self.m, self.reduction, self.temperature = m, reduction, temperature
 
     def get_config(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 import zlib
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,34 @@ def _check_figures(table: pd.DataFrame, path: Path) -> None:
     for column in (records.VALIDATION_ACCURACY, records.TEST_ACCURACY):
         if column in table and not table[column].dropna().between(0, 1).all():
             raise InputError(f"{path}: `{column}` must be between 0 and 1")
+
+
+def check_covered(table: pd.DataFrame, path: Path, needed: Iterable[tuple[dict[str, str], int]]) -> None:
+    """Refuse a table that has no curve for some runs, or curves that all end too early.
+
+    Args:
+        table: as returned by `read_curves`.
+        path: its file, for messages.
+        needed: for each kind of run its `phase`, `condition` and `method`, and its number of epochs.
+
+    Raises:
+        InputError: There are such runs.
+    """
+    known = [key for key in ("phase", "condition", "method") if key in table]
+    longest = table.groupby(known, dropna=False, as_index=False)["epoch"].max()
+    for run, epochs in needed:
+        found = longest
+        for key in known:
+            found = found[found[key].isna() | (found[key] == run[key])]
+        name = ", ".join(f"{key} `{run[key]}`" for key in known)
+        if found.empty:
+            names = sorted(map(str, table["method"].dropna().unique()))
+            raise InputError(f"{path} has no curve for {name}; it has some for {', '.join(names[:20])}")
+        if found["epoch"].max() < epochs:
+            raise InputError(
+                f"{path}: the curves for {name} end after epoch {found['epoch'].max()} at the latest, but its runs "
+                f"have {epochs} epochs; lower `recipe.epochs`, or add epochs"
+            )
 
 
 def choose_curve(table: pd.DataFrame, run: dict[str, Any]) -> pd.DataFrame:

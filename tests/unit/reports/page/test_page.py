@@ -254,6 +254,15 @@ def test_files_that_no_report_wrote_are_never_replaced(finished: Path, tmp_path:
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "<title>My site</title>"}
 
 
+def test_a_report_is_not_written_among_the_files_of_a_study(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "study.db").touch()
+    with pytest.raises(
+        InputError, match=r"is the folder of a study; give one for the report, such as `--output .*/report"
+    ):
+        write_report(finished, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["study.db"]
+
+
 def test_csv_files_of_an_empty_study_are_readable(tmp_path: Path) -> None:
     with JournalBuilder(tmp_path):
         pass

@@ -30,7 +30,10 @@ def test_every_command_has_one_whole_line_in_the_overview() -> None:
         (["report", "runs/s", "--output="], "argument 3 (`--output=`) is empty"),
         (["plan", "quickstart", "--noise", ".", "--spread", "2"], "--spread assumes what --noise measures"),
         (["plan", "quickstart", "--timed", "--images-per-second", "5"], "leave one of them out"),
-        (["report", ".", "--study-id", "1"], "`--study-id` selects a study in MLflow"),
+        (["plan", "quickstart", "--spread=0"], "greater than or equal to 0.01, but got '0'"),
+        (["plan", "quickstart", "--noise", "."], ". is not the folder of an `assay certify`"),
+        (["report", ".", "--study-id", "1"], "`--study-id` is about a study in MLflow"),
+        (["report", ".", "--tracking-uri", "http://host"], "`--tracking-uri` is about a study in MLflow"),
     ],
 )
 def test_options_that_would_be_ignored_and_empty_arguments_are_refused(

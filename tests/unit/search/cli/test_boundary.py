@@ -31,7 +31,7 @@ def fails(error: BaseException, folder: Path | None = None, debug: bool = False)
         (InputError("bad value"), 2, "error: bad value"),
         (BudgetError("used up"), 130, "stopped: used up"),
         (StoppedError("disk full"), 1, "stopped: disk full"),
-        (FileNotFoundError(errno.ENOENT, "No such file", "x.yaml"), 2, "error: [Errno 2] No such file: 'x.yaml'"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "x.yaml"), 2, "error: x.yaml: No such file"),
         (OSError(errno.ENOSPC, "No space left on device"), 1, "error: [Errno 28] No space left on device"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (ModuleNotFoundError("no", name="ray.tune"), 2, "pip install 'assay[train]'"),

@@ -16,6 +16,7 @@ from search.plan.extension import find_extension
 from search.plan.model import Plan
 from search.plan.power import study_size, summary_rows
 from search.plan.record import study_record
+from search.plan.unused_settings import unused_settings
 from tests.conftest import make_study
 from tests.driver import carry_out
 from trainables import records
@@ -53,6 +54,26 @@ def test_trials_of_all_arms_have_one_length_and_none_is_stopped(
     trial = next(state for state in states if state.run.phase == records.SEARCH)
     assert trial.outcome
     assert trial.outcome.metrics[records.SELECTION] == pytest.approx(fmean(trial.curve[epoch] for epoch in (2, 3, 4)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentences"),
+    [
+        ({"search": {**SEARCH, "audit": 3}}, ["`search.audit` has no effect: with `fidelity: schedule`"]),
+        (
+            {"search": {"early_stopping": False, "audit": 2, "reduction_factor": 2}},
+            ["audit`, `search.reduction_factor"],
+        ),
+        ({"search": {"sampler": "none", "replicates": 3}, "confirm": {}}, ["`search.replicates` has no effect"]),
+        ({"search": {"sampler": "none"}, "confirm": {"points": 3}}, ["`confirm.points` is 3, but nothing is searched"]),
+        ({"search": {"trials_per_arm": 3}, "confirm": {"points": 4}}, ["a search of 3 trials has 3 points at most"]),
+        ({"search": {"trials_per_arm": 6, "audit": 3}}, []),
+    ],
+)
+def test_settings_without_effect_are_named(changes: dict[str, Any], sentences: list[str]) -> None:
+    found = [*unused_settings(make_plan(make_study(**changes)))]
+    assert len(found) == len(sentences)
+    assert all(part in sentence for part, sentence in zip(sentences, found, strict=True))
 
 
 @pytest.mark.parametrize("fuse", [7, 40, 90])

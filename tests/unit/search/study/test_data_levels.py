@@ -87,6 +87,7 @@ def test_a_named_size_may_set_more_and_the_study_may_leave_combinations_out() ->
         ({"data": ["digits", {**TOY, "as": "a=b"}]}, "without comma and equals sign"),
         ({"data": ["digits", {**TOY, "as": "a, b"}]}, "without comma and equals sign"),
         ({"data": ["digits", 3]}, "conditions.data: a level must be the name of a data source"),
+        ({"data": [{"as": "x"}]}, "conditions.data: x: `source` is missing; choose from: cifar10,"),
         ({"data": "digits"}, "conditions.data: must be a list of levels, but got 'digits'"),
         ({"data": ["digits", {**TOY, "sice": 3}]}, "conditions.data: toy: unknown key `sice`. Did you mean `size`?"),
         ({"data": ["digits", {"as": "toy", "source": "npz"}]}, "conditions.data: toy: `path` is missing"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from trainables import records
 from trainables.engine.protocol import Engine
 from trainables.errors import InputError, TrialError
-from trainables.worker.replay import Replay, read_curves
+from trainables.worker.replay import Replay, check_covered, read_curves
 
 RUN = {"phase": "search", "condition": "all", "method": "mixup", "k": 1, "seed": 0}
 
@@ -58,6 +60,27 @@ def test_a_replay_refuses_to_save_a_model_and_writes_nothing(replay: Replay, tmp
 def test_a_run_without_a_curve_is_refused(write_curves: Callable[..., Path]) -> None:
     with pytest.raises(TrialError, match="the table of curves has none for"):
         Replay(read_curves(write_curves()), {**RUN, "method": "cutmix"}, 0.1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"method": "cutmix"},
+            r"no curve for phase `search`, method `cutmix`; it has some for baseline, maxup, .*mixup",
+        ),
+        ({"epochs": 13}, r"curves for phase `search`, method `mixup` end after epoch 12 at the latest, .* 13 epochs"),
+        ({"condition": "any"}, ""),
+    ],
+)
+def test_a_table_must_have_curves_for_all_arms(
+    changes: dict[str, Any], message: str, write_curves: Callable[..., Path]
+) -> None:
+    run = {"phase": "search", "condition": "all", "method": "mixup", "epochs": 12, **changes}
+    path = write_curves()
+    needed = [({key: run[key] for key in ("phase", "condition", "method")}, run["epochs"])]
+    with pytest.raises(InputError, match=message) if message else nullcontext():
+        check_covered(read_curves(path), path, needed)
 
 
 @pytest.mark.parametrize(
