@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import packages_distributions
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +21,7 @@ from reports.jinja import environment
 from search.export.overwrite import sealed
 from search.export.recipe import promise_text
 from search.export.source_code import Key, NotCopiableError, SourceCopier
-from search.export.source_text import Import, annotation_names, bound_names
+from search.export.source_text import Import, annotation_names, bound_names, parsed
 from trainables.config import RunConfig
 from trainables.errors import InputError
 from trainables.models.applications import NETWORKS, Application
@@ -89,7 +90,7 @@ def script(recipe: Recipe, file: str) -> str:
     )
     sections = _sections(config, copier)
     code = "\n\n\n".join(text for _, text in sections)
-    known = {*bound_names(ast.parse(code)), *copier.imports, *dir(builtins)}
+    known = {*bound_names(parsed(code)), *copier.imports, *dir(builtins)}
     imports = sorted(copier.imports.values(), key=lambda line: (line.startswith("from"), line))
     early = [line for line in imports if _package(line) in sys.stdlib_module_names]
     text = templates.get_template("script.py.j2").render(
@@ -180,10 +181,15 @@ def _package(statement: str) -> str:
 
 def _needs(imports: Sequence[str], code: str) -> list[str]:
     """Return the distributions that a script needs, by what it imports."""
-    inner = [ast.unparse(node) for node in ast.walk(ast.parse(code)) if isinstance(node, Import)]
+    inner = [ast.unparse(node) for node in ast.walk(parsed(code)) if isinstance(node, Import)]
     packages = {_package(line) for line in [*imports, *inner]} - sys.stdlib_module_names
-    known = packages_distributions()
+    known = _distributions()
     return sorted({known.get(package, [package])[0].lower() for package in packages})
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
 
 
 def _folder_field(config: RunConfig) -> str:

@@ -16,6 +16,12 @@ Named = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 FUTURE = "from __future__ import annotations\n"
 
 
+@lru_cache(maxsize=1024)
+def parsed(text: str) -> ast.Module:
+    """Return the syntax tree of a text; nobody changes it."""
+    return ast.parse(text)
+
+
 def definitions(module: str) -> dict[str, tuple[ast.stmt, str]]:
     """Return the statement that binds each global name of a module, and its text.
 
@@ -32,7 +38,7 @@ def _definitions(source: str) -> dict[str, tuple[ast.stmt, str]]:
     lines = source.split("\n")
     found: dict[str, tuple[ast.stmt, str]] = {}
     count: Counter[str] = Counter()
-    for statement in ast.parse(source).body:
+    for statement in parsed(source).body:
         if isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING"):
             continue
         first = min(node.lineno for node in [statement, *getattr(statement, "decorator_list", [])])
@@ -57,7 +63,7 @@ def global_names(text: str) -> set[str]:
     """Return the names that a text uses outside of annotations and does not bind itself."""
     symbols = [symbol for table in _scopes(text) for symbol in table.get_symbols()]
     return {each.get_name() for each in symbols if each.is_global() and each.is_referenced()} - bound_names(
-        ast.parse(text)
+        parsed(text)
     )
 
 
@@ -79,7 +85,7 @@ def renamed(text: str, names: Mapping[str, str]) -> str:
         return text
     local = {each.get_name() for scope in _scopes(text)[1:] for each in scope.get_symbols() if each.is_local()}
     lines = [line.encode() for line in text.split("\n")]
-    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name) and node.id in names]
+    nodes = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.Name) and node.id in names]
     for node in sorted(nodes, key=lambda node: (node.lineno, node.col_offset), reverse=True):
         line, end = lines[node.lineno - 1], node.col_offset + len(node.id.encode())
         if line[node.col_offset : end] != node.id.encode() or node.id in local:
@@ -93,14 +99,14 @@ def renamed(text: str, names: Mapping[str, str]) -> str:
 
 def annotation_names(text: str) -> set[str]:
     """Return the names in the annotations of a text."""
-    nodes = list(ast.walk(ast.parse(text)))
+    nodes = list(ast.walk(parsed(text)))
     notes = [getattr(node, name, None) for node in nodes for name in ("annotation", "returns")]
     return {each.id for note in notes if note for each in ast.walk(note) if isinstance(each, ast.Name)}
 
 
 def attributes(text: str, bases: set[str]) -> Iterator[tuple[str, str | None]]:
     """Yield each use of one of the names `bases`: the name, and the attribute that is taken of it, or None."""
-    nodes = list(ast.walk(ast.parse(text)))
+    nodes = list(ast.walk(parsed(text)))
     taken = {id(node.value): node.attr for node in nodes if isinstance(node, ast.Attribute)}
     notes = {id(part) for node in nodes for name in ("annotation", "returns") for part in _parts(node, name)}
     for node in nodes:
@@ -116,7 +122,7 @@ def _parts(node: ast.AST, field: str) -> Iterator[ast.AST]:
 def without_imports(text: str, packages: set[str]) -> tuple[str, dict[str, Import]]:
     """Return a text without the imports of some packages inside its functions, and these imports by name."""
     lines, imports = text.split("\n"), {}
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(text)):
         if isinstance(node, Import):
             modules = [getattr(node, "module", None) or alias.name for alias in node.names]
             if getattr(node, "level", 0) or any(module.partition(".")[0] in packages for module in modules):

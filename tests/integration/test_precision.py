@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,15 +73,3 @@ def test_auto_gives_the_runs_of_the_precision_that_it_chose(tmp_path: Path) -> N
     one, other = (read_study(each).runs[columns].sort_values("run", ignore_index=True) for each in (folder, concrete))
     assert len(one) == 2 * 2 + 2 * 3
     assert one.equals(other)
-
-
-def test_a_replay_has_float32(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
-    folder = tmp_path / "study"
-    study = write_study(
-        tmp_path, recipe={"model": "resnet8", "augmentation": "crop", "epochs": 12, "precision": "auto"}
-    )
-    done = assay("run", study, "--replay", write_curves(), "-o", folder)
-    assert done.returncode == 0, done.stderr
-    assert TIMING not in done.stderr
-    assert "precision: float32" in (folder / records.STUDY_FILE).read_text()
-    assert "precision: float32, since a replay trains nothing" in assay("status", folder).stdout

@@ -47,7 +47,8 @@ def ended(folder: Path) -> dict[str, str]:
 
 def test_a_replayed_study_from_the_command_line(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
     folder = tmp_path / "study"
-    done = assay("run", write_study(tmp_path), "--replay", write_curves(), "-o", folder, "--json")
+    recipe = {"model": "resnet8", "augmentation": "crop", "epochs": 12, "precision": "auto"}
+    done = assay("run", write_study(tmp_path, recipe=recipe), "--replay", write_curves(), "-o", folder, "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert [verdict["method"] for verdict in answer["verdicts"]] == ["mixup", "maxup"] * 2
@@ -55,6 +56,7 @@ def test_a_replayed_study_from_the_command_line(tmp_path: Path, write_curves: Ca
     assert Path(answer["recipe"]).is_file()
     assert "Traceback" not in done.stderr
     assert "WARNING" not in done.stderr
+    assert "timing float32 and mixed precision" not in done.stderr
     with (folder / "report" / "verdicts.csv").open() as table:
         assert len(list(csv.DictReader(table))) == 4
     with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
@@ -62,6 +64,8 @@ def test_a_replayed_study_from_the_command_line(tmp_path: Path, write_curves: Ca
     count = json.loads(assay("status", folder, "--json").stdout)
     assert count["running"] is False
     assert count["done"] == pytest.approx(count["total"])
+    assert count["precision"] == "float32, since a replay trains nothing"
+    assert "precision: float32" in (folder / records.STUDY_FILE).read_text()
     again = assay("run", write_study(tmp_path), "--replay", write_curves(), "-o", folder)
     assert (again.returncode, "assay resume" in again.stderr) == (2, True)
     run = next(iter(ended(folder)))
