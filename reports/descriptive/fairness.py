@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from reports.data.frames import StudyData
+from reports.data.overview import StoppingAudit
 from reports.descriptive.learning_curves import best_runs
-from reports.statistics.estimators import Interval, spread_interval
-from trainables.records import CONFIRM, SEARCH, TEST_ACCURACY, ArmRecord, ConditionRecord, PlanRecord
+from reports.statistics.estimators import Interval, exact_interval, spread_interval
+from trainables.records import CONFIRM, SEARCH, TEST_ACCURACY, ArmRecord, ConditionRecord, PlanRecord, number_were
+
+AUDIT_FROM = 10
+"""Minimum number of would-be stops for an estimate of the share of wrong ones."""
 
 
 @dataclass(frozen=True)
@@ -80,3 +84,18 @@ def _shared_settings(runs: pd.DataFrame, names: set[str], plan: PlanRecord) -> d
 
 def _counts(runs: dict[str, pd.DataFrame]) -> str:
     return ", ".join(f"{method} {len(frame)}" for method, frame in runs.items())
+
+
+def audit_result(audits: Sequence[StoppingAudit]) -> str:
+    """Return the result of the early-stopping audit; its error rate needs `AUDIT_FROM` would-be stops."""
+    audited, stops = sum(one.audited for one in audits), sum(one.would_stop for one in audits)
+    if not audited:
+        return "Early stopping was not audited: no run was exempt from it."
+    runs = number_were(audited, "run")
+    start = f"{runs} trained to the end regardless; the rules would have stopped {stops} of them."
+    if stops < AUDIT_FROM:
+        return f"{start} At least {AUDIT_FROM} such stops are needed to estimate how often they are wrong."
+    wrong = sum(one.mistakes for one in audits)
+    bounds = exact_interval(wrong, stops)
+    share = f"{100 * wrong / stops:.0f} % ({100 * bounds.low:.0f} to {100 * bounds.high:.0f})"
+    return f"{start} {wrong} of these finished in the better half of their arm: {share} of the stops would be wrong."

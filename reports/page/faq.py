@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from reports.data.overview import StoppingAudit
+from reports.descriptive.fairness import audit_result
 from reports.inference.contrasts import SEARCHES_TO_CLAIM
 from reports.inference.verdicts import Verdict
 from reports.inference.wording import magnitude
 from trainables.records import EQUIVALENT, UNDECIDED, PlanRecord, number_of, number_were
-
-AUDIT_FROM = 10
-"""Minimum number of would-be stops for an estimate of the share of wrong ones."""
 
 
 class Question(NamedTuple):
@@ -145,21 +143,7 @@ def _stopping(plan: PlanRecord, audits: Sequence[StoppingAudit]) -> str:
         shorter = any(condition.trial_epochs for condition in plan.conditions)
         what = "trained a complete schedule of a third of the length" if shorter else "was trained to its end"
         return f"No run was stopped: each search run {what}."
-    return f"Runs compete only with runs of the same method. {_audit(audits)}"
-
-
-def _audit(audits: Sequence[StoppingAudit]) -> str:
-    audited, would_stop = sum(one.audited for one in audits), sum(one.would_stop for one in audits)
-    if audited == 0:
-        return "No run was exempt from early stopping, so its errors cannot be checked here."
-    runs = number_were(audited, "run")
-    start = f"{runs} trained to the end regardless; the rules would have stopped {would_stop} of them"
-    if would_stop == 0:
-        return f"{start}."
-    if would_stop < AUDIT_FROM:
-        return f"{start}, too few to estimate how often that is wrong."
-    wrong = sum(one.mistakes for one in audits)
-    return f"{start}, {wrong} of them wrongly: these finished in the better half."
+    return f"Runs compete only with runs of the same method. {audit_result(audits)}"
 
 
 def _open(verdicts: Sequence[Verdict]) -> str:

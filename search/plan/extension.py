@@ -60,8 +60,8 @@ def find_extension(before: Study, after: Study) -> Extension:
         InputError: it changes or removes something that has been run, or adds nothing.
 
     >>> from search.study.loading import load_study
-    >>> find_extension(load_study("quickstart"), load_study("quickstart", ("confirm.seeds=8",))).what
-    ('confirm.seeds from 6 to 8',)
+    >>> find_extension(load_study("quickstart"), load_study("quickstart", ("search.trials_per_arm=6",))).what
+    ('search.trials_per_arm from 4 to 6',)
     """
     old, new = before.document(), after.document()
     listed = all("data" in each["conditions"] for each in (old, new))  # then `data` is the first level

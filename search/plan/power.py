@@ -91,7 +91,7 @@ def study_size(
     >>> from search.study.loading import load_study
     >>> size = study_size(study_record(make_plan(load_study("quickstart"))), spread_points=1.0)
     >>> size.search_runs, size.confirmation_runs, round(size.detectable, 2)
-    (60, 120, 1.94)
+    (40, 160, 1.68)
     """
     confirmations = plan.most_confirmations
     detectable = detectable_in_family(plan)

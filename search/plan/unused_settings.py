@@ -18,7 +18,7 @@ def unused_settings(plan: Plan) -> Iterator[str]:
     >>> changes = ("search.fidelity=schedule", "confirm.points=8", "methods=[baseline, mixup]", "contrasts=[]")
     >>> print(*unused_settings(make_plan(load_study("quickstart", changes))), sep="\\n")
     `search.audit` has no effect: with `fidelity: schedule` no trial is stopped early.
-    `confirm.points` is 8, but a search of 6 trials has 6 points at most.
+    `confirm.points` is 8, but a search of 4 trials has 4 points at most.
     """
     search, written = plan.study.search, plan.study.search.model_fields_set
     if not plan.trials:

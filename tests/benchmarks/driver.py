@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import pandas as pd
 import yaml
 
 from tests.benchmarks.common import table
+from tests.ray_cluster import Cluster
 from trainables import records
 from trainables.records import JournalReader
 
@@ -32,8 +34,6 @@ EPOCHS = 50
 POINTS = 5
 CPUS = 16
 METHODS = ("baseline", "mixup")
-RAY = Path(sys.executable).with_name("ray")
-TOKEN = secrets.token_hex(32)
 POLL_SECONDS = 0.2
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -61,10 +61,12 @@ def measure(runs: int) -> list[float]:
         study, curves, out = folder / "study.yaml", folder / "curves.csv", folder / "out"
         study.write_text(yaml.safe_dump(study_document(runs)))
         curves_for(runs).to_csv(curves, index=False)
-        with LocalCluster(folder) as address:
-            run = spent(folder, "run", study, "--replay", curves, "-o", out, "--address", address)
-        sync = spent(folder, "sync", out, "--timeout", 3600)
-        others = [spent(folder, *command).wall for command in (("status", out), ("report", out), ("resume", out))]
+        with closing(Cluster(folder, cpus=CPUS)) as cluster:
+            address = ("--address", cluster.address)
+            run = spent(folder, cluster.env, "run", study, "--replay", curves, "-o", out, *address)
+        sync = spent(folder, cluster.env, "sync", out, "--timeout", 3600)
+        commands = (("status", out), ("report", out), ("resume", out))
+        others = [spent(folder, cluster.env, *command).wall for command in commands]
         with JournalReader.open(out / records.JOURNAL_FILE) as journal:
             ended, reports = len(journal.outcomes()), sum(1 for _ in journal.reports())
     each = [1000 * seconds / reports for seconds in (run.wall, run.cpu)]
@@ -98,37 +100,8 @@ def curves_for(runs: int) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-class LocalCluster:
-    """A Ray node with `CPUS` logical CPUs; gives its address, and ends with the block."""
-
-    def __init__(self, folder: Path) -> None:
-        self._command = [str(RAY), "start", "--block", "--head", "--port=0", f"--num-cpus={CPUS}"]
-        self._command += ["--node-ip-address=127.0.0.1", "--include-dashboard=false", f"--temp-dir={folder / 'ray'}"]
-        self._log = folder / "ray.log"
-
-    def __enter__(self) -> str:
-        with self._log.open("wb") as out:
-            self._node = subprocess.Popen(self._command, stdout=out, stderr=out, env=environment())
-        while self._node.poll() is None:
-            text = self._log.read_text()
-            if "Ray runtime started" in text and (found := re.search(r"--address='([^']+)'", text)):
-                return found[1]
-            time.sleep(POLL_SECONDS)
-        raise RuntimeError(self._log.read_text())
-
-    def __exit__(self, *_: object) -> None:
-        self._node.terminate()
-        self._node.wait()
-
-
-def environment() -> dict[str, str]:
-    """Return the environment of the node and of the commands, which share a token."""
-    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
-    return {**os.environ, **own, "PYTHONWARNINGS": "ignore"}
-
-
-def spent(folder: Path, *arguments: object) -> Spent:
-    """Run a command of Assay; return what its process took, without its children.
+def spent(folder: Path, env: Mapping[str, str], *arguments: object) -> Spent:
+    """Run a command of Assay in an environment; return what its process took, without its children.
 
     Raises:
         RuntimeError: It failed.
@@ -137,7 +110,7 @@ def spent(folder: Path, *arguments: object) -> Spent:
     began = time.perf_counter()
     with log.open("wb") as out:
         command = [sys.executable, "-m", "search.cli", *map(str, arguments)]
-        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment())
+        process = subprocess.Popen(command, stdout=out, stderr=out, env={**env, "PYTHONWARNINGS": "ignore"})
         while process.poll() is None:
             try:
                 stat = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from search.tracking.client import ENVIRONMENT, open_client
-from tests.integration.mlflow_stores import Server, Study, free_port
+from tests.integration.mlflow_stores import Server, Study
+from tests.ray_cluster import free_port
 
 
 @pytest.fixture(scope="session")

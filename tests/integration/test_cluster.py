@@ -6,11 +6,8 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -25,70 +22,11 @@ from tests.integration.test_faults import SMALL, facts
 from tests.integration.test_faults_under_ray import holders, wait_for
 from tests.integration.test_final_training import written_recipe
 from tests.integration.test_replayed_study import FAULTY, command, write_study
+from tests.ray_cluster import RAY, Cluster
 from trainables import records
 from trainables.records import JournalReader
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
-RAY = Path(sys.executable).with_name("ray")
-STARTS = 3
-"""How often a node is started: on a busy machine Ray gives up after half a minute."""
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-class Cluster:
-    """A head without CPUs, and nodes that come and go; its token and its files are its own."""
-
-    def __init__(self, folder: Path, dashboard: bool = False) -> None:
-        self.address = f"127.0.0.1:{free_port()}"
-        self.page = free_port()
-        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex * 2}
-        own = {"RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0"}
-        own["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # a job would copy the working directory
-        self.env = {**os.environ, **token, **own}
-        self._folder = folder
-        self._nodes: list[subprocess.Popen[bytes]] = []
-        port = self.address.split(":")[1]
-        options = [f"--include-dashboard={str(dashboard).lower()}", f"--dashboard-port={self.page}"]
-        self._start("--head", "--node-ip-address=127.0.0.1", f"--port={port}", "--num-cpus=0", *options)
-
-    def _start(self, *options: str, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
-        log = self._folder / f"node-{len(self._nodes)}.log"
-        arguments = [*before, str(RAY), "start", "--block", "--object-store-memory=100000000", *options]
-        for _ in range(STARTS):
-            with log.open("wb") as out:
-                node = subprocess.Popen(arguments, env=self.env, cwd=self._folder, stdout=out, stderr=out)
-            self._nodes.append(node)
-            wait_for(lambda node=node: "Ray runtime started" in log.read_text() or node.poll() is not None)
-            if node.poll() is None:
-                return node
-        raise AssertionError(log.read_text())
-
-    def add(self, cpus: int, gpus: int = 0, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
-        """Start a node; its GPUs are only claimed."""
-        options = (f"--address={self.address}", f"--num-cpus={cpus}", f"--num-gpus={gpus}")
-        return self._start(*options, before=before)
-
-    def run(self, *arguments: object) -> subprocess.Popen[str]:
-        """Start a command."""
-        return subprocess.Popen(
-            [*map(str, arguments)],
-            env=self.env,
-            cwd=self._folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def close(self) -> None:
-        """End all nodes, the head last."""
-        for node in reversed(self._nodes):
-            node.terminate()
-            node.wait()
 
 
 @pytest.fixture

@@ -8,12 +8,10 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 
 from reports.data.overview import ArmSummary, StoppingAudit, stopping_audit
-from reports.descriptive.fairness import SeedSpread, seed_spread, unequal_treatment
+from reports.descriptive.fairness import SeedSpread, audit_result, seed_spread, unequal_treatment
 from reports.page.context import Context
-from reports.page.faq import AUDIT_FROM
 from reports.page.layout import Section
-from reports.statistics.estimators import exact_interval
-from trainables.records import ConditionRecord, number_were
+from trainables.records import ConditionRecord
 
 
 @dataclass(frozen=True)
@@ -65,24 +63,9 @@ def build(context: Context) -> Section:
     fairness = tuple(
         ConditionFairness(one, tuple(unequal_treatment(context.study, one))) for one in context.plan.conditions
     )
-    content = FairnessContent(arms, fairness, _audited([arm.audit for arm in arms]))
+    content = FairnessContent(arms, fairness, audit_result([arm.audit for arm in arms]))
     data = {"arms": _frame(arms)}
     return Section("trust", "Was the comparison fair?", template="fairness", content=content, data=data)
-
-
-def _audited(audits: Sequence[StoppingAudit]) -> str:
-    """Return the result of the early-stopping audit; its error rate needs `AUDIT_FROM` would-be stops."""
-    audited, stops = sum(one.audited for one in audits), sum(one.would_stop for one in audits)
-    if not audited:
-        return "Early stopping was not audited: no run was exempt from it."
-    runs = number_were(audited, "run")
-    start = f"{runs} trained to the end regardless; the rules would have stopped {stops} of them."
-    if stops < AUDIT_FROM:
-        return f"{start} At least {AUDIT_FROM} such stops are needed to estimate how often they are wrong."
-    wrong = sum(one.mistakes for one in audits)
-    bounds = exact_interval(wrong, stops)
-    share = f"{100 * wrong / stops:.0f} % ({100 * bounds.low:.0f} to {100 * bounds.high:.0f})"
-    return f"{start} {wrong} of these finished in the better half of their arm: {share} of the stops would be wrong."
 
 
 def _frame(arms: Sequence[ArmView]) -> pd.DataFrame:
