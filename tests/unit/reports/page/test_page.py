@@ -214,7 +214,8 @@ def test_the_audit_counts_would_be_stops_and_mistakes(tmp_path: Path) -> None:
     audit = next(arm.audit for arm in view.section("trust").content.arms if arm.summary.arm.name == "mixup/resnet8-0.1")
     assert (audit.audited, audit.would_stop, audit.mistakes) == (2, 2, 1)
     assert any(
-        "would have stopped 2 of them. At least 10 such stops" in question.answer for question in view.section("questions").content
+        "would have stopped 2 of them. At least 10 such stops" in question.answer
+        for question in view.section("questions").content
     )
 
 
