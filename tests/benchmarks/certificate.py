@@ -190,16 +190,30 @@ def tally(source: Bank, figures: np.ndarray, design: Design, rule: Rule, studies
     return result
 
 
-def spreads(source: Bank, figures: np.ndarray) -> dict[str, list[float]]:
-    """Return effect over standard deviation of each planted difference, by arm, in each condition at its best point."""
+def ratios(source: Bank, figures: np.ndarray, pooled: bool) -> dict[str, list[float]]:
+    """Return effect over standard deviation of each planted difference, by arm, in each condition at its best point.
+
+    The standard deviation is that of a difference in a study, where a twin may stand for the baseline.
+
+    Args:
+        source: the bank.
+        figures: the test accuracies that decide, float (conditions, arms, points, seeds).
+        pooled: whether the standard deviation is that of all contrasts of a condition together.
+    """
     found: dict[str, list[float]] = {}
     for condition in range(len(figures)):
-        best = source.selection[condition].mean(axis=2).argmax(axis=1)
-        baseline = figures[condition, 0, best[0]]
-        for method, name in enumerate(METHODS, start=1):
+        expected = source.selection[condition].mean(axis=2)
+        expected[:NULL] = expected[:NULL].mean(axis=0)
+        values = figures[condition, range(len(bank.ARMS)), expected.argmax(axis=1)]
+        variances = [
+            np.mean([(values[arm] - values[other]).var(ddof=1) for other in range(NULL) if other != arm])
+            for arm in range(1, len(bank.ARMS))
+        ]
+        for arm, (name, variance) in enumerate(zip(METHODS, variances, strict=True), start=1):
             if name in bank.PLANTED:
-                difference = figures[condition, method, best[method]] - baseline
-                found.setdefault(name, []).append(abs(float(difference.mean())) / float(difference.std(ddof=1)))
+                effect = abs(float(values[arm].mean() - values[:NULL].mean()))
+                deviation = float(np.mean(variances) if pooled else variance) ** 0.5
+                found.setdefault(name, []).append(effect / deviation)
     return found
 
 
@@ -233,12 +247,12 @@ def fixed_seeds(source: Bank, studies: int) -> list[list[str]]:
     parts = {"official": source.official, "extended": source.extended, "official, last epochs": source.official_mean}
     rows = []
     for part, figures in parts.items():
-        ratios = spreads(source, figures)
         for design_name, design in DESIGNS.items():
             for rule_name, rule in RULES.items():
                 row = summary(tally(source, figures, design, rule, studies))
+                planted = ratios(source, figures, rule.pool is not list)
                 for place, arm in enumerate(bank.PLANTED, start=3):
-                    row[place] += f" ({100 * predicted(ratios[arm], design, rule):.0f})"
+                    row[place] += f" ({100 * predicted(planted[arm], design, rule):.0f})"
                 rows.append([f"{part}; {design_name}; {rule_name}", *row])
     return rows
 

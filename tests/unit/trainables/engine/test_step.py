@@ -10,7 +10,6 @@ from keras import ops
 
 from tests.objectives import plain_max
 from trainables.augmentation import Policy
-from trainables.data import SOURCES
 from trainables.data.statistics import channel_statistics
 from trainables.engine import objectives
 from trainables.engine.evaluation import scores
@@ -43,11 +42,6 @@ def step_of(apply: Any = Method.apply, augmentation: str = "none", objective: st
 def batch_of(index: np.ndarray, **changes: Any) -> dict[str, Any]:
     """Return one step's batch, of (copies, 1 + guests, batch) positions."""
     return {"index": index.astype("int32"), "augmentation": {}, "method": {}, "augmented": np.bool_(True), **changes}
-
-
-@pytest.fixture(scope="module")
-def digits() -> dict[str, np.ndarray]:
-    return SOURCES.get("digits")().load().arrays()
 
 
 @pytest.mark.parametrize(
