@@ -57,23 +57,11 @@ WORDS = [
     "recipe",
 ]  # fmt: skip
 COMMANDS = (
-    "plan",
-    "run",
-    "resume",
-    "status",
-    "report",
-    "export",
-    "train",
-    "judge",
-    "ui",
-    "sync",
-    "list",
-    "certify",
-    "lst",
-    "",
-)
+    "plan", "certify", "run", "resume", "status", "report", "export", "train", "judge", "ui", "sync", "list", "lst", "",
+)  # fmt: skip
 STARTS = [
-    ["plan", "study.yaml"], ["certify", "study.yaml"], ["run", "study.yaml", "--replay", "curves.csv"], ["train", "recipe.yaml"],
+    ["plan", "study.yaml"], ["certify", "study.yaml"], ["run", "study.yaml", "--replay", "curves.csv"],
+    ["train", "recipe.yaml"],
     ["list", "data", "--check", "study.yaml"],
     ["judge", "curves.csv", "--arm", "method", "--metric", "validation_accuracy"], ["status", "missing"],
     ["ui", "missing"], ["export", "missing"], ["report", "missing"], ["sync", "missing"], ["resume", "missing"],
