@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import functools
 import io
 import random
 import warnings
@@ -15,7 +16,9 @@ from typing import Any
 import numpy as np
 import yaml
 
+from search.plan.builder import make_plan
 from search.store.yaml_files import dump
+from search.study.loading import validate
 from tests.conftest import study_document
 from trainables.config import RunConfig
 
@@ -173,12 +176,16 @@ def recipe() -> dict[str, Any]:
     }
 
 
-CURVES = [["phase", "condition", "method", "k", "seed", "epoch", "validation_accuracy", "test_accuracy"]] + [
-    [phase, "", method, "", "", str(epoch), f"{0.5 + epoch / 40}", "0.7"]
-    for phase in ("search", "confirm")
-    for method in ("baseline", "mixup", "maxup")
-    for epoch in range(1, 13)
-]
+@functools.cache
+def curves() -> list[list[str]]:
+    """Return a table of learning curves for all arms of the study."""
+    names = dict.fromkeys(arm.method for arm in make_plan(validate(study(), "study.yaml", Path.cwd())).arms)
+    return [["phase", "condition", "method", "k", "seed", "epoch", "validation_accuracy", "test_accuracy"]] + [
+        [phase, "", name, "", "", str(epoch), f"{0.5 + epoch / 40}", "0.7"]
+        for phase in ("search", "confirm")
+        for name in names
+        for epoch in range(1, 13)
+    ]
 
 
 CELLS = [
@@ -189,7 +196,7 @@ CELLS = [
 
 def table(rng: random.Random) -> bytes:
     """Return a damaged table of learning curves."""
-    rows = [list(row) for row in CURVES]
+    rows = [list(row) for row in curves()]
     for _ in range(rng.randint(1, 4)):
         kind, row = rng.randrange(6), rng.choice([0, 1, rng.randrange(len(rows))]) % max(len(rows), 1)
         if not rows or not rows[row]:
@@ -254,4 +261,5 @@ def good_files() -> None:
     np.savez("good.npz", **arrays())
     Path("study.yaml").write_text(dump(study()))
     Path("recipe.yaml").write_text(dump(recipe()))
-    Path("curves.csv").write_text("".join(",".join(row) + "\n" for row in CURVES))
+    with Path("curves.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(curves())
