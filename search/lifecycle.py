@@ -80,8 +80,9 @@ def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
             was started.
     """
     refuse_used(folder)
+    options = replace(options, curves=_checked_curves(options.curves))
     plan = make_plan(study if options.curves is None else study.on_official_test())
-    options = replace(options, curves=_checked_curves(options.curves, plan))
+    _check_covered(plan, options.curves)
     refuse_unusable_gpus(study.resources, options)
     for sentence in unused_settings(plan):
         warn(sentence)
@@ -212,6 +213,7 @@ def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
         check_kept(before, plan)
         sources = moved_sources(find_sources(journal, plan.sources, folder), moved)
         options, data = _load_unchanged(plan, journal, folder, options, sources)
+        _check_covered(plan, options.curves)
         decision = extension.decision(journal.required_plan())
         history = [*(row.decision for row in journal.decisions(ExtensionDecision)), decision]
         added = _entries_of_added_data(journal, before, plan, data, folder)
@@ -253,7 +255,7 @@ def _load_unchanged(
         InputError: the data has changed, or does not fit a run.
     """
     curves = journal.meta(records.META_CURVES)
-    options = replace(options, curves=_checked_curves(Path(curves), plan) if curves else None)
+    options = replace(options, curves=_checked_curves(Path(curves)) if curves else None)
     if curves:
         return options, {}
     try:
@@ -289,10 +291,23 @@ def journal_plan(journal: Journal, folder: Path) -> Plan:
     return make_plan(study if extended else study.on_official_test())
 
 
-def _checked_curves(path: Path | None, plan: Plan) -> Path | None:
-    """Return the absolute path of a table of curves that has some for every arm of a plan."""
+def _checked_curves(path: Path | None) -> Path | None:
     if path is None:
         return None
+    from trainables.worker.replay import read_curves
+
+    read_curves(path)
+    return path.absolute()
+
+
+def _check_covered(plan: Plan, path: Path | None) -> None:
+    """Refuse a table of curves that lacks an arm of a plan.
+
+    Raises:
+        InputError: it does.
+    """
+    if path is None:
+        return
     from trainables.worker.replay import check_covered, read_curves
 
     needed = []
@@ -302,7 +317,6 @@ def _checked_curves(path: Path | None, plan: Plan) -> Path | None:
             needed.append(({**run, "phase": records.SEARCH}, arm.condition.trial_epochs))
         needed.append(({**run, "phase": records.CONFIRM}, arm.epochs))
     check_covered(read_curves(path), path, needed)
-    return path.absolute()
 
 
 def _continue_study(

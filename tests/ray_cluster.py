@@ -51,6 +51,8 @@ class Cluster:
                 if "Ray runtime started" in log.read_text():
                     return node
                 time.sleep(0.05)
+            node.kill()
+        self.close()
         raise AssertionError(log.read_text())
 
     def add(self, cpus: int, gpus: int = 0, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:

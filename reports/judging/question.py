@@ -71,7 +71,7 @@ class Question:
             raise InputError(f"alpha is {self.alpha:g}; it must be between 0 and 1")
         if self.smallest is not None and not 0 < self.smallest < float("inf"):
             raise InputError(
-                f"the smallest effect of interest is {self.smallest:g}; it must be a number above 0 (--smallest)"
+                f"the smallest effect of interest is {self.smallest:g}; it must be a finite number above 0 (--smallest)"
             )
         if self.last < 1:
             raise InputError(f"the number of last epochs is {self.last}; it must be at least 1 (--last)")

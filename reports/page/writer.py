@@ -123,10 +123,7 @@ def refuse_study_folder(folder: Path) -> None:
         InputError: If the folder is that of a study or a final training.
     """
     if (folder / records.JOURNAL_FILE).exists():
-        raise InputError(
-            f"`{folder}` is the folder of a study; give one for the report, such as `--output "
-            f"{folder / records.REPORT}`"
-        )
+        raise InputError(f"`{folder}` is the folder of a study or a final training; choose another `--output`")
 
 
 def refuse_foreign(page: Path, files: Iterable[Path]) -> None:

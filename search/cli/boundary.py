@@ -45,24 +45,28 @@ def parsed(call: Callable[[], object], arguments: Sequence[str]) -> int:
         return FAILED
     except UsageError as error:
         value = _value_of(getattr(getattr(error, "param", None), "opts", ()), arguments)
-        named = value is None or repr(value) in error.message
-        error.message = readable(error.message if named else f"{error.message}, but got {value!r}")
+        if error.message and value is not None and repr(value) not in error.message:
+            error.message += f", but got {value!r}"
+        error.message = readable(error.message)
         error.show()
         return INVALID
     return code if isinstance(code, int) else 0
 
 
 def _value_of(names: Sequence[str], arguments: Sequence[str]) -> str | None:
-    """Return the value of an option on a command line, or None.
+    """Return the value of an option on a command line, the last one, or None.
 
-    >>> _value_of(["--seeds", "-s"], ["train", "recipe.yaml", "-s", "none"]), _value_of(["--seeds"], ["--seeds=0"])
-    ('none', '0')
+    >>> _value_of(["--seeds", "-s"], ["train", "recipe.yaml", "--seeds=3", "-s", "0"])
+    '0'
     """
+    found = None
     for text, after in zip(arguments, [*arguments[1:], None], strict=True):
         name, equals, value = text.partition("=")
-        if name in names:
-            return value if equals else after
-    return None
+        if name == "--":
+            break
+        if name.startswith("-") and name in names:
+            found = value if equals else after
+    return found
 
 
 def refuse_empty(arguments: Sequence[str]) -> None:
@@ -144,7 +148,8 @@ def _reported(error: Exception, folder: Path | None) -> int:
         say(f"error: `{missing}` is not installed, which this command needs: pip install 'assay[train]'")
         return INVALID
     if isinstance(error, OSError):
-        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        short = isinstance(error.filename, str | Path) and error.filename2 is None
+        what = f"{error.filename}: {error.strerror}" if short else str(error)
         say(_resumable(f"error: {what}", folder))
         return FAILED if error.errno in OWN_FAULTS else INVALID
     what = " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -32,7 +32,7 @@ def report(
     ] = None,
     tracking_uri: Annotated[
         str | None,
-        typer.Option(help=f"MLflow tracking URI for --experiment. [default: that in the variable {TRACKING_URI}]"),
+        typer.Option(help=f"MLflow tracking URI for --experiment. [env var: {TRACKING_URI}]"),
     ] = None,
     study_id: Annotated[
         str | None, typer.Option(help="Beginning of the study's id, if the experiment contains several studies.")
@@ -81,7 +81,7 @@ def _study(
 
         options = {"--study-id": study_id, "--tracking-uri": tracking_uri, "--timeout": timeout}
         for option in (name for name, value in options.items() if value is not None):
-            raise InputError(f"`{option}` is about a study in MLflow (`--experiment`), but a folder is given")
+            raise InputError(f"`{option}` is only for a study in MLflow (`--experiment`); a folder needs none")
         return read_study(folder), (folder if folder.is_dir() else folder.parent) / records.REPORT
     tracking_uri = tracking_uri or os.environ.get(TRACKING_URI)
     if not tracking_uri:

@@ -124,7 +124,7 @@ def _measured_spread(folder: Path, record: PlanRecord) -> float:
     from search.plan.noise import noise_floors, typical_spread
     from trainables import records
 
-    if not (folder / records.JOURNAL_FILE).is_file():
+    if folder.is_dir() and not (folder / records.JOURNAL_FILE).is_file():
         raise InputError(
             f"{folder} is not the folder of an `assay certify` (it has no {records.JOURNAL_FILE}); measure the noise "
             f"with `assay certify STUDY -o FOLDER`, or assume it with `--spread`"

@@ -15,6 +15,7 @@ import numpy as np
 from reports.statistics.estimators import spread_interval
 from search.plan.power import detectable_in_family
 from search.study.schema import Study
+from search.study.sections import Search
 from trainables.errors import InputError
 from trainables.records import CONFIRM, PlanRecord
 
@@ -79,14 +80,10 @@ def noise_study(study: Study, seeds: int) -> Study:
             "methods": [fixed, fixed.model_copy(update={"label": TWIN, "twin": True})],
             "contrasts": [],
             "nuisance": {key: value for key, value in study.nuisance.items() if key in study.fixed},
-            "search": study.search.model_copy(update={"sampler": "none", "match": _match(study), "replicates": 1}),
+            "search": Search(sampler="none", match="epochs" if study.search.match == "compute" else study.search.match),
             "confirm": study.confirm.model_copy(update={"points": 1, "seeds": seeds, "most": None, "looks": ()}),
         }
     )
-
-
-def _match(study: Study) -> str:
-    return "epochs" if study.search.match == "compute" else study.search.match
 
 
 def noise_floors(measured: StudyData, planned: PlanRecord) -> list[NoiseFloor]:

@@ -5,37 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from search.plan.model import Plan
+from search.study.sections import FIRST_LOOK, Confirm, Search
 
-OF_TRIALS = {"trials_per_arm", "fidelity", "early_stopping", "reduction_factor", "audit", "replicates"}
-OF_STOPPING = {"early_stopping", "reduction_factor", "audit"}
+OF_TRIALS = ("trials_per_arm", "fidelity", "early_stopping", "reduction_factor", "audit", "replicates")
+OF_STOPPING = ("early_stopping", "reduction_factor", "audit")
 
 
 def unused_settings(plan: Plan) -> Iterator[str]:
-    """Yield what is written in the study file of a plan and has no effect, in sentences.
+    """Yield what differs from its default in the study file of a plan and has no effect, in sentences.
 
     >>> from search.plan.builder import make_plan
     >>> from search.study.loading import load_study
-    >>> changes = ("search.fidelity=schedule", "confirm.points=8", "methods=[baseline, mixup]", "contrasts=[]")
-    >>> print(*unused_settings(make_plan(load_study("quickstart", changes))), sep="\\n")
+    >>> changes = ("methods=[baseline, mixup]", "contrasts=[]", "search.fidelity=schedule", "search.audit=3")
+    >>> print(*unused_settings(make_plan(load_study("quickstart", (*changes, "confirm.points=8")))), sep="\\n")
     `search.audit` has no effect: with `fidelity: schedule` no trial is stopped early.
-    `confirm.points` is 8, but a search of 4 trials has 4 points at most.
+    `confirm.points` is 8, but a search of 4 trials yields at most 4 points.
     """
-    search, written = plan.study.search, plan.study.search.model_fields_set
-    if not plan.trials:
-        unused, why = written & OF_TRIALS, "with `sampler: none` there are no trials"
-    elif search.fidelity == "schedule":
-        unused, why = written & OF_STOPPING, "with `fidelity: schedule` no trial is stopped early"
-    elif not search.early_stopping:
-        unused, why = written & OF_STOPPING - {"early_stopping"}, "with `early_stopping: false` no trial is stopped"
-    else:
-        unused, why = set(), ""
+    search, confirm = plan.study.search, plan.study.confirm
+    candidates, why = _unused_in_search(plan)
+    unused = [name for name in candidates if getattr(search, name) != Search.model_fields[name].default]
     if unused:
-        names = ", ".join(f"`search.{name}`" for name in sorted(unused))
+        names = ", ".join(f"`search.{name}`" for name in unused)
         yield f"{names} {'has' if len(unused) == 1 else 'have'} no effect: {why}."
-    points = plan.study.confirm.points
-    if points <= plan.points or "points" not in plan.study.confirm.model_fields_set:
-        return
-    if plan.trials and plan.nuisance:
-        yield (f"`confirm.points` is {points}, but a search of {plan.trials} trials has {plan.points} points at most.")
-    else:
-        yield f"`confirm.points` is {points}, but nothing is searched that the arms share, so there is one point."
+    if plan.points < confirm.points != Confirm.model_fields["points"].default:
+        searched = plan.trials and plan.nuisance
+        found = f"a search of {plan.trials} trials yields at most {plan.points} points"
+        none = "nothing is searched that the arms share, so there is one point"
+        yield f"`confirm.points` is {confirm.points}, but {found if searched else none}."
+    if confirm.is_open and plan.study.looks[0] < FIRST_LOOK:
+        yield f"`confirm.looks` begins with {plan.study.looks[0]}, but open seeds decide nothing before {FIRST_LOOK}."
+
+
+def _unused_in_search(plan: Plan) -> tuple[tuple[str, ...], str]:
+    """Return the settings of the search that have no effect, and why."""
+    search = plan.study.search
+    if not plan.trials:
+        return OF_TRIALS, "with `sampler: none` there are no trials"
+    if search.fidelity == "schedule":
+        return OF_STOPPING, "with `fidelity: schedule` no trial is stopped early"
+    if not search.early_stopping:
+        return OF_STOPPING[1:], "with `early_stopping: false` no trial is stopped"
+    return (), ""

@@ -35,7 +35,6 @@ from trainables.registration.registry import unknown
 from trainables.schedules import milestone_number
 
 METHOD, PRECISION = "method", "precision"
-PRECISIONS = ("float32", "mixed")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,79}$")]
 NOT_TUNABLE = {
     "augmentation", "classes", "deterministic", "epochs", "label_noise", "model", "steps",
@@ -283,8 +282,8 @@ def _settings(study: Study) -> Iterator[tuple[str, str, Any]]:
 def _check_precision(study: Study) -> None:
     """Refuse `precision: auto` for a part of the runs, and a precision of its own for a part beside it."""
     written = study.recipe.get(PRECISION, AUTO)
-    if written not in (AUTO, *PRECISIONS):
-        raise ValueError(f"recipe.{PRECISION} is one of {', '.join((AUTO, *PRECISIONS))}, but got {written!r:.80}")
+    if written not in (allowed := (AUTO, records.FLOAT32, records.MIXED)):
+        raise ValueError(f"recipe.{PRECISION} must be one of {', '.join(allowed)}, but got {written!r:.80}")
     remedy = f"for all runs set `recipe: {{{PRECISION}: {AUTO}}}`, or choose float32 or mixed"
     for place, name, value in _settings(study):
         if name.rpartition(".")[2] != PRECISION or (place, name) == ("recipe", PRECISION):

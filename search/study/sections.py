@@ -126,11 +126,6 @@ class Confirm(Frozen):
             return self
         if list(self.looks) != sorted(set(self.looks)):
             raise ValueError(f"`looks` must be increasing, but got {list(self.looks)}")
-        if self.is_open and self.looks and self.looks[0] < FIRST_LOOK:
-            raise ValueError(
-                f"with open seeds nothing can be decided before {FIRST_LOOK} seeds, but `looks` begins with "
-                f"{self.looks[0]}; begin with {FIRST_LOOK} or more"
-            )
         if self.looks and self.looks[-1] != self.most_seeds:
             key = "most" if self.is_open else "seeds"
             raise ValueError(

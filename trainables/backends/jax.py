@@ -168,7 +168,7 @@ class Loop:
         for i in range(len(jax.tree.leaves(batches)[0])):
             state, output = self._step(state, *constants, jax.tree.map(operator.itemgetter(i), batches))
             outputs.append(output)
-        return state, jax.numpy.stack(outputs)
+        return state, np.stack(jax.device_get(outputs))  # JAX's own would be compiled for every number of steps
 
 
 def _scan(body: Callable[..., tuple[Tensor, Tensor]], state: Tensor, *arguments: Tensor) -> tuple[Tensor, Tensor]:

@@ -275,9 +275,9 @@ class Classifier:
         n, width = len(positions), width or batch_width(len(positions))
         index = np.resize(positions.astype("int32"), (-(-n // width), width))  # filled up with the first positions
         function = evaluation_function(self._network, self._xla, self._devices)
-        state = {name: self._state[name] for name in ("weights", "moving")}
         outputs = collected(
-            function(state, data, self._scale, some["index"])[1] for data, some in part.chunks({"index": index})
+            function(self._state["weights"], self._state["moving"], data, self._scale, some["index"])
+            for data, some in part.chunks({"index": index})
         )
         loss, likely, confidence = np.concatenate(outputs).swapaxes(0, 1).reshape(3, -1)[:, :n]
         return Predictions(part.labels[positions], likely.astype("int32"), confidence, loss)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from trainables.backends.selection import backend
@@ -14,15 +15,17 @@ from trainables.engine.objectives import cross_entropy
 from trainables.engine.resident import normalise
 
 Tensor = Any
+NOTHING = np.float32(0)
+"""State of a loop that changes nothing."""
 
 
 @lru_cache(maxsize=8)
 def evaluation_function(network: Network, xla: bool = False, devices: int = 1) -> Callable[..., Any]:
-    """Return the compiled evaluation, a function of (state, data, constants, index) to (state, scores).
+    """Return the compiled evaluation, a function of (weights, moving, data, constants, index).
 
-    `state` holds `weights` and `moving` of the network. The scores are float32 (s, 3, batch): for each image its log
-    loss in nats, the most probable class, and the probability of that class. `index` is int32 (s, batch), positions in
-    `data`. If a logit is not finite, all classes count as equally likely.
+    It returns float32 (s, 3, batch): for each image its log loss in nats, the most probable class, and the probability
+    of that class. `index` is int32 (s, batch), positions in `data`. If a logit is not finite, all classes count as
+    equally likely.
 
     Args:
         network: the network to evaluate.
@@ -35,13 +38,16 @@ def evaluation_function(network: Network, xla: bool = False, devices: int = 1) -
 
     forward = backend.jitted(logits_of, xla)
 
-    def chunk(state: Tensor, data: Tensor, constants: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+    def chunk(
+        state: Tensor, weights: Tensor, moving: Tensor, data: Tensor, constants: Tensor, positions: Tensor
+    ) -> tuple[Tensor, Tensor]:
         positions = backend.divided(positions, devices)
         images = normalise(ops.take(data["images"], positions, axis=0), constants)
         labels = ops.take(data["labels"], positions, axis=0)
-        return state, scores(labels, forward(state["weights"], state["moving"], images))
+        return state, scores(labels, forward(weights, moving, images))
 
-    return backend.Loop(chunk, 0, 1, 0, 2, devices=devices)
+    loop = backend.Loop(chunk, 0, 0, 0, 1, 0, 2, devices=devices)
+    return lambda *arguments: loop(NOTHING, *arguments)[1]
 
 
 def scores(labels: Tensor, logits: Tensor) -> Tensor:

@@ -59,8 +59,8 @@ class MaxUp(Wrapper):
         super().__init__(model, _method(m, reduction, temperature), augment, **keywords)
         if self.augment is None or (isinstance(self.augment, Augment) and self.augment.policy.name == NONE):
             raise InputError(
-                f"MaxUp needs `augment`, or all copies of an image are identical, but got {augment!r}; for example "
-                'MaxUp(model, augment=Augment("crop_flip"))'
+                "MaxUp needs `augment`, or all copies of an image are identical: an augmentation other than `none`, as "
+                'in MaxUp(model, augment=Augment("crop_flip"))'
             )
         self.m, self.reduction, self.temperature = m, reduction, temperature
 

@@ -8,6 +8,7 @@ an epoch, and those of the test in the last epoch. Columns whose name begins wit
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 import zlib
@@ -31,6 +32,8 @@ COLUMNS = tuple(dict.fromkeys((*REQUIRED, *KEYS, *records.EPOCH_METRICS, *record
 _INDICES = ("k", "seed")
 _NUMBERS = {"epoch", *_INDICES, *records.EPOCH_METRICS, *records.TEST_METRICS}
 _MOST = 10**9
+MOST_NAMED = 10
+"""Largest number of curves that a message names."""
 TEST_EXAMPLES = 1000
 """Number of test examples that a replayed test accuracy is spread over."""
 
@@ -121,7 +124,7 @@ def _check_figures(table: pd.DataFrame, path: Path) -> None:
 
 
 def check_covered(table: pd.DataFrame, path: Path, needed: Iterable[tuple[dict[str, str], int]]) -> None:
-    """Refuse a table that has no curve for some runs, or curves that all end too early.
+    """Refuse a table that has no curve for some runs, or only curves that are too short for them.
 
     Args:
         table: as returned by `read_curves`.
@@ -132,19 +135,22 @@ def check_covered(table: pd.DataFrame, path: Path, needed: Iterable[tuple[dict[s
         InputError: There are such runs.
     """
     known = [key for key in ("phase", "condition", "method") if key in table]
-    longest = table.groupby(known, dropna=False, as_index=False)["epoch"].max()
+    cells = table[known].astype(object).where(table[known].notna(), None)
+    longest: dict[tuple[str | None, ...], int] = {}
+    for cell, epoch in zip(cells.itertuples(index=False, name=None), table["epoch"], strict=True):
+        longest[cell] = max(longest.get(cell, 0), int(epoch))
     for run, epochs in needed:
-        found = longest
-        for key in known:
-            found = found[found[key].isna() | (found[key] == run[key])]
+        choices = itertools.product(*((run[key], None) for key in known))
+        found = max((longest.get(choice, 0) for choice in choices), default=0)
         name = ", ".join(f"{key} `{run[key]}`" for key in known)
-        if found.empty:
-            names = sorted(map(str, table["method"].dropna().unique()))
-            raise InputError(f"{path} has no curve for {name}; it has some for {', '.join(names[:20])}")
-        if found["epoch"].max() < epochs:
+        if not found:
+            there = [", ".join(cell if cell else "(any)" for cell in each) for each in longest]
+            more = ", ..." if len(there) > MOST_NAMED else ""
+            raise InputError(f"{path} has no curve for {name}; it has some for: {'; '.join(there[:MOST_NAMED])}{more}")
+        if found < epochs:
             raise InputError(
-                f"{path}: the curves for {name} end after epoch {found['epoch'].max()} at the latest, but its runs "
-                f"have {epochs} epochs; lower `recipe.epochs`, or add epochs"
+                f"{path}: the longest curve for {name} has {found} epochs, but its runs need {epochs}; add epochs to "
+                "the table, or shorten the training"
             )
 
 

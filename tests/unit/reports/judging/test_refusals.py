@@ -43,7 +43,7 @@ def refused(frame: pd.DataFrame, **changes: Any) -> str:
         (FRAME.replace("baseline", "plain"), {}, ("name the arm", "--reference mixup, plain")),
         (FRAME, {"where": ("method",)}, ("write COLUMN=VALUE or COLUMN!=VALUE",)),
         (FRAME, {"where": ("method=cutmix",)}, ("leaves none of 16 rows",)),
-        (FRAME, {"smallest": np.inf}, ("the smallest effect of interest is inf", "a number above 0")),
+        (FRAME, {"smallest": np.inf}, ("the smallest effect of interest is inf", "a finite number above 0")),
         (FRAME.rename(columns={"seed": "method"}), {}, ("several columns called `method`",)),
         (FRAME, {"last": 3}, ("--last 3 needs the epochs of test_accuracy",)),
         (FRAME, {"names": "{method}"}, ("has no run names",)),
@@ -92,7 +92,7 @@ def test_ten_thousand_arms_are_refused() -> None:
     ("changes", "part"),
     [
         ({"alpha": 1.5}, "alpha is 1.5; it must be between 0 and 1"),
-        ({"smallest": 0.0}, "it must be a number above 0"),
+        ({"smallest": 0.0}, "it must be a finite number above 0"),
         ({"last": 0}, "it must be at least 1"),
         ({"duplicates": "any"}, "choose from first, last, mean"),
         ({"setting": ("lr",)}, "--setting needs --select"),

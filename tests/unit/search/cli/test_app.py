@@ -32,8 +32,8 @@ def test_every_command_has_one_whole_line_in_the_overview() -> None:
         (["plan", "quickstart", "--timed", "--images-per-second", "5"], "leave one of them out"),
         (["plan", "quickstart", "--spread=0"], "greater than or equal to 0.01, but got '0'"),
         (["plan", "quickstart", "--noise", "."], ". is not the folder of an `assay certify`"),
-        (["report", ".", "--study-id", "1"], "`--study-id` is about a study in MLflow"),
-        (["report", ".", "--tracking-uri", "http://host"], "`--tracking-uri` is about a study in MLflow"),
+        (["report", ".", "--study-id", "1"], "`--study-id` is only for a study in MLflow"),
+        (["report", ".", "--tracking-uri", "http://host"], "`--tracking-uri` is only for a study in MLflow"),
     ],
 )
 def test_options_that_would_be_ignored_and_empty_arguments_are_refused(

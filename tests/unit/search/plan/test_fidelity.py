@@ -61,12 +61,14 @@ def test_trials_of_all_arms_have_one_length_and_none_is_stopped(
     [
         ({"search": {**SEARCH, "audit": 3}}, ["`search.audit` has no effect: with `fidelity: schedule`"]),
         (
-            {"search": {"early_stopping": False, "audit": 2, "reduction_factor": 2}},
-            ["audit`, `search.reduction_factor"],
+            {"search": {"early_stopping": False, "audit": 3, "reduction_factor": 2}},
+            ["`, `search.audit` have no effect"],
         ),
-        ({"search": {"sampler": "none", "replicates": 3}, "confirm": {}}, ["`search.replicates` has no effect"]),
+        ({"search": {"early_stopping": False, "audit": 2}}, []),
+        ({"search": {"sampler": "none", "replicates": 3}}, ["`search.replicates` has no effect"]),
         ({"search": {"sampler": "none"}, "confirm": {"points": 3}}, ["`confirm.points` is 3, but nothing is searched"]),
-        ({"search": {"trials_per_arm": 3}, "confirm": {"points": 4}}, ["a search of 3 trials has 3 points at most"]),
+        ({"search": {"trials_per_arm": 3}, "confirm": {"points": 4}}, ["of 3 trials yields at most 3 points"]),
+        ({"confirm": {"seeds": "open", "looks": [2, 60]}}, ["begins with 2, but open seeds decide nothing before 4"]),
         ({"search": {"trials_per_arm": 6, "audit": 3}}, []),
     ],
 )

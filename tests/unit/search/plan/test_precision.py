@@ -201,7 +201,7 @@ def test_the_plan_says_what_a_silent_study_will_do(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_choice_is_written_in_lower_case() -> None:
-    with pytest.raises(InputError, match=r"recipe.precision is one of auto, float32, mixed, but got 'AUTO'"):
+    with pytest.raises(InputError, match=r"recipe.precision must be one of auto, float32, mixed, but got 'AUTO'"):
         make_study(recipe={"precision": "AUTO"})
 
 
