@@ -26,7 +26,7 @@ from trainables.records import (
     ExtensionDecision,
 )
 
-MAX_REASON_LENGTH = 200
+MAX_REASON_LENGTH = 400
 """The reason of a failed run is shortened to this number of characters."""
 
 
@@ -79,7 +79,7 @@ _MINOR = (
     _RunProblem(
         CONFIRM,
         lambda runs: (runs["outcome"] == COMPLETED) & (runs["reason"] != ""),
-        "{count} of {runs} confirmation runs of {method}: {reason}",
+        "{count} of {runs} confirmation runs of {method} ended with a warning, for example: {reason}",
     ),
     _RunProblem(
         SEARCH,
@@ -132,7 +132,7 @@ def _unfinished(study: StudyData, judged: JudgedContrast) -> list[str]:
     notes = ["Other claims that are tested together with this one are not complete yet."] if judged.provisional else []
     if pairs < planned:
         notes.append(
-            f"Both arms have {pairs} of the {planned} seeds that the arm with the most has."
+            f"{pairs} of the {planned} seeds of the larger arm are in both arms."
             if study.plan.observed
             else f"{pairs} of {planned} planned seeds are complete in both arms."
         )
@@ -169,7 +169,8 @@ def _doubts(study: StudyData, judged: JudgedContrast) -> list[str]:
     claimed = decision.verdict in (HELPS, HURTS)
     if claimed and 2.0 ** (1 - seeds) > alpha:
         notes.append(
-            f"With {seeds} seeds, the sign-flip test, which repeats the selection of settings, cannot be significant."
+            f"The t-test alone decided: {seeds} seeds are too few for the second test, by sign flips, which also "
+            "repeats the selection of settings."
         )
     elif claimed and judged.sign_flip_p > alpha:
         notes.append(
@@ -251,4 +252,4 @@ def _most_frequent_reason(runs: pd.DataFrame) -> str:
     reason = " ".join(str(reasons.index[0]).split()).rstrip(".")
     if len(reason) <= MAX_REASON_LENGTH:
         return f"{reason}."
-    return textwrap.shorten(reason, MAX_REASON_LENGTH, placeholder=" …")
+    return textwrap.shorten(reason, MAX_REASON_LENGTH, placeholder=" ….")

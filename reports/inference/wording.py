@@ -253,6 +253,15 @@ def share_interval(found: Proportion) -> str:
     return f"{100 * found.interval.low:.0f} to {100 * found.interval.high:.0f}"
 
 
+def p_value(p: float) -> str:
+    """Return a p-value with three decimals.
+
+    >>> p_value(0.0311), p_value(0.00002)
+    ('0.031', '< 0.001')
+    """
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
+
+
 def escape_markdown(text: str) -> str:
     """Return text on one line, escaped so that Markdown shows it unchanged.
 

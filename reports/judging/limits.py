@@ -139,9 +139,10 @@ def _missing_pairs(usable: UsableRuns, reference: int, paired: bool) -> list[str
         other = sets.get((condition, reference))
         if arm == reference or other is None or own == other:
             continue
+        sides = ((_name(usable, arm), other - own), (_name(usable, reference), own - other))
         missing = [
-            f"{_name(usable, side)} lacks {short_list([joined(usable.pairs[one], '/') for one in sorted(lacking)], 5)}"
-            for side, lacking in ((arm, other - own), (reference, own - other))
+            f"{side} has no run for {short_list([joined(usable.pairs[one], '/') for one in sorted(lacking)], 5)}"
+            for side, lacking in sides
             if lacking
         ]
         where = f" under {joined(usable.conditions[condition])}" if len(usable.conditions) > 1 else ""

@@ -156,7 +156,7 @@ def render_html(view: View, tables: Iterable[str] = ()) -> str:
         tables: names of the CSV files in the same folder.
     """
     page = environment(TEMPLATES, autoescape=True)
-    page.filters["unbroken"] = unbroken
+    page.filters |= {"unbroken": unbroken, "p_value": text.p_value}
     return page.get_template("report.html.j2").render(
         view=view,
         tables=tables,

@@ -196,7 +196,8 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
     disk = "unknown, see time"
     stops = ", without early stopping" if any(one.rungs for one in plan.conditions) else ""
     if size.hours is not None and size.gigabytes is not None:
-        time, disk = f"{duration(3600 * size.hours)}{stops}", f"{size.gigabytes:.2g} GB"
+        time = f"{duration(3600 * size.hours)} of training{stops}; starting and the report take another minute or two"
+        disk = f"{size.gigabytes:.2g} GB"
     unstopped = {one.unstopped: one.name for one in plan.conditions if one.unstopped and plan.trials_per_arm}
     off = [("early stopping", f"off under {name}: {why}") for why, name in unstopped.items()]
     short = list(dict.fromkeys(f"{one.trial_epochs} of {one.epochs}" for one in plan.conditions if one.trial_epochs))
@@ -246,9 +247,7 @@ def precision_rows(study: Study, precision: PrecisionRecord | None) -> list[tupl
         return [("precision", timed)]
     if study.names_precision or not could_gain(study):
         return []
-    return [
-        ("precision", "float32, or in a long study mixed if that is faster when it starts; `--timed`: measured here")
-    ]
+    return [("precision", "float32, or in a long study mixed if that is faster when it starts")]
 
 
 def proposal_rows(size: StudySize) -> list[tuple[str, str, str, str]]:

@@ -144,7 +144,7 @@ def _small(chosen: Selection, data: Dataset) -> list[str]:
     if n >= SMALL_VALIDATION and fewest >= SMALL_CLASS:
         return []
     error = 100 * (0.9 * 0.1 / n) ** 0.5
-    advice = "Raise `validation_fraction`" if data.validation is None else "Add images to the validation part"
+    advice = "Raise `recipe.validation_fraction`" if data.validation is None else "Add images to the validation part"
     return [
         f"the validation part has {n} images, {fewest} of the smallest class; an accuracy of 90 % measured on "
         f"it has a standard error of {error:.1f} points. {advice}"

@@ -258,9 +258,9 @@ class Classifier:
         if accuracy <= chance + 2 * (chance * (1 - chance) / count) ** 0.5:
             part = "validation" if len(self._validation) else "training"
             self.warning = (
-                f"the network has not learned: after the last epoch its {part} accuracy, {accuracy:.1%}, is within "
-                f"noise of always naming the largest class ({chance:.1%}); usual causes are a learning rate that is "
-                "too high or too low, too few epochs, and wrong labels"
+                f"the network has not learned: after the last epoch its {part} accuracy, {100 * accuracy:.1f} %, is "
+                f"within noise of always naming the largest class ({100 * chance:.1f} %); usual causes are a learning "
+                "rate that is too high or too low, too few epochs, and wrong labels"
             )
             log.warning("%s", self.warning)
 

@@ -126,7 +126,7 @@ def _table_row(plan: PlanRecord, effect: FactorialEffect, digits: int) -> TableR
         TableCell(f"{SIGNS[decision.verdict]} {_label(effect)}"),
         TableCell(text.signed(estimate.mean, digits, unit) if estimate else "", estimate.mean if estimate else None),
         TableCell(text.interval(interval, digits, unit) if interval else "", interval.low if interval else None),
-        TableCell(f"{decision.p_adjusted:.3f}" if estimate else "", decision.p_adjusted),
+        TableCell(text.p_value(decision.p_adjusted) if estimate else "", decision.p_adjusted),
         TableCell(str(effect.cells), effect.cells),
         TableCell(str(effect.seeds), effect.seeds),
     )

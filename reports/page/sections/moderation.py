@@ -197,7 +197,7 @@ def _table_row(context: Context, change: EffectChange, digits: int) -> TableRow:
             TableCell(f"{SIGNS[change.decision.verdict]} {label}"),
             *effects,
             TableCell(text.interval(found, digits, plan.unit) if found else "", found.low if found else None),
-            TableCell(f"{change.decision.p_adjusted:.3f}" if estimate else "", change.decision.p_adjusted),
+            TableCell(text.p_value(change.decision.p_adjusted) if estimate else "", change.decision.p_adjusted),
             TableCell(str(change.seeds), change.seeds),
         ),
         method=contrast.method,

@@ -42,4 +42,4 @@ def test_the_direction_of_a_metric_is_that_of_its_unit(higher: bool, verdict: st
 def test_a_missing_run_leaves_the_verdict_final() -> None:
     [found] = judge(study(higher=False, drop=("treated", 2)))
     assert (found.provisional, found.seeds, found.planned_seeds) == (False, 4, 5)
-    assert "Both arms have 4 of the 5 seeds that the arm with the most has." in found.notes
+    assert "4 of the 5 seeds of the larger arm are in both arms." in found.notes

@@ -184,7 +184,10 @@ def test_the_sign_flip_test_cannot_be_significant_with_five_seeds(tmp_path: Path
     base = np.full((1, seeds), 0.8)
     (found,) = judge(one_contrast(tmp_path, grids(baseline=base, mixup=base + 0.05 + LUCK[:seeds]), seeds=seeds))
     assert found.verdict == HELPS
-    note = "With 5 seeds, the sign-flip test, which repeats the selection of settings, cannot be significant."
+    note = (
+        "The t-test alone decided: 5 seeds are too few for the second test, by sign flips, which also repeats the "
+        "selection of settings."
+    )
     assert (note in found.notes) is noted
     assert not any("does not confirm the difference" in note for note in found.notes)
 

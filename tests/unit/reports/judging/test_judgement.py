@@ -78,7 +78,7 @@ def test_a_seed_that_one_arm_lacks_is_named_and_left_out_of_its_pair() -> None:
     frame = runs_frame({"baseline": 0.0, "mixup": 0.02})
     judgement = judged(frame[~((frame["method"] == "mixup") & (frame["seed"] == 3))])
     assert [(verdict.seeds, verdict.planned_seeds) for verdict in judgement.verdicts] == [(7, 8)]
-    assert "mixup: 7 pairs; mixup lacks 3." in judgement.evidence.limits
+    assert "mixup: 7 pairs; mixup has no run for 3." in judgement.evidence.limits
 
 
 def test_a_run_that_is_listed_twice_counts_once() -> None:
