@@ -105,6 +105,7 @@ def select_best(
             complete, remark = _on_first_data(complete, plan)
             notes += remark
         best = max(complete, key=lambda point: records.as_maximized(plan.metric, point.validation))
+        notes += _troubled(best)
         return Export(with_checksum(_recipe(journal, plan, best, mlflow_runs or {})), notes)
 
 
@@ -198,6 +199,17 @@ def _complete_points(
         fewest, target = min(short)
         notes.append(f"the study has {fewest} of {target} confirmation seeds")
     return complete, tuple(notes)
+
+
+def _troubled(best: ConfirmedPoint) -> tuple[str, ...]:
+    """Return a remark about confirmation runs of a point that diverged, or ended with a warning."""
+    reasons = [outcome.reason for _, outcome in best.runs if outcome.reason]
+    if not reasons:
+        return ()
+    return (
+        f"{len(reasons)} of {len(best.runs)} confirmation runs of {best.arm.method} under {best.arm.condition} ended "
+        f"with a warning, for example: {reasons[0]}",
+    )
 
 
 def _on_first_data(confirmed: list[ConfirmedPoint], plan: PlanRecord) -> tuple[list[ConfirmedPoint], tuple[str, ...]]:

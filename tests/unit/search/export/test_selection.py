@@ -33,7 +33,7 @@ SMALL, LARGE = "train_fraction=0.1, epochs=12", "train_fraction=0.1, epochs=20"
 def study(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes the journal of a study by its validation accuracies."""
 
-    def write(values: Values, compute_of: str = "", **changes: Any) -> Path:
+    def write(values: Values, compute_of: str = "", reason: str = "", **changes: Any) -> Path:
         plan = make_plan(
             make_study(
                 **{
@@ -66,7 +66,7 @@ def study(tmp_path: Path) -> Callable[..., Path]:
                         records.TEST_ACCURACY: accuracy - 0.1,
                         records.TEST_LOSS: 1.0,
                     }
-                    journal.end(name, Outcome(records.COMPLETED, 12, "", metrics))
+                    journal.end(name, Outcome(records.COMPLETED, 12, reason if seed == 0 else "", metrics))
         return tmp_path
 
     return write
@@ -132,6 +132,14 @@ def test_points_with_missing_seeds_are_excluded_with_a_note(study: Callable[...,
 
 def test_the_seeds_of_an_unfinished_study_are_noted(study: Callable[..., Path]) -> None:
     assert select_best(study({(SMALL, "mixup", 0): [0.9, 0.8]})).notes == ("the study has 2 of 3 confirmation seeds",)
+
+
+def test_a_warning_of_a_run_is_a_remark(study: Callable[..., Path]) -> None:
+    folder = study({(SMALL, "mixup", 0): [0.1, 0.8, 0.9]}, reason="the loss is high")
+    (note,) = select_best(folder).notes
+    assert note == (
+        f"1 of 3 confirmation runs of mixup under {SMALL} ended with a warning, for example: the loss is high"
+    )
 
 
 @pytest.mark.parametrize(
