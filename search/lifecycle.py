@@ -80,9 +80,8 @@ def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
             was started.
     """
     refuse_used(folder)
-    options = replace(options, curves=_checked_curves(options.curves))
     plan = make_plan(study if options.curves is None else study.on_official_test())
-    _check_covered(plan, options.curves)
+    options = replace(options, curves=_checked_curves(options.curves, plan))
     refuse_unusable_gpus(study.resources, options)
     for sentence in unused_settings(plan):
         warn(sentence)
@@ -212,8 +211,7 @@ def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
         extension, plan = find_extension(before.study, study), make_plan(study)
         check_kept(before, plan)
         sources = moved_sources(find_sources(journal, plan.sources, folder), moved)
-        options, data = _load_unchanged(plan, journal, folder, options, sources)
-        _check_covered(plan, options.curves)
+        options, data = _load_unchanged(plan, journal, folder, options, sources, extended=True)
         decision = extension.decision(journal.required_plan())
         history = [*(row.decision for row in journal.decisions(ExtensionDecision)), decision]
         added = _entries_of_added_data(journal, before, plan, data, folder)
@@ -240,7 +238,7 @@ def _entries_of_added_data(
 
 
 def _load_unchanged(
-    plan: Plan, journal: Journal, folder: Path, options: Options, sources: Mapping[str, Source]
+    plan: Plan, journal: Journal, folder: Path, options: Options, sources: Mapping[str, Source], extended: bool = False
 ) -> tuple[Options, dict[str, Dataset]]:
     """Return the options and the data with which a study continues: the curves that it replays, or the same images.
 
@@ -250,12 +248,13 @@ def _load_unchanged(
         folder: the study folder.
         options: how runs are executed.
         sources: where the images are now, by label of the data set.
+        extended: whether the plan has grown, so that the curves must serve all its arms.
 
     Raises:
         InputError: the data has changed, or does not fit a run.
     """
     curves = journal.meta(records.META_CURVES)
-    options = replace(options, curves=_checked_curves(Path(curves)) if curves else None)
+    options = replace(options, curves=_checked_curves(Path(curves), plan if extended else None) if curves else None)
     if curves:
         return options, {}
     try:
@@ -291,32 +290,28 @@ def journal_plan(journal: Journal, folder: Path) -> Plan:
     return make_plan(study if extended else study.on_official_test())
 
 
-def _checked_curves(path: Path | None) -> Path | None:
-    if path is None:
-        return None
-    from trainables.worker.replay import read_curves
+def _checked_curves(path: Path | None, plan: Plan | None = None) -> Path | None:
+    """Return the absolute path of a table of curves, or None if nothing is replayed.
 
-    read_curves(path)
-    return path.absolute()
-
-
-def _check_covered(plan: Plan, path: Path | None) -> None:
-    """Refuse a table of curves that lacks an arm of a plan.
+    Args:
+        path: the table.
+        plan: a plan whose arms must all have curves; None where runs without a curve may fail.
 
     Raises:
-        InputError: it does.
+        InputError: the table cannot be read, or lacks an arm.
     """
     if path is None:
-        return
+        return None
     from trainables.worker.replay import check_covered, read_curves
 
-    needed = []
-    for arm in plan.arms:
+    table, needed = read_curves(path), []
+    for arm in plan.arms if plan else ():
         run = {"condition": arm.condition.name, "method": arm.method}
-        if plan.trials and arm.searched:
+        if plan and plan.trials and arm.searched:
             needed.append(({**run, "phase": records.SEARCH}, arm.condition.trial_epochs))
         needed.append(({**run, "phase": records.CONFIRM}, arm.epochs))
-    check_covered(read_curves(path), path, needed)
+    check_covered(table, path, needed)
+    return path.absolute()
 
 
 def _continue_study(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from reports.judging.run_table import repeated
 from trainables.errors import InputError
 
 NO_PAIRING = "none"
@@ -89,8 +90,7 @@ class Question:
         if NO_PAIRING in self.pair and len(self.pair) > 1:
             raise InputError("--pair none cannot be combined with columns")
         taken = [*self.arm, *self.condition]
-        twice = sorted({name for name in taken if taken.count(name) > 1})
-        if twice:
+        if twice := repeated(taken):
             raise InputError(f"`{twice[0]}` is named twice in --arm and --condition; leave one out")
         mixed = sorted(set(taken) & set(self.pair_columns))
         if mixed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -96,6 +97,15 @@ def _near(names: Sequence[str], asked: str) -> str:
     near = get_close_matches(asked.lower(), plain, n=3)
     hints = dict.fromkeys(plain[name] for name in near)
     return f" Did you mean {' or '.join(f'`{name}`' for name in hints)}?" if hints else ""
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Return the names that occur more than once, sorted.
+
+    >>> repeated(["seed", "method", "seed"])
+    ['seed']
+    """
+    return sorted(name for name, number in Counter(names).items() if number > 1)
 
 
 def short_list(names: Iterable[object], most: int = _MOST_LISTED) -> str:

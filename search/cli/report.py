@@ -80,8 +80,8 @@ def _study(
         from reports.data.frames import read_study
 
         options = {"--study-id": study_id, "--tracking-uri": tracking_uri, "--timeout": timeout}
-        for option in (name for name, value in options.items() if value is not None):
-            raise InputError(f"`{option}` is only for a study in MLflow (`--experiment`); a folder needs none")
+        if ignored := [name for name, value in options.items() if value is not None]:
+            raise InputError(f"`{ignored[0]}` is only for a study in MLflow (`--experiment`); a folder needs none")
         return read_study(folder), (folder if folder.is_dir() else folder.parent) / records.REPORT
     tracking_uri = tracking_uri or os.environ.get(TRACKING_URI)
     if not tracking_uri:

@@ -127,7 +127,7 @@ def _measured_spread(folder: Path, record: PlanRecord) -> float:
     if folder.is_dir() and not (folder / records.JOURNAL_FILE).is_file():
         raise InputError(
             f"{folder} was not written by `assay certify` (it has no {records.JOURNAL_FILE}); measure the noise "
-            f"with `assay certify STUDY -o FOLDER`, or assume it with `--spread`"
+            "with `assay certify STUDY -o FOLDER`, or assume it with `--spread`"
         )
     return typical_spread(noise_floors(read_study(folder), record))
 

@@ -54,7 +54,8 @@ def find_cell(selector: str | Mapping[str, Any], cells: list[Cell], study: Study
         choices = labels if factor == METHOD else [level.name for level in study.compare[factor]]
         if value not in choices:
             kind = "method of this study" if factor == METHOD else f"level of {factor}"
-            remedy = " Add `- baseline` to `methods`, or name another `reference`." if value == "baseline" else ""
+            unwritten = (place, value) == ("reference", "baseline")
+            remedy = " Add `- baseline` to `methods`, or name another `reference`." if unwritten else ""
             raise InputError(f"{place}: " + unknown(kind, str(value), [str(choice) for choice in choices]) + remedy)
     wanted = {**defaults, **wanted}
     return next(

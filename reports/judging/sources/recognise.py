@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.judging.run_table import RunTable
+from reports.judging.run_table import RunTable, repeated
 from reports.judging.sources.extras import shown
 from reports.judging.sources.mlflow_runs import read_mlflow
 from reports.judging.sources.optuna_storage import read_optuna
@@ -59,9 +59,8 @@ def read_source(source: str | Path | pd.DataFrame, access: Access | None = None)
     access = access or Access()
     if isinstance(source, pd.DataFrame):
         _refuse_mlflow_options("the data frame", access)
-        names = [str(name) for name in source.columns]
-        if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise InputError(f"the data frame has several columns called `{repeated[0]}`; give each a name of its own")
+        if twice := repeated(map(str, source.columns)):
+            raise InputError(f"the data frame has several columns called `{twice[0]}`; give each a name of its own")
         return RunTable("the data frame", source.reset_index(drop=True))
     if not str(source).strip():
         raise InputError(f"the source is empty, such as a variable that is not set. A source is {KINDS}.")

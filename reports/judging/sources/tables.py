@@ -16,7 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from reports.data.formulas import unescape_formulas
-from reports.judging.run_table import RunTable, count
+from reports.judging.run_table import RunTable, count, repeated
 from trainables.errors import InputError
 
 ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
@@ -47,9 +47,9 @@ def read_table(path: Path) -> RunTable:
     names = table.column_names
     if names and not names[0]:  # the index of a data frame
         table, names = table.drop_columns([names[0]]), names[1:]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated or not all(names):
-        what = f"several columns called `{repeated[0]}`" if repeated else "a column without a name"
+    twice = repeated(names)
+    if twice or not all(names):
+        what = f"several columns called `{twice[0]}`" if twice else "a column without a name"
         raise InputError(f"{path} has {what}; every column needs a name of its own in the first line")
     frame, notes = _finished(_unpacked(unescape_formulas(_with_infinite_nans(table)), path))
     return RunTable(str(path), frame.reset_index(drop=True), notes=notes)
