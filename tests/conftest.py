@@ -41,6 +41,14 @@ def make_study(**changes: object) -> Study:
     return validate(study_document(**changes), "study.yaml", Path.cwd())
 
 
+@pytest.fixture(autouse=True)
+def keep_ctrl_c() -> Iterator[None]:
+    """Workers ignore Ctrl-C, and so would the children of later tests where this process is a worker."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def own_code() -> Iterator[None]:
     """Allow code that is named as `module:name`."""

@@ -37,6 +37,7 @@ class Card:
         models: file names of the models, by seed.
         accuracies: test accuracy by seed, fractions.
         outcomes: outcome of each seed's run.
+        warnings: what is wrong with models, such as that the network has not learned, by seed.
         class_names: in the order of the predicted probabilities.
         confusion: counts of test images for each model, true class by predicted class.
         curves: one per seed.
@@ -53,6 +54,7 @@ class Card:
     models: dict[int, str]
     accuracies: dict[int, float]
     outcomes: dict[int, str]
+    warnings: dict[int, str]
     class_names: tuple[str, ...]
     confusion: list[list[list[int]]]
     curves: list[SeedCurve]

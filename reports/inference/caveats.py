@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,10 +23,8 @@ from trainables.records import (
     UNDECIDED,
     ContrastRecord,
     ExtensionDecision,
+    common_reason,
 )
-
-MAX_REASON_LENGTH = 400
-"""The reason of a failed run is shortened to this number of characters."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ def _run_problems(study: StudyData, contrast: ContrastRecord, problem: _RunProbl
         runs = study.runs_of(problem.phase, contrast.condition, method)
         affected = runs[problem.affects(runs)]
         if len(affected):
-            reason = _most_frequent_reason(affected)
+            reason = common_reason(affected["reason"])
             notes.append(problem.sentence.format(count=len(affected), runs=len(runs), method=method, reason=reason))
     return notes
 
@@ -244,12 +241,3 @@ def _extended(study: StudyData, judged: JudgedContrast) -> list[str]:
             what = "; ".join(extension.what)
             notes.append(f"Exploratory: the study was extended after results could be seen ({what}).")
     return notes
-
-
-def _most_frequent_reason(runs: pd.DataFrame) -> str:
-    """Return the most frequent reason on one line, shortened, with a full stop."""
-    reasons = runs["reason"].replace("", "no reason given").value_counts()
-    reason = " ".join(str(reasons.index[0]).split()).rstrip(".")
-    if len(reason) <= MAX_REASON_LENGTH:
-        return f"{reason}."
-    return textwrap.shorten(reason, MAX_REASON_LENGTH, placeholder=" ….")

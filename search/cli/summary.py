@@ -66,6 +66,8 @@ def show_trained(done: TrainingResult, json: bool) -> None:
             f"verdict  {agreement(done)}",
             *([f"card     {done.card}"] if done.card else []),
         )
+    for seed, warning in done.warnings.items():
+        warn(f"seed {seed}: {warning}")
     warn(done.undelivered)
 
 
@@ -101,6 +103,7 @@ def _trained_document(done: TrainingResult) -> dict[str, Any]:
     return {
         "folder": str(done.folder),
         "test_accuracy": done.accuracies,
+        "warnings": done.warnings,
         "diverged": done.diverged,
         "failures": done.failures,
         "models": {seed: str(path) for seed, path in done.models.items()},

@@ -100,6 +100,7 @@ def script(recipe: Recipe, file: str) -> str:
         condition=recipe.origin.condition,
         method=recipe.origin.method,
         promise=promise_text(recipe.promise).removeprefix("test accuracy "),
+        warning=recipe.promise.warning,
         file=file,
         needs=_needs(imports, code),
         early=early,

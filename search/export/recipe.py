@@ -33,7 +33,8 @@ class MetricEstimate(Frozen):
 class Promise(Frozen):
     """Result of the configuration in the study: test accuracy over confirmation seeds, with a 95 % t interval.
 
-    `metrics` holds the estimates of all test metrics by name.
+    `metrics` holds the estimates of all test metrics by name. `warning` says how many of the runs ended with a warning,
+    with the most frequent one; it is empty if none did.
     """
 
     test_accuracy: Annotated[float, Field(ge=0, le=1)]
@@ -42,6 +43,7 @@ class Promise(Frozen):
     spread: Annotated[float, Field(ge=0, description="standard deviation over seeds")]
     seeds: Annotated[int, Field(ge=1)]
     metrics: dict[str, MetricEstimate] = {}
+    warning: str = ""
 
 
 class Origin(Frozen):

@@ -105,8 +105,8 @@ def select_best(
             complete, remark = _on_first_data(complete, plan)
             notes += remark
         best = max(complete, key=lambda point: records.as_maximized(plan.metric, point.validation))
-        notes += _troubled(best)
-        return Export(with_checksum(_recipe(journal, plan, best, mlflow_runs or {})), notes)
+        recipe = with_checksum(_recipe(journal, plan, best, mlflow_runs or {}))
+        return Export(recipe, (*notes, *filter(None, [recipe.promise.warning])))
 
 
 def _plan(journal: JournalReader, folder: Path) -> PlanRecord:
@@ -201,15 +201,13 @@ def _complete_points(
     return complete, tuple(notes)
 
 
-def _troubled(best: ConfirmedPoint) -> tuple[str, ...]:
-    """Return a remark about confirmation runs of a point that diverged, or ended with a warning."""
+def _warning(best: ConfirmedPoint) -> str:
+    """Return how many confirmation runs of a point diverged or ended with a warning; empty if none did."""
     reasons = [outcome.reason for _, outcome in best.runs if outcome.reason]
     if not reasons:
-        return ()
-    return (
-        f"{len(reasons)} of {len(best.runs)} confirmation runs of {best.arm.method} under {best.arm.condition} ended "
-        f"with a warning, for example: {reasons[0]}",
-    )
+        return ""
+    runs = f"{len(reasons)} of {len(best.runs)} confirmation runs of {best.arm.method} under {best.arm.condition}"
+    return f"{runs} ended with a warning, for example: {records.common_reason(reasons)}"
 
 
 def _on_first_data(confirmed: list[ConfirmedPoint], plan: PlanRecord) -> tuple[list[ConfirmedPoint], tuple[str, ...]]:
@@ -241,7 +239,7 @@ def _recipe(journal: JournalReader, plan: PlanRecord, best: ConfirmedPoint, mlfl
         class_names=list(data.class_names),
         image_shape=list(data.image_shape),
         brings=list(data.brings),
-        promise=_promise([outcome.metrics for _, outcome in best.runs]),
+        promise=_promise(best),
         origin=Origin(
             study=plan.name,
             study_id=journal.meta(records.META_ID),
@@ -271,7 +269,8 @@ def _lengths(plan: PlanRecord, best: ConfirmedPoint, confirmed: Sequence[Confirm
     return sorted(lengths)
 
 
-def _promise(results: Sequence[dict[str, float]]) -> Promise:
+def _promise(best: ConfirmedPoint) -> Promise:
+    results = [outcome.metrics for _, outcome in best.runs]
     found = {
         name: _estimate([metrics[name] for metrics in results], math.inf if name == records.TEST_LOSS else 1.0)
         for name in records.TEST_METRICS
@@ -279,7 +278,13 @@ def _promise(results: Sequence[dict[str, float]]) -> Promise:
     }
     first = found[records.TEST_ACCURACY]
     return Promise(
-        test_accuracy=first.mean, low=first.low, high=first.high, spread=first.spread, seeds=len(results), metrics=found
+        test_accuracy=first.mean,
+        low=first.low,
+        high=first.high,
+        spread=first.spread,
+        seeds=len(results),
+        metrics=found,
+        warning=_warning(best),
     )
 
 

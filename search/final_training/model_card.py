@@ -57,6 +57,7 @@ def write_model_card(
                 if records.TEST_ACCURACY in outcome.metrics
             },
             outcomes={seed: outcome.outcome for seed, outcome in sorted(outcomes.items())},
+            warnings={seed: outcomes[seed].reason for seed in models if outcomes[seed].reason},
             class_names=facts.data.class_names[: request.config.classes],
             confusion=[confusion[seed] for seed in models if seed in confusion],
             curves=_curves(journal, runs),

@@ -58,6 +58,7 @@ class TrainingResult:
     Args:
         folder: folder of models, journal and logs.
         accuracies: test accuracy by seed, of all runs that have one, including those that diverged.
+        warnings: by seed, what is wrong with runs that were completed, such as that the network has not learned.
         diverged: reason by seed of runs whose loss became non-finite; such a run has no model.
         failures: reason by seed of runs that failed.
         models: paths of the saved models by seed.
@@ -70,6 +71,7 @@ class TrainingResult:
 
     folder: Path
     accuracies: dict[int, float]
+    warnings: dict[int, str]
     diverged: dict[int, str]
     failures: dict[int, str]
     models: dict[int, Path]
@@ -107,6 +109,7 @@ def train_recipe(
     refuse_used(folder)
     refuse_unusable_gpus(resources, options)
     request, data = prepare_request(recipe, seeds, overrides)
+    warn(f"in the study, {recipe.promise.warning}" if recipe.promise.warning else "")
     warn(length_warning(recipe, request.config.epochs))
     warn(FULL_DATA_WARNING if request.config.full_data else "")
     with new_folder(folder) as journal:
@@ -235,16 +238,22 @@ def _ended(controller: TrainingController, outcomes: Sequence[str]) -> dict[int,
     return {seed: found[seed] for seed in sorted(found) if found[seed][1].outcome in outcomes}
 
 
+def _reasons(controller: TrainingController, outcome: str) -> dict[int, str]:
+    """Return the reasons of the runs with an outcome, by seed; that of a completed run is empty, or a warning."""
+    return {seed: end.reason for seed, (_, end) in _ended(controller, [outcome]).items()}
+
+
 def _training_result(
     request: TrainingRequest, controller: TrainingController, folder: Path, card: Path | None, undelivered: str
 ) -> TrainingResult:
     accuracies = _accuracies(controller)
-    lost = _ended(controller, [records.DIVERGED, records.FAILED])
+    reasons = {kind: _reasons(controller, kind) for kind in records.OUTCOMES}
     return TrainingResult(
         folder=folder,
         accuracies=accuracies,
-        diverged={seed: end.reason for seed, (_, end) in lost.items() if end.outcome == records.DIVERGED},
-        failures={seed: end.reason for seed, (_, end) in lost.items() if end.outcome == records.FAILED},
+        warnings={seed: reason for seed, reason in reasons[records.COMPLETED].items() if reason},
+        diverged=reasons[records.DIVERGED],
+        failures=reasons[records.FAILED],
         models=_models(controller, folder),
         card=card,
         promise=request.recipe.promise,

@@ -51,14 +51,6 @@ SMALL = {
 }
 
 
-@pytest.fixture(autouse=True)
-def keep_ctrl_c() -> Iterator[None]:
-    """Workers ignore Ctrl-C, and here the worker is this process."""
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def drive(
     folder: Path, curves: Path, changes: dict[str, Any], deadline: float | None = None, life: tuple[int, float] = (0, 0)
 ) -> None:

@@ -32,6 +32,7 @@ from trainables.records.decisions import (
     settled_seeds as settled_seeds,
 )
 from trainables.records.descriptions import (
+    common_reason as common_reason,
     describe as describe,
     duration as duration,
     is_number as is_number,

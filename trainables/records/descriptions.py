@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+MAX_REASON_LENGTH = 400
+"""The reason of a run's outcome is shortened to this number of characters where runs are counted."""
 
 
 def describe(values: Mapping[str, Any]) -> str:
@@ -53,6 +58,19 @@ def number_were(number: int, noun: str) -> str:
     ('1 claim was', '3 claims were')
     """
     return f"{number_of(number, noun)} {'was' if number == 1 else 'were'}"
+
+
+def common_reason(reasons: Iterable[str]) -> str:
+    """Return the most frequent reason of some runs on one line, shortened, with a full stop.
+
+    >>> common_reason(["the disk is full", "the network has not\\nlearned", "the network has not\\nlearned"])
+    'the network has not learned.'
+    """
+    (most, _), *_ = Counter(reason or "no reason given" for reason in reasons).most_common(1)
+    reason = " ".join(most.split()).rstrip(".")
+    if len(reason) <= MAX_REASON_LENGTH:
+        return f"{reason}."
+    return textwrap.shorten(reason, MAX_REASON_LENGTH, placeholder=" ….")
 
 
 def is_number(value: Any) -> bool:

@@ -136,9 +136,10 @@ def test_the_seeds_of_an_unfinished_study_are_noted(study: Callable[..., Path]) 
 
 def test_a_warning_of_a_run_is_a_remark(study: Callable[..., Path]) -> None:
     folder = study({(SMALL, "mixup", 0): [0.1, 0.8, 0.9]}, reason="the loss is high")
-    (note,) = select_best(folder).notes
-    assert note == (
-        f"1 of 3 confirmation runs of mixup under {SMALL} ended with a warning, for example: the loss is high"
+    exported = select_best(folder)
+    assert exported.notes == (exported.recipe.promise.warning,)
+    assert exported.notes == (
+        f"1 of 3 confirmation runs of mixup under {SMALL} ended with a warning, for example: the loss is high.",
     )
 
 

@@ -136,8 +136,9 @@ def test_the_prediction_interval_uses_students_t() -> None:
     assert prediction_interval(recipe().promise, 0) is None
 
 
-def test_diverged_seeds_count_and_are_listed_in_the_card(tmp_path: Path) -> None:
-    request, data = prepare_request(recipe(), 3, RecipeOverrides())
+def test_warnings_and_seeds_that_diverged_are_in_the_result_and_the_card(tmp_path: Path) -> None:
+    promise = recipe().promise.model_copy(update={"warning": "2 of 4 runs ended with a warning: x < y."})
+    request, data = prepare_request(recipe(promise=promise), 3, RecipeOverrides())
     with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
         for key, value in (
             (records.META_PLAN, _plan(request).dump()),
@@ -154,7 +155,8 @@ def test_diverged_seeds_count_and_are_listed_in_the_card(tmp_path: Path) -> None
         confusion = np.diag(np.bincount(data.test_labels)) - np.eye(10, dtype=int)
         confusion[:, 0] += 1
         controller.ended(
-            names[0], RunResult(records.COMPLETED, "", 20, {records.TEST_ACCURACY: 0.9}, confusion=confusion)
+            names[0],
+            RunResult(records.COMPLETED, "has|not learned", 20, {records.TEST_ACCURACY: 0.9}, confusion=confusion),
         )
         controller.ended(
             names[1], RunResult(records.DIVERGED, "not finite in epoch 3", 2, {records.TEST_ACCURACY: 0.1})
@@ -164,7 +166,7 @@ def test_diverged_seeds_count_and_are_listed_in_the_card(tmp_path: Path) -> None
         done = _training_result(request, controller, tmp_path, card, "")
     assert (done.accuracies, done.agrees) == ({0: 0.9, 1: 0.1}, False)
     assert (done.diverged, done.failures) == ({1: "not finite in epoch 3"}, {2: "no memory"})
-    assert list(done.models) == [0]
+    assert (list(done.models), done.warnings) == ([0], {0: "has|not learned"})
     assert card
     text = card.read_text()
     rows = (
@@ -173,6 +175,8 @@ def test_diverged_seeds_count_and_are_listed_in_the_card(tmp_path: Path) -> None
         "**outside**",
         "| 3 | ",
         "Mean 50.00 %",
+        "In the study, 2 of 4 runs ended with a warning: x &lt; y.",
+        "**Seed 0:** has\\|not learned",
     )
     for part in (*rows, "confusion.svg"):
         assert part in text, part
