@@ -11,6 +11,8 @@ AssayError
 from collections.abc import Mapping
 from typing import Any
 
+PERCENT = 100
+
 
 class AssayError(Exception):
     """Base of all errors that Assay raises on purpose."""
@@ -50,7 +52,15 @@ class BudgetError(StoppedError):
 def validation_message(detail: Mapping[str, Any]) -> str:
     """Return the message of one error of pydantic, without the prefix of errors that a validator raised.
 
+    Where a fraction was given in percent, it says so.
+
     >>> validation_message({"msg": "Value error, `m` must be at least 2"})
     '`m` must be at least 2'
+    >>> validation_message({"msg": "Input should be less than 1", "ctx": {"lt": 1}, "input": 30})
+    'Input should be less than 1 (0.3 for 30 %)'
     """
-    return str(detail["msg"]).removeprefix("Value error, ")
+    message, value = str(detail["msg"]).removeprefix("Value error, "), detail.get("input")
+    limits = detail.get("ctx", {})
+    if limits.get("le", limits.get("lt")) == 1 and isinstance(value, int | float) and 1 < value <= PERCENT:
+        return f"{message} ({value / PERCENT:g} for {value:g} %)"
+    return message

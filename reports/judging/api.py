@@ -51,7 +51,7 @@ class Judgement(Results):
         """
         required = parse_requirement(requirement)
         check_names(required, self.judged.verdicts)
-        return required.holds(self.judged.verdicts)
+        return not required.broken(self.judged.verdicts)
 
     def write(self, folder: str | Path) -> ReportPaths:
         """Write the report as HTML, Markdown, JSON and CSV files.

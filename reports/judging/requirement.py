@@ -41,9 +41,9 @@ class Requirement:
         arm = self.arm in (EVERY, verdict.method)
         return arm and self.condition in (None, verdict.condition)
 
-    def holds(self, verdicts: Sequence[Verdict]) -> bool:
-        """Return whether every verdict that it is about is allowed."""
-        return all(verdict.verdict in self.allowed for verdict in verdicts if self.concerns(verdict))
+    def broken(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """Return the verdicts that it is about and does not allow; empty if it holds."""
+        return [each for each in verdicts if self.concerns(each) and each.verdict not in self.allowed]
 
 
 def parse_requirement(text: str) -> Requirement:

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 import typer
 
+from search.cli.hints import hint
 from search.monitor.messages import copyable, readable, resume_hint
 from trainables.errors import AssayError, BudgetError, InputError, StoppedError
 from trainables.records.files import JOURNAL_FILE, LOGS
@@ -47,7 +48,7 @@ def parsed(call: Callable[[], object], arguments: Sequence[str]) -> int:
         value = _value_of(getattr(getattr(error, "param", None), "opts", ()), arguments)
         if error.message and value is not None and repr(value) not in error.message:
             error.message += f", but got {value!r}"
-        error.message = readable(error.message)
+        error.message = readable(f"{error.message}{hint(error)}")
         error.show()
         return INVALID
     return code if isinstance(code, int) else 0

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reports.judging.question import Duplicates
+from reports.judging.run_table import short_list
 from search.cli.app import Debug, Json, command
 from trainables.errors import InputError
+from trainables.records.characters import visible
 
 if TYPE_CHECKING:
+    from reports.inference.verdicts import Verdict
     from reports.judging.judgement import JudgedRuns
 
 NOT_MET = 3
@@ -92,7 +95,10 @@ def judge(
     drop_nan: Annotated[bool, typer.Option("--drop-nan", help="Leave out runs whose metric is not finite.")] = False,
     require: Annotated[
         Columns,
-        typer.Option(metavar="'ARM VERDICT'", help="Exit with 3 unless this holds, such as 'mixup helps'; repeatable."),
+        typer.Option(
+            metavar="'ARM VERDICT'",
+            help="Exit with 3 unless this holds, such as 'mixup helps' or 'all not hurts on CONDITION'; repeatable.",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the report. By default nothing is written.")
@@ -136,9 +142,9 @@ def judge(
     for requirement in required:
         check_names(requirement, judged.verdicts)
     page = _write(judged, output)
-    outcome = {requirement.text: requirement.holds(judged.verdicts) for requirement in required}
-    _show(judged, outcome, page, json=json, markdown=markdown)
-    if not all(outcome.values()):
+    broken = {requirement.text: requirement.broken(judged.verdicts) for requirement in required}
+    _show(judged, broken, page, json=json, markdown=markdown)
+    if any(broken.values()):
         raise typer.Exit(NOT_MET)
 
 
@@ -155,7 +161,10 @@ def _write(judged: JudgedRuns, output: Path | None) -> Path | None:
     return write_view(judged_view(judged), judged.study, output).html
 
 
-def _show(judged: JudgedRuns, outcome: dict[str, bool], page: Path | None, *, json: bool, markdown: bool) -> None:
+def _show(
+    judged: JudgedRuns, broken: dict[str, list[Verdict]], page: Path | None, *, json: bool, markdown: bool
+) -> None:
+    """Print the verdicts, their evidence, and the requirements with the verdicts that break them."""
     from dataclasses import asdict
 
     from reports.inference.wording import verdict_table
@@ -167,7 +176,7 @@ def _show(judged: JudgedRuns, outcome: dict[str, bool], page: Path | None, *, js
                 "verdicts": judged.verdicts,
                 "paired": judged.paired,
                 **asdict(judged.evidence),
-                "required": outcome,
+                "required": {text: not verdicts for text, verdicts in broken.items()},
                 "report": page and str(page),
             }
         )
@@ -181,7 +190,8 @@ def _show(judged: JudgedRuns, outcome: dict[str, bool], page: Path | None, *, js
         print_lines("", *judged.evidence.used)
         print_lines(*(f"left out: {line}" for line in judged.evidence.left_out))
         print_lines(*(f"in doubt: {line}" for line in judged.evidence.limits))
-    for text, holds in outcome.items():
-        typer.echo(f"required: {text}: {'yes' if holds else 'no'}")
+    for text, verdicts in broken.items():
+        found = short_list([f"{each.method} on {each.condition}: {each.verdict}" for each in verdicts])
+        typer.echo(visible(f"required: {text}: {f'no ({found})' if verdicts else 'yes'}"))
     if page:
         typer.echo(f"report: {page}")

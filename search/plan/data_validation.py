@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from search.monitor.messages import warn
 from search.plan.model import Plan
+from spaces.design import corners
 from trainables.backends.keras_settings import check_keras_settings
 from trainables.data.text import listed
 from trainables.errors import InputError
@@ -89,10 +91,25 @@ def inspected(plan: Plan, data: Mapping[str, Dataset], chosen: Mapping[str, Sele
     """
     from trainables.data.checks import inspect
 
-    return {
-        label: inspect(found, {one.name: chosen[one.name] for one in plan.conditions if one.data == label})
-        for label, found in data.items()
-    }
+    reports = {}
+    for label, found in data.items():
+        own = {one.name: chosen[one.name] for one in plan.conditions if one.data == label}
+        report = inspect(found, own)
+        reports[label] = replace(report, warnings=(*report.warnings, *_large_batches(plan, own)))
+    return reports
+
+
+def _large_batches(plan: Plan, chosen: Mapping[str, Selection]) -> list[str]:
+    """Return warnings about batch sizes that exceed the number of training images."""
+    found: dict[str, list[str]] = {}
+    for name, selection in chosen.items():
+        arm, images = plan.in_condition(name)[0], len(selection.train)
+        sizes = [plan.run_config(arm, values, *plan.search_seeds(0)).batch_size for values in corners(plan.nuisance)]
+        if max(sizes) > images:
+            size = f"{'up to ' if min(sizes) < max(sizes) else ''}{max(sizes)}"
+            line = f"`batch_size` ({size}) is above the number of training images, {images}: a batch has all of them"
+            found.setdefault(line, []).append(name)
+    return [f"{listed(names)}: {line}" for line, names in found.items()]
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from trainables.registration.registry import unknown
 NONE: Mapping[str, Any] = MappingProxyType({})
 INTERNAL = re.compile(r"(constrained-|function-|tuple\[|list\[|literal\[|nullable\[)")
 """Parts of pydantic's paths that are not keys but name a member of a union of types."""
+EXAMPLES = 3
+"""Number of keys that a message names as examples."""
 MOST = 10
 """Largest number of errors in a message."""
 REPLACEMENTS = {
@@ -46,6 +48,10 @@ def _line(detail: Any, model: type[BaseModel], kinds: Mapping[str, type[BaseMode
     message = validation_message(detail)
     for pattern, words in REPLACEMENTS.items():
         message = re.sub(pattern, words, message)
+    if detail["type"] in ("model_type", "dict_type"):
+        expected = _model_at(model, detail["loc"], kinds)
+        known = [*expected.model_fields] if expected else []
+        message += f" with keys such as {', '.join(known[:EXAMPLES])}" if len(known) >= EXAMPLES else ""
     if detail["type"] == "extra_forbidden":
         owner = _model_at(model, detail["loc"][:-1], kinds)
         known = list(owner.model_fields) if owner else []

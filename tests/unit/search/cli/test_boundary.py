@@ -115,6 +115,12 @@ def test_streams_that_are_full_closed_or_ascii_cause_no_traceback() -> None:
         (["ui", "missing", "--port", "99999"], "--port"),
         (["plan", "quickstart", "\x1b[2J\u202e"], "\\x1b[2J\\u202e"),
         (["plan", "quickstart", "--set", "confirm.seeds=3"], ""),
+        (
+            ["run", "quickstart", "--seeds", "4"],
+            "option: --seeds; it is a setting of the study: --set confirm.seeds=VALUE",
+        ),
+        (["plan", "quickstart", "--trials", "4"], "--set search.trials_per_arm=VALUE"),
+        (["train", "recipe.yaml", "--epoch-minutes", "4"], "--set resources.epoch_minutes=VALUE"),
     ],
 )
 def test_arguments_are_refused_with_a_message(

@@ -80,7 +80,10 @@ def test_each_data_set_is_loaded_and_checked(folder: Path, capsys: pytest.Captur
     assert {label: (len(one.class_names), one.images.shape) for label, one in data.items()} == {
         "digits": (10, (1201, 8, 8, 1)), "toy": (3, (90, 10, 10, 3)),
     }  # fmt: skip
-    assert "data=toy: the validation part has 18 images" in capsys.readouterr().err
+    warnings = capsys.readouterr().err
+    assert "data=toy: the validation part has 18 images" in warnings
+    assert "data=toy: `batch_size` (128) is above the number of training images, 72" in warnings
+    assert "data=digits: `batch_size`" not in warnings
 
 
 def test_an_image_size_changes_the_images_and_their_fingerprint(folder: Path) -> None:

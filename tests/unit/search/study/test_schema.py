@@ -36,6 +36,12 @@ def test_every_preset_is_valid_and_states_its_cost(name: str) -> None:
     ("changes", "message"),
     [
         ({"confirm": {"seedz": 3}}, "confirm: unknown key `seedz`. Did you mean `seeds`?"),
+        (
+            {"search": 3},
+            "search: input should be a mapping with keys such as sampler, trials_per_arm, fidelity, but got 3",
+        ),
+        ({"confirm": 4}, "confirm: input should be a mapping with keys such as points, seeds, most, but got 4"),
+        ({"alpha": 5}, "alpha: input should be less than or equal to 0.2, but got 5"),
         ({"confirm": {"seeds": 1}}, "confirm.seeds: must be from 2 to 1,000, or `open`, but got 1"),
         ({"methods": ["baseline", "mixap"]}, "unknown method `mixap`. Did you mean `mixup`?"),
         (
