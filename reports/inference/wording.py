@@ -124,7 +124,7 @@ def effect_summary(verdict: Verdict, plan: PlanRecord, digits: int) -> str:
     if verdict.tuned.interval:
         parts.append(f"95 % interval {interval(verdict.tuned.interval, digits, unit)}")
     parts.append(number_of(verdict.seeds, "seed"))
-    margin = f", less than {magnitude(plan.smallest_effect, unit)} apart" if verdict.verdict == EQUIVALENT else ""
+    margin = f", less than {unit.amount(plan.smallest_effect)} apart" if verdict.verdict == EQUIVALENT else ""
     return f"{margin}; {', '.join(parts)}."
 
 
@@ -157,7 +157,7 @@ def seeds_sentence(verdict: Verdict, plan: PlanRecord) -> str:
     needed = verdict.seeds_needed
     if needed is None or verdict.provisional:
         return ""
-    goal = f"Detecting a true effect of {magnitude(plan.smallest_effect, plan.unit)} would require"
+    goal = f"Detecting a true effect of {plan.unit.amount(plan.smallest_effect)} would require"
     if needed.low is None:
         return f"{goal} more than {MOST_SEEDS} seeds."
     return f"{goal} {seeds_range(needed)}."
@@ -203,16 +203,6 @@ def signed(difference: float, digits: int, unit: Unit = POINTS) -> str:
     rounded = round(unit.scale * difference, digits)
     sign = "+" if rounded > 0 else "−" if rounded < 0 else ""
     return f"{sign}{abs(rounded):.{digits}f}"
-
-
-def magnitude(difference: float, unit: Unit = POINTS) -> str:
-    """Return the size of a difference with its unit, with no more digits than needed.
-
-    >>> magnitude(0.005), magnitude(0.01)
-    ('0.5 points', '1 point')
-    """
-    words = f"{unit.scale * difference:.3g}"
-    return f"{words} {unit.one if words == '1' else unit.many}"
 
 
 def values(verdict: Verdict) -> str:

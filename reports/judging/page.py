@@ -56,7 +56,7 @@ def judged_view(judged: JudgedRuns) -> View:
         updated="",
         missing=(),
         summary=summary(judged.verdicts),
-        smallest=text.magnitude(plan.smallest_effect, plan.unit),
+        smallest=plan.unit.amount(plan.smallest_effect),
         claims=context.claims,
         sections=tuple(section for section in found if section is not None),
     )

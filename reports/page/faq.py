@@ -9,7 +9,6 @@ from reports.data.overview import StoppingAudit
 from reports.descriptive.fairness import audit_result
 from reports.inference.contrasts import SEARCHES_TO_CLAIM
 from reports.inference.verdicts import Verdict
-from reports.inference.wording import magnitude
 from trainables.records import EQUIVALENT, UNDECIDED, PlanRecord, number_of, number_were
 
 
@@ -59,7 +58,7 @@ def questions(
             "Does “no difference found” mean that there is none?",
             "“Not significant” is read as “equal”.",
             f"Only “equivalent” means that the effect is shown to be smaller than "
-            f"{magnitude(plan.smallest_effect, plan.unit)}. {_open(verdicts)}",
+            f"{plan.unit.amount(plan.smallest_effect)}. {_open(verdicts)}",
         ),
         Question(
             "Does the result hold for other images?",

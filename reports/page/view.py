@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from reports.data.frames import StudyData
 from reports.data.overview import missing_runs
-from reports.inference import wording as text
 from reports.inference.verdicts import Verdict
 from reports.page.claims import Claim, summary
 from reports.page.context import Context
@@ -62,7 +61,7 @@ def build_view(study: StudyData, verdicts: Sequence[Verdict]) -> View:
         updated=_time(study.updated),
         missing=tuple(missing_runs(context.summaries)),
         summary=summary(verdicts),
-        smallest=text.magnitude(study.plan.smallest_effect, study.plan.unit),
+        smallest=study.plan.unit.amount(study.plan.smallest_effect),
         claims=context.claims,
         sections=build_sections(context),
     )

@@ -96,14 +96,13 @@ def _show(floors: list[NoiseFloor], planned: PlanRecord, unit: Unit) -> None:
         ],
         right=headings[1:],
     )
-    smallest = unit.scale * planned.smallest_effect
-    blind = [floor for floor in floors if floor.detectable > smallest]
+    blind = [floor for floor in floors if floor.detectable > unit.scale * planned.smallest_effect]
     seeds, contrasts = number_of(planned.seeds, "seed"), number_of(len(planned.contrasts), "contrast")
     print_lines(
         "",
         f"all in {unit.many}; a difference is that of two runs of the reference on the same images, which is chance",
         f"detectable: with {seeds} and {contrasts}, `{planned.name}` finds an effect "
         "with 80 % power, if differences vary as these do",
-        f"the smallest effect of interest, {smallest:g} {unit.many}, is below that in {len(blind)} of {len(floors)} "
-        f"conditions{'; raise confirm.seeds' if blind else ''}",
+        f"the smallest effect of interest, {unit.amount(planned.smallest_effect)}, is below that in {len(blind)} of "
+        f"{len(floors)} conditions{'; raise confirm.seeds' if blind else ''}",
     )

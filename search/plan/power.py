@@ -158,13 +158,12 @@ def _proposals(
 def _warnings(
     plan: PlanRecord, detectable_points: float, hours: float | None, budget_hours: float | None, proposed: bool
 ) -> Iterable[str]:
-    smallest = 100 * plan.smallest_effect
     seeds, contrasts = number_of(plan.seeds, "seed"), number_of(len(plan.contrasts), "contrast")
-    if detectable_points > smallest:
+    if detectable_points > 100 * plan.smallest_effect:
         yield (
-            f"an effect of {smallest:g} points, the smallest of interest, would mostly remain undecided: with {seeds} "
-            f"and {contrasts}, effects from about {detectable_points:.1f} points are detectable. Raise "
-            f"confirm.{'most' if plan.open_ended else 'seeds'}, or compare fewer methods or conditions."
+            f"an effect of {plan.unit.amount(plan.smallest_effect)}, the smallest of interest, would mostly remain "
+            f"undecided: with {seeds} and {contrasts}, effects from about {detectable_points:.1f} points are "
+            f"detectable. Raise confirm.{'most' if plan.open_ended else 'seeds'}, or compare fewer methods or conditions."
         )
     if 0 < plan.trials_per_arm < MIN_TRIALS:
         trials = number_of(plan.trials_per_arm, "trial")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from search.plan.model import Plan
 from search.study.sections import FIRST_LOOK, Confirm, Search
+from trainables.records import number_of
 
 OF_TRIALS = ("trials_per_arm", "fidelity", "early_stopping", "reduction_factor", "audit", "replicates")
 OF_STOPPING = ("early_stopping", "reduction_factor", "audit")
@@ -29,7 +30,7 @@ def unused_settings(plan: Plan) -> Iterator[str]:
         yield f"{names} {'has' if len(unused) == 1 else 'have'} no effect: {why}."
     if plan.points < confirm.points != Confirm.model_fields["points"].default:
         searched = plan.trials and plan.nuisance
-        found = f"a search of {plan.trials} trials yields at most {plan.points} points"
+        found = f"a search of {number_of(plan.trials, 'trial')} yields at most {number_of(plan.points, 'point')}"
         none = "nothing is searched that the arms share, so there is one point"
         yield f"`confirm.points` is {confirm.points}, but {found if searched else none}."
     if confirm.is_open and plan.study.looks[0] < FIRST_LOOK:

@@ -36,6 +36,15 @@ class Unit:
         """Return values of the figure so that higher is better. Applied twice, it returns the original values."""
         return value if self.higher_is_better else -value
 
+    def amount(self, difference: float) -> str:
+        """Return the size of a difference with its unit, with no more digits than needed.
+
+        >>> POINTS.amount(0.005), POINTS.amount(0.01)
+        ('0.5 points', '1 point')
+        """
+        words = f"{self.scale * difference:.3g}"
+        return f"{words} {self.one if words == '1' else self.many}"
+
     @property
     def effect(self) -> str:
         """What an effect is, in words: `the difference in test accuracy, in percentage points`."""

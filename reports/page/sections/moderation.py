@@ -62,7 +62,7 @@ def _sentences(plan: PlanRecord, found: Sequence[EffectChange], digits: int) -> 
             f"{'was' if len(found) == 1 else 'were'} tested."
         )
     if same:
-        limit = text.magnitude(plan.smallest_effect, plan.unit)
+        limit = plan.unit.amount(plan.smallest_effect)
         sentences.append(f"In {len(same)} of {count} the effect is shown to change by less than {limit}.")
     return sentences
 
@@ -178,7 +178,7 @@ def _table(context: Context, found: Sequence[EffectChange], digits: int) -> Tabl
     caption = (
         "Difference: the second effect minus the first, paired by the seeds that both conditions share; without shared "
         "seeds, the means are compared. “Does not change”: a change of "
-        f"{text.magnitude(plan.smallest_effect, unit)} or more is ruled out."
+        f"{unit.amount(plan.smallest_effect)} or more is ruled out."
     )
     return Table(columns, tuple(_table_row(context, change, digits) for change in found), caption)
 
