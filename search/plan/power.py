@@ -160,10 +160,11 @@ def _warnings(
 ) -> Iterable[str]:
     seeds, contrasts = number_of(plan.seeds, "seed"), number_of(len(plan.contrasts), "contrast")
     if detectable_points > 100 * plan.smallest_effect:
+        smallest, remedy = plan.unit.amount(plan.smallest_effect), "most" if plan.open_ended else "seeds"
         yield (
-            f"an effect of {plan.unit.amount(plan.smallest_effect)}, the smallest of interest, would mostly remain "
-            f"undecided: with {seeds} and {contrasts}, effects from about {detectable_points:.1f} points are "
-            f"detectable. Raise confirm.{'most' if plan.open_ended else 'seeds'}, or compare fewer methods or conditions."
+            f"an effect of {smallest}, the smallest of interest, would mostly remain undecided: with {seeds} and "
+            f"{contrasts}, effects from about {detectable_points:.1f} points are detectable. Raise confirm.{remedy}, "
+            "or compare fewer methods or conditions."
         )
     if 0 < plan.trials_per_arm < MIN_TRIALS:
         trials = number_of(plan.trials_per_arm, "trial")
