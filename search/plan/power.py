@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from search.monitor.messages import copyable
 from search.plan.cost_estimate import StudyCosts
 from search.plan.precision import could_gain
 from search.plan.validation import SHARED
@@ -194,6 +195,7 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
     most = "at most " if plan.open_ended else ""
     time = "unknown; `--timed` measures it on this machine, `--images-per-second N` estimates it from a throughput"
     disk = "unknown, see time"
+    unread = copyable("not read yet; `assay list data --check STUDY` checks it")
     stops = ", without early stopping" if any(one.rungs for one in plan.conditions) else ""
     if size.hours is not None and size.gigabytes is not None:
         time = f"{duration(3600 * size.hours)} of training{stops}; starting and the report take another minute or two"
@@ -216,13 +218,14 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
         ),
         *([("seeds", f"open: claims are {plan.stopping_rule}")] if plan.open_ended else []),
         ("work", f"{size.plain_epochs:,.0f} epochs of plain training{stops}"),
+        *([("data", unread)] if size.hours is None else []),
         ("time", time),
         ("disk", disk),
         ("family", f"{number_of(size.contrasts, 'contrast')}, Holm correction at {100 * plan.alpha:g} %"),
         (
             "power",
             f"80 % to detect an effect of {size.detectable_points:.2f} points, if paired differences have a standard "
-            f"deviation of {size.spread_points:.3g} points over seeds ({size.detectable:.2f} standard deviations)",
+            f"deviation of {plan.unit.amount(size.spread_points / plan.unit.scale)} over seeds ({size.detectable:.2f} standard deviations)",
         ),
         ("shared", "the same in all arms of a condition: " + "; ".join(SHARED)),
     ]

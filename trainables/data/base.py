@@ -37,6 +37,7 @@ class Dataset:
         validation: bool (n,), the images of a predefined validation part, or None.
         test_groups: int32 (t,), numbered like `groups`, or None.
         notes: messages from reading the data, for the user.
+        test_drawn: whether the test part was drawn from the images, which had none.
 
     Examples:
         >>> import numpy as np
@@ -57,6 +58,7 @@ class Dataset:
     validation: np.ndarray | None = None
     test_groups: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    test_drawn: bool = False
 
     @cached_property
     def fingerprint(self) -> str:

@@ -49,8 +49,9 @@ def inspect(data: Dataset, selections: Mapping[str, Selection]) -> Report:
     height, width, channels = data.images.shape[1:]
     count = len(data.class_names)
     numbers = [np.bincount(labels, minlength=count) for labels in (data.labels, data.test_labels)]
+    test = f"{len(data.test_images)} for the test{', drawn by Assay: there is no test part' if data.test_drawn else ''}"
     facts = [
-        ("images", f"{len(data.images)} for training and validation, {len(data.test_images)} for the test"),
+        ("images", f"{len(data.images)} for training and validation, {test}"),
         ("shape", f"{height} x {width}, {'grey' if channels == 1 else 'colour'}"),
         ("classes", str(count)),
         ("fingerprint", data.fingerprint),

@@ -203,6 +203,7 @@ def _dataset(found: Listing, images: np.ndarray, places: np.ndarray, test_fracti
         held if held.any() else None,
         None if groups is None else groups[test],
         found.notes,
+        test_drawn=all(entry.part != TEST for entry in entries),
     )
 
 

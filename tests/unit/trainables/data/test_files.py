@@ -14,6 +14,7 @@ from PIL import Image
 
 from trainables.data import SOURCES, Dataset, decoding as decoding_module
 from trainables.data.base import with_absolute_paths
+from trainables.data.checks import inspect
 from trainables.data.pixels import resized
 from trainables.errors import InputError
 
@@ -53,12 +54,15 @@ def test_class_folders_get_a_stratified_and_deterministic_test_part(tmp_path: Pa
     assert data.class_names == ("cat", "dog")
     assert data.images.shape == (16, 6, 5, 3)
     assert np.bincount(data.test_labels).tolist() == [2, 2]
+    images = "16 for training and validation, 4 for the test, drawn by Assay: there is no test part"
+    assert dict(inspect(data, {}).facts)["images"] == images
     assert data.validation is None
     assert load(tmp_path / "a").fingerprint == data.fingerprint
 
 
 def test_pixels_match_their_labels(tmp_path: Path) -> None:
     data = load(folder(tmp_path / "a", ("train", "test")))
+    assert dict(inspect(data, {}).facts)["images"] == "10 for training and validation, 10 for the test"
     for c in range(2):
         for i in range(5):
             for p, images in enumerate((data.images, data.test_images)):
