@@ -195,6 +195,7 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
     most = "at most " if plan.open_ended else ""
     time = "unknown; `--timed` measures it on this machine, `--images-per-second N` estimates it from a throughput"
     disk = "unknown, see time"
+    spread = plan.unit.amount(size.spread_points / plan.unit.scale)
     unread = copyable("not read yet; `assay list data --check STUDY` checks it")
     stops = ", without early stopping" if any(one.rungs for one in plan.conditions) else ""
     if size.hours is not None and size.gigabytes is not None:
@@ -225,7 +226,7 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
         (
             "power",
             f"80 % to detect an effect of {size.detectable_points:.2f} points, if paired differences have a standard "
-            f"deviation of {plan.unit.amount(size.spread_points / plan.unit.scale)} over seeds ({size.detectable:.2f} standard deviations)",
+            f"deviation of {spread} over seeds ({size.detectable:.2f} standard deviations)",
         ),
         ("shared", "the same in all arms of a condition: " + "; ".join(SHARED)),
     ]
