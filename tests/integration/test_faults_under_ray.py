@@ -17,8 +17,8 @@ import pytest
 
 import search
 from tests.faults import OTHER_NODE
-from tests.integration.test_faults import SMALL, facts, written
 from tests.integration.test_replayed_study import FAULTY, assay, command, write_study
+from tests.studies_without_ray import SMALL, facts, written
 from trainables import records
 from trainables.records import JournalReader
 from trainables.records.journal_schema import seal
