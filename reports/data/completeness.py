@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from reports.data.frames import StudyData
 from trainables.records import (
-    COMPLETED,
     CONFIRM,
-    SEARCH,
     LookDecision,
     PoolDecision,
     PooledPoint,
+    confirmed_points,
     latest_pools,
     settled_seeds,
 )
@@ -86,7 +85,8 @@ def is_confirmed(study: StudyData, condition: str, method: str, seeds: int) -> b
 
 def seeds_of(study: StudyData, condition: str, methods: Iterable[str]) -> int:
     """Return the number of seeds that several arms share: an arm gets no more once all claims about it are decided."""
-    plan, looks = study.plan, [decision for _, decision in study.decisions_of(LookDecision)]
+    plan = study.plan
+    looks = study.remembered("looks", lambda: [decision for _, decision in study.decisions_of(LookDecision)])
     return min((settled_seeds(looks, condition, method) or plan.seeds for method in methods), default=plan.seeds)
 
 
@@ -99,29 +99,19 @@ def pools_by_search(study: StudyData, condition: str) -> dict[int, tuple[PooledP
 def planned_confirmations(study: StudyData, condition: str, method: str, seeds: int | None = None) -> int:
     """Return the number of confirmation runs of an arm, an upper bound until all points are chosen.
 
-    An arm without a completed run in a search is not confirmed at the points of that search.
-
     Args:
         study: the study.
         condition: name of the condition.
         method: display name of the arm.
         seeds: count the first `seeds` seeds only; by default all planned seeds.
     """
-    plan, chosen = study.plan, pools_by_search(study, condition)
-    planned_seeds = min(plan.seeds if seeds is None else seeds, seeds_of(study, condition, [method]))
-    points = 0
-    for search in range(plan.replicates):
-        if search not in chosen:
-            points += plan.points
-        elif not _search_failed(study, condition, method, search):
-            points += len(chosen[search])
-    return planned_seeds * points
-
-
-def _search_failed(study: StudyData, condition: str, method: str, search: int) -> bool:
-    """Return whether one search of an arm has no completed run; an arm without a search uses that of another arm."""
-    trials = study.plan.trials_per_arm
     arm = study.plan.arm(condition, method)
-    runs = study.runs_of(SEARCH, condition, arm.same_as if arm and arm.same_as else method)
-    own = runs[runs["index"] // trials == search] if trials > 0 else runs
-    return trials > 0 and not (own["outcome"] == COMPLETED).any()
+    if arm is None:
+        return 0
+    points = study.remembered("confirmed points", lambda: _confirmed_points(study))
+    planned = seeds_of(study, condition, [method])
+    return points[arm.name] * (planned if seeds is None else min(seeds, planned))
+
+
+def _confirmed_points(study: StudyData) -> dict[str, int]:
+    return confirmed_points(study.plan, (decision for _, decision in study.decisions_of(PoolDecision)))

@@ -13,7 +13,7 @@ from reports.figures.plots import Curve, curves_figure
 from reports.figures.style import shown
 from reports.inference import wording as text
 from reports.judging.judgement import JudgedRuns
-from reports.page.claims import summary
+from reports.page.claims import common_notes, summary
 from reports.page.context import Context
 from reports.page.layout import Block, Picture, Section, Table, TableCell, TableColumn, TableRow
 from reports.page.sections import answer, effects, factorial, moderation, runs
@@ -58,6 +58,7 @@ def judged_view(judged: JudgedRuns) -> View:
         summary=summary(judged.verdicts),
         smallest=plan.unit.amount(plan.smallest_effect),
         claims=context.claims,
+        common_notes=common_notes(judged.verdicts),
         sections=tuple(section for section in found if section is not None),
     )
 

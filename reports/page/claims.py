@@ -27,6 +27,7 @@ class Claim:
         sign: sign of the verdict, one of `SIGNS`.
         label: the verdict in words.
         figures: effect, interval and seeds, the second half of the sentence.
+        notes: caveats of this claim that not all claims share (see `common_notes`).
         aside: the deciding look, the interval over searches and the number of seeds needed; may be empty.
         images: interval over seeds and images.
         matched: effect at the same settings.
@@ -44,6 +45,7 @@ class Claim:
     sign: str
     label: str
     figures: str
+    notes: tuple[str, ...]
     aside: str
     images: str
     matched: str
@@ -62,7 +64,7 @@ def claims(plan: PlanRecord, verdicts: Sequence[Verdict], colours: Mapping[str, 
         verdicts: verdicts of all contrasts of the plan.
         colours: colour of every method.
     """
-    digits = text.digits_for(verdicts)
+    digits, common = text.digits_for(verdicts), common_notes(verdicts)
     return tuple(
         Claim(
             verdict=verdict,
@@ -72,6 +74,7 @@ def claims(plan: PlanRecord, verdicts: Sequence[Verdict], colours: Mapping[str, 
             sign=SIGNS[verdict.verdict],
             label=text.label(verdict),
             figures=text.effect_summary(verdict, plan, digits),
+            notes=tuple(note for note in verdict.notes if note not in common),
             aside=" ".join(
                 filter(
                     None,
@@ -92,6 +95,13 @@ def claims(plan: PlanRecord, verdicts: Sequence[Verdict], colours: Mapping[str, 
         )
         for verdict, row in zip(verdicts, text.verdict_table(verdicts), strict=True)
     )
+
+
+def common_notes(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """Return the caveats that all of several verdicts have; a report states them once."""
+    if len(verdicts) < 2:
+        return ()
+    return tuple(note for note in verdicts[0].notes if all(note in verdict.notes for verdict in verdicts))
 
 
 @dataclass(frozen=True)

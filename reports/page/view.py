@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from reports.data.frames import StudyData
 from reports.data.overview import missing_runs
 from reports.inference.verdicts import Verdict
-from reports.page.claims import Claim, summary
+from reports.page.claims import Claim, common_notes, summary
 from reports.page.context import Context
 from reports.page.layout import Picture, Section
 from reports.page.sections import build_sections
@@ -27,6 +27,7 @@ class View:
         summary: number of claims by verdict, in one sentence.
         smallest: smallest effect of interest in words ("0.5 points").
         claims: one per contrast of the plan, in order.
+        common_notes: caveats that all claims have.
         sections: sections in order of appearance.
     """
 
@@ -36,6 +37,7 @@ class View:
     summary: str
     smallest: str
     claims: tuple[Claim, ...]
+    common_notes: tuple[str, ...]
     sections: tuple[Section, ...]
 
     def section(self, name: str) -> Section:
@@ -63,6 +65,7 @@ def build_view(study: StudyData, verdicts: Sequence[Verdict]) -> View:
         summary=summary(verdicts),
         smallest=study.plan.unit.amount(study.plan.smallest_effect),
         claims=context.claims,
+        common_notes=common_notes(verdicts),
         sections=build_sections(context),
     )
 

@@ -22,6 +22,9 @@ BCA_FROM = 20
 CORRELATION_FROM = 3
 """Minimum number of pairs for a correlation over seeds."""
 
+TIE_DECIMALS = 12
+"""Means that are equal to this number of decimals are ties."""
+
 NO_SPREAD = 1e-12
 """Standard deviations up to this value are rounding error."""
 
@@ -100,7 +103,7 @@ def own_best(selection: np.ndarray, searches: np.ndarray | None = None, shrunken
         shrunken: whether the means are those of `shrunken_means`.
 
     Returns:
-        Indices of points, int (A, R), with searches in order. Of tied points the first is chosen.
+        Indices of points, int (A, R), with searches in order. Of tied points the first is chosen (see `first_best`).
     """
     origins = np.zeros(selection.shape[1], dtype=int) if searches is None else searches
     chosen = []
@@ -108,8 +111,22 @@ def own_best(selection: np.ndarray, searches: np.ndarray | None = None, shrunken
         places = np.flatnonzero(origins == search)
         own = selection[:, places]
         means = shrunken_means(own) if shrunken else own.mean(axis=2)
-        chosen.append(places[means.argmax(axis=1)])
+        chosen.append(places[first_best(means)])
     return np.stack(chosen, axis=1)
+
+
+def first_best(means: np.ndarray) -> np.ndarray:
+    """Return for each arm the first point with the largest mean, int (A, ...).
+
+    Means that differ by rounding errors only are ties, so that the choice does not depend on the order of operations.
+
+    Args:
+        means: float (A, K, ...).
+
+    >>> first_best(np.array([[0.1 + 0.2, 0.3], [0.3, 0.1 + 0.2]])).tolist()
+    [0, 0]
+    """
+    return means.round(TIE_DECIMALS).argmax(axis=1)
 
 
 def shrunken_means(selection: np.ndarray) -> np.ndarray:

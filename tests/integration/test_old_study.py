@@ -52,9 +52,11 @@ def test_it_is_read_and_reported(folder: Path) -> None:
 def test_it_exports_the_recipe_that_it_exported_then(folder: Path) -> None:
     old = read_recipe(folder / records.RECIPE_FILE)
     new = select_best(folder).recipe
-    assert [old.promise.model_dump(exclude={"metrics"}), *_metrics(old)] == [
-        pytest.approx(figures, rel=1e-12) for figures in [new.promise.model_dump(exclude={"metrics"}), *_metrics(new)]
+    others = {"metrics", "warning"}
+    assert [old.promise.model_dump(exclude=others), *_metrics(old)] == [
+        pytest.approx(figures, rel=1e-12) for figures in [new.promise.model_dump(exclude=others), *_metrics(new)]
     ]
+    assert new.promise.warning == ""
     assert (list(new.promise.metrics), bool(new.checksum)) == (list(old.promise.metrics), True)
     assert new.model_copy(update={"promise": old.promise, "checksum": old.checksum}) == old
 

@@ -256,8 +256,9 @@ def simulate_study(
         if search:
             _search(journal, effects, rng)
         for condition in plan["conditions"]:
+            own = {arm["name"]: {} for arm in plan["arms"] if arm["condition"] == condition["name"]}
             pool = [
-                {"k": 3 - k, "arm": f"{plan['arms'][0]['method']}/{condition['name']}", "votes": 1,
+                {"k": 3 - k, "arm": f"{plan['arms'][0]['method']}/{condition['name']}", "votes": 1, "own": own,
                  "values": {"optimizer": "sgd", "learning_rate": 0.1 / (k + 1), "weight_decay": 5e-4}}
                 for k in range(plan["points"])
             ]  # fmt: skip

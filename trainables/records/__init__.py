@@ -28,6 +28,7 @@ from trainables.records.decisions import (
     ResourcesDecision as ResourcesDecision,
     RungDecision as RungDecision,
     confirmation_runs as confirmation_runs,
+    confirmed_points as confirmed_points,
     latest_pools as latest_pools,
     settled_seeds as settled_seeds,
 )

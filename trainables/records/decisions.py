@@ -231,21 +231,32 @@ def settled_seeds(looks: Iterable[LookDecision], condition: str, method: str) ->
 def confirmation_runs(plan: PlanRecord, decisions: Iterable[Decision]) -> dict[str, int]:
     """Return how many confirmation runs each arm gets, by name of the arm; an upper bound until its points are chosen.
 
-    An arm without a completed trial in a search is not confirmed at the points of that search.
-
     Args:
         plan: the study's plan.
         decisions: what the study has decided; pools and looks are considered.
     """
     decided = list(decisions)
-    pools = latest_pools(decision for decision in decided if isinstance(decision, PoolDecision))
     looks = [decision for decision in decided if isinstance(decision, LookDecision)]
-    found = {}
+    points = confirmed_points(plan, (decision for decision in decided if isinstance(decision, PoolDecision)))
+    seeds = {arm.name: settled_seeds(looks, arm.condition, arm.method) or plan.seeds for arm in plan.arms}
+    return {name: points[name] * seeds[name] for name in points}
+
+
+def confirmed_points(plan: PlanRecord, decisions: Iterable[PoolDecision]) -> dict[str, int]:
+    """Return at how many points each arm is confirmed, by name of the arm; an upper bound until they are chosen.
+
+    An arm without a completed trial in a search is not confirmed at the points of that search, and one that was there
+    before an extension not at the points that the extension added for others.
+
+    Args:
+        plan: the study's plan.
+        decisions: the pools that the study has decided.
+    """
+    pools, found = latest_pools(decisions), {}
     for arm in plan.arms:
         source = plan.arm(arm.condition, arm.same_as or arm.method) or arm
         chosen = [pools.get((arm.condition, search)) for search in range(plan.replicates)]
-        points = sum(plan.points if pool is None else _points_of(source.name, plan, pool) for pool in chosen)
-        found[arm.name] = points * (settled_seeds(looks, arm.condition, arm.method) or plan.seeds)
+        found[arm.name] = sum(plan.points if pool is None else _points_of(source.name, plan, pool) for pool in chosen)
     return found
 
 

@@ -14,8 +14,8 @@ MAX_REASON_LENGTH = 400
 def describe(values: Mapping[str, Any]) -> str:
     """Return factors in words; empty where there are none.
 
-    >>> describe({"model": "resnet8", "train_fraction": 0.1, "epochs": 20})
-    'on resnet8 with 10 % of the data with epochs 20'
+    >>> describe({"model": "resnet8", "train_fraction": 0.1, "epochs": 20, "label_noise": 0.2})
+    'on resnet8 with 10 % of the data, epochs 20 and label_noise 0.2'
     >>> describe({"data": "cifar", "image_size": 32, "model": "resnet8"})
     'on cifar at image size 32 with resnet8'
     """
@@ -25,9 +25,14 @@ def describe(values: Mapping[str, Any]) -> str:
         words.append(f"at image size {rest.pop('image_size')}")
     if "model" in rest:
         words.append(f"{'with' if 'data' in values else 'on'} {rest.pop('model')}")
-    if isinstance(rest.get("train_fraction"), int | float):
-        words.append(f"with {_share(float(rest.pop('train_fraction')))} of the data")
-    return " ".join([*words, *(f"with {name} {plain(value)}" for name, value in rest.items())])
+    share = rest.pop("train_fraction") if isinstance(rest.get("train_fraction"), int | float) else None
+    others = [] if share is None else [f"{_share(float(share))} of the data"]
+    others += [f"{name} {plain(value)}" for name, value in rest.items()]
+    return " ".join([*words, *([f"with {_enumerated(others)}"] if others else [])])
+
+
+def _enumerated(words: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def _share(fraction: float) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.data.completeness import planned_confirmations
+from reports.data.completeness import is_confirmed, planned_confirmations
 from reports.data.frames import StudyData, read_study
-from reports.data.overview import pooled_points, summarise_arms
+from reports.data.overview import missing_runs, pooled_points, summarise_arms
 from reports.inference.verdicts import judge
 from reports.inference.wording import effect_summary, headings, reach_sentence, sentence, values, verdict_table
 from reports.page.faq import questions
@@ -21,6 +21,26 @@ from trainables.records import HELPS, unit_of
 
 ONE = {"c": {"model": "resnet8"}}
 LUCK = np.array([0.002, -0.001, 0.001, -0.002, 0.0015, -0.0015])
+
+
+def test_an_arm_is_not_confirmed_at_points_that_an_extension_added_for_others(tmp_path: Path) -> None:
+    plan = make_plan(ONE, ("baseline", "mixup", "cutmix"), points=2, trials_per_arm=2, seeds=6, looks=[6])
+    methods = ("baseline", "mixup", "cutmix")
+    with JournalBuilder(tmp_path, plan) as journal:
+        names = [f"{method}/c" for method in methods]
+        own = [names, names, [name for name in names if name != "mixup/c"]]
+        points = [
+            {"k": k, "arm": "mixup/c", "votes": 1, "values": {}, "own": {name: {} for name in own[k]}} for k in range(3)
+        ]
+        journal.decide(records.POOL, {"condition": "c", "search": 0, "points": points})
+        for method, count in zip(methods, (3, 2, 3), strict=True):
+            for k in range(count):
+                for seed in range(6):
+                    journal.end(journal.run("c", method, phase=records.CONFIRM, k=k, seed=seed), test=0.8)
+    study = read_study(tmp_path)
+    assert [planned_confirmations(study, "c", method) for method in methods] == [18, 12, 18]
+    assert [is_confirmed(study, "c", method, 6) for method in methods] == [True] * 3
+    assert missing_runs(summarise_arms(study)) == ["0 of 6 search runs have ended."]
 
 
 def replicated(folder: Path, by_search: list[float], points: int = 2) -> StudyData:
@@ -89,7 +109,8 @@ def test_an_arm_is_not_confirmed_at_the_points_of_a_search_in_which_it_failed(tm
             run = journal.run("c", "mixup", phase=records.SEARCH, k=k)
             journal.end(run, records.COMPLETED if k < 2 else records.FAILED, selection=0.8)
         for search in range(2):
-            pool = [{"k": 0, "arm": "mixup/c", "votes": 1, "values": {}}]
+            own = {} if search else {"mixup/c": {}}
+            pool = [{"k": 0, "arm": "mixup/c", "votes": 1, "values": {}, "own": own}]
             journal.decide(records.POOL, {"condition": "c", "search": search, "points": pool})
     study = read_study(tmp_path)
     assert planned_confirmations(study, "c", "mixup") == 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -83,6 +84,18 @@ def test_page_markdown_and_csv_contain_the_same_values(finished: Path, report: R
         assert record["tuned_effect"] == pytest.approx(100 * verdict.tuned.mean)
         assert f"{row.verdict}; {row.effect} points, 95 % interval {row.interval}, 6 seeds." in page
         assert f"| {row.effect} | {row.interval} | {row.matched} |" in markdown
+
+
+def test_a_caveat_of_all_claims_is_stated_once_and_others_with_their_claims(finished: Path) -> None:
+    study = read_study(finished)
+    verdicts = [replace(verdict, notes=("Of all.", f"Of {place}.")) for place, verdict in enumerate(judge(study))]
+    view = build_view(study, verdicts)
+    assert view.common_notes == ("Of all.",)
+    assert [claim.notes for claim in view.claims] == [(f"Of {place}.",) for place in range(10)]
+    page = text_of(render_html(view))
+    assert [page.count(note) for note in ("All claims: Of all.", "Of all.", "Of 3.")] == [1, 1, 1]
+    alone = build_view(study, verdicts[:1])
+    assert (alone.common_notes, alone.claims[0].notes) == ((), ("Of all.", "Of 0."))
 
 
 def test_the_page_begins_with_the_results(report: ReportPaths) -> None:

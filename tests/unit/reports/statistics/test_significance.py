@@ -92,9 +92,8 @@ def test_holm_keeps_missing_tests_in_the_family() -> None:
     assert significance.holm([]) == []
 
 
-def test_the_sign_flip_test_agrees_with_enumerating_all_exchanges() -> None:
-    rng = np.random.default_rng(4)
-    selection, test = rng.normal(0, 1, (2, 2, 3, 5))
+def enumerated_p(selection: np.ndarray, test: np.ndarray, shrunken: bool = False) -> float:
+    """Return the p-value of the sign-flip test from the effect under each pattern of exchanges, one at a time."""
 
     def effect(pattern: tuple[int, ...]) -> float:
         swapped = [array.copy() for array in (selection, test)]
@@ -102,12 +101,26 @@ def test_the_sign_flip_test_agrees_with_enumerating_all_exchanges() -> None:
             for seed, flip in enumerate(pattern):
                 if flip:
                     array[:, :, seed] = array[::-1, :, seed]
-        return abs(tuned_differences(*swapped)[0].mean())
+        return abs(tuned_differences(*swapped, shrunken=shrunken)[0].mean())
 
-    effects = [effect(pattern) for pattern in product((0, 1), repeat=5)]
-    observed = abs(tuned_differences(selection, test)[0].mean())
-    expected = np.mean([value >= observed - 1e-12 for value in effects])
-    assert significance.sign_flip_p(selection, test) == pytest.approx(expected)
+    effects = [effect(pattern) for pattern in product((0, 1), repeat=test.shape[2])]
+    return float(np.mean([value >= effects[0] - 1e-12 for value in effects]))
+
+
+def test_the_sign_flip_test_agrees_with_enumerating_all_exchanges() -> None:
+    selection, test = np.random.default_rng(4).normal(0, 1, (2, 2, 3, 5))
+    assert significance.sign_flip_p(selection, test) == pytest.approx(enumerated_p(selection, test))
+
+
+@pytest.mark.parametrize("shrunken", [False, True])
+def test_the_sign_flip_test_breaks_ties_of_small_validation_parts_as_the_selection_does(shrunken: bool) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(300):
+        points, seeds, images = rng.integers(2, 4), rng.integers(2, 5), rng.choice([5, 30])
+        selection, test = rng.integers(0, images + 1, (2, 2, points, seeds)) / images
+        p = significance.sign_flip_p(selection, test, shrunken=shrunken)
+        assert p == pytest.approx(enumerated_p(selection, test, shrunken))
+        assert p >= 2.0**-seeds
 
 
 def test_the_sign_flip_test_with_one_point_equals_scipys_permutation_test() -> None:
