@@ -361,7 +361,7 @@ def _conclude(
 ) -> tuple[ReportPaths, Path | None]:
     from reports.page.writer import write_report
     from search.export.overwrite import set_aside
-    from search.export.selection import export_recipe
+    from search.export.selection import NothingConfirmedError, export_recipe
 
     optuna_file.update(controller.optuna_studies)
     optuna_file.close()
@@ -372,7 +372,10 @@ def _conclude(
         note(f"{records.RECIPE_FILE} was edited; it is kept as {kept.name}, and the study's is written again")
     try:
         recipe = export_recipe(folder)
-    except InputError:
+    except NothingConfirmedError:
+        recipe = None
+    except InputError as error:
+        warn(f"the best configuration was not exported: {error}")
         recipe = None
     if controller.done and journal.runs_at_end() != len(controller.states):
         journal.decide(EndDecision(runs=len(controller.states)))

@@ -29,6 +29,7 @@ class Response:
         arm: the arm.
         dimension: name of the dimension.
         own: whether the dimension belongs to the method, rather than being shared with the reference.
+        trials: index of each run among the arm's trials.
         values: value of the dimension in each run.
         gains: float (n,), selection metric of each run minus that of the reference's run at the same shared settings,
             signed so that higher is better; for the reference itself, its selection metric.
@@ -39,6 +40,7 @@ class Response:
     arm: ArmRecord
     dimension: str
     own: bool
+    trials: tuple[int, ...]
     values: tuple[Any, ...]
     gains: np.ndarray
     paired: bool
@@ -89,13 +91,12 @@ def responses(study: StudyData, arm: ArmRecord) -> list[Response]:
         runs = runs.assign(value=runs["value"] - runs["index"].map(other)).dropna(subset="value")
     found = []
     for dimension in arm.spaces:
-        known = [(run[dimension], gain) for run, gain in zip(runs["searched"], runs["value"], strict=True)
-                 if dimension in run]  # fmt: skip
-        values = tuple(value for value, _ in known)
-        gains = np.array([gain for _, gain in known], dtype=float)
+        known = runs[[dimension in values for values in runs["searched"]]]
+        trials, gains = tuple(known["index"]), known["value"].to_numpy(float)
+        values = tuple(searched[dimension] for searched in known["searched"])
         if len(set(map(str, values))) > 1:
             own = reference is None or dimension not in reference.spaces
-            found.append(Response(arm, dimension, own, values, gains, paired, _trend(values, gains)))
+            found.append(Response(arm, dimension, own, trials, values, gains, paired, _trend(values, gains)))
     return found
 
 

@@ -30,6 +30,10 @@ from trainables.records import (
 from trainables.registration.registry import unknown
 
 
+class NothingConfirmedError(InputError):
+    """No configuration has a confirmation run with a result."""
+
+
 @dataclass(frozen=True)
 class ConfirmedPoint:
     """The confirmation runs of one arm at one pooled point, one per seed."""
@@ -83,7 +87,7 @@ def select_best(
         mlflow_runs: MLflow ids by name of the run.
 
     Raises:
-        InputError: there is no such study, condition or method, or nothing is confirmed yet.
+        InputError: there is no such study, condition or method, or (`NothingConfirmedError`) nothing is confirmed yet.
     """
     with JournalReader.open(folder) as journal:
         journal.check()
@@ -96,7 +100,7 @@ def select_best(
             if point.arm.condition in conditions and method in (None, point.arm.method)
         ]
         if not confirmed:
-            raise InputError(
+            raise NothingConfirmedError(
                 f"nothing is confirmed yet in {folder}. Finish it with `assay resume {shlex.quote(str(folder))}`."
             )
         looks = [row.decision for row in journal.decisions(LookDecision)]

@@ -54,7 +54,7 @@ def count_table(count: StudyProgress, alive: bool = True) -> Table:
         "running" if alive else "interrupted",
         "stopped",
         "failed",
-        f"best {SHORT_NAMES[count.metric]}",
+        f"best {_short_name(count.metric)}",
     ):
         shown.add_column(name, justify="right")
     for arm in count.arms:
@@ -78,7 +78,7 @@ def best_table(count: StudyProgress) -> Table | None:
     shown = Table(box=None, pad_edge=False, header_style="dim", caption=CAPTION, caption_justify="left")
     for name in ("condition", "method"):
         shown.add_column(name, overflow="fold")
-    for name in (SHORT_NAMES[count.metric], "runs"):
+    for name in (_short_name(count.metric), "runs"):
         shown.add_column(name, justify="right")
     shown.add_column("best configuration so far", overflow="fold")
     for arm in count.arms:
@@ -88,6 +88,10 @@ def best_table(count: StudyProgress) -> Table | None:
             names = (Text(visible(name)) for name in (arm.condition, arm.method))
             shown.add_row(*names, figure, str(arm.best_runs), Text(visible(values or ".")))
     return shown
+
+
+def _short_name(metric: str) -> str:
+    return SHORT_NAMES.get(metric, metric.replace("_", " "))
 
 
 def _value(value: Any) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.plan.model import Arm, Plan
 from trainables import records
+from trainables.backends.driver import visible_gpus
 from trainables.records import PlanRecord
 
 if TYPE_CHECKING:
@@ -257,7 +258,8 @@ def training_speed(engine: Classifier, first_seconds: float, metrics: Mapping[st
 
 
 def _slots(plan: Plan) -> int:
-    """Return the number of runs that fit on this machine at once."""
+    """Return the number of runs that fit on this machine at once; at least one, which another machine may train."""
     resources = plan.study.resources
-    fit = max((os.cpu_count() or 1) // resources.cpus, 1)
+    gpus = visible_gpus() if resources.gpus else 0
+    fit = max(resources.fitting(os.cpu_count() or 1, gpus), 1)
     return min(fit, resources.concurrency or fit)

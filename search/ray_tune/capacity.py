@@ -41,10 +41,7 @@ class Node:
 
     def holds(self, resources: Resources) -> int:
         """Return how many concurrent runs fit on the node."""
-        fit = int(self.resources.get("CPU", 0) // resources.cpus)
-        if resources.gpus:
-            fit = min(fit, int(self.resources.get("GPU", 0) / resources.gpus + 1e-9))
-        return fit
+        return resources.fitting(self.resources.get("CPU", 0), self.resources.get("GPU", 0))
 
 
 def nodes() -> list[Node]:

@@ -53,6 +53,15 @@ class Resources(Frozen):
     epoch_minutes: Annotated[float, Field(gt=0, le=1e6, description="an epoch that takes longer fails its run")] = 60
     budget_hours: Annotated[float, Field(gt=0, le=1e6)] | None = None
 
+    def fitting(self, cpus: float, gpus: float) -> int:
+        """Return how many concurrent runs fit on a machine.
+
+        >>> Resources(cpus=2).fitting(16, 0), Resources(cpus=2, gpus=0.5).fitting(16, 1)
+        (8, 2)
+        """
+        fit = int(cpus // self.cpus)
+        return min(fit, int(gpus / self.gpus + 1e-9)) if self.gpus else fit
+
 
 def changed(resources: Resources, sets: Sequence[str]) -> Resources:
     """Return resources with overrides applied.

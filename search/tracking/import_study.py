@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _STUDIES = f"tags.`{records.TAG_PHASE}` = '{records.STUDY}'"
-_AT_EPOCH = re.compile(r"(?P<outcome>\w+) at epoch (?P<epoch>\d+)")
+_AT_EPOCH = re.compile(r"(?P<outcome>\w+) at epoch (?P<epoch>\d+)(: (?P<reason>.*))?", re.DOTALL)
 
 
 def journal_document(journal: JournalReader) -> str:
@@ -176,7 +176,7 @@ def _parse_outcome(text: str) -> tuple[str | None, int | None, str]:
     """Return (outcome, epochs finished, reason) from the tag of the outcome; (None, None, "") if there is none."""
     found = _AT_EPOCH.fullmatch(text)
     if found and found["outcome"] in records.OUTCOMES:
-        return found["outcome"], int(found["epoch"]), ""
+        return found["outcome"], int(found["epoch"]), found["reason"] or ""
     outcome, _, reason = text.partition(": ")
     return (outcome, None, reason) if outcome in records.OUTCOMES else (None, None, "")
 

@@ -222,13 +222,12 @@ def outcome_text(outcome: Outcome) -> str:
 
     >>> outcome_text(Outcome(records.STOPPED, 7, "", {}))
     'stopped at epoch 7'
+    >>> outcome_text(Outcome(records.DIVERGED, 7, "the loss was not finite", {}))
+    'diverged at epoch 7: the loss was not finite'
     """
-    text = outcome.outcome
-    if outcome.outcome not in _WITHOUT_EPOCH:
-        text += f" at epoch {outcome.epoch}"
-    elif outcome.reason:
-        text += f": {outcome.reason}"
-    return redact(text)
+    epoch = "" if outcome.outcome in _WITHOUT_EPOCH else f" at epoch {outcome.epoch}"
+    reason = f": {outcome.reason}" if outcome.reason else ""
+    return redact(f"{outcome.outcome}{epoch}{reason}")
 
 
 def interrupted_text(epoch: int) -> str:

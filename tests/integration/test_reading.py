@@ -37,12 +37,15 @@ def deliver(folder: Path, uri: str) -> None:
 
 
 def small_study(folder: Path, name: str, study_id: str) -> Path:
-    """Write a small study with an id and a failed arm."""
+    """Write a small study with an id, a failed arm and a run that diverged."""
     conditions = {"one": {"model": "resnet8", "train_fraction": 0.1}}
     plan = make_plan(conditions, ("baseline", "mixup", "cutmix"), name=name, seeds=3)
     simulate_study(folder, plan=plan, effects={"mixup": 0.05}, failing=["cutmix"], images=60)
     with closing(sqlite3.connect(folder / records.JOURNAL_FILE)) as journal, journal:
         write_entry(journal, records.META_ID, json.dumps(study_id))
+        (run,) = journal.execute("SELECT run FROM outcomes WHERE run LIKE 'confirm/mixup/%'").fetchone()
+        diverged = (records.DIVERGED, "the training loss was not finite: in epoch 7", run)
+        journal.execute("UPDATE outcomes SET outcome = ?, reason = ? WHERE run = ?", diverged)
         seal(journal)
     return folder
 

@@ -141,16 +141,20 @@ def _pairs(context: Context, number: int, found: list[Response]) -> list[Panel]:
         (own, other)
         for own in numeric
         for other in numeric
-        if own.arm == other.arm and own.own and not other.own and len(own.values) == len(other.values)
+        if own.arm == other.arm and own.own and not other.own and set(own.trials) & set(other.trials)
         if other.dimension.split(".")[-1] in INTERACTING
     ]
     return [_pair_panel(context, f"pairs-{number}-{i}", own, other) for i, (own, other) in enumerate(pairs, start=1)]
 
 
 def _pair_panel(context: Context, picture: str, own: Response, other: Response) -> Panel:
+    """Return the gain over both hyperparameters, in the runs in which both have an effect."""
     name, arm, (scale, _) = own.dimension, own.arm, _scale(context)
-    x, y = (np.array(response.values, dtype=float) for response in (other, own))
-    gains = scale * own.gains
+    values = dict(zip(other.trials, other.values, strict=True))
+    shown = [i for i, trial in enumerate(own.trials) if trial in values]
+    x = np.array([values[own.trials[i]] for i in shown], dtype=float)
+    y = np.array([own.values[i] for i in shown], dtype=float)
+    gains = scale * own.gains[shown]
     colours = diverging(gains, float(np.abs(gains).max()))
     words = [f"{other.dimension} {a:.3g}, {name} {b:.3g}: {gain:+.2f}" for a, b, gain in zip(x, y, gains, strict=True)]
     axes = [axis(values, key, log=arm.spaces[key]["log"]) for values, key in ((x, other.dimension), (y, name))]

@@ -178,7 +178,10 @@ def test_recipes_are_read_back_unless_they_were_edited(study: Callable[..., Path
     faults: list[tuple[dict[str, Any], str]] = [
         (document, "was edited after it was exported.*remove the line `checksum`"),
         ({**document, "assay_recipe": 2}, "of version 2, and this Assay reads up to 1"),
-        ({**document, "promise": {**document["promise"], "test_accuracy": 7}}, "less than or equal to 1, but got 7"),
+        (
+            {**document, "promise": {**document["promise"], "test_accuracy": 7}},
+            r"less than or equal to 1 \(0.07 for 7 %\), but got 7",
+        ),
         ({**document, "promised": 1}, "unknown key `promised`. Did you mean `promise`"),
         ({key: value for key, value in document.items() if key != "origin"}, "`origin` is missing"),
         ({"name": "x"}, "is not a recipe"),

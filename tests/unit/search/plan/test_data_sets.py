@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from search.plan import cost_estimate
 from search.plan.builder import make_plan
 from search.plan.cost_estimate import costs_at_throughput
 from search.plan.data_validation import check_data, load_data_sets
@@ -132,11 +133,14 @@ def test_the_same_images_under_two_names_are_refused(folder: Path) -> None:
         check_data(plan_of(folder, conditions={"data": levels}))
 
 
-def test_costs_and_reports_are_those_of_each_data_set(folder: Path) -> None:
-    plan = plan_of(folder)
+def test_costs_and_reports_are_those_of_each_data_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost_estimate.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(cost_estimate, "visible_gpus", lambda: 2)
+    plan, on_gpus = plan_of(folder), plan_of(folder, resources={"gpus": 0.5})
     costs = costs_at_throughput(plan, load_data_sets(plan.sources), 100)
     assert [costs.arms[arm.name].test_images for arm in plan.arms] == [596, 596, 90, 90]
     assert costs.arms["data=digits: baseline"].seconds > 5 * costs.arms["data=toy: baseline"].seconds
+    assert (costs.slots, costs_at_throughput(on_gpus, load_data_sets(plan.sources), 100).slots) == (16, 4)
     path = folder / "study.yaml"
     path.write_text(
         "conditions: {data: [digits, {as: toy, source: npz, path: toy.npz}]}\n"
