@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated, Any, Literal
@@ -310,9 +311,14 @@ def _model_section(plain: dict[str, Any]) -> dict[str, Any]:
     return section
 
 
-def model_fields() -> set[str]:
+def model_fields() -> frozenset[str]:
     """Return the names of the settings of all models."""
-    return {field for name in MODELS for field in MODELS.get(name).model_fields} - {"name"}
+    return _fields_of(tuple(MODELS))
+
+
+@functools.cache
+def _fields_of(models: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(field for name in models for field in MODELS.get(name).model_fields) - {"name"}
 
 
 def _section(plain: dict[str, Any], name: str, key: str, default: str | None) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def seeds_of(study: StudyData, condition: str, methods: Iterable[str]) -> int:
 
 def pools_by_search(study: StudyData, condition: str) -> dict[int, tuple[PooledPoint, ...]]:
     """Return the pooled points of a condition by search; searches without a pool yet are left out."""
-    latest = latest_pools(decision for _, decision in study.decisions_of(PoolDecision))
+    latest = study.remembered("latest pools", lambda: latest_pools(_pools(study)))
     return {search: pool.points for (name, search), pool in latest.items() if name == condition}
 
 
@@ -108,10 +108,10 @@ def planned_confirmations(study: StudyData, condition: str, method: str, seeds: 
     arm = study.plan.arm(condition, method)
     if arm is None:
         return 0
-    points = study.remembered("confirmed points", lambda: _confirmed_points(study))
+    points = study.remembered("confirmed points", lambda: confirmed_points(study.plan, _pools(study)))
     planned = seeds_of(study, condition, [method])
     return points[arm.name] * (planned if seeds is None else min(seeds, planned))
 
 
-def _confirmed_points(study: StudyData) -> dict[str, int]:
-    return confirmed_points(study.plan, (decision for _, decision in study.decisions_of(PoolDecision)))
+def _pools(study: StudyData) -> list[PoolDecision]:
+    return [decision for _, decision in study.decisions_of(PoolDecision)]

@@ -111,14 +111,13 @@ def pooled_points(study: StudyData, condition: str) -> tuple[PointSummary, ...] 
 
 def summarise_arms(study: StudyData) -> list[ArmSummary]:
     """Return outcomes and cost of every arm, in the order of the plan."""
-    costs = run_costs(study)
-    return [_summary(study, arm, costs) for arm in study.plan.arms]
+    costs, own = run_costs(study), dict(iter(study.runs.groupby("arm", observed=True)))
+    return [_summary(study, arm, own.get(arm.name, study.runs.iloc[:0]), costs) for arm in study.plan.arms]
 
 
-def _summary(study: StudyData, arm: ArmRecord, costs: pd.DataFrame) -> ArmSummary:
+def _summary(study: StudyData, arm: ArmRecord, runs: pd.DataFrame, costs: pd.DataFrame) -> ArmSummary:
     search = study.runs_of(records.SEARCH, arm.condition, arm.method)
     confirm = study.runs_of(records.CONFIRM, arm.condition, arm.method)
-    runs = study.runs[study.runs["arm"] == arm.name]
     reasons = runs.loc[runs["outcome"] == records.FAILED, "reason"].replace("", "no reason given")
     cost = costs.reindex(runs["run"]).sum()
     return ArmSummary(

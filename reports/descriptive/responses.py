@@ -91,7 +91,7 @@ def responses(study: StudyData, arm: ArmRecord) -> list[Response]:
         runs = runs.assign(value=runs["value"] - runs["index"].map(other)).dropna(subset="value")
     found = []
     for dimension in arm.spaces:
-        known = runs[[dimension in values for values in runs["searched"]]]
+        known = runs[np.array([dimension in values for values in runs["searched"]], dtype=bool)]
         trials, gains = tuple(known["index"]), known["value"].to_numpy(float)
         values = tuple(searched[dimension] for searched in known["searched"])
         if len(set(map(str, values))) > 1:

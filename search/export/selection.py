@@ -192,11 +192,11 @@ def _complete_points(
     for item in confirmed:
         most[group(item)] = max(most.get(group(item), 0), len(item.runs))
     complete = [item for item in confirmed if len(item.runs) == most[group(item)]]
+    partial = [item for item in confirmed if len(item.runs) < most[group(item)]]
     notes = [
         f"excluded: {item.arm.method}, {item.arm.condition}, point {item.point}: only {len(item.runs)} of "
         f"{most[group(item)]} seeds have a result"
-        for item in confirmed
-        if item not in complete
+        for item in partial
     ]
     targets = [(found, settled or planned) for (_, settled), found in most.items()]
     if short := [(found, target) for found, target in targets if found < target]:

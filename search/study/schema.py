@@ -241,12 +241,12 @@ def _check_exclude(conditions: dict[str, list[Level]], exclude: list[dict[str, S
 
 def _check_places(study: Study) -> None:
     """Refuse factors that do not exist, are not allowed in their section, or are set in two sections."""
-    for factor in NOT_TUNABLE & set(study.nuisance):
+    for factor in sorted(NOT_TUNABLE & set(study.nuisance)):
         raise ValueError(
             f"nuisance.{factor}: trials with different values cannot be compared; make it a condition, or set it in "
             "`recipe`"
         )
-    for factor in NOT_COMPARABLE & factors_of(study.compare):
+    for factor in sorted(NOT_COMPARABLE & factors_of(study.compare)):
         raise ValueError(
             f"compare: arms with different `{factor}` differ in data or training length; make it a condition"
         )

@@ -7,6 +7,8 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -136,7 +138,7 @@ class Classifier:
             records.LEARNING_RATE: float(batches["learning_rate"][-1]),
             records.SECONDS: time.perf_counter() - started,
             records.IMAGES_PER_SECOND: steps * self._batch / (trained - started),
-            records.PLAIN_EPOCHS: self._plain_epochs(),
+            records.PLAIN_EPOCHS: self._plain_epochs[self.epoch - 1],
         }
 
     @property
@@ -282,13 +284,14 @@ class Classifier:
         loss, likely, confidence = np.concatenate(outputs).swapaxes(0, 1).reshape(3, -1)[:, :n]
         return Predictions(part.labels[positions], likely.astype("int32"), confidence, loss)
 
-    def _plain_epochs(self) -> float:
-        """Return the nominal cost so far, in epochs of plain training."""
-        config, total = self.config, 0.0
-        for epoch in range(self.epoch):
-            first, last = part(epoch, config.epochs, self._length)
-            total += (config.method.cost if config.method_on(epoch) else 1.0) * (last - first) / self._steps
-        return total
+    @cached_property
+    def _plain_epochs(self) -> list[float]:
+        """Nominal cost up to the end of each epoch, in epochs of plain training."""
+        config = self.config
+        parts = (part(epoch, config.epochs, self._length) for epoch in range(config.epochs))
+        costs = (config.method.cost if config.method_on(epoch) else 1.0 for epoch in range(config.epochs))
+        pairs = zip(costs, parts, strict=True)
+        return [*accumulate(cost * (last - first) / self._steps for cost, (first, last) in pairs)]
 
     def _config_hash(self) -> str:
         return hashlib.sha256(self.config.model_dump_json().encode()).hexdigest()

@@ -10,6 +10,7 @@ The declaration is part of the field's annotation, next to the limits that valid
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
@@ -38,8 +39,8 @@ class Frozen(BaseModel):
         """Refuse values that pydantic would convert to numbers or booleans: `true` or "3" for 3, and 1 for `true`."""
         if not isinstance(given, Mapping):
             return given
-        for name, field in cls.model_fields.items():
-            value, kinds = given.get(name), _kinds(field.annotation)
+        for name, kinds in _kinds_of_fields(cls).items():
+            value = given.get(name)
             texts = {kind for kind in kinds if isinstance(kind, str)}  # values of a Literal
             number = bool({int, float} & kinds) and not {bool, str, Any} & kinds and not texts
             if number and isinstance(value, bool | str):
@@ -61,6 +62,12 @@ def holds_integers(field: FieldInfo) -> bool:
     """
     kinds = _kinds(field.annotation)
     return int in kinds and not {float, Any} & kinds
+
+
+@functools.cache
+def _kinds_of_fields(model: type[BaseModel]) -> dict[str, set[Any]]:
+    """Return the plain types of each field of a model."""
+    return {name: _kinds(field.annotation) for name, field in model.model_fields.items()}
 
 
 def _kinds(annotation: Any) -> set[Any]:

@@ -8,6 +8,7 @@ an epoch, and those of the test in the last epoch. Columns whose name begins wit
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import time
@@ -64,6 +65,20 @@ def read_curves(path: Path) -> pd.DataFrame:
     _check_keys(table, path)
     _check_figures(table, path)
     return table.astype({key: "Int64" for key in _INDICES if key in table} | {"epoch": int})
+
+
+def curves_at(path: Path) -> pd.DataFrame:
+    """Return the table of `read_curves`, which a process reads once for all its runs, unless the file changes."""
+    try:
+        about = path.stat()
+    except OSError:
+        return read_curves(path)
+    return _read_once(path, about.st_mtime_ns, about.st_size)
+
+
+@functools.lru_cache(maxsize=1)
+def _read_once(path: Path, changed: int, size: int) -> pd.DataFrame:
+    return read_curves(path)
 
 
 def _is_missing(column: pd.Series) -> pd.Series:

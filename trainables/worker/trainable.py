@@ -133,10 +133,10 @@ class TrainingTrainable(tune.Trainable):
         allow_code(*request.code)
         config = RunConfig.model_validate(request.config)
         if request.curves:
-            from trainables.worker.replay import Replay, read_curves
+            from trainables.worker.replay import Replay, curves_at
 
             return Replay(
-                read_curves(Path(request.curves)), run_keys(request), config.optimizer.learning_rate, config.cost
+                curves_at(Path(request.curves)), run_keys(request), config.optimizer.learning_rate, config.cost
             )
         from trainables.backends.unused_imports import UNUSED, without
 

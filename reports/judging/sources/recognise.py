@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,13 +140,15 @@ def _read_file(path: Path, access: Access) -> RunTable:
 
 def _read_database(path: Path, access: Access) -> RunTable:
     try:
-        with sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True) as database:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.DatabaseError as error:
         raise InputError(f"the database {path} cannot be read: {error}") from None
     kind = next((kind for kind, own in _TABLES.items() if own <= tables), None)
     if kind == "MLflow":
-        return _mlflow(f"sqlite:///{path.absolute()}", access)
+        from sqlalchemy import URL
+
+        return _mlflow(URL.create("sqlite", database=str(path.absolute())).render_as_string(), access)
     if kind == "Optuna":
         _refuse_mlflow_options(path, access)
         return read_optuna(path)
