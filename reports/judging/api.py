@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 
 from reports.inference.records import verdict_records
 from reports.inference.wording import verdict_table
 from reports.judging.judgement import Evidence, JudgedRuns, judge_source
 from reports.judging.page import judged_view, short_markdown
 from reports.judging.question import Question
-from reports.judging.requirement import check_names, parse_requirement
+from reports.judging.requirement import broken_by, check_names, parse_requirement
 from reports.page.results import Results
 from reports.page.view import View
 from reports.page.writer import ReportPaths, runs_table, write_view
@@ -51,7 +52,7 @@ class Judgement(Results):
         """
         required = parse_requirement(requirement)
         check_names(required, self.judged.verdicts)
-        return not required.broken(self.judged.verdicts)
+        return not broken_by(required, self.judged.verdicts, self.judged.unanswered)
 
     def write(self, folder: str | Path) -> ReportPaths:
         """Write the report as HTML, Markdown, JSON and CSV files.
@@ -113,16 +114,11 @@ def judge(
         raise InputError(f"`source` is a data frame, a path or the address of a store, but got {type(source).__name__}")
     if unknown := sorted(set(options) - {field.name for field in fields(Question)}):
         raise InputError(f"`{unknown[0]}` is no option of `judge`; its options are the fields of `Question`")
-    question = Question(
-        arm=_tuple(arm),
-        metric=metric,
-        seed=_tuple(seed),
-        pair=_tuple(pair),
-        condition=_tuple(condition),
-        setting=_tuple(setting),
-        where=_tuple(where),
-        **options,
-    )
+    columns = {"arm": arm, "seed": seed, "pair": pair, "condition": condition, "setting": setting, "where": where}
+    question = _question({"metric": metric, **{key: _tuple(value) for key, value in columns.items()}, **options})
+    for key, value in (("name", name), ("experiment", experiment), ("filter_string", filter_string or None)):
+        if not isinstance(value, str | None):
+            raise InputError(f"`{key}` is a text, but got {value!r}")
     judged = judge_source(source, question, experiment, filter_string, name)
     return Judgement(
         rows=tuple(verdict_table(judged.verdicts)),
@@ -131,6 +127,25 @@ def judge(
         runs=runs_table(judged.study),
         judged=judged,
     )
+
+
+def _question(given: dict[str, Any]) -> Question:
+    """Return the question; a reference may be a number, as the values of its column are.
+
+    Raises:
+        InputError: a value has another type than its field.
+    """
+    reference = given.get("reference")
+    if isinstance(reference, int | float) and not isinstance(reference, bool):
+        given = {**given, "reference": f"{reference:g}" if isinstance(reference, float) else str(reference)}
+    kinds = get_type_hints(Question)
+    for name, value in given.items():
+        try:
+            TypeAdapter(kinds[name]).validate_python(value, strict=True)
+        except ValidationError as error:
+            words = error.errors(include_url=False)[0]["msg"]
+            raise InputError(f"`{name}`: {words[:1].lower()}{words[1:]}, but got {value!r}") from None
+    return Question(**given)
 
 
 def _tuple(columns: Columns) -> tuple[str, ...]:

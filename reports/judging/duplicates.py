@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from reports.judging.question import Question
-from reports.judging.run_table import METRICS, RUN_NAMES, count, joined, short_list
+from reports.judging.run_table import METRICS, RUN_NAMES, count, joined, short_list, short_name
 from reports.judging.values import Level
 from trainables.errors import InputError
+from trainables.records import number_of
 
 ARM, CONDITION, PAIR, SETTING, VALUE, SELECTION = "arm", "condition", "pair", "setting", "value", "selection"
 KEYS = [CONDITION, ARM, SETTING, PAIR]
@@ -21,11 +22,18 @@ _EPOCH_NAMES = ("epoch", "step", "_step", "training_iteration", "iteration", "tr
 def distinct_runs(
     runs: pd.DataFrame, frame: pd.DataFrame, found: Mapping[str, Sequence[tuple[Level, ...]]], question: Question
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Return at most one run per arm, condition, setting and pair; without pairs, all runs."""
+    """Return at most one run per arm, condition, setting and pair; without pairs, all different runs.
+
+    Without pairs, rows that are the same in all columns are one run, unless these are only those of the question:
+    then two runs may look the same.
+    """
     if not question.pair_columns:
-        return runs, []
+        asked = {*question.arm, *question.condition, *question.setting, question.metric, question.select}
+        telling = any(short_name(str(name)) not in asked and name not in asked for name in frame)
+        exact = frame.iloc[runs["row"]].astype(str).duplicated().to_numpy() & telling
+        return runs[~exact], _repeats(runs["row"][exact])
     exact = runs.duplicated([*KEYS, VALUE, SELECTION])
-    left_out = [f"{count(exact)} that repeat another run exactly."] if exact.any() else []
+    left_out = _repeats(runs["row"][exact])
     runs = runs[~exact]
     again = runs.duplicated(KEYS)
     if not again.any():
@@ -48,6 +56,10 @@ def distinct_runs(
         means = runs.groupby(KEYS)[[VALUE, SELECTION]].transform("mean")
         return runs.assign(**{VALUE: means[VALUE], SELECTION: means[SELECTION]})[~again], left_out
     return runs[~runs.duplicated(KEYS, keep=which)], left_out
+
+
+def _repeats(rows: pd.Series) -> list[str]:
+    return [f"{number_of(len(rows), 'run')} that repeat another run exactly."] if len(rows) else []
 
 
 def _hint(rows: pd.DataFrame, question: Question) -> str:

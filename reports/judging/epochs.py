@@ -15,7 +15,11 @@ from trainables.errors import InputError
 
 
 def one_row_per_run(table: RunTable, question: Question) -> RunTable:
-    """Return a table with one row per run from one with one row per epoch."""
+    """Return a table with one row per run from one with one row per epoch: each metric at its last measurement.
+
+    A metric that a run lacks in its last epoch, although others have it there, is infinite: recorded, but not finite,
+    as of a run that diverged.
+    """
     frame = table.frame
     epoch = find_column(frame.columns, str(question.epoch), "--epoch")
     if question.run is not None:
@@ -52,7 +56,18 @@ def one_row_per_run(table: RunTable, question: Question) -> RunTable:
     measured = [name for name in numeric if name not in (RUN, EPOCH)]
     latest = curves.groupby(RUN)[measured].last()  # of a metric that is not measured every epoch
     rows = ordered[final].reset_index(drop=True)
-    return replace(table, frame=rows.assign(**{name: latest[name].to_numpy() for name in measured}), curves=curves)
+    return replace(table, frame=rows.assign(**_judged(curves, final, latest)), curves=curves)
+
+
+def _judged(curves: pd.DataFrame, final: np.ndarray, latest: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return the value of each metric by run: the latest, or infinity where it was lost before the last epoch."""
+    ends, found = curves.loc[final, EPOCH].to_numpy(), {}
+    for name in map(str, latest.columns):
+        known = curves[name].notna().to_numpy()
+        values = latest[name].to_numpy(dtype=float)
+        lost = ~known[final] & ~np.isnan(values) & np.isin(ends, curves.loc[known, EPOCH].to_numpy())
+        found[name] = np.where(lost, np.inf, values)
+    return found
 
 
 def with_last_epochs(table: RunTable, metrics: set[str], last: int) -> RunTable:
@@ -68,7 +83,9 @@ def with_last_epochs(table: RunTable, metrics: set[str], last: int) -> RunTable:
         raise InputError(f"--last {last} needs the epochs of {short_list(sorted(metrics))}; {table.source} has none")
     from_end = curves.groupby(RUN).cumcount(ascending=False)
     means = curves[from_end < last].groupby(RUN)[sorted(metrics)].mean().reindex(range(len(table.frame)))
-    return replace(table, frame=table.frame.assign(**{name: means[name].to_numpy() for name in sorted(metrics)}))
+    lost = {name: np.isinf(numbers(table.frame[name], name)) for name in metrics}
+    found = {name: np.where(lost[name], np.inf, means[name]) for name in sorted(metrics)}
+    return replace(table, frame=table.frame.assign(**found))
 
 
 def curves_of_runs(table: RunTable, runs: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame | None:

@@ -57,6 +57,14 @@ class JudgedRuns:
         """One verdict per comparison."""
         return judge(self.study) if self.paired else judge_unpaired(self.study)
 
+    @property
+    def unanswered(self) -> tuple[tuple[str, str], ...]:
+        """Arm and condition of the comparisons without a verdict, because one side has no usable run there."""
+        answered = {(verdict.method, verdict.condition) for verdict in self.verdicts}
+        arms = dict.fromkeys(arm.method for arm in self.study.plan.arms if not arm.reference)
+        grid = [(arm, condition.name) for condition in self.study.plan.conditions for arm in arms]
+        return tuple(one for one in grid if one not in answered)
+
 
 def judge_source(
     source: pd.DataFrame | str | Path,
@@ -79,6 +87,8 @@ def judge_source(
     """
     metrics = [metric for metric in (question.metric, question.select) if metric]
     access = Access(experiment, filter_string, metrics, question.last > 1)
+    if isinstance(source, pd.DataFrame):
+        source = source.rename(columns=str)
     return judge_runs(read_source(source, access), question, name or source_name(source, access))
 
 
@@ -97,8 +107,8 @@ def judge_runs(table: RunTable, question: Question, name: str) -> JudgedRuns:
     reference = reference_code(usable, question)
     apart = unpairable(usable, reference) if usable.pairs else []
     if apart:
-        question = replace(question, pair=(NO_PAIRING,))
-        usable = usable_runs(table, question)
+        question = replace(question, pair=(NO_PAIRING,), duplicates=None)
+        usable = usable.unpaired()
     study = observed_study(usable, question, name)
     paired = bool(usable.pairs)
     used = (*usable.used, *_reading(usable, question), _pairing(usable, question, apart))

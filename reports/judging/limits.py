@@ -47,6 +47,7 @@ def limits(usable: UsableRuns, question: Question, reference: int, paired: bool)
     return (
         *_best_epoch(usable),
         *_few_runs(usable),
+        *_unmeasured(usable, question),
         *_pairs_that_are_no_seeds(usable, question),
         *_unused_seeds(usable, question),
         *_missing_arms(usable),
@@ -72,6 +73,20 @@ def _few_runs(usable: UsableRuns) -> list[str]:
         return []
     names = short_list([_name(usable, arm) for arm in single], 5)
     return [f"Only one seed of {names}: one run cannot tell a difference from chance."]
+
+
+def _unmeasured(usable: UsableRuns, question: Question) -> list[str]:
+    """Return which arms have runs without a value, which may have crashed or diverged."""
+    lacking, every = (frame[ARM].value_counts() for frame in (usable.unmeasured, usable.candidates))
+    judged = [int(arm) for arm in sorted(set(usable.runs[ARM])) if lacking.get(arm, 0)]
+    if not judged:
+        return []
+    numbers = short_list([f"{_name(usable, arm)} {lacking[arm]:,} of {every[arm]:,}" for arm in judged], 6)
+    metrics = short_list(dict.fromkeys((question.metric, question.select or question.metric)))
+    return [
+        f"Runs without {metrics} are left out ({numbers}). If they crashed or diverged, this flatters their arm: give "
+        "them the value they deserve. If they were not to be judged, leave them out with --where."
+    ]
 
 
 def _pairs_that_are_no_seeds(usable: UsableRuns, question: Question) -> list[str]:

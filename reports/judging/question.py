@@ -87,14 +87,18 @@ class Question:
             raise InputError("the direction of --select (--select-higher or --select-lower) needs --select METRIC")
         if self.run is not None and not self.epoch:
             raise InputError("--run COLUMN needs --epoch COLUMN: it tells runs apart in a table of one row per epoch")
+        if self.duplicates and not self.pair_columns:
+            raise InputError("--duplicates says which of several runs of a pair counts, so it needs --seed or --pair")
         if NO_PAIRING in self.pair and len(self.pair) > 1:
             raise InputError("--pair none cannot be combined with columns")
-        taken = [*self.arm, *self.condition]
+        taken = [*self.arm, *self.condition, *self.setting]
         if twice := repeated(taken):
-            raise InputError(f"`{twice[0]}` is named twice in --arm and --condition; leave one out")
+            raise InputError(f"`{twice[0]}` is named twice in --arm, --condition and --setting; leave one out")
         mixed = sorted(set(taken) & set(self.pair_columns))
         if mixed:
-            raise InputError(f"`{mixed[0]}` cannot both distinguish arms or conditions and form pairs; leave one out")
+            raise InputError(
+                f"`{mixed[0]}` cannot both distinguish arms, conditions or settings and form pairs; leave one out"
+            )
 
     @property
     def unpaired(self) -> bool:

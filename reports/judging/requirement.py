@@ -36,14 +36,26 @@ class Requirement:
     allowed: tuple[str, ...]
     condition: str | None
 
-    def concerns(self, verdict: Verdict) -> bool:
-        """Return whether the requirement is about this verdict."""
-        arm = self.arm in (EVERY, verdict.method)
-        return arm and self.condition in (None, verdict.condition)
+    def concerns(self, arm: str, condition: str) -> bool:
+        """Return whether the requirement is about this comparison."""
+        return self.arm in (EVERY, arm) and self.condition in (None, condition)
 
-    def broken(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
-        """Return the verdicts that it is about and does not allow; empty if it holds."""
-        return [each for each in verdicts if self.concerns(each) and each.verdict not in self.allowed]
+
+def broken_by(
+    requirement: Requirement, verdicts: Sequence[Verdict], unanswered: Sequence[tuple[str, str]]
+) -> list[str]:
+    """Return the comparisons that break a requirement, in words; empty if it holds.
+
+    Args:
+        requirement: what must hold in every comparison that it is about.
+        verdicts: all verdicts.
+        unanswered: arm and condition of the comparisons that have none, for want of runs.
+    """
+    named = {
+        (each.method, each.condition): each.verdict for each in verdicts if each.verdict not in requirement.allowed
+    }
+    named |= dict.fromkeys(unanswered, "no answer")
+    return [f"{arm} on {place}: {what}" for (arm, place), what in named.items() if requirement.concerns(arm, place)]
 
 
 def parse_requirement(text: str) -> Requirement:
@@ -68,7 +80,7 @@ def parse_requirement(text: str) -> Requirement:
 
 def check_names(requirement: Requirement, verdicts: Sequence[Verdict]) -> None:
     """Raise an `InputError` if the requirement is about no verdict."""
-    if any(requirement.concerns(verdict) for verdict in verdicts):
+    if any(requirement.concerns(verdict.method, verdict.condition) for verdict in verdicts):
         return
     known = dict.fromkeys(f"{verdict.method} on {verdict.condition}" for verdict in verdicts)
     raise InputError(f"--require {requirement.text!r} is about no comparison. The comparisons are {short_list(known)}.")

@@ -39,6 +39,8 @@ class UsableRuns:
     Args:
         runs: columns `arm`, `condition`, `setting`, `pair` (int codes of the lists below), `value`, `selection`
             (float), `run` (str), and `row` (int: row of `frame`); sorted by these codes.
+        unmeasured: all runs of the source that have an arm and a condition and lack a metric: the same columns as
+            `candidates`.
         arms, conditions, settings: values of their columns, by code.
         pairs: values of the pair columns, by code; empty if the runs are not to be paired.
         unit: unit of the metric.
@@ -62,8 +64,14 @@ class UsableRuns:
     curves: pd.DataFrame | None
     frame: pd.DataFrame
     candidates: pd.DataFrame
+    unmeasured: pd.DataFrame
     used: tuple[str, ...]
     left_out: tuple[str, ...]
+
+    def unpaired(self) -> UsableRuns:
+        """Return the same runs, not to be paired."""
+        runs = self.runs.assign(**{PAIR: 0}).sort_values(KEYS, kind="stable", ignore_index=True)
+        return replace(self, runs=runs, pairs=[])
 
 
 def usable_runs(table: RunTable, question: Question) -> UsableRuns:
@@ -82,6 +90,11 @@ def usable_runs(table: RunTable, question: Question) -> UsableRuns:
     table = _prepared(table, question)
     metric = find_column(table.frame.columns, question.metric, "--metric", METRICS)
     select = find_column(table.frame.columns, question.select, "--select", METRICS) if question.select else metric
+    if question.setting and select == metric:
+        raise InputError(
+            f"--select {question.select}: each arm would choose its setting on the judged metric, which flatters the "
+            "arm with more settings; name a validation metric"
+        )
     table = with_last_epochs(table, {metric, select}, question.last)
     coded, levels = _coded(table.frame, question)
     coded[VALUE], coded[SELECTION] = numbers(table.frame[metric], metric), numbers(table.frame[select], select)
@@ -92,6 +105,9 @@ def usable_runs(table: RunTable, question: Question) -> UsableRuns:
     known = table.directions.get(metric)
     higher = higher_is_better(metric, known if question.higher is None else question.higher)
     names = runs[ARM].map(dict(enumerate(map(joined, levels[ARM]))))
+    candidates = coded[(coded[ARM] >= 0) & (coded[CONDITION] >= 0)]
+    measured = candidates[[VALUE, SELECTION]].notna().all(axis=1)
+    places = [ARM, CONDITION, "row"]
     return UsableRuns(
         runs=runs,
         arms=levels[ARM],
@@ -104,7 +120,8 @@ def usable_runs(table: RunTable, question: Question) -> UsableRuns:
         select=select,
         curves=curves_of_runs(table, runs, (metric, select)),
         frame=table.frame,
-        candidates=coded.loc[(coded[ARM] >= 0) & (coded[CONDITION] >= 0), [ARM, CONDITION, "row"]],
+        candidates=candidates[places],
+        unmeasured=candidates.loc[~measured, places],
         used=(f"{len(runs):,} of {len(table.frame):,} runs of {table.source}.",),
         left_out=(*table.notes, *without, *repeated),
     )
@@ -129,9 +146,11 @@ def _prepared(table: RunTable, question: Question) -> RunTable:
 def _filtered(table: RunTable, question: Question) -> RunTable:
     if not question.where:
         return table
-    kept = matching(table.frame, question.where)
+    kept, unknown = matching(table.frame, question.where)
     if not kept.any():
-        raise InputError(f"--where {' --where '.join(question.where)} leaves none of {len(kept):,} rows")
+        words = " ".join([f"--where {' --where '.join(question.where)} leaves none of {len(kept):,} rows.", *unknown])
+        raise InputError(words)
+    table = replace(table, notes=(*table.notes, *unknown))
     if kept.all():
         return table
     curves = table.curves

@@ -13,7 +13,11 @@ from reports.judging.run_table import RUN, find_column, short_list
 from trainables.errors import InputError
 
 Level = int | float | str
+_BOOLEANS = ("True", "False")
+"""Levels of a boolean column, which users write in either case."""
 _FILTER = re.compile(r"(?P<column>.+?)(?P<operator>!=|=)(?P<value>.*)", re.DOTALL)
+_EXACT = 2.0**53
+"""From here on, a float does not tell whole numbers apart."""
 _FIELD = re.compile(r"\{(\w+)\}")
 
 
@@ -26,6 +30,8 @@ def numbers(column: pd.Series, name: str) -> pd.Series:
     >>> numbers(pd.Series(["0.5", "", None]), "accuracy").tolist()
     [0.5, nan, nan]
     """
+    if pd.api.types.is_complex_dtype(column):
+        raise InputError(f"`{name}` must be numbers, but its values are complex; choose another column")
     if pd.api.types.is_bool_dtype(column):
         return column.astype(float)
     if not pd.api.types.is_numeric_dtype(column):
@@ -46,7 +52,8 @@ def numbers(column: pd.Series, name: str) -> pd.Series:
 def column_codes(column: pd.Series) -> tuple[np.ndarray, list[Level]]:
     """Return a code for every level of a column: numbers if all levels are numbers, otherwise text.
 
-    Whole numbers become int, so that seed 1.0 equals seed 1; numbers with leading zeros remain text.
+    Whole numbers become int, so that seed 1.0 equals seed 1; numbers with leading zeros remain text, and floats that
+    are too large to tell whole numbers apart.
 
     Returns:
         Codes, int (n,), -1 where the value is missing or empty; and the levels by code, sorted.
@@ -61,7 +68,9 @@ def column_codes(column: pd.Series) -> tuple[np.ndarray, list[Level]]:
     known = pd.Series(unique)
     as_numbers = pd.Series(pd.to_numeric(known, errors="coerce"))
     padded = known.astype("string").str.fullmatch(r"0\d+").any()
-    found = known.map(str).tolist() if as_numbers.isna().any() or padded else [_plain(one) for one in as_numbers]
+    inexact = pd.api.types.is_float_dtype(as_numbers) and (as_numbers.abs() >= _EXACT).any()
+    as_text = as_numbers.isna().any() or padded or inexact
+    found = known.map(str).tolist() if as_text else [_plain(one) for one in as_numbers.tolist()]
     levels = sorted(set(found))  # text or numbers, never both
     rank = {level: code for code, level in enumerate(levels)}
     table = np.array([*(rank[level] for level in found), -1], dtype=int)
@@ -75,8 +84,8 @@ def is_numbers(column: pd.Series) -> bool:
 
 
 def _plain(value: Any) -> int | float:
-    number = float(value)
-    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+    """Return a number as an int if it is whole."""
+    return int(value) if isinstance(value, int) or float(value).is_integer() else float(value)
 
 
 def level_codes(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, list[tuple[Level, ...]]]:
@@ -104,8 +113,8 @@ def level_codes(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray
     return combined, [tuple(each[row][1][code] for row, code in enumerate(column)) for column in unique.T.tolist()]
 
 
-def matching(frame: pd.DataFrame, conditions: Sequence[str]) -> np.ndarray:
-    """Return which rows meet all conditions, bool (n,).
+def matching(frame: pd.DataFrame, conditions: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """Return which rows meet all conditions, bool (n,), and sentences about values that no row has.
 
     Args:
         frame: the rows.
@@ -114,26 +123,32 @@ def matching(frame: pd.DataFrame, conditions: Sequence[str]) -> np.ndarray:
     Raises:
         InputError: a condition has another form, or there is no such column.
 
-    >>> matching(pd.DataFrame({"lr": [0.1, 0.2, 0.3]}), ["lr=0.10|0.3"]).tolist()
-    [True, False, True]
+    >>> kept, unknown = matching(pd.DataFrame({"lr": [0.1, 0.2, 0.3]}), ["lr=0.10|0.3|7"])
+    >>> kept.tolist(), unknown
+    ([True, False, True], ['--where lr=0.10|0.3|7: no row has the value 7; `lr` has 0.1, 0.2, 0.3.'])
     """
-    kept = np.ones(len(frame), dtype=bool)
+    kept, unknown = np.ones(len(frame), dtype=bool), []
     for condition in conditions:
         found = _FILTER.fullmatch(condition)
         if not found:
             raise InputError(f"--where {condition}: write COLUMN=VALUE or COLUMN!=VALUE")
-        codes, levels = column_codes(frame[find_column(frame.columns, found["column"].strip(), "--where")])
+        column = find_column(frame.columns, found["column"].strip(), "--where")
+        codes, levels = column_codes(frame[column])
         asked = [text.strip() for text in found["value"].split("|")]
         wanted = [code for code, level in enumerate(levels) if any(_equals(level, text) for text in asked)]
+        strange = [text for text in asked if text and not any(_equals(level, text) for level in levels)]
+        if strange:
+            has = f"`{column}` has {short_list(levels, 6)}"
+            unknown.append(f"--where {condition}: no row has the value {' or '.join(strange)}; {has}.")
         same = np.isin(codes, [*wanted, *([-1] if "" in asked else [])])
         kept &= same if found["operator"] == "=" else ~same
-    return kept
+    return kept, unknown
 
 
 def _equals(level: Level, text: str) -> bool:
     """Return whether a level is what a user wrote; numbers are compared as numbers."""
     if isinstance(level, str):
-        return level == text
+        return level == text or (level in _BOOLEANS and level.lower() == text.lower())
     try:
         return float(text) == level
     except ValueError:

@@ -14,7 +14,6 @@ from trainables.errors import InputError
 from trainables.records.characters import visible
 
 if TYPE_CHECKING:
-    from reports.inference.verdicts import Verdict
     from reports.judging.judgement import JudgedRuns
 
 NOT_MET = 3
@@ -111,7 +110,7 @@ def judge(
     """Judge runs that Assay did not launch. Prints the verdicts, what was used and left out, and what is in doubt."""
     from reports.judging.judgement import judge_source
     from reports.judging.question import Question
-    from reports.judging.requirement import check_names, parse_requirement
+    from reports.judging.requirement import broken_by, check_names, parse_requirement
 
     if json and markdown:
         raise InputError("--json and --markdown exclude each other; leave one out")
@@ -142,7 +141,7 @@ def judge(
     for requirement in required:
         check_names(requirement, judged.verdicts)
     page = _write(judged, output)
-    broken = {requirement.text: requirement.broken(judged.verdicts) for requirement in required}
+    broken = {requirement.text: broken_by(requirement, judged.verdicts, judged.unanswered) for requirement in required}
     _show(judged, broken, page, json=json, markdown=markdown)
     if any(broken.values()):
         raise typer.Exit(NOT_MET)
@@ -161,10 +160,8 @@ def _write(judged: JudgedRuns, output: Path | None) -> Path | None:
     return write_view(judged_view(judged), judged.study, output).html
 
 
-def _show(
-    judged: JudgedRuns, broken: dict[str, list[Verdict]], page: Path | None, *, json: bool, markdown: bool
-) -> None:
-    """Print the verdicts, their evidence, and the requirements with the verdicts that break them."""
+def _show(judged: JudgedRuns, broken: dict[str, list[str]], page: Path | None, *, json: bool, markdown: bool) -> None:
+    """Print the verdicts, their evidence, and the requirements with what breaks them."""
     from dataclasses import asdict
 
     from reports.inference.wording import verdict_table
@@ -191,7 +188,6 @@ def _show(
         print_lines(*(f"left out: {line}" for line in judged.evidence.left_out))
         print_lines(*(f"in doubt: {line}" for line in judged.evidence.limits))
     for text, verdicts in broken.items():
-        found = short_list([f"{each.method} on {each.condition}: {each.verdict}" for each in verdicts])
-        typer.echo(visible(f"required: {text}: {f'no ({found})' if verdicts else 'yes'}"))
+        typer.echo(visible(f"required: {text}: {f'no ({short_list(verdicts)})' if verdicts else 'yes'}"))
     if page:
         typer.echo(f"report: {page}")
