@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,11 +33,13 @@ def is_running(folder: Path) -> bool:
     lock = folder / Path(records.JOURNAL_FILE).with_suffix(".lock")
     if not lock.exists():
         return False
-    with lock.open() as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
+    handle = os.open(lock, os.O_RDONLY | os.O_NONBLOCK)  # without blocking, should it be a pipe
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
     return False
 
 

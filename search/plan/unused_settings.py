@@ -26,8 +26,9 @@ def unused_settings(plan: Plan) -> Iterator[str]:
     candidates, why = _unused_in_search(plan)
     unused = [name for name in candidates if getattr(search, name) != Search.model_fields[name].default]
     if unused:
-        names = ", ".join(f"`search.{name}`" for name in unused)
-        yield f"{names} {'has' if len(unused) == 1 else 'have'} no effect: {why}."
+        yield _no_effect([f"search.{name}" for name in unused], why)
+    if not plan.trials and "nuisance" in plan.study.model_fields_set and plan.nuisance:
+        yield _no_effect([f"nuisance.{name}" for name in plan.nuisance], "with `sampler: none` nothing is searched")
     if plan.points < confirm.points != Confirm.model_fields["points"].default:
         searched = plan.trials and plan.nuisance
         found = f"a search of {number_of(plan.trials, 'trial')} yields at most {number_of(plan.points, 'point')}"
@@ -35,6 +36,11 @@ def unused_settings(plan: Plan) -> Iterator[str]:
         yield f"`confirm.points` is {confirm.points}, but {found if searched else none}."
     if confirm.is_open and plan.study.looks[0] < FIRST_LOOK:
         yield f"`confirm.looks` begins with {plan.study.looks[0]}, but open seeds decide nothing before {FIRST_LOOK}."
+
+
+def _no_effect(settings: list[str], why: str) -> str:
+    names = ", ".join(f"`{name}`" for name in settings)
+    return f"{names} {'has' if len(settings) == 1 else 'have'} no effect: {why}."
 
 
 def _unused_in_search(plan: Plan) -> tuple[tuple[str, ...], str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shlex
 import sqlite3
 import time
@@ -273,6 +274,10 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", **CONNECTION)
 
 
+_LOCK_FLAGS, _LOCK_MODE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK, 0o666
+"""How the lock file is opened: without blocking, should it be a pipe."""
+
+
 def _lock(path: Path) -> IO[str]:
     """Take the writer's lock of a journal.
 
@@ -281,7 +286,7 @@ def _lock(path: Path) -> IO[str]:
     """
     refuse_links(path.parent)
     try:
-        lock = path.with_suffix(".lock").open("w")
+        lock = os.fdopen(os.open(path.with_suffix(".lock"), _LOCK_FLAGS, _LOCK_MODE), "w")
     except OSError as error:
         raise InputError(f"the study in {path.parent} cannot be written ({error.strerror})") from None
     for _ in range(_ATTEMPTS):  # a reader that asks whether the study is running holds the lock for a moment

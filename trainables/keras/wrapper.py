@@ -7,7 +7,7 @@ first, so that the call may choose or mix examples, and returns them with the pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -52,6 +52,11 @@ class Wrapper(keras.Model):
     ) -> None:
         if not isinstance(model, keras.Model):
             raise InputError(f"{type(self).__name__} wraps a keras.Model, but got {model!r}")
+        if inner := next((each for each in _models_of(model) if isinstance(each, Wrapper)), None):
+            raise InputError(
+                f"{type(self).__name__} cannot wrap a {type(inner).__name__}, whose method would not be applied: a "
+                "wrapper acts in the training step of `fit` only. Wrap the plain model with one method"
+            )
         super().__init__(autocast=False, **keywords)
         self.model = model
         self.method = method
@@ -218,3 +223,11 @@ def _repeated(array: Tensor, copies: int) -> Tensor:
 def _flat(array: Tensor) -> Tensor:
     """Join the first two dimensions, (copies, batch), into one."""
     return ops.reshape(array, (-1, *array.shape[2:]))
+
+
+def _models_of(model: keras.Model) -> Iterator[keras.Model]:
+    """Yield a model and the models within it."""
+    yield model
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _models_of(layer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PRIVATE = 0o600
@@ -21,6 +21,9 @@ def atomic_file(path: Path, private: bool = False) -> Iterator[Path]:
     Args:
         path: the file to write; an existing one is replaced.
         private: whether only the owner may read it.
+
+    Raises:
+        OSError: the file cannot be written; `filename` is `path`, not the temporary file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")  # unique on all nodes of a cluster
@@ -29,8 +32,13 @@ def atomic_file(path: Path, private: bool = False) -> Iterator[Path]:
             unfinished.touch(PRIVATE)
         yield unfinished
         unfinished.replace(path)
+    except OSError as error:
+        if str(error.filename) == str(unfinished):  # a message names the file that was asked for
+            raise type(error)(error.errno, error.strerror, str(path)) from None
+        raise
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def remove_unfinished(path: Path) -> None:

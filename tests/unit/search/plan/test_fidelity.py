@@ -66,6 +66,11 @@ def test_trials_of_all_arms_have_one_length_and_none_is_stopped(
         ),
         ({"search": {"early_stopping": False, "audit": 2}}, []),
         ({"search": {"sampler": "none", "replicates": 3}}, ["`search.replicates` has no effect"]),
+        (
+            {"search": "none", "nuisance": {"learning_rate": {"low": 0.001, "high": 0.003}}},
+            ["`nuisance.learning_rate` has"],
+        ),
+        ({"search": "none"}, []),
         ({"search": {"sampler": "none"}, "confirm": {"points": 3}}, ["`confirm.points` is 3, but nothing is searched"]),
         ({"search": {"trials_per_arm": 3}, "confirm": {"points": 4}}, ["of 3 trials yields at most 3 points"]),
         ({"confirm": {"seeds": "open", "looks": [2, 60]}}, ["begins with 2, but open seeds decide nothing before 4"]),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from search.cli import app
+from search.monitor.status import is_running
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.store.journal import Journal
@@ -57,6 +59,15 @@ def test_a_new_study_does_not_write_through_a_link_that_is_called_like_its_lock(
     with pytest.raises(InputError, match="is a link"):
         Journal.create(tmp_path / "new" / "study.db")
     assert own.read_text() == "mine"
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_in_the_place_of_the_lock_does_not_block(study: Path) -> None:
+    (study / "study.lock").unlink(missing_ok=True)
+    os.mkfifo(study / "study.lock")
+    assert is_running(study) is False
+    with pytest.raises(InputError, match="cannot be written"):
+        Journal.open(study)
 
 
 def test_links_inside_the_folder_and_to_it_are_allowed(study: Path) -> None:

@@ -194,6 +194,11 @@ def test_a_method_that_is_off_trains_on_the_images_themselves(on: bool) -> None:
         (lambda: MaxUp(network(), reduction="min", augment="crop"), "one of max, softmax, mean, but got 'min'"),
         (lambda: MaxUp(network(), augment="crpo"), "unknown augmentation `crpo`. Did you mean `crop`"),
         (lambda: MaxUp(layers.Dense(3), augment="crop"), "MaxUp wraps a keras.Model, but got <Dense"),
+        (
+            lambda: Mixup(MaxUp(network(), augment="crop")),
+            "Mixup cannot wrap a MaxUp, whose method would not be applied",
+        ),
+        (lambda: MaxUp(keras.Sequential([Mixup(network())]), augment="crop"), "MaxUp cannot wrap a Mixup"),
         (lambda: Mixup(network(), alpha=-1), "mixup: `alpha`: .*, but got -1"),
         (lambda: Mixup(network(), off_last=0.2), "mixup is off in some epochs, so it needs the length"),
         (lambda: Mixup(network(), off_last=0.9, epochs=20, steps_per_epoch=1), "on for 2 of 20 epochs"),
