@@ -325,7 +325,7 @@ def _continue_study(
     from trainables.data.sharing import shared_data_sets
 
     folder = folder.absolute()
-    controller = StudyController(plan, journal, lambda seeds: decided_arms(read_study(folder), seeds))
+    controller = StudyController(plan, journal, lambda seeds: decided_arms(read_study(folder, curves=False), seeds))
     study, record = plan.study, journal.required_plan()
     optuna_file = OptunaFile(folder / records.OPTUNA_FILE)
 

@@ -64,6 +64,6 @@ def carry_out(plan: Plan, path: Path, curves: Path, fuse: int = 10**9) -> StudyC
         if journal.meta(records.META_PLAN) is None:
             journal.set_meta(records.META_STUDY, plan.study.document())
             journal.set_meta(records.META_PLAN, study_record(plan).dump())
-        conductor = StudyController(plan, journal, lambda seeds: decided_arms(read_study(path), seeds))
+        conductor = StudyController(plan, journal, lambda seeds: decided_arms(read_study(path, curves=False), seeds))
         Worker(conductor, curves, fuse).work()
         return conductor

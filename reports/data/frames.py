@@ -13,7 +13,17 @@ import pandas as pd
 
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import DataFacts, Decision, DecisionRow, ExampleRow, Facts, JournalReader, PlanRecord, RunRow
+from trainables.records import (
+    DataFacts,
+    Decision,
+    DecisionRow,
+    ExampleRow,
+    Facts,
+    JournalReader,
+    PlanRecord,
+    ReportRow,
+    RunRow,
+)
 
 D = TypeVar("D", bound=Decision)
 T = TypeVar("T")
@@ -138,13 +148,15 @@ class StudyData:
             return {row.run: row.unpacked() for row in journal.examples(runs)}
 
 
-def read_study(folder: Path) -> StudyData:
+def read_study(folder: Path, curves: bool = True) -> StudyData:
     """Load the journal of a study.
 
     All rows are read in one transaction, so the data of a running study are consistent.
 
     Args:
         folder: the folder of the study, or the path of its `study.db`.
+        curves: whether to read the epochs, which are most of a large study; verdicts do not need them. Without, `epoch`
+            of runs that have not ended is 0.
 
     Raises:
         InputError: there is no journal, it is damaged, it was written by a newer version, or it is that of a final
@@ -165,13 +177,13 @@ def read_study(folder: Path) -> StudyData:
             )
         journal.check("examples")  # they are read later, by run
         runs, span = journal.runs(), journal.span()
-        curves = _curve_frame(journal, runs)
+        epochs = _curve_frame(journal.reports() if curves else [], runs)
         return StudyData(
             journal=journal.path,
             plan=plan,
             facts=journal.facts(),
-            runs=_run_frame(journal, runs, curves, plan),
-            curves=curves,
+            runs=_run_frame(journal, runs, epochs, plan),
+            curves=epochs,
             decisions=tuple(journal.all_decisions()),
             updated=span[1] if span else None,
         )
@@ -266,10 +278,10 @@ def _completed(frame: pd.DataFrame, curves: pd.DataFrame, plan: PlanRecord) -> p
     return frame.join(_numbers(metrics, always, columns))
 
 
-def _curve_frame(journal: JournalReader, announced: Sequence[RunRow]) -> pd.DataFrame:
+def _curve_frame(reports: Sequence[ReportRow], announced: Sequence[RunRow]) -> pd.DataFrame:
     """Return `StudyData.curves`."""
     order = {row.run.name: row.id for row in announced}
-    rows = sorted(journal.reports(), key=lambda row: (order[row.run], row.epoch))
+    rows = sorted(reports, key=lambda row: (order[row.run], row.epoch))
     runs = pd.Series([row.run for row in rows], dtype="category", name="run")
     epochs = pd.Series([row.epoch for row in rows], dtype="int64", name="epoch")
     metrics = pd.DataFrame.from_records([row.metrics for row in rows])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from reports.data.frames import UNFINISHED, read_study
+from reports.inference.verdicts import judge
 from tests.unit.journal_builder import FACTS, JournalBuilder, make_plan, simulate_study
 from trainables import records
 from trainables.errors import InputError
@@ -52,6 +53,13 @@ def test_curves_have_one_row_per_epoch_with_nan_for_missing_metrics(tmp_path: Pa
     assert curves[records.TRAIN_LOSS].tolist() == [2.0, 1.0]
     assert curves[records.VALIDATION_LOSS].isna().all()
     assert curves["mine"].isna().tolist() == [True, False]
+
+
+def test_verdicts_do_not_need_the_epochs(tmp_path: Path) -> None:
+    folder = simulate_study(tmp_path)
+    whole, without = (read_study(folder, curves=curves) for curves in (True, False))
+    assert (len(whole.curves) > 0, len(without.curves)) == (True, 0)
+    assert judge(without) == judge(whole)
 
 
 def test_rows_are_selected_by_arm_and_by_run(tmp_path: Path) -> None:
