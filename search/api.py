@@ -26,6 +26,7 @@ from trainables import records
 from trainables.registration.plugins import code_allowed
 
 if TYPE_CHECKING:
+    from reports.data.frames import StudyData
     from reports.page.view import View
     from search.lifecycle import StudyResult
 
@@ -138,12 +139,13 @@ def report(folder: str | Path) -> Result:
     Examples:
         >>> report("runs/quickstart").runs["outcome"].value_counts()  # doctest: +SKIP
     """
+    from reports.data.frames import read_study
     from reports.page.writer import write_report
 
     folder = Path(folder).absolute()
-    page = write_report(folder).html
-    recipe = folder / records.RECIPE_FILE
-    return _load_result(folder, page, recipe if recipe.is_file() else None)
+    study, recipe = read_study(folder), folder / records.RECIPE_FILE
+    page = write_report(folder, study=study).html
+    return _judged(folder, study, page, recipe if recipe.is_file() else None)
 
 
 def _places(data: str | Path | Mapping[str, str | Path] | None) -> list[str]:
@@ -162,19 +164,17 @@ def _study(study: Study | Mapping[str, Any] | str | Path) -> Study:
 
 
 def _result(done: StudyResult) -> Result:
-    return _load_result(done.folder, done.report.html, done.recipe, done.undelivered)
+    return _judged(done.folder, done.study, done.report.html, done.recipe, done.undelivered)
 
 
-def _load_result(folder: Path, report: Path, recipe: Path | None, undelivered: str = "") -> Result:
+def _judged(folder: Path, study: StudyData, report: Path, recipe: Path | None, undelivered: str = "") -> Result:
     import pandas as pd
 
-    from reports.data.frames import read_study
     from reports.inference.records import verdict_records
     from reports.inference.verdicts import judge
     from reports.inference.wording import verdict_table
     from reports.page.writer import runs_table
 
-    study = read_study(folder)
     verdicts = judge(study)
     return Result(
         rows=tuple(verdict_table(verdicts)),

@@ -48,6 +48,7 @@ from trainables.records.atomic import write_atomically
 from trainables.registration.plugins import allowed_code
 
 if TYPE_CHECKING:
+    from reports.data.frames import StudyData
     from reports.page.writer import ReportPaths
     from search.store.optuna_storage import OptunaFile
     from trainables.data import Dataset, Source
@@ -59,6 +60,7 @@ class StudyResult:
 
     Args:
         folder: the study folder.
+        study: its data when the report was written.
         report: paths of the report.
         recipe: path of the exported recipe, or None if nothing could be exported.
         undelivered: what MLflow has not received, in words, or empty.
@@ -66,6 +68,7 @@ class StudyResult:
     """
 
     folder: Path
+    study: StudyData
     report: ReportPaths
     recipe: Path | None
     undelivered: str
@@ -333,7 +336,7 @@ def _continue_study(
         optuna_file.update(controller.optuna_studies)
         return count(controller, record)
 
-    (report, recipe), undelivered = execute_runs(
+    (judged, report, recipe), undelivered = execute_runs(
         controller,
         folder,
         current_resources(journal, study.resources),
@@ -353,12 +356,15 @@ def _continue_study(
                 f"`assay export {shlex.quote(str(folder))}` writes it again"
             )
     outcomes = {state.outcome.outcome for state in controller.states.values() if state.outcome}
-    return StudyResult(folder, report, recipe, undelivered, failed=outcomes <= {records.FAILED, records.DIVERGED})
+    return StudyResult(
+        folder, judged, report, recipe, undelivered, failed=outcomes <= {records.FAILED, records.DIVERGED}
+    )
 
 
 def _conclude(
     controller: StudyController, journal: Journal, folder: Path, optuna_file: OptunaFile
-) -> tuple[ReportPaths, Path | None]:
+) -> tuple[StudyData, ReportPaths, Path | None]:
+    from reports.data.frames import read_study
     from reports.page.writer import write_report
     from search.export.overwrite import set_aside
     from search.export.selection import NothingConfirmedError, export_recipe
@@ -367,7 +373,8 @@ def _conclude(
     optuna_file.close()
     if optuna_file.error:
         warn(f"{records.OPTUNA_FILE} is not complete ({optuna_file.error}); nothing else depends on it")
-    report = write_report(folder)
+    study = read_study(folder)
+    report = write_report(folder, study=study)
     if kept := set_aside(folder / records.RECIPE_FILE):
         note(f"{records.RECIPE_FILE} was edited; it is kept as {kept.name}, and the study's is written again")
     try:
@@ -379,7 +386,7 @@ def _conclude(
         recipe = None
     if controller.done and journal.runs_at_end() != len(controller.states):
         journal.decide(EndDecision(runs=len(controller.states)))
-    return report, recipe
+    return study, report, recipe
 
 
 def count(controller: StudyController, plan: PlanRecord) -> StudyProgress:

@@ -121,7 +121,7 @@ class Verdict:
 
 
 def judge(study: StudyData) -> list[Verdict]:
-    """Judge all contrasts of the plan.
+    """Judge all contrasts of the plan, once for the same data.
 
     Families are defined by the plan, not by the runs that have finished: a contrast without data takes part in the
     correction for multiple testing with p = 1.
@@ -148,6 +148,10 @@ def judge(study: StudyData) -> list[Verdict]:
     >>> verdict.verdict, round(verdict.tuned.mean, 3), verdict.tuned.interval
     ('helps', 0.045, Interval(low=0.035..., high=0.054...))
     """
+    return [*study.remembered("verdicts", lambda: _judge(study))]
+
+
+def _judge(study: StudyData) -> list[Verdict]:
     plan, found = study.plan, dict[int, Verdict]()
     for family in plan.families:
         verdicts = _judge_family(study, [plan.contrasts[index] for index in family])

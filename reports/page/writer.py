@@ -49,17 +49,18 @@ class ReportPaths:
     tables: Mapping[str, Path]
 
 
-def write_report(folder: Path, output: Path | None = None) -> ReportPaths:
+def write_report(folder: Path, output: Path | None = None, study: StudyData | None = None) -> ReportPaths:
     """Write the report of a study, finished or running. Each file is replaced atomically.
 
     Args:
         folder: study folder, or the path of its journal.
         output: folder of the report, created if missing; by default `report` in the study folder.
+        study: the study's data, if it has been read.
 
     Raises:
         InputError: If there is no readable journal, the report cannot be written, or a link leads out of its folder.
     """
-    study = read_study(folder)
+    study = read_study(folder) if study is None else study
     if output is None:
         output = (folder if folder.is_dir() else folder.parent) / records.REPORT
         refuse_links(output.parent)

@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 
 def show_finished(done: StudyResult, json: bool) -> None:
     """Print the verdicts, the paths of report and recipe, and how to open MLflow."""
-    from reports.data.frames import read_study
     from reports.inference.verdicts import judge
     from reports.inference.wording import verdict_table
 
-    study = read_study(done.folder)
-    verdicts = judge(study)
+    study, verdicts = done.study, judge(done.study)
     mlflow = ui_command(done.folder, configured_uri(done.folder))
     if json:
         paths = {"report": str(done.report.html), "recipe": done.recipe and str(done.recipe), "mlflow": mlflow}
