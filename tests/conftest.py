@@ -81,7 +81,7 @@ def write_curves(tmp_path: Path) -> Callable[..., Path]:
                             accuracy = round(top - 0.4 * np.exp(-epoch / 4), 6)
                             fault = faults.get(method, "") if epoch == epochs // 2 else ""
                             rows.append((phase, method, k, seed, epoch, accuracy, accuracy, wait, fault))
-        columns = ["phase", "method", "k", "seed", "epoch", "validation_accuracy", "test_accuracy", "wait", "fault"]
+        columns = ["phase", "method", "k", "seed", "epoch", "validation_accuracy", "test_accuracy", "_wait", "_fault"]
         path = tmp_path / "curves.csv"
         pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
         return path

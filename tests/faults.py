@@ -2,8 +2,8 @@
 
 Two more columns of the table make an epoch slow or make it fail:
 
-    wait    seconds to sleep
-    fault   raise: an exception; memory: a MemoryError; diverge: a loss that is not finite; omit: the metric is missing;
+    _wait   seconds to sleep
+    _fault  raise: an exception; memory: a MemoryError; diverge: a loss that is not finite; omit: the metric is missing;
             infinite: the metric is not a number; hang: the epoch never ends; kill: the process dies
 
 Each file in the folder that the variable FAULTY_STARTS names makes one worker die while it starts, and is removed; one
@@ -38,13 +38,13 @@ FAULTS = ("raise", "memory", "diverge", "omit", "infinite", "hang", "kill")
 
 
 class FaultyReplay(Replay):
-    """A replay that obeys the columns `wait` and `fault`."""
+    """A replay that obeys the columns `_wait` and `_fault`."""
 
     def train_epoch(self) -> dict[str, float]:
         epoch, started = self.epoch + 1, time.perf_counter()
         row = self._rows.get(epoch, {})
-        time.sleep(float(row.get("wait", 0)))
-        fault = row.get("fault")
+        time.sleep(float(row.get("_wait", 0)))
+        fault = row.get("_fault")
         _fail(fault, epoch)
         metrics = super().train_epoch()
         metrics[records.SECONDS] = time.perf_counter() - started
@@ -56,7 +56,7 @@ class FaultyReplay(Replay):
 
 
 class FaultyTrainable(TrainingTrainable):
-    """A worker whose replays obey the columns `wait` and `fault`."""
+    """A worker whose replays obey the columns `_wait` and `_fault`."""
 
     def setup(self, config: dict[str, Any], *arguments: Any, **named: Any) -> None:
         if _taken("unfit*"):

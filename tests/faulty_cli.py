@@ -1,6 +1,6 @@
 """`python -m tests.faulty_cli` is `assay` with faults.
 
-Its workers obey the columns `wait` and `fault` of replayed curves; its driver dies where `tests.deaths` is told.
+Its workers obey the columns `_wait` and `_fault` of replayed curves; its driver dies where `tests.deaths` is told.
 """
 
 from unittest.mock import patch

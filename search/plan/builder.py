@@ -164,10 +164,10 @@ def _condition(study: Study, levels: Mapping[str, Level], cells: list[Cell]) -> 
         )
     cycles = [cycle for cell in cells for cycle in _cycles(cell.entry, epochs, f"{name}: {cell.name}")]
     falls = [fall for cell in cells for fall in first_falls(study, {**settings, **cell.settings}, name)]
-    first = [fall for fall in falls if fall is not None]
-    rungs = rung_epochs(epochs, [max(first)] if first else [], study.search.reduction_factor, cycles)
-    unstopped = "" if rungs else why_unstopped(max(first, default=None), cycles)
-    if first and None in falls:
+    latest = max((fall for fall in falls if fall is not None), default=None)
+    rungs = rung_epochs(epochs, latest, study.search.reduction_factor, cycles)
+    unstopped = "" if rungs else why_unstopped(latest, cycles)
+    if latest is not None and None in falls:
         rungs, unstopped = [], "some of the searched schedules have no fall of the learning rate, and others have"
     shortened = study.search.fidelity == "schedule" and study.search.sampler != "none"
     stops = study.search.early_stopping and not shortened

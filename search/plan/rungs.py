@@ -34,7 +34,7 @@ def short_schedule(epochs: int, condition: str) -> int:
     return short
 
 
-def rung_epochs(epochs: int, milestones: list[float], factor: float, cycles: list[Cycle]) -> list[int]:
+def rung_epochs(epochs: int, first_fall: float | None, factor: float, cycles: list[Cycle]) -> list[int]:
     """Return the rungs of a condition, in epochs finished; all its arms have the same.
 
     No rung lies before a third of the length, or before the effect of the first learning rate drop shows: until then,
@@ -43,18 +43,19 @@ def rung_epochs(epochs: int, milestones: list[float], factor: float, cycles: lis
 
     Args:
         epochs: training length.
-        milestones: fractions of the length at which the learning rate drops.
+        first_fall: fraction of the length at which the learning rate falls first, the latest over the condition's runs;
+            None if it does not fall.
         factor: the reduction factor, the ratio of successive rungs.
         cycles: the cycles of the condition's methods.
 
-    >>> rung_epochs(100, [], 2, [])
+    >>> rung_epochs(100, None, 2, [])
     [34, 67]
-    >>> rung_epochs(200, [0.5, 0.75], 3, [])
+    >>> rung_epochs(200, 0.5, 3, [])
     [105]
     """
     settling = max(1, math.ceil(epochs * SETTLING_SHARE))
     rungs = []
-    rung = max([epochs / 3, *(drop * epochs + settling for drop in milestones[:1])])
+    rung = max(epochs / 3, 0 if first_fall is None else first_fall * epochs + settling)
     while rung < epochs:
         moved = next((epoch for epoch in range(math.ceil(rung), epochs) if _is_comparable(epoch, cycles)), None)
         if moved is not None and moved not in rungs:

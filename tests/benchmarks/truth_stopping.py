@@ -53,7 +53,7 @@ def _growing(first: int, factor: int) -> tuple[int, ...]:
     return tuple(rungs)
 
 
-OURS = Rule("pool per arm: the product's rungs", tuple(rung_epochs(EPOCHS, MILESTONES, 3, [])))
+OURS = Rule("pool per arm: the product's rungs", tuple(rung_epochs(EPOCHS, MILESTONES[0], 3, [])))
 RULES = (
     Rule("none", real="85"),
     Rule("one pool: Ray's defaults", _growing(1, 4), 4, one_pool=True, audit=0, real="32"),

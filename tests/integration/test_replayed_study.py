@@ -21,7 +21,7 @@ from trainables.records import EndDecision, JournalReader
 pytestmark = pytest.mark.timeout(240)
 
 FAULTY = "tests.faulty_cli"
-"""The program whose replays obey the columns `wait` and `fault` (see `tests.faults`)."""
+"""The program whose replays obey the columns `_wait` and `_fault` (see `tests.faults`)."""
 
 
 def assay(*arguments: object, program: str = "search.cli", seconds: float = 200) -> subprocess.CompletedProcess[str]:

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 KEYS = ("phase", "condition", "method", "k", "seed")
 REQUIRED = ("method", "epoch", records.VALIDATION_ACCURACY)
-TESTED = ("wait", "fault")
-"""Columns that only the workers of Assay's own tests obey."""
-COLUMNS = tuple(dict.fromkeys((*REQUIRED, *KEYS, *records.EPOCH_METRICS, *records.TEST_METRICS, *TESTED)))
+COLUMNS = tuple(dict.fromkeys((*REQUIRED, *KEYS, *records.EPOCH_METRICS, *records.TEST_METRICS)))
 _INDICES = ("k", "seed")
 _NUMBERS = {"epoch", *_INDICES, *records.EPOCH_METRICS, *records.TEST_METRICS}
 _MOST = 10**9

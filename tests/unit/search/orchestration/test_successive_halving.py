@@ -36,11 +36,11 @@ def test_an_audited_run_continues_and_is_recorded() -> None:
 
 
 def test_rungs_begin_after_a_third_and_after_the_first_learning_rate_drop() -> None:
-    assert rung_epochs(99, [], 2, []) == [33, 66]
-    assert rung_epochs(200, [0.5, 0.75], 3, []) == [105]
-    assert rung_epochs(12, [0.5, 0.75], 3, []) == [7]
-    assert rung_epochs(100, [0.1], 2, []) == [34, 67]
-    assert rung_epochs(4, [0.9], 2, []) == []
+    assert rung_epochs(99, None, 2, []) == [33, 66]
+    assert rung_epochs(200, 0.5, 3, []) == [105]
+    assert rung_epochs(12, 0.5, 3, []) == [7]
+    assert rung_epochs(100, 0.1, 2, []) == [34, 67]
+    assert rung_epochs(4, 0.9, 2, []) == []
 
 
 @given(
@@ -52,7 +52,7 @@ def test_rungs_begin_after_a_third_and_after_the_first_learning_rate_drop() -> N
 def test_rungs_are_never_in_an_on_block(epochs: int, start: int, length: int, factor: float) -> None:
     end = max(start + 2 * length, epochs - 5)
     cycle = Cycle(start, end, length, 1)
-    for rung in rung_epochs(epochs, [0.5], factor, [cycle]):
+    for rung in rung_epochs(epochs, 0.5, factor, [cycle]):
         assert epochs / 3 <= rung < epochs
         assert not cycle.on(rung - 1)
         assert rung > 0.5 * epochs
