@@ -41,7 +41,10 @@ def export(
     folder: Folder,
     condition: Annotated[
         str | None,
-        typer.Option(help="Condition to choose from: its name, or `factor=value[,factor=value]`. By default all."),
+        typer.Option(
+            help="Condition to choose from: its name, or `factor=value[,factor=value]`. By default all; in a study on "
+            "several data sets, those on the first."
+        ),
     ] = None,
     method: Annotated[str | None, typer.Option(help="Method to export. By default the best one.")] = None,
     best: Annotated[bool, typer.Option("--best", help="Export the best of all methods; this is the default.")] = False,

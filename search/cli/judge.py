@@ -45,7 +45,12 @@ def judge(
         str, typer.Option(metavar="COLUMN[,COLUMN]", help="Circumstances that are judged separately.")
     ] = "",
     reference: Annotated[
-        str | None, typer.Option(metavar="ARM", help="Arm that the others are compared with. [default: baseline]")
+        str | None,
+        typer.Option(
+            metavar="ARM",
+            help="Arm that the others are compared with. By default the one named baseline, control, reference, none "
+            "or default; required if there is none.",
+        ),
     ] = None,
     pair: Annotated[
         str,
