@@ -51,7 +51,7 @@ class ExecutionContext:
         address: address of a cluster, or None for this machine.
         curves: a table of learning curves to replay instead of training, or None.
         debug: show the messages of Ray and TensorFlow.
-        deadline: `time.monotonic` after which no run starts, or None.
+        deadline: `time.monotonic` after which the study is interrupted (`BudgetError`), with its running runs; or None.
     """
 
     folder: Path
