@@ -18,7 +18,7 @@ from search.monitor.counts import RunProgress, StudyProgress, count_runs
 from search.monitor.messages import note, warn
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
-from search.plan.data_validation import check_data, naming, refuse_changed
+from search.plan.data_validation import check_data, prefixed_errors, refuse_changed
 from search.plan.extension import check_kept, find_extension, with_defaults_of
 from search.plan.model import Plan
 from search.plan.precision import MOST_NETWORKS, decide, is_timed, network_works, time_shared, unmeasured
@@ -118,13 +118,13 @@ def _start_study(
     """
     with new_folder(folder) as journal:
         write_atomically(folder / records.STUDY_FILE, dump(plan.study.document()), private=True)
-        journal.set_meta(records.META_ID, uuid.uuid4().hex)
-        journal.set_meta(records.META_STUDY, plan.study.document())
-        journal.set_meta(records.META_FACTS, facts_of(data, options.curves).dump())
-        journal.set_meta(records.META_CURVES, str(options.curves or ""))
+        journal.set_meta_once(records.META_ID, uuid.uuid4().hex)
+        journal.set_meta_once(records.META_STUDY, plan.study.document())
+        journal.set_meta_once(records.META_FACTS, facts_of(data, options.curves).dump())
+        journal.set_meta_once(records.META_CURVES, str(options.curves or ""))
         for key, places in relative_places_of(plan.sources, folder).items():
-            journal.set_meta(key, places)
-        journal.set_meta(records.META_PLAN, study_record(plan, precision=precision).dump())
+            journal.set_meta_once(key, places)
+        journal.set_meta_once(records.META_PLAN, study_record(plan, precision=precision).dump())
         return _continue_study(plan, journal, folder, options, data)
 
 
@@ -266,7 +266,7 @@ def _load_unchanged(
         raise InputError(f"{error}{load_hint(sources)}") from None
     facts = journal.facts()
     for label, found in data.items():
-        with naming(label):
+        with prefixed_errors(label):
             refuse_changed(found, facts.data_of(label), f"the study in {folder} began")
     for label, first in plan.sources.items():
         if moved := note_place(journal, first, sources[label], folder, label):

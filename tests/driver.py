@@ -62,8 +62,8 @@ def carry_out(plan: Plan, path: Path, curves: Path, fuse: int = 10**9) -> StudyC
     plan = replace(plan, study=plan.study.on_official_test())  # curves know no unused images
     with journal:
         if journal.meta(records.META_PLAN) is None:
-            journal.set_meta(records.META_STUDY, plan.study.document())
-            journal.set_meta(records.META_PLAN, study_record(plan).dump())
+            journal.set_meta_once(records.META_STUDY, plan.study.document())
+            journal.set_meta_once(records.META_PLAN, study_record(plan).dump())
         conductor = StudyController(plan, journal, lambda seeds: decided_arms(read_study(path, curves=False), seeds))
         Worker(conductor, curves, fuse).work()
         return conductor

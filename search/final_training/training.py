@@ -114,13 +114,13 @@ def train_recipe(
     warn(FULL_DATA_WARNING if request.config.full_data else "")
     with new_folder(folder) as journal:
         write_atomically(folder / records.RECIPE_FILE, dump(recipe.document()))
-        journal.set_meta(records.META_ID, uuid.uuid4().hex)
-        journal.set_meta(records.META_FACTS, facts_of({"": data}).dump())
-        journal.set_meta(records.META_RECIPE, request.document())
-        journal.set_meta(records.META_DATA, relative_places(request.config.data.model_dump(mode="json"), folder))
+        journal.set_meta_once(records.META_ID, uuid.uuid4().hex)
+        journal.set_meta_once(records.META_FACTS, facts_of({"": data}).dump())
+        journal.set_meta_once(records.META_RECIPE, request.document())
+        journal.set_meta_once(records.META_DATA, relative_places(request.config.data.model_dump(mode="json"), folder))
         if overrides.register:
-            journal.set_meta(records.META_REGISTER, overrides.register)
-        journal.set_meta(records.META_PLAN, _plan(request).dump())
+            journal.set_meta_once(records.META_REGISTER, overrides.register)
+        journal.set_meta_once(records.META_PLAN, _plan(request).dump())
         record_resources(journal, Resources(), resources)
         return _continue_training(request, journal, folder, options, data)
 
@@ -154,7 +154,7 @@ def resume_training(
         refuse_changed(data, journal.facts().data, f"the training in {folder} began")
         if place := note_place(journal, request.config.data, source, folder):
             note(place)
-        journal.set_meta(records.META_PLAN, _plan(request).dump())
+        journal.set_meta_once(records.META_PLAN, _plan(request).dump())
         return _continue_training(request, journal, folder, options, data)
 
 

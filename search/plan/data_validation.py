@@ -51,7 +51,7 @@ def check_data(plan: Plan, sources: Mapping[str, Source] | None = None) -> dict[
     chosen = selections(plan, data)
     for arm in plan.arms:
         config, label = plan.run_config(arm, {}, *plan.search_seeds(0)), arm.condition.data
-        with naming(label):
+        with prefixed_errors(label):
             config.model.check(data[label].images.shape[1:], chosen[arm.condition.name].classes)
     names = tuple(condition.name for condition in plan.conditions)
     for label, report in inspected(plan, data, chosen).items():
@@ -71,7 +71,7 @@ def load_data_sets(sources: Mapping[str, Source]) -> dict[str, Dataset]:
     """
     found: dict[str, Dataset] = {}
     for label, source in sources.items():
-        with naming(label):
+        with prefixed_errors(label):
             found[label] = source.load()
     seen: dict[str, str] = {}
     for label, data in found.items():
@@ -113,11 +113,11 @@ def _large_batches(plan: Plan, chosen: Mapping[str, Selection]) -> list[str]:
 
 
 @contextmanager
-def naming(label: str) -> Iterator[None]:
+def prefixed_errors(label: str) -> Iterator[None]:
     """Put the label of a data set before the message of an `InputError` in the block; an empty label adds nothing.
 
     Examples:
-        >>> with naming("cifar"):
+        >>> with prefixed_errors("cifar"):
         ...     raise InputError("there are no images")
         Traceback (most recent call last):
         ...
@@ -157,7 +157,7 @@ def selections(plan: Plan, data: Mapping[str, Dataset]) -> dict[str, Selection]:
     found: dict[str, Selection] = {}
     for condition in plan.conditions:
         own = data[condition.data]
-        with naming(condition.data):
+        with prefixed_errors(condition.data):
             found[condition.name] = select(own.arrays(), configs[condition.name], len(own.class_names))
     return found
 

@@ -212,7 +212,7 @@ def run_all(source: RunSource, context: ExecutionContext, capacity: Capacity, da
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
-        with local.watched(lambda reason: _last_words(reason, context.folder)):
+        with local.watched(lambda reason: print_fatal_error(reason, context.folder)):
             tuner.fit()
     dispatcher.remove_checkpoints()
 
@@ -222,5 +222,6 @@ def _check(context: ExecutionContext, capacity: Capacity) -> AbstractContextMana
     return newcomer_check(context.folder, gpus, capacity.known)
 
 
-def _last_words(reason: str, folder: Path) -> None:
+def print_fatal_error(reason: str, folder: Path) -> None:
+    """Print why the study stopped, and how to continue it."""
     warn(f"stopped: {reason}; all progress is saved. Continue with: {resume_hint(folder)}")

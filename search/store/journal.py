@@ -191,7 +191,7 @@ class Journal(JournalReader):
             statement += f" ON CONFLICT ({unless}) DO NOTHING"
         self._counts[table] += self._db.execute(statement, (*row, checksum(row), *unchecked.values())).rowcount
 
-    def set_meta(self, key: str, value: Any) -> None:
+    def set_meta_once(self, key: str, value: Any) -> None:
         """Write one value about the whole study; the first value of a key stays."""
         with self._writing() as db:
             if not self._has_entry(key):

@@ -9,7 +9,7 @@ from search.tracking.mapping import (
     KILLED,
     MAX_TAG,
     RUNNING,
-    StudyCard,
+    StudyTags,
     interrupted_text,
     outcome_text,
 )
@@ -67,14 +67,14 @@ class RunBacklog:
     failures: int = 0
 
     @property
-    def points(self) -> int:
+    def epochs(self) -> int:
         """Number of undelivered epochs."""
         return self.reported - self.delivered
 
     @property
     def is_pending(self) -> bool:
         """Whether anything of this run is undelivered."""
-        return self.points > 0 or (self.outcome is not None and not self.closed)
+        return self.epochs > 0 or (self.outcome is not None and not self.closed)
 
 
 class Backlog:
@@ -105,7 +105,7 @@ class Backlog:
             self.items[row.run].outcome, self.items[row.run].ended = row.outcome, row.at
         for arrival in arrivals:
             item = self.items[arrival.run]
-            if not item.points:
+            if not item.epochs:
                 item.since = now
             item.reported += 1
         self._run_id = runs[-1].id if runs else self._run_id
@@ -155,7 +155,7 @@ class Backlog:
     def size(self) -> tuple[int, int]:
         """Return (number of runs with undelivered parts, number of undelivered epochs)."""
         pending = [item for item in self.items.values() if item.is_pending]
-        return len(pending), sum(item.points for item in pending)
+        return len(pending), sum(item.epochs for item in pending)
 
     def interrupted(self, listing: Mapping[str, TrackedRun]) -> list[tuple[str, TrackedRun, str]]:
         """Return (name, state in MLflow, text of the outcome) of the runs to close that did not end."""
@@ -170,10 +170,10 @@ class Backlog:
     def _last_epoch(self, run: str) -> int:
         return max((report.epoch for report in self.journal.reports(run=run)), default=0)
 
-    def card(self) -> StudyCard | None:
-        """Return the card of the study, or None while the journal has no plan yet."""
+    def study_tags(self) -> StudyTags | None:
+        """Return the tags of the study and its runs, or None while the journal has no plan yet."""
         study_id, plan = self.journal.meta(records.META_ID), self.journal.plan()
-        return StudyCard.from_plan(study_id, plan, self.journal.facts()) if study_id and plan else None
+        return StudyTags.from_plan(study_id, plan, self.journal.facts()) if study_id and plan else None
 
     def complete(self) -> bool:
         """Return whether all runs of the study have ended and no more will follow.

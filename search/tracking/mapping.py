@@ -45,7 +45,7 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True)
-class StudyCard:
+class StudyTags:
     """Tags of a study and of its runs.
 
     Args:
@@ -66,8 +66,8 @@ class StudyCard:
     arms: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def from_plan(cls, study_id: str, plan: PlanRecord, facts: Facts) -> StudyCard:
-        """Return the card of a study.
+    def from_plan(cls, study_id: str, plan: PlanRecord, facts: Facts) -> StudyTags:
+        """Return the tags of a study.
 
         Args:
             study_id: unique id of the study, `META_ID` of the journal.
@@ -95,7 +95,7 @@ class StudyCard:
             {arm.name: _arm_tags(arm) for arm in plan.arms},
         )
 
-    def tags(self) -> dict[str, str]:
+    def parent_tags(self) -> dict[str, str]:
         """Return the tags of the parent run, except that of its outcome."""
         return {**self._common(), records.TAG_PHASE: records.STUDY, **self.own}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from search.tracking.backlog import TrackedRun
 from search.tracking.client import error_code, open_client, retry
-from search.tracking.mapping import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyCard, run_name, shorten
+from search.tracking.mapping import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyTags, run_name, shorten
 from search.tracking.uri import artifact_location, check_location
 from trainables import records
 from trainables.records import Run
@@ -39,14 +39,14 @@ class TrackingStore:
     Args:
         uri: the tracking store.
         folder: the study folder.
-        card: tags of the study and of its runs.
+        study_tags: tags of the study and of its runs.
         started: start time of the study, in milliseconds.
     """
 
-    def __init__(self, uri: str, folder: Path, card: StudyCard, started: int) -> None:
+    def __init__(self, uri: str, folder: Path, study_tags: StudyTags, started: int) -> None:
         self.uri = uri
         self.folder = folder
-        self.card = card
+        self.study_tags = study_tags
         self.started = started
         self.listing: dict[str, TrackedRun] = {}
         self._parent: TrackedRun | None = None
@@ -77,9 +77,9 @@ class TrackingStore:
         self.experiment = self._find_experiment()
         self.list_runs()
         if self._parent is None:
-            self._parent = self._create(self.card.name, self.card.tags(), self.started)
+            self._parent = self._create(self.study_tags.name, self.study_tags.parent_tags(), self.started)
         else:
-            self.log(self._parent.id, tags=self.card.tags())  # the study may have been extended
+            self.log(self._parent.id, tags=self.study_tags.parent_tags())  # the study may have been extended
         for name, parent in self._parents.items():
             if parent != self._parent.id and not self.listing[name].deleted:
                 self.log(self.listing[name].id, tags={records.TAG_PARENT: self._parent.id})
@@ -98,7 +98,7 @@ class TrackingStore:
 
     def _find_experiment(self) -> str:
         """Return the id of the experiment with the name of the study, or of a second one if a user has deleted it."""
-        for name in (self.card.name, f"{self.card.name} {self.card.id[:8]}"):
+        for name in (self.study_tags.name, f"{self.study_tags.name} {self.study_tags.id[:8]}"):
             experiment: Experiment | None = retry(self.client.get_experiment_by_name, name)
             if experiment is None:
                 place = artifact_location(self.uri, self.folder)
@@ -106,7 +106,7 @@ class TrackingStore:
             if experiment.lifecycle_stage == "active":
                 check_location(str(experiment.artifact_location), self.uri, self.folder)
                 return str(experiment.experiment_id)
-        raise LookupError(f"the experiment {self.card.name!r} was deleted in MLflow; restore it there")
+        raise LookupError(f"the experiment {self.study_tags.name!r} was deleted in MLflow; restore it there")
 
     def list_runs(self) -> None:
         """List the existing runs of the study, and delete duplicates.
@@ -114,7 +114,7 @@ class TrackingStore:
         If the response to a creation is lost, a run may be created twice. Of duplicate children the one in use is kept,
         of duplicate parents the one with the most children. Runs that a user has deleted stay deleted.
         """
-        entries = list(self._search(f"tags.`{records.TAG_STUDY_ID}` = '{self.card.id}'"))
+        entries = list(self._search(f"tags.`{records.TAG_STUDY_ID}` = '{self.study_tags.id}'"))
         children = Counter(entry.parent for entry in entries)
         in_use = {known.id for known in self.listing.values()}
         entries.sort(key=lambda entry: _rank(entry, children, in_use))
@@ -166,12 +166,14 @@ class TrackingStore:
         """
         name = run.name
         if name in self._unconfirmed:
-            condition = f"tags.`{records.TAG_STUDY_ID}` = '{self.card.id}' and tags.`{records.TAG_RUN}` = '{name}'"
+            condition = (
+                f"tags.`{records.TAG_STUDY_ID}` = '{self.study_tags.id}' and tags.`{records.TAG_RUN}` = '{name}'"
+            )
             for entry in self._search(condition):
                 self.listing[name] = entry.known
         if name not in self.listing:
             self._unconfirmed.add(name)  # until MLflow responds, it may or may not exist
-            self.listing[name] = self._create(run_name(run), self.card.run_tags(run, self.parent.id), started)
+            self.listing[name] = self._create(run_name(run), self.study_tags.run_tags(run, self.parent.id), started)
         self._unconfirmed.discard(name)
         return self.listing[name]
 

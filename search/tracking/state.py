@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from trainables.records.atomic import write_atomically
 
 _RUN_IDS = "run_ids"
 _EXPERIMENT = "experiment"
+_EPOCHS = "points"
+"""Key of `DeliveryState.epochs` in the file."""
 
 
 @dataclass(frozen=True)
@@ -22,20 +24,29 @@ class DeliveryState:
     Args:
         complete: whether MLflow has everything that the journal holds, including the report.
         runs: number of runs with undelivered data.
-        points: number of undelivered epochs.
+        epochs: number of undelivered epochs.
         error: the last error, or empty.
     """
 
     complete: bool
     runs: int
-    points: int
+    epochs: int
     error: str = ""
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> DeliveryState:
+        """Return the state that `write_state` has written, from the content of `delivery.json`."""
+        return cls(document["complete"], document["runs"], document[_EPOCHS], document["error"])
+
+    def document(self) -> dict[str, Any]:
+        """Return the state as it is written to `delivery.json`."""
+        return {"complete": self.complete, "runs": self.runs, _EPOCHS: self.epochs, "error": self.error}
 
     def __str__(self) -> str:
         if self.complete:
             return "MLflow has everything"
         missing = (
-            f"{self.points} epochs of {self.runs} runs" if self.runs else "the final status or the files of the study"
+            f"{self.epochs} epochs of {self.runs} runs" if self.runs else "the final status or the files of the study"
         )
         return f"MLflow is missing {missing}" + (f": {self.error}" if self.error else "")
 
@@ -62,7 +73,7 @@ def write_state(
         experiment: MLflow's id of the experiment, or empty before the first connection.
     """
     store = {} if uri is None else {"uri": uri}
-    document = {**asdict(state), **store, "pid": pid, _EXPERIMENT: experiment, _RUN_IDS: dict(run_ids)}
+    document = {**state.document(), **store, "pid": pid, _EXPERIMENT: experiment, _RUN_IDS: dict(run_ids)}
     write_atomically(folder / records.DELIVERY_FILE, json.dumps(document))
 
 

@@ -10,7 +10,6 @@ import os
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 
 from search.tracking.backlog import Backlog
@@ -120,7 +119,7 @@ class Delivery:
         """Return what the process last reported as undelivered, or everything if it reported nothing."""
         state = read_state(self._folder)
         if self._process and state.get("pid") == self._process.pid:
-            return DeliveryState(**{field.name: state[field.name] for field in fields(DeliveryState)})
+            return DeliveryState.from_document(state)
         with JournalReader.open(self._folder) as journal:
             backlog = Backlog(journal)
             backlog.refresh(time.monotonic())

@@ -105,11 +105,11 @@ class Synchronizer:
             _log.warning("the experiment or the run of the study was deleted in MLflow; creating it again")
             self._store, self._files_logged = None, False
         if self._store is None:
-            card = self._backlog.card()
-            if card is None:
+            study_tags = self._backlog.study_tags()
+            if study_tags is None:
                 raise LookupError("the journal has no plan yet")
             begin = mapping.milliseconds(self._span()[0])
-            store = TrackingStore(self._uri, self._folder, card, begin)
+            store = TrackingStore(self._uri, self._folder, study_tags, begin)
             store.connect()
             self._backlog.compare(store.listing)
             _log.info("connected; MLflow has %d runs, %d are pending", len(store.listing), self._backlog.size()[0])
@@ -177,7 +177,7 @@ class Synchronizer:
         path = self._folder / records.MODELS / f"{run.name}.keras"
         if not (is_file_name(run.name) and path.is_file()):
             return None
-        tags = store.card.run_tags(run, store.parent.id)
+        tags = store.study_tags.run_tags(run, store.parent.id)
         return log_model(
             store.client,
             store.experiment,
@@ -219,7 +219,7 @@ class Synchronizer:
             return
         model = self._log_model(store, best, known, [])
         if model:
-            tags = store.card.run_tags(best, store.parent.id)
+            tags = store.study_tags.run_tags(best, store.parent.id)
             tags = {key: tags[key] for key in _VERSION_TAGS if key in tags}
             register_model(store.client, name, model, known.id, tags)
 

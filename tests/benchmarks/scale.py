@@ -60,7 +60,7 @@ def _measure(runs: int) -> list[Any]:
         folder, plan = Path(scratch), make_plan(_study(runs))
         rng = np.random.default_rng(1)
         with Journal.create(folder / records.JOURNAL_FILE) as journal:
-            journal.set_meta(records.META_PLAN, study_record(plan).dump())
+            journal.set_meta_once(records.META_PLAN, study_record(plan).dump())
             controller = StudyController(plan, journal)
             began, asking, finished = time.process_time(), 0.0, 0
             while not controller.done:

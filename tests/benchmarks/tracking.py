@@ -68,8 +68,8 @@ def _metrics(epoch: int) -> dict[str, float]:
 def _journal(folder: Path, runs: int) -> Journal:
     """Return a new journal that announces some runs."""
     journal = Journal.create(folder / records.JOURNAL_FILE)
-    journal.set_meta(records.META_ID, NAME)
-    journal.set_meta(records.META_PLAN, plan_of(NAME).dump())
+    journal.set_meta_once(records.META_ID, NAME)
+    journal.set_meta_once(records.META_PLAN, plan_of(NAME).dump())
     values = {"learning_rate": 0.1, "mixup.alpha": 0.2, "model": "resnet20", "weight_decay": 1e-4}
     journal.add_runs(
         run_of(f"run-{i:05d}", records.SEARCH, "all", "all: mixup", "mixup", i, 0, False, {}, values)

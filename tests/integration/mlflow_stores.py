@@ -75,11 +75,11 @@ class Study:
         self.uri = uri
         self.id = f"{folder.parent.name}-{folder.name}"
         self.journal = Journal.create(folder / records.JOURNAL_FILE)
-        self.journal.set_meta(records.META_ID, self.id)
-        self.journal.set_meta(
+        self.journal.set_meta_once(records.META_ID, self.id)
+        self.journal.set_meta_once(
             records.META_PLAN, plan_of(plan.pop("name", self.id), **{"metric": "validation_loss", **plan}).dump()
         )
-        self.journal.set_meta(records.META_FACTS, {"versions": {"keras": "3"}})
+        self.journal.set_meta_once(records.META_FACTS, {"versions": {"keras": "3"}})
         (folder / records.STUDY_FILE).write_text(f"name: {self.id}\n")
 
     def announce(self, name: str, **parameters: Any) -> None:

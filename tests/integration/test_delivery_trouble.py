@@ -132,7 +132,7 @@ def test_a_study_without_a_server_ends_in_time_and_reports_what_is_missing(study
     delivery = start_delivery(study.folder, f"http://127.0.0.1:{free_port()}")
     state = delivery.finish(timeout=1.0)
     assert time.monotonic() - begin < 60  # not the two minutes that a study waits for a server that may come back
-    assert (state.complete, state.runs, state.points) == (False, 2, 5)
+    assert (state.complete, state.runs, state.epochs) == (False, 2, 5)
 
 
 def test_two_processes_never_deliver_one_study_at_once(study):
@@ -140,7 +140,7 @@ def test_two_processes_never_deliver_one_study_at_once(study):
     with (study.folder / records.DELIVERY_LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         state = sync(study.folder, study.uri, timeout=6.0)
-    assert (state.complete, state.runs, state.points) == (False, 1, 3)
+    assert (state.complete, state.runs, state.epochs) == (False, 1, 3)
     assert state.error
     assert study.runs() == {}
 
@@ -211,7 +211,7 @@ def test_nothing_is_lost_or_duplicated_whatever_dies(tmp_path, server):
             state = delivery.finish(timeout=300)
         finally:
             delivery.stop()
-    assert state == DeliveryState(complete=True, runs=0, points=0)
+    assert state == DeliveryState(complete=True, runs=0, epochs=0)
     runs = study.runs()
     assert len(runs) == 26
     assert {run.info.status for run in runs.values()} == {"FINISHED"}

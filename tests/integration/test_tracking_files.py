@@ -50,7 +50,7 @@ def test_the_store_in_the_folder_has_no_credentials_and_can_be_moved(tmp_path, m
     (report / "figures" / "one.png").write_bytes(b"\x89PNG")
     state = sync(study.folder, timeout=60)
     study.journal.close()
-    assert state == DeliveryState(complete=True, runs=0, points=0)
+    assert state == DeliveryState(complete=True, runs=0, epochs=0)
     kept = [path for path in (study.folder / records.ARTIFACTS).rglob("*") if path.is_file()]
     names = {"study.yaml", "facts.json", "journal.json", "index.html", "one.png", "history.parquet"}
     assert {path.name for path in kept} == names

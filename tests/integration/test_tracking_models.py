@@ -30,8 +30,8 @@ def training(tmp_path, store):
 
     study = Study(tmp_path / "training", store)
     name = f"champions of {study.id}"
-    study.journal.set_meta(records.META_RECIPE, {"seeds": 3})
-    study.journal.set_meta(records.META_REGISTER, name)
+    study.journal.set_meta_once(records.META_RECIPE, {"seeds": 3})
+    study.journal.set_meta_once(records.META_REGISTER, name)
     network = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(3)])
     (study.folder / records.MODELS).mkdir()
     for seed, loss in enumerate((0.5, 0.25)):

@@ -138,9 +138,9 @@ def test_code_in_the_stored_copy_of_a_study_is_refused(tmp_path: Path) -> None:
 
     study = load_study(write(data=DATA))
     with Journal.create(tmp_path / "sent" / records.JOURNAL_FILE) as journal:
-        journal.set_meta(records.META_STUDY, study.document())
-        journal.set_meta(records.META_FACTS, facts_of({}).dump())
-        journal.set_meta(records.META_PLAN, study_record(make_plan(study)).dump())
+        journal.set_meta_once(records.META_STUDY, study.document())
+        journal.set_meta_once(records.META_FACTS, facts_of({}).dump())
+        journal.set_meta_once(records.META_PLAN, study_record(make_plan(study)).dump())
     with pytest.raises(InputError, match="--allow-code"):
         resume_study(tmp_path / "sent", Options())
     assert not Path("imported").exists()

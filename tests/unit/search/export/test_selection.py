@@ -47,10 +47,12 @@ def study(tmp_path: Path) -> Callable[..., Path]:
         for arm in document["arms"]:
             arm["compute_of"] = "maxup" if arm["method"] == compute_of else None
         with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
-            journal.set_meta(records.META_ID, "id")
-            journal.set_meta(records.META_PLAN, document)
+            journal.set_meta_once(records.META_ID, "id")
+            journal.set_meta_once(records.META_PLAN, document)
             known = {label: {**FACTS["data"], "fingerprint": label} for label in plan.sources if label}
-            journal.set_meta(records.META_FACTS, {**FACTS, **({"data": None, "data_sets": known} if known else {})})
+            journal.set_meta_once(
+                records.META_FACTS, {**FACTS, **({"data": None, "data_sets": known} if known else {})}
+            )
             for (condition, method, point), accuracies in values.items():
                 arm = next(arm for arm in plan.in_condition(condition) if arm.method == method)
                 for seed, accuracy in enumerate(accuracies):

@@ -144,7 +144,7 @@ def test_warnings_and_seeds_that_diverged_are_in_the_result_and_the_card(tmp_pat
             (records.META_PLAN, _plan(request).dump()),
             (records.META_FACTS, facts_of({"": data}).dump()),
         ):
-            journal.set_meta(key, value)
+            journal.set_meta_once(key, value)
         controller = TrainingController([_run(request, s) for s in range(3)], journal)
         names = list(controller.runs)
         assert all("/" not in name for name in names)

@@ -108,7 +108,7 @@ def test_the_time_left_is_estimated_once_a_run_has_ended() -> None:
 def test_status_has_the_counts_of_the_driver_and_the_reason_why_a_run_ended(tmp_path: Path) -> None:
     plan = make_plan(make_study(conditions={}, methods=["baseline", "mixup"]))
     with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
-        journal.set_meta(records.META_PLAN, study_record(plan).dump())
+        journal.set_meta_once(records.META_PLAN, study_record(plan).dump())
         controller = StudyController(plan, journal)
         with JournalReader.open(tmp_path / records.JOURNAL_FILE) as reader:
             progress = JournalProgress(reader)

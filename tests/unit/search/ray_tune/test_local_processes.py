@@ -60,7 +60,7 @@ except StoppedError as error:
         ),
     ],
 )
-def test_a_blocked_driver_is_interrupted_or_ends_with_last_words(
+def test_a_blocked_driver_is_interrupted_or_ends_with_the_fatal_error(
     patience: float, wait: str, code: int, said: str, tmp_path: Path
 ) -> None:
     program = shutil.copy(shutil.which("sleep") or "", tmp_path / "gcs_server")

@@ -60,7 +60,7 @@ def test_the_first_record_of_an_epoch_an_outcome_and_a_value_stays(path: Path) -
         for value in (1.0, 2.0):
             journal.report("r1", [(1, {"x": value})])
             journal.end("r1", Outcome("completed", int(value), "", {}))
-            journal.set_meta("key", value)
+            journal.set_meta_once("key", value)
         assert journal.reports()[0][3] == {"x": 1.0}
         assert journal.outcomes()[0][2].epoch == 1
         assert journal.meta("key") == 1.0
@@ -122,7 +122,7 @@ def write_full(folder: Path, names: tuple[str, ...] = ("r1", "r2", "r3")) -> Pat
     """Write a journal of three ended runs of three epochs with test examples, and a decision about each."""
     correct, loss = np.array([True, False, True]), np.array([0.1, 2.0, 1.0], np.float32)
     with Journal.create(folder / "study.db") as journal:
-        journal.set_meta(records.META_PLAN, plan_of("damage").dump())
+        journal.set_meta_once(records.META_PLAN, plan_of("damage").dump())
         for number, name in enumerate(names):
             journal.add_runs([replace(RUN, name=name, seed_index=number)])
             journal.report(name, [(epoch, {"validation_accuracy": epoch / 7}) for epoch in (1, 2, 3)])
@@ -237,7 +237,7 @@ def test_a_lost_log_costs_what_was_written_since_the_last_checkpoint(
 ) -> None:
     monkeypatch.setattr("search.store.journal.CHECKPOINT_SECONDS", 0)
     with Journal.create(tmp_path / "study.db") as journal:
-        journal.set_meta(records.META_PLAN, plan_of("lost").dump())
+        journal.set_meta_once(records.META_PLAN, plan_of("lost").dump())
         journal.add_runs([RUN])
         (tmp_path / "copy").mkdir()
         shutil.copy(journal.path, tmp_path / "copy")

@@ -22,8 +22,8 @@ from trainables.records import JournalReader, ResourcesDecision
 def announced(tmp_path: Path) -> Path:
     plan = make_plan(make_study())
     with Journal.create(tmp_path / records.JOURNAL_FILE) as journal:
-        journal.set_meta(records.META_STUDY, plan.study.document())
-        journal.set_meta(records.META_PLAN, study_record(plan).dump())
+        journal.set_meta_once(records.META_STUDY, plan.study.document())
+        journal.set_meta_once(records.META_PLAN, study_record(plan).dump())
     return tmp_path
 
 

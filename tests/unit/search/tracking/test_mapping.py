@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from search.tracking import mapping
-from search.tracking.mapping import Point, StudyCard
+from search.tracking.mapping import Point, StudyTags
 from trainables import records
 from trainables.records import ArmRecord, ConditionRecord, DataFacts, Facts, Outcome, PlanRecord, ReportRow, Run
 
@@ -66,9 +66,9 @@ def test_the_study_run_has_tags_of_the_plan():
     facts = Facts(
         versions={"keras": "3.15"}, machine={"cpus": 2}, data=DataFacts(fingerprint="abc"), git={"commit": "f00"}
     )
-    card = StudyCard.from_plan("id-1", PLAN, facts)
-    assert card.name == "digits"
-    assert card.tags() == {
+    study_tags = StudyTags.from_plan("id-1", PLAN, facts)
+    assert study_tags.name == "digits"
+    assert study_tags.parent_tags() == {
         "assay.study": "digits",
         "assay.study_id": "id-1",
         "assay.phase": "study",
@@ -95,7 +95,7 @@ def test_the_study_run_has_tags_of_the_plan():
 
 
 def test_a_run_has_tags_of_its_place_in_the_study():
-    assert StudyCard.from_plan("id-1", PLAN, Facts()).run_tags(RUN, "parent-1") == {
+    assert StudyTags.from_plan("id-1", PLAN, Facts()).run_tags(RUN, "parent-1") == {
         "mlflow.parentRunId": "parent-1",
         "assay.study": "digits",
         "assay.study_id": "id-1",
@@ -115,15 +115,15 @@ def test_of_several_data_sets_a_run_has_the_fingerprint_of_its_own():
     condition = PLAN.conditions[0].model_copy(update={"data": "toy"})
     plan = PLAN.model_copy(update={"conditions": (condition,)})
     facts = Facts(data_sets={"digits": DataFacts(fingerprint="abc"), "toy": DataFacts(fingerprint="def")})
-    card = StudyCard.from_plan("id-1", plan, facts)
-    assert card.tags()["assay.data"] == "digits: abc, toy: def"
-    assert card.run_tags(RUN, "parent-1")["assay.data"] == "def"
+    study_tags = StudyTags.from_plan("id-1", plan, facts)
+    assert study_tags.parent_tags()["assay.data"] == "digits: abc, toy: def"
+    assert study_tags.run_tags(RUN, "parent-1")["assay.data"] == "def"
 
 
 def test_a_run_of_a_factorial_has_tags_of_levels_and_compute():
     arm = PLAN.arms[0].model_copy(update={"levels": {"batch_size": 64}, "compute_of": "maxup"})
     plan = PLAN.model_copy(update={"arms": (arm,)})
-    tags = StudyCard.from_plan("id-1", plan, Facts()).run_tags(RUN, "parent-1")
+    tags = StudyTags.from_plan("id-1", plan, Facts()).run_tags(RUN, "parent-1")
     assert tags["assay.level.batch_size"] == "64"
     assert tags["assay.compute_of"] == "maxup"
 

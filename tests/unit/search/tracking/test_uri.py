@@ -124,7 +124,7 @@ def test_the_store_of_a_study_file_is_beside_it_and_that_of_an_older_study_in_it
     study = validate({**study_document(), "tracking": {"uri": "sqlite:///all.db"}}, "study.yaml", tmp_path)
     assert study.tracking.uri == f"sqlite:///{tmp_path}/all.db"
     with Journal.create(tmp_path / "old" / records.JOURNAL_FILE) as journal:
-        journal.set_meta(records.META_STUDY, {"tracking": {"uri": "sqlite:///all.db"}})
+        journal.set_meta_once(records.META_STUDY, {"tracking": {"uri": "sqlite:///all.db"}})
     assert tracking_uris.configured_uri(tmp_path / "old") == f"sqlite:///{tmp_path}/old/all.db"
 
 
