@@ -48,7 +48,7 @@ class CacheView:
 
 
 @dataclass(frozen=True)
-class Report:
+class DoctorReport:
     """What the doctor found.
 
     Args:
@@ -128,7 +128,7 @@ def _took(seconds: float | None) -> str:
     return "" if seconds is None else f" (answered within {max(seconds, 0.01):.2f} s)"
 
 
-def examine(address: str | None = None, seconds: float = SECONDS) -> Report:
+def examine(address: str | None = None, seconds: float = SECONDS) -> DoctorReport:
     """Examine this installation. Whatever hangs or crashes does so in a process of its own.
 
     Args:
@@ -142,12 +142,12 @@ def examine(address: str | None = None, seconds: float = SECONDS) -> Report:
             pool.submit(tracking_view, seconds),
         )
         cache, versions = cache_view(), installed()
-        found = Report(versions, devices.result(), ray.result(), tracking.result(), cache, ())
+        found = DoctorReport(versions, devices.result(), ray.result(), tracking.result(), cache, ())
     problems = [
         *_missing(versions), *found.devices.problems, *found.ray.problems, *([] if address else _unequal(found)),
         *found.tracking.problems, *cache.problems,
     ]  # fmt: skip
-    return Report(versions, found.devices, found.ray, found.tracking, cache, tuple(problems))
+    return DoctorReport(versions, found.devices, found.ray, found.tracking, cache, tuple(problems))
 
 
 def installed() -> dict[str, str | None]:
@@ -168,7 +168,7 @@ def _missing(versions: dict[str, str | None]) -> list[Problem]:
     return [Problem(f"not installed: {', '.join(absent)}", "Install it with `pip install 'assay[train]'`")]
 
 
-def _unequal(report: Report) -> list[Problem]:
+def _unequal(report: DoctorReport) -> list[Problem]:
     """Return a problem if Ray hands out another number of GPUs than the framework can use on this machine."""
     framework = report.devices.framework
     handed, usable = sum(node.gpus for node in report.ray.nodes), len(framework.gpus)

@@ -19,7 +19,7 @@ from trainables.registration.plugins import check_allowed
 if TYPE_CHECKING:
     from trainables.config import RunConfig
     from trainables.data import Dataset, Source
-    from trainables.data.checks import Report
+    from trainables.data.checks import DataReport
     from trainables.data.selection import Selection
 
 
@@ -81,7 +81,7 @@ def load_data_sets(sources: Mapping[str, Source]) -> dict[str, Dataset]:
     return found
 
 
-def inspected(plan: Plan, data: Mapping[str, Dataset], chosen: Mapping[str, Selection]) -> dict[str, Report]:
+def inspected(plan: Plan, data: Mapping[str, Dataset], chosen: Mapping[str, Selection]) -> dict[str, DataReport]:
     """Return a report on each data set of a study, by label.
 
     Args:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from search.plan.model import Plan
     from trainables.data import Dataset
-    from trainables.data.checks import Report
+    from trainables.data.checks import DataReport
 
 SHEETS = ("augmentations", "methods")
 UNCHANGED = "(as they are)"
@@ -21,7 +21,7 @@ UNCHANGED = "(as they are)"
 EPOCHS = 40
 
 
-def check_reports(source: str, overrides: tuple[str, ...] = ()) -> dict[str, Report]:
+def check_reports(source: str, overrides: tuple[str, ...] = ()) -> dict[str, DataReport]:
     """Return a report on each data set of a study by label; a single one has no label.
 
     Args:

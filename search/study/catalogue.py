@@ -22,7 +22,7 @@ HIDDEN = {"name", "source"}
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogueEntry:
     """An entry of the catalogue: its name, a summary, and its settings with defaults and search ranges."""
 
     name: str
@@ -30,7 +30,7 @@ class Entry:
     settings: str
 
 
-def listing(kind: str) -> list[Entry]:
+def listing(kind: str) -> list[CatalogueEntry]:
     """Return the entries of one of `KINDS`.
 
     Examples:
@@ -38,19 +38,20 @@ def listing(kind: str) -> list[Entry]:
         ['cifar10', 'cifar100']
     """
     if kind == "studies":
-        return [Entry(name, parse_preset_summary(text), "") for name, text in presets().items()]
+        return [CatalogueEntry(name, parse_preset_summary(text), "") for name, text in presets().items()]
     if kind == "models":
         return [_model_entry(MODELS.get(name)(name=name)) for name in MODELS]
     registry: Any = {"methods": METHODS, "augmentations": AUGMENTATIONS, "optimizers": OPTIMIZERS, "data": SOURCES}[
         kind
     ]
-    return [Entry(name, registry.get(name).summary, "; ".join(_settings(registry.get(name)))) for name in registry]
+    found = {name: registry.get(name) for name in registry}
+    return [CatalogueEntry(name, each.summary, "; ".join(_settings(each))) for name, each in found.items()]
 
 
-def _model_entry(model: Model) -> Entry:
+def _model_entry(model: Model) -> CatalogueEntry:
     """Return a model with its settings; the smallest image size is that of its defaults."""
     settings = [f"images from {model.smallest} px", *_settings(type(model))]
-    return Entry(model.name, model.summary, "; ".join(settings))
+    return CatalogueEntry(model.name, model.summary, "; ".join(settings))
 
 
 def _settings(kind: type[BaseModel]) -> Iterable[str]:

@@ -25,7 +25,7 @@ _PARENT = ""  # takes the place of the name of a run
 _log = logging.getLogger(__name__)
 
 
-class _Entry(NamedTuple):
+class _StoreEntry(NamedTuple):
     """A run in MLflow's list of runs."""
 
     known: TrackedRun
@@ -132,7 +132,7 @@ class TrackingStore:
         self._parent = None if parent is None or parent.deleted else parent
         self.listing = kept
 
-    def _search(self, condition: str) -> Iterator[_Entry]:
+    def _search(self, condition: str) -> Iterator[_StoreEntry]:
         from mlflow.entities import ViewType
 
         token: str | None = None
@@ -166,10 +166,8 @@ class TrackingStore:
         """
         name = run.name
         if name in self._unconfirmed:
-            condition = (
-                f"tags.`{records.TAG_STUDY_ID}` = '{self.study_tags.id}' and tags.`{records.TAG_RUN}` = '{name}'"
-            )
-            for entry in self._search(condition):
+            of_study = f"tags.`{records.TAG_STUDY_ID}` = '{self.study_tags.id}'"
+            for entry in self._search(f"{of_study} and tags.`{records.TAG_RUN}` = '{name}'"):
                 self.listing[name] = entry.known
         if name not in self.listing:
             self._unconfirmed.add(name)  # until MLflow responds, it may or may not exist
@@ -237,7 +235,7 @@ class TrackingStore:
         known.status, known.outcome = status, outcome[:MAX_TAG]
 
 
-def _entry(run: MlflowRun) -> _Entry:
+def _entry(run: MlflowRun) -> _StoreEntry:
     tags = run.data.tags
     known = TrackedRun(
         run.info.run_id,
@@ -245,10 +243,10 @@ def _entry(run: MlflowRun) -> _Entry:
         tags.get(records.TAG_OUTCOME, ""),
         deleted=run.info.lifecycle_stage == "deleted",
     )
-    return _Entry(known, tags.get(records.TAG_RUN, _PARENT), tags.get(records.TAG_PARENT, ""))
+    return _StoreEntry(known, tags.get(records.TAG_RUN, _PARENT), tags.get(records.TAG_PARENT, ""))
 
 
-def _rank(entry: _Entry, children: Counter[str], in_use: set[str]) -> tuple[bool, bool, bool, int, str]:
+def _rank(entry: _StoreEntry, children: Counter[str], in_use: set[str]) -> tuple[bool, bool, bool, int, str]:
     """Return the sort key of an entry among its duplicates; the first one is kept."""
     known = entry.known
     return known.deleted, known.id not in in_use, known.status == RUNNING, -children[known.id], known.id

@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainables.data.decoding import Decoded, Shape, decode_files
+from trainables.data.decoding import Decoded, TargetFormat, decode_files
 from trainables.data.partial import IMAGES, LOCK, Partial, in_parallel, locked
 from trainables.data.pixels import ImageFacts, survey
 from trainables.data.text import printable
@@ -61,7 +61,7 @@ def cache_folder() -> Path:
         ) from None
 
 
-def decode_cached(root: Path, files: Sequence[str], shape: Shape) -> Decoded:
+def decode_cached(root: Path, files: Sequence[str], target_format: TargetFormat) -> Decoded:
     """Return the images of files, from the cache if files with the same contents were decoded before.
 
     Files whose names, sizes and modification times are those of an earlier call are assumed to be unchanged. Size and
@@ -70,7 +70,7 @@ def decode_cached(root: Path, files: Sequence[str], shape: Shape) -> Decoded:
     Args:
         root: the folder that file names are relative to.
         files: distinct file names.
-        shape: target shape and scale of the images.
+        target_format: size, colour and scale of the images.
 
     Raises:
         InputError: If the images cannot be decoded (see `decode_files`), or there is no room for them.
@@ -78,7 +78,7 @@ def decode_cached(root: Path, files: Sequence[str], shape: Shape) -> Decoded:
     folder = cache_folder()
     stats = [(root / file).stat() for file in files]
     listing = [[file, stat.st_size, stat.st_mtime_ns] for file, stat in zip(files, stats, strict=True)]
-    seen = folder / "seen" / _digest([FORMAT, str(root.resolve()), listing, asdict(shape)])
+    seen = folder / "seen" / _digest([FORMAT, str(root.resolve()), listing, asdict(target_format)])
     key = _key(seen)
     found = _read(folder / key) if key else None
     if found is not None:
@@ -86,8 +86,8 @@ def decode_cached(root: Path, files: Sequence[str], shape: Shape) -> Decoded:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, about images that are refused or read
         headers = in_parallel(lambda file: _header(root / file), files, f"reading {number_of(len(files), 'file')}")
-        key = _digest([FORMAT, [digest for digest, _ in headers], list(files), asdict(shape)])
-        found = _read(folder / key) or _write(folder / key, root, files, [facts for _, facts in headers], shape)
+        key = _digest([FORMAT, [digest for digest, _ in headers], list(files), asdict(target_format)])
+        found = _read(folder / key) or _write(folder / key, root, files, [facts for _, facts in headers], target_format)
     with _room(folder):
         write_atomically(seen, key)
     return found
@@ -147,7 +147,9 @@ def _whole(folder: Path) -> tuple[np.ndarray, dict[str, Any]]:
     return np.load(path, mmap_mode="r").view(np.ndarray), facts
 
 
-def _write(folder: Path, root: Path, files: Sequence[str], facts: Sequence[ImageFacts], shape: Shape) -> Decoded:
+def _write(
+    folder: Path, root: Path, files: Sequence[str], facts: Sequence[ImageFacts], target_format: TargetFormat
+) -> Decoded:
     """Decode all files into a new folder of the cache, which appears once it is complete and on the disk.
 
     What an interrupted process has decoded is not decoded again.
@@ -156,7 +158,7 @@ def _write(folder: Path, root: Path, files: Sequence[str], facts: Sequence[Image
         if found := _read(folder):  # by another process, for which this one has waited
             return found
         partial = Partial(scratch, _allocate)
-        decoded = decode_files(root, files, shape, facts, partial.each, partial.make, partial.pick)
+        decoded = decode_files(root, files, target_format, facts, partial.each, partial.make, partial.pick)
         about = {"kept": decoded.kept.tolist(), "bad": decoded.bad, "notes": decoded.notes, "packed": True}
         partial.finish()
         _publish(scratch, folder, about)

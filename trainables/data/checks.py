@@ -23,7 +23,7 @@ SMALL_VALIDATION, SMALL_CLASS = 500, 10
 
 
 @dataclass(frozen=True)
-class Report:
+class DataReport:
     """Result of `inspect`.
 
     Args:
@@ -37,7 +37,7 @@ class Report:
     warnings: tuple[str, ...]
 
 
-def inspect(data: Dataset, selections: Mapping[str, Selection]) -> Report:
+def inspect(data: Dataset, selections: Mapping[str, Selection]) -> DataReport:
     """Describe a data set and the images that each condition of a study uses, and look for problems.
 
     Args:
@@ -78,7 +78,7 @@ def inspect(data: Dataset, selections: Mapping[str, Selection]) -> Report:
         for line in _small(chosen, data):
             small.setdefault(line, []).append(name)
     warnings += [f"{listed(names)}: {line}" for line, names in small.items()]
-    return Report(tuple(facts), tuple(classes), tuple(dict.fromkeys(warnings)))
+    return DataReport(tuple(facts), tuple(classes), tuple(dict.fromkeys(warnings)))
 
 
 def _duplicates(data: Dataset) -> list[str]:

@@ -23,8 +23,8 @@ Each = Callable[[Callable[[Any], Any], Iterable[Any], str], Iterable[Any]]
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Target shape and scale of decoded images.
+class TargetFormat:
+    """Format that decoded images get: size, colour and scale.
 
     Args:
         size: (height, width), or None if all images already have the same size.
@@ -78,7 +78,7 @@ def new_array(shape: tuple[int, ...]) -> np.ndarray:
 def decode_files(
     root: Path,
     files: Sequence[str],
-    shape: Shape,
+    target_format: TargetFormat,
     facts: Sequence[ImageFacts] | None = None,
     each: Each = one_by_one,
     make: Callable[[tuple[int, ...]], np.ndarray] = new_array,
@@ -89,20 +89,20 @@ def decode_files(
     Args:
         root: the folder that file names are relative to.
         files: distinct file names.
-        shape: target shape and scale of the images.
+        target_format: size, colour and scale of the images.
         facts: what is known about the files, if they have been surveyed.
         each: applies a function to all files.
         make: makes the array of all images. Those that cannot be decoded are left out of the result.
         pick: returns those that are not left out, given all images and their positions.
 
     Raises:
-        InputError: If the images have different sizes and `shape` has none, values have no certain scale, or no file
-            can be decoded.
+        InputError: If the images have different sizes and `target_format` has none, values have no certain scale, or no
+            file can be decoded.
     """
     import numpy as np
 
     facts = survey_files(root, files, each) if facts is None else facts
-    target = choose_target(root, files, facts, shape)
+    target = choose_target(root, files, facts, target_format)
     images = make((len(files), *target.size, 1 if target.grey else 3))
 
     def put(place: int) -> tuple[str, bool]:
@@ -124,7 +124,7 @@ def decode_files(
     return Decoded(pick(images, kept) if bad else images, kept, bad, notes_on(files, facts, target, transparent))
 
 
-def choose_target(root: Path, files: Sequence[str], facts: Sequence[ImageFacts], shape: Shape) -> Target:
+def choose_target(root: Path, files: Sequence[str], facts: Sequence[ImageFacts], target_format: TargetFormat) -> Target:
     """Return what all images become: their size, channels and scale.
 
     Raises:
@@ -132,12 +132,12 @@ def choose_target(root: Path, files: Sequence[str], facts: Sequence[ImageFacts],
     """
     if all(each.fault for each in facts):
         raise InputError(_unreadable(root, files, facts[0].fault))
-    check_scale(root, files, facts, shape.value_range)
-    is_tinted = len(set(shape.background)) > 1
+    check_scale(root, files, facts, target_format.value_range)
+    is_tinted = len(set(target_format.background)) > 1
     grey = all(each.grey and not (each.alpha and is_tinted) for each in facts if not each.fault)
-    grey = shape.colour == "grey" or (shape.colour == "auto" and grey)
-    size = shape.size or common_size(root, facts)
-    return Target(size, shape.resize, grey, shape.background, shape.value_range)
+    grey = target_format.colour == "grey" or (target_format.colour == "auto" and grey)
+    size = target_format.size or common_size(root, facts)
+    return Target(size, target_format.resize, grey, target_format.background, target_format.value_range)
 
 
 def common_size(root: Path, facts: Sequence[ImageFacts]) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from trainables.data.base import SOURCES
-from trainables.data.files import Entry, FileSource, Listing
+from trainables.data.files import FileSource, LabelledFile, Listing
 from trainables.data.folders import Found, find_files, subfolders
 from trainables.data.layout import TEST, TRAIN, VALIDATION, read_layout
 from trainables.data.text import listed, printable
@@ -83,7 +83,7 @@ class Directory(FileSource):
             if {TEST, VALIDATION} <= set(parts.values()):
                 raise InputError(f"{printable(self.path)} has a test folder; remove `validation_is: test`")
             parts = {folder: TEST if part == VALIDATION else part for folder, part in parts.items()}
-        entries: list[Entry] = []
+        entries: list[LabelledFile] = []
         everything: list[Found] = []
         for folder, part in parts.items():
             before = len(entries)
@@ -104,8 +104,8 @@ class Directory(FileSource):
         notes = (*found.notes, *self._left_out(everything, len(entries)))
         return Listing(self.path, entries, found.names, bad, notes)
 
-    def _entry(self, file: Path, place: Path, folder: Path, part: str) -> Entry:
-        return Entry(self._name(file), place.name, part, self._group(file.relative_to(folder)))
+    def _entry(self, file: Path, place: Path, folder: Path, part: str) -> LabelledFile:
+        return LabelledFile(self._name(file), place.name, part, self._group(file.relative_to(folder)))
 
     def _name(self, file: Path) -> str:
         return file.relative_to(self.path).as_posix()

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 from trainables.data.arrays import require_more_than_two_values
 from trainables.data.base import Dataset
 from trainables.data.cache import decode_cached
-from trainables.data.decoding import Colour, Shape
+from trainables.data.decoding import Colour, TargetFormat
 from trainables.data.layout import TEST, TRAIN, VALIDATION
 from trainables.data.resizing import ResizableSource
 from trainables.data.splits import drawn_test_part
@@ -35,8 +35,8 @@ def _increasing(value_range: tuple[float, float]) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """An image file.
+class LabelledFile:
+    """An image file with its class, part and group.
 
     Args:
         file: path relative to the source's root.
@@ -64,7 +64,7 @@ class Listing:
     """
 
     root: Path
-    entries: list[Entry]
+    entries: list[LabelledFile]
     names: tuple[str, ...]
     bad: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -111,9 +111,9 @@ class FileSource(ResizableSource):
         if found.bad and self.bad_files == "refuse":
             raise InputError(_refusal(root, found.bad))
         background = BACKGROUNDS[self.background] if isinstance(self.background, str) else self.background
-        shape = Shape(self.height_and_width, self.resize, self.colour, background, self.value_range)
+        target_format = TargetFormat(self.height_and_width, self.resize, self.colour, background, self.value_range)
         order = _development_first(found, self.test_fraction)
-        decoded = decode_cached(root, [entries[i].file for i in order], shape)
+        decoded = decode_cached(root, [entries[i].file for i in order], target_format)
         if decoded.bad and self.bad_files == "refuse":
             raise InputError(_refusal(root, decoded.bad))
         require_more_than_two_values(decoded.images, printable(root))
@@ -139,7 +139,7 @@ def _development_first(found: Listing, test_fraction: float) -> np.ndarray:
         return np.arange(len(found.entries))
 
 
-def _test_part(entries: Sequence[Entry], names: Sequence[str], test_fraction: float) -> np.ndarray:
+def _test_part(entries: Sequence[LabelledFile], names: Sequence[str], test_fraction: float) -> np.ndarray:
     """Return which files are in the test part, bool (n,).
 
     Raises:
@@ -156,7 +156,7 @@ def _test_part(entries: Sequence[Entry], names: Sequence[str], test_fraction: fl
     return test
 
 
-def _labels(entries: Sequence[Entry], names: Sequence[str]) -> np.ndarray:
+def _labels(entries: Sequence[LabelledFile], names: Sequence[str]) -> np.ndarray:
     """Return labels, int32 (n,)."""
     import numpy as np
 
@@ -207,7 +207,7 @@ def _dataset(found: Listing, images: np.ndarray, places: np.ndarray, test_fracti
     )
 
 
-def _group_numbers(entries: Sequence[Entry]) -> np.ndarray | None:
+def _group_numbers(entries: Sequence[LabelledFile]) -> np.ndarray | None:
     """Return group numbers, int32 (n,), or None if no file has a group."""
     import numpy as np
 

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from trainables.data.base import SOURCES
-from trainables.data.files import Entry, FileSource, Listing
+from trainables.data.files import FileSource, LabelledFile, Listing
 from trainables.data.layout import TEST, TRAIN, VALIDATION
 from trainables.data.text import check_class_names, listed, printable
 from trainables.errors import InputError
@@ -69,7 +69,7 @@ class Lists(FileSource):
         return Listing(root, entries, tuple(names))
 
 
-def _read(path: Path, part: str, root: Path) -> list[Entry]:
+def _read(path: Path, part: str, root: Path) -> list[LabelledFile]:
     """Return the entries of a list, whose files must all exist."""
     entries = []
     for number, line in enumerate(_lines(path), start=1):
@@ -83,7 +83,7 @@ def _read(path: Path, part: str, root: Path) -> list[Entry]:
             )
         if "\0" in cells[0] or not (root / cells[0]).is_file():
             raise InputError(f"{where}: there is no file {printable(root / cells[0])}; correct the list, or set `root`")
-        entries.append(Entry(cells[0], cells[1], part, cells[2] if len(cells) == 3 else None))
+        entries.append(LabelledFile(cells[0], cells[1], part, cells[2] if len(cells) == 3 else None))
     if not entries:
         raise InputError(f"{printable(path)} lists no images")
     return entries

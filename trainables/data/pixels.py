@@ -70,7 +70,7 @@ class Target:
 
     Args:
         size: (height, width).
-        resize: see `Shape`.
+        resize: see `TargetFormat`.
         grey: whether they have one channel.
         background: red, green and blue behind transparent pixels.
         value_range: values of deep images that become 0 and 255, or None for those that their depth declares.
@@ -181,7 +181,7 @@ def resized(image: Image, size: tuple[int, int], resize: Resize) -> Image:
     Args:
         image: a Pillow image.
         size: (height, width).
-        resize: see `Shape`.
+        resize: see `TargetFormat`.
     """
     from PIL import Image as Images, ImageOps
 

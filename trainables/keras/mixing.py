@@ -9,7 +9,7 @@ from keras import ops
 
 from trainables.errors import InputError
 from trainables.keras.losses import loss_name
-from trainables.keras.settings import Schedule, made_method, made_schedule
+from trainables.keras.settings import TrainingLength, made_length, made_method
 from trainables.keras.wrapper import Wrapper
 from trainables.methods import Method
 
@@ -39,11 +39,11 @@ class MixingWrapper(Wrapper):
         seed: int | None,
         **keywords: Any,
     ) -> None:
-        super().__init__(model, method, augment, made_schedule(epochs, steps_per_epoch), seed, **keywords)
+        super().__init__(model, method, augment, made_length(epochs, steps_per_epoch), seed, **keywords)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal wrapper (see `Wrapper.get_config`)."""
-        length = dict.fromkeys(Schedule._fields) if self.schedule is None else self.schedule._asdict()
+        length = self.training_length._asdict() if self.training_length else dict.fromkeys(TrainingLength._fields)
         own = self.method.model_dump(mode="json", exclude={"name", "partner"})
         return {**super().get_config(), **own, **length, "seed": self.seed}
 

@@ -11,7 +11,7 @@ from trainables.errors import InputError, validation_message
 from trainables.methods import METHODS, Method
 
 
-class Schedule(NamedTuple):
+class TrainingLength(NamedTuple):
     """Length of the training, from which the epochs with the method on or off follow.
 
     epochs: number of epochs.
@@ -40,8 +40,8 @@ def _sentence(name: str, detail: Any) -> str:
     return f"{name}: `{field}`: {message}, but got {detail['input']!r}" if field else f"{name}: {message}"
 
 
-def made_schedule(epochs: int | None, steps_per_epoch: int | None) -> Schedule | None:
-    """Return the schedule, or None if neither number is given.
+def made_length(epochs: int | None, steps_per_epoch: int | None) -> TrainingLength | None:
+    """Return the length of the training, or None if neither number is given.
 
     Raises:
         InputError: If only one is given, or one is not a positive integer.
@@ -53,18 +53,18 @@ def made_schedule(epochs: int | None, steps_per_epoch: int | None) -> Schedule |
             raise InputError(
                 f"`epochs` and `steps_per_epoch` belong together and are positive integers, but got {name}={value!r}"
             )
-    return Schedule(int(epochs or 0), int(steps_per_epoch or 0))
+    return TrainingLength(int(epochs or 0), int(steps_per_epoch or 0))
 
 
-def active_epochs(method: Method, schedule: Schedule | None) -> np.ndarray | None:
+def active_epochs(method: Method, training_length: TrainingLength | None) -> np.ndarray | None:
     """Return in which epochs the method is on, bool (epochs,), or None if it always is.
 
     Raises:
-        InputError: If the method is off in some epochs and there is no schedule, or it is hardly ever on.
+        InputError: If the method is off in some epochs and no length is given, or it is hardly ever on.
     """
-    if schedule is not None:
-        method.check(schedule.epochs, augmented=True)
-        return np.array([method.active(epoch, schedule.epochs) for epoch in range(schedule.epochs)])
+    if training_length is not None:
+        method.check(training_length.epochs, augmented=True)
+        return np.array([method.active(epoch, training_length.epochs) for epoch in range(training_length.epochs)])
     if method.cycle(100) is not None or not method.active(99, 100):
         raise InputError(
             f"{type(method).model_fields['name'].default} is off in some epochs, so it needs the length of the "

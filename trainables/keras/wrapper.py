@@ -18,7 +18,7 @@ from trainables.errors import InputError
 from trainables.keras.augment import Augment
 from trainables.keras.draws import ROWS, DrawTable, seed_or_new
 from trainables.keras.losses import example_losses
-from trainables.keras.settings import Schedule, active_epochs
+from trainables.keras.settings import TrainingLength, active_epochs
 from trainables.methods import Method, Mixing
 from trainables.randomness import stream
 
@@ -33,12 +33,12 @@ class Wrapper(keras.Model):
         model: the model to train; `wrapper.model` afterwards.
         method: the method.
         augment: layer that augments every copy of an image, or a policy for `Augment`; None for no augmentation.
-        schedule: length of the training, needed by methods that are off in some epochs.
+        training_length: length of the training, needed by methods that are off in some epochs.
         seed: seed of the method's random numbers; by default a new one.
         keywords: `name`, `dtype` and `trainable`, as in all Keras models.
 
     Raises:
-        InputError: If `model` is not a Keras model, or the method needs a schedule, or is hardly ever on with it.
+        InputError: If `model` is not a Keras model, or the method needs a training length or is hardly ever on.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Wrapper(keras.Model):
         model: keras.Model,
         method: Method,
         augment: Any = None,
-        schedule: Schedule | None = None,
+        training_length: TrainingLength | None = None,
         seed: int | None = None,
         **keywords: Any,
     ) -> None:
@@ -61,11 +61,11 @@ class Wrapper(keras.Model):
         self.model = model
         self.method = method
         self.augment = augment if augment is None or isinstance(augment, keras.layers.Layer) else Augment(augment)
-        self.schedule = schedule
+        self.training_length = training_length
         self.seed = seed_or_new(seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.steps = self.add_weight(name="steps", shape=(), dtype="int", initializer="zeros", trainable=False)
-        self._active_epochs = active_epochs(method, schedule)
+        self._active_epochs = active_epochs(method, training_length)
         draws = method.drawing.draw(stream(self.seed, "method"), ROWS, 1, active=True)
         self._partners = draws.pop("partner").shape[1] if "partner" in draws else 0
         self._table = DrawTable(draws)
@@ -154,9 +154,9 @@ class Wrapper(keras.Model):
 
     def active(self) -> Tensor:
         """Return whether the method is on in the current step, a bool."""
-        if self._active_epochs is None or self.schedule is None:
+        if self._active_epochs is None or self.training_length is None:
             return ops.convert_to_tensor(True)
-        epoch = ops.minimum(self.steps // self.schedule.steps_per_epoch, self.schedule.epochs - 1)
+        epoch = ops.minimum(self.steps // self.training_length.steps_per_epoch, self.training_length.epochs - 1)
         return ops.take(self._active_epochs, epoch)
 
     def _train(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -50,9 +50,8 @@ def study(tmp_path: Path) -> Callable[..., Path]:
             journal.set_meta_once(records.META_ID, "id")
             journal.set_meta_once(records.META_PLAN, document)
             known = {label: {**FACTS["data"], "fingerprint": label} for label in plan.sources if label}
-            journal.set_meta_once(
-                records.META_FACTS, {**FACTS, **({"data": None, "data_sets": known} if known else {})}
-            )
+            facts = {**FACTS, **({"data": None, "data_sets": known} if known else {})}
+            journal.set_meta_once(records.META_FACTS, facts)
             for (condition, method, point), accuracies in values.items():
                 arm = next(arm for arm in plan.in_condition(condition) if arm.method == method)
                 for seed, accuracy in enumerate(accuracies):

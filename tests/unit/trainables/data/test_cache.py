@@ -17,7 +17,7 @@ from PIL import Image
 
 from trainables.data import cache as cache_module, decoding as decoding_module, partial as partial_module
 from trainables.data.cache import cache_folder, decode_cached
-from trainables.data.decoding import Decoded, Shape
+from trainables.data.decoding import Decoded, TargetFormat
 from trainables.data.partial import Partial
 from trainables.errors import InputError
 
@@ -40,7 +40,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def decoded(root: Path) -> Decoded:
-    return decode_cached(root, FILES, Shape(None, "stretch", "auto"))
+    return decode_cached(root, FILES, TargetFormat(None, "stretch", "auto"))
 
 
 def cut(path: Path) -> None:
@@ -157,14 +157,14 @@ import os, time
 from pathlib import Path
 from trainables.data import decoding
 from trainables.data.cache import decode_cached
-from trainables.data.decoding import Shape
+from trainables.data.decoding import TargetFormat
 read = decoding.read_picture
 def slow(path, target):
     time.sleep(0.1)
     os.write(1, f"{{path.name}} ".encode())  # one call: `print` from several threads mixes its lines
     return read(path, target)
 decoding.read_picture = slow
-decode_cached(Path({str(root)!r}), {FILES!r}, Shape(None, "stretch", "auto"))
+decode_cached(Path({str(root)!r}), {FILES!r}, TargetFormat(None, "stretch", "auto"))
 """
     command = [sys.executable, "-c", program]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]

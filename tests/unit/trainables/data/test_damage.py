@@ -18,7 +18,7 @@ from tests.unit.trainables.data import zoo
 from trainables.data import SOURCES
 from trainables.data.arrays import dataset_of
 from trainables.data.base import Source
-from trainables.data.decoding import Shape, decode_files
+from trainables.data.decoding import TargetFormat, decode_files
 from trainables.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("own_code")
@@ -132,7 +132,7 @@ def test_odd_arrays_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_damaged_images_are_faults_of_their_files(tmp_path: Path) -> None:
-    rng, shape = random.Random(0), Shape((6, 5), "stretch", "colour")
+    rng, shape = random.Random(0), TargetFormat((6, 5), "stretch", "colour")
     Image.fromarray(zoo.COLOURS).save(tmp_path / "whole.png")
     warnings.simplefilter("ignore")
     for name, options in (

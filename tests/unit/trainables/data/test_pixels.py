@@ -11,14 +11,14 @@ from PIL import Image, ImageCms
 
 from tests.unit.trainables.data import zoo
 from tests.unit.trainables.data.zoo import Animal
-from trainables.data.decoding import Decoded, Shape, decode_files
+from trainables.data.decoding import Decoded, TargetFormat, decode_files
 from trainables.data.pixels import MAX_PIXELS, survey
 from trainables.errors import InputError
 
 
 def decoded(folder: Path, *names: str, **shape: object) -> Decoded:
     settings = {"size": None, "resize": "stretch", "colour": "auto", **shape}
-    return decode_files(folder, names, Shape(**settings))  # type: ignore[arg-type]
+    return decode_files(folder, names, TargetFormat(**settings))  # type: ignore[arg-type]
 
 
 def grey_of(colours: np.ndarray) -> np.ndarray:

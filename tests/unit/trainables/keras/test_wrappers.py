@@ -1,4 +1,4 @@
-"""Wrappers in plain `fit`: what a step trains on, schedules, saved models, and what is refused."""
+"""Wrappers in plain `fit`: what a step trains on, lengths, saved models, and what is refused."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_fit_saving_and_unwrapping(name: str, tmp_path: Path) -> None:
 
     copy: Any = type(model).from_config(model.get_config())
     assert copy.method == model.method
-    assert copy.schedule == model.schedule
+    assert copy.training_length == model.training_length
 
 
 def test_an_unwrapped_model_opens_without_this_project(tmp_path: Path) -> None:
