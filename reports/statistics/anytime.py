@@ -30,7 +30,7 @@ def log_e_value(statistic: float, freedom: float) -> float:
 
     Args:
         statistic: mean divided by its standard error.
-        freedom: degrees of freedom of the standard error, positive; the number of values minus one.
+        freedom: degrees of freedom (df) of the standard error, positive; the number of values minus one.
 
     >>> round(float(np.exp(log_e_value(statistic=4.0, freedom=9))), 1)
     23.6
@@ -45,7 +45,7 @@ def anytime_p(statistic: float, freedom: float) -> float:
 
     Args:
         statistic: mean divided by its standard error.
-        freedom: its degrees of freedom.
+        freedom: its degrees of freedom (df).
 
     >>> round(anytime_p(4.0, 9), 3), round(float(2 * stats.t.sf(4.0, 9)), 3)
     (0.042, 0.003)
@@ -60,7 +60,7 @@ def anytime_quantile(freedom: float, alpha: float) -> float:
     enough: at 5 % for n < 5, at 5 % / 6 for n < 6.
 
     Args:
-        freedom: degrees of freedom, positive.
+        freedom: degrees of freedom (df), positive.
         alpha: level of the test, or one minus the coverage.
 
     >>> round(anytime_quantile(9, 0.05), 2), anytime_quantile(3, 0.05)

@@ -2,6 +2,9 @@
 
 Differences are method minus reference, one per seed, shape (S,), in the unit of the test metric (a fraction, or nats),
 with the sign chosen so that positive is better. Cells have the axes arm, pooled point, seed: (A, K, S).
+
+Here and in the other modules, `error` is a standard error (SE), `freedom` its degrees of freedom (df), and `spread` a
+sample standard deviation (SD).
 """
 
 from __future__ import annotations
@@ -48,8 +51,8 @@ class Estimate:
 
     Args:
         mean: the estimate.
-        error: standard error of the mean; 0 if all values are equal, NaN if there is only one.
-        freedom: degrees of freedom of the standard error.
+        error: standard error (SE) of the mean; 0 if all values are equal, NaN if there is only one.
+        freedom: degrees of freedom (df) of the standard error.
         anytime: whether tests and interval hold at all numbers of seeds together (`reports.statistics.anytime`), not
             only at one that was fixed in advance.
     """
@@ -86,7 +89,7 @@ def t_quantile(freedom: float) -> float:
     """Return the half-width of a t interval in standard errors.
 
     Args:
-        freedom: degrees of freedom, positive.
+        freedom: degrees of freedom (df), positive.
 
     >>> round(t_quantile(5), 3)
     2.571
@@ -384,7 +387,7 @@ def spread_interval(spread: float, seeds: int) -> Interval:
     """Return the interval of a standard deviation, based on the chi-square distribution of the variance.
 
     Args:
-        spread: standard deviation of the differences.
+        spread: sample standard deviation (SD) of the differences, with n - 1 in the denominator.
         seeds: number of pairs, at least 2.
 
     >>> spread_interval(1.0, 10)

@@ -206,7 +206,7 @@ def seeds_needed(
     uncertain after few seeds, so the result is a range based on its chi-square interval.
 
     Args:
-        spread: standard deviation of the differences observed so far.
+        spread: standard deviation (SD) of the differences observed so far.
         seeds: pairs observed so far.
         effect: true effect to detect.
         alpha: level of the test; for a family, the level of Holm's strictest step.

@@ -122,7 +122,7 @@ def _moderate(variances: np.ndarray, freedoms: np.ndarray) -> tuple[np.ndarray, 
 
     Args:
         variances: sample variances, positive, float (families, contrasts).
-        freedoms: their degrees of freedom, float (contrasts,).
+        freedoms: their degrees of freedom (df), float (contrasts,).
     """
     from scipy.special import digamma, polygamma
 
