@@ -172,8 +172,8 @@ def read_study(folder: Path, curves: bool = True) -> StudyData:
         if journal.is_final_training:
             place = journal.path.parent
             raise InputError(
-                f"{place} is a final training, not a study; `assay status` shows its runs, and the cards beside its "
-                f"models, in {place / records.MODELS}, what they reach"
+                f"{place} is a final training, not a study; `assay status` shows its runs, and the cards in "
+                f"{place / records.MODELS} show the accuracy of its models"
             )
         journal.check("examples")  # they are read later, by run
         runs, span = journal.runs(), journal.span()

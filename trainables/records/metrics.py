@@ -83,7 +83,7 @@ def as_maximized(metric: str, value: T) -> T:
 
 
 def worst(metric: str) -> float:
-    """Return what a run counts with that could not be measured: the worst figure there is."""
+    """Return the score assigned to a run that could not be measured: the worst possible value of the metric."""
     if metric not in LOWER_IS_BETTER:
         return 0.0
     return WORST_LOSS if metric in LOSSES else 1.0

@@ -9,13 +9,13 @@ from trainables.records.metrics import LOWER_IS_BETTER, TEST_LOSS, TEST_METRICS,
 
 @dataclass(frozen=True)
 class Unit:
-    """A test figure and how differences of it are said. Effects are turned so that more is better.
+    """A test metric, and the unit in which its differences are reported. Positive effects are always better.
 
     Args:
         metric: the test figure, one of `records.TEST_METRICS`.
         one: the unit of one ("point").
         many: the unit of several ("points").
-        scale: what a difference is multiplied with to be in that unit.
+        scale: factor that converts a difference to that unit.
         digits: decimals of a usual difference.
         higher_is_better: whether a higher figure is better (no for losses and errors).
     """
