@@ -145,7 +145,7 @@ def write_sheet(path: Path, rows: Mapping[str, np.ndarray]) -> None:
 
 
 def refuse_other_file(path: Path) -> None:
-    """Refuse to write a contact sheet where there is no folder, or to replace a file that is no earlier sheet.
+    """Refuse to write a contact sheet where there is no folder, or to replace a file that is not an earlier sheet.
 
     Raises:
         InputError: If that is so, or the file cannot be read.
@@ -157,7 +157,7 @@ def refuse_other_file(path: Path) -> None:
     except OSError as error:
         raise InputError(f"the contact sheet cannot be written to {path}: {error}") from None
     if not is_free:
-        raise InputError(f"{path} exists and is no contact sheet of Assay; choose another file, such as `sheet.png`")
+        raise InputError(f"{path} exists and is not a contact sheet of Assay; choose another file, such as `sheet.png`")
 
 
 def _shown_size(height: int, width: int) -> tuple[int, int]:

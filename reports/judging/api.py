@@ -48,7 +48,7 @@ class Judgement(Results):
         """Return whether a requirement such as `mixup helps` holds.
 
         Raises:
-            InputError: the requirement has another form, or is about no comparison.
+            InputError: the requirement has another form, or matches no comparison.
         """
         required = parse_requirement(requirement)
         check_names(required, self.judged.verdicts)
@@ -113,7 +113,7 @@ def judge(
     if not isinstance(source, pd.DataFrame | str | Path):
         raise InputError(f"`source` is a data frame, a path or the address of a store, but got {type(source).__name__}")
     if unknown := sorted(set(options) - {field.name for field in fields(Question)}):
-        raise InputError(f"`{unknown[0]}` is no option of `judge`; its options are the fields of `Question`")
+        raise InputError(f"`{unknown[0]}` is not a `judge` option; the options are the fields of `Question`")
     columns = {"arm": arm, "seed": seed, "pair": pair, "condition": condition, "setting": setting, "where": where}
     question = _question({"metric": metric, **{key: _tuple(value) for key, value in columns.items()}, **options})
     for key, value in (("name", name), ("experiment", experiment), ("filter_string", filter_string or None)):

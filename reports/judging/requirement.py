@@ -83,4 +83,4 @@ def check_names(requirement: Requirement, verdicts: Sequence[Verdict]) -> None:
     if any(requirement.concerns(verdict.method, verdict.condition) for verdict in verdicts):
         return
     known = dict.fromkeys(f"{verdict.method} on {verdict.condition}" for verdict in verdicts)
-    raise InputError(f"--require {requirement.text!r} is about no comparison. The comparisons are {short_list(known)}.")
+    raise InputError(f"--require {requirement.text!r} matches no comparison. The comparisons are {short_list(known)}.")

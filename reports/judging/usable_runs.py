@@ -201,8 +201,8 @@ def _complete(coded: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, li
     if infinite.any() and not question.drop_nan:
         raise InputError(
             f"`{question.metric}` is not finite (NaN or infinite) in {count(infinite)}, such as "
-            f"`{rest[RUN][infinite].iloc[0]}`. If they diverged, leaving them out flatters their arm: give them the "
-            "value they deserve, or leave them out with --drop-nan."
+            f"`{rest[RUN][infinite].iloc[0]}`. If they diverged, leaving them out flatters their arm: give them a "
+            "value, or leave them out with --drop-nan."
         )
     if infinite.any():
         left_out.append(f"{count(infinite)} whose metric is not finite (--drop-nan).")

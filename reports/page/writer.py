@@ -128,7 +128,7 @@ def refuse_study_folder(folder: Path) -> None:
 
 
 def refuse_foreign(page: Path, files: Iterable[Path]) -> None:
-    """Refuse to replace files that belong to no earlier report.
+    """Refuse to replace files that do not belong to an earlier report.
 
     The page is the first file of a report to be written: where it is one of Assay's, the files beside it are as well.
 

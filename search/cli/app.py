@@ -106,7 +106,7 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
 
 
 def _refuse_infinite(given: dict[str, Any]) -> None:
-    """Refuse options that are no finite numbers; Typer's bounds let `nan` pass.
+    """Refuse options that are not finite numbers; Typer's bounds let `nan` pass.
 
     Args:
         given: values by the name of the parameter, which is that of the option.

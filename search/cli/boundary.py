@@ -24,7 +24,7 @@ from trainables.records.files import JOURNAL_FILE, LOGS
 
 FAILED, INVALID, INTERRUPTED = 1, 2, 130
 OWN_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-"""Errors of the operating system that are no fault of the input."""
+"""Errors of the operating system that are not caused by the input."""
 TRAINING_STACK = {"PIL", "git", "keras", "matplotlib", "mlflow", "optuna", "ray", "sklearn", "tensorflow"}
 """Modules of the extra `train` of `pyproject.toml`; `assay judge` and `assay report` do without them."""
 

@@ -213,7 +213,7 @@ def resume(
     ] = None,
     address: Address = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Keep what is whole of a damaged study.db, and do the damaged runs again.")
+        bool, typer.Option("--repair", help="Keep what is intact in a damaged study.db, and do the damaged runs again.")
     ] = False,
     timeout: Timeout = 30,
     allow_code: AllowCode = False,

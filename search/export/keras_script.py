@@ -72,7 +72,9 @@ def script(recipe: Recipe, file: str) -> str:
     """
     config = recipe.train
     if len(recipe.image_shape) != 3 or not recipe.class_names:
-        raise InputError("the recipe does not know its images (its study was replayed), so there is no script of it")
+        raise InputError(
+            "the recipe does not name its image shape and classes (its study was replayed), so there is no script of it"
+        )
     network = _network(recipe)
     templates = environment(TEMPLATES, autoescape=False, last_newline=False)
     templates.filters.update({"comment": _comment, "python": repr})

@@ -215,7 +215,7 @@ def _warning(best: ConfirmedPoint) -> str:
 
 
 def _on_first_data(confirmed: list[ConfirmedPoint], plan: PlanRecord) -> tuple[list[ConfirmedPoint], tuple[str, ...]]:
-    """Return the points on the first of several data sets that has any, since accuracies on others are no match.
+    """Return the points on the first of several data sets that has any, since accuracies on others are not comparable.
 
     Data sets that differ in the size of the images only are compared.
     """

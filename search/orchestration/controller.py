@@ -122,7 +122,7 @@ class StudyController:
         Checkpoints and logs are called like the run, so its name must not lead to another folder either.
         """
         if not is_file_name(run.name):
-            raise InputError(f"{self._journal.path} has a run `{run.name}`, which is no name that Assay gives to a run")
+            raise InputError(f"{self._journal.path} has a run `{run.name}`, which is not an Assay run name")
         arm = self._arms.get(run.arm)
         if arm is None:
             return

@@ -57,7 +57,7 @@ def _ray_is_running() -> bool:
 def node_faults(resources: Resources) -> list[str]:
     """Return one line per node of the cluster whose GPUs its workers cannot use; call it within a `ray_session`.
 
-    A node whose GPUs are all in use is not checked, which is said.
+    A node whose GPUs are all in use is not checked, and a warning names it.
     """
     able = [node for node in nodes() if node.holds(resources)]
     answers = ask_nodes(missing_gpus, (resources.gpus,), able, num_gpus=resources.gpus)

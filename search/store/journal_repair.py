@@ -1,4 +1,4 @@
-"""Repair of a damaged journal, and upgrade of an older one: its whole rows are written to a new file."""
+"""Repair of a damaged journal, and upgrade of an older one: its intact rows are written to a new file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def upgrade(journal: Path) -> None:
 
 
 def repair(path: Path) -> str:
-    """Repair a damaged journal: keep the whole rows, and remove the runs of which something is damaged.
+    """Repair a damaged journal: keep the intact rows, and remove the runs of which something is damaged.
 
     The runs are done again when the study is resumed. The decisions about a run stay; interim looks behind a damaged
     decision are taken again. The damaged file is kept beside the new one. The caller holds the writer's lock.

@@ -52,8 +52,8 @@ def working_commit(folder: Path) -> dict[str, Any] | None:
         folder: any folder.
 
     Returns:
-        `{commit, changed}`, or None if the folder is in no repository, has no commit yet, or git is missing or refuses
-        to read it.
+        `{commit, changed}`, or None if the folder is not in a repository, has no commit yet, or git is missing or
+        refuses to read it.
     """
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # otherwise the import fails where git is not installed
     from git import GitError, Repo

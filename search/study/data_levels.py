@@ -97,7 +97,7 @@ def parse_data_level(place: str, written: Any) -> Level:
         written: `{as: NAME, source: SOURCE, ...}`.
 
     Raises:
-        ValueError: it has no name, or is no valid source.
+        ValueError: it has no name, or is not a valid source.
 
     Examples:
         >>> parse_data_level("conditions.data", {"as": "small", "source": "digits"}).values
@@ -143,8 +143,8 @@ def check_data_levels(data: Source, conditions: Mapping[str, Sequence[Level]]) -
         seen[str(level.name)] = level.values[DATA]
     if levels and data.model_dump(mode="json") not in seen.values():
         raise ValueError(
-            f"`{DATA}` is none of the levels of conditions.{DATA}, {', '.join(seen)}, so no run would use it; remove "
-            f"`{DATA}`, or list it there"
+            f"`{DATA}` is not one of the levels of conditions.{DATA}, {', '.join(seen)}, so no run would use it; "
+            f"remove `{DATA}`, or list it there"
         )
     sources = {f"`{name}`": _SOURCE.validate_python(settings) for name, settings in seen.items()} or {f"`{DATA}`": data}
     for factor, options in conditions.items():

@@ -105,7 +105,7 @@ def find_source(journal: JournalReader, first: Source, folder: Path, asked: str 
         label: which data set it is in a study on several.
 
     Raises:
-        InputError: `asked` is no source.
+        InputError: `asked` is not a source.
     """
     settings = recorded_settings(journal, first.model_dump(mode="json"), folder, label)
     return parse_source(settings if asked is None else moved_settings(asked, settings))
@@ -123,7 +123,7 @@ def find_sources(
         asked: the arguments of `--data` (see `asked_by_name`).
 
     Raises:
-        InputError: an argument is no source, or does not say which data set it is for.
+        InputError: an argument is not a source, or does not say which data set it is for.
     """
     moved = asked_by_name(asked, list(first))
     return {

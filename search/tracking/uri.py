@@ -217,7 +217,7 @@ def existing_store(uri: str) -> str:
     path = sqlite_path(store)
     if is_sqlite(store) and (path is None or not has_table(path, "experiments")):
         raise InputError(
-            f"{redact(uri)} is not a tracking store: " + (f"{path} is no database of MLflow" if path else "no file")
+            f"{redact(uri)} is not a tracking store: " + (f"{path} is not an MLflow database" if path else "no file")
         )
     return store
 
@@ -237,7 +237,7 @@ def refuse_foreign_database(store: str, folder: Path) -> None:
         return
     if not path.is_file() or (path.stat().st_size and not _is_mlflow_store(path)):
         raise InputError(
-            f"the tracking store {redact(store)} is {path}, which is no database of MLflow and would be changed; "
+            f"the tracking store {redact(store)} is {path}, which is not an MLflow database and would be changed; "
             "name a new file, or one that MLflow made"
         )
 
@@ -325,7 +325,7 @@ def check_location(location: str, uri: str, folder: Path) -> None:
     if path is None or not any(path.resolve().is_relative_to(each) for each in allowed):
         raise InputError(
             f"{file} stores artifacts in {redact(location)}, outside of its folder and of the study's, so nothing is "
-            "delivered; if that is meant, start MLflow's server with this file, and name the server"
+            "delivered; if this is intended, start MLflow's server with this file, and name the server"
         )
 
 

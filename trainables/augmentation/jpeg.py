@@ -48,7 +48,7 @@ class Jpeg(Augmentation):
 
     As in libjpeg without chroma subsampling: blocks of 8 x 8 pixels are transformed (DCT) and rounded to multiples of
     the quantisation steps of the quality. Images with three channels are coded as luminance and colour differences,
-    others channel by channel as grey. Sides that are no multiples of 8 are extended by their last pixels.
+    others channel by channel as grey. Sides that are not multiples of 8 are extended by their last pixels.
     """
 
     summary: ClassVar[str] = "JPEG noise: compression to a random quality"

@@ -95,7 +95,7 @@ def divided(tensors: Tensor, devices: int) -> Tensor:
     """Return tensors whose first dimension is divided among the devices, inside a compiled function.
 
     The values are those of one device; XLA divides the computation that follows and exchanges what it needs. A length
-    that is no multiple of the number of devices is divided as evenly as possible.
+    that is not a multiple of the number of devices is divided as evenly as possible.
 
     Args:
         tensors: nested tensors with at least one dimension.

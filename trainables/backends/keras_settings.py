@@ -88,6 +88,6 @@ def _check_values(settings: dict[str, Any], remedy: str) -> None:
             )
     if not isinstance(settings.get("epsilon", 0.0), float):
         raise InputError(
-            f"Keras's settings have `epsilon: {settings['epsilon']!r:.40}`, which is no number with a decimal point; "
-            f"{remedy}"
+            f"Keras's settings have `epsilon: {settings['epsilon']!r:.40}`, which is not a number with a decimal "
+            f"point; {remedy}"
         )

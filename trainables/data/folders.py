@@ -27,7 +27,7 @@ class Found:
 
     Args:
         files: regular files, in the order of their paths.
-        broken: what is no file, by path: links to nothing, and others, with the reason.
+        broken: what is not a file, by path: links to nothing, and others, with the reason.
         hidden: files whose name or folder begins with a dot, except those that systems create.
         litter: files in folders that file servers and archivers create.
         linked: number of `files` that are reached by a link to a folder.

@@ -77,7 +77,7 @@ def read_layout(path: Path, is_classes: bool = False) -> Layout:
     if len(names) < 2:
         raise InputError(
             f"{printable(path)} has {len(names)} class folder(s); at least two are required, one per class. Images "
-            "that are in no class folders need a list of their classes (`source: lists`)"
+            "that are not in class folders need a list of their classes (`source: lists`)"
         )
     if not is_classes:
         _refuse_parts_as_classes(classes)
@@ -178,7 +178,7 @@ def _refuse_parts_as_classes(classes: Sequence[Path]) -> None:
     if len(inner) == len(classes) and len(shared := set.intersection(*inner.values())) > 1:
         raise InputError(
             f"{printable(classes[0].parent)}: the folders {listed([folder.name for folder in classes])} hold no images "
-            f"of their own, but the same folders each ({listed(sorted(shared))}), so they are no classes. {remedy}"
+            f"of their own, but the same folders each ({listed(sorted(shared))}), so they are not classes. {remedy}"
         )
     parts: dict[tuple[str, ...], dict[str, Path]] = {}
     for folder in classes:
@@ -190,14 +190,14 @@ def _refuse_parts_as_classes(classes: Sequence[Path]) -> None:
         if TRAIN in same and len(same) > 1:
             raise InputError(
                 f"{printable(classes[0].parent)}: the folders {listed([folder.name for folder in same.values()])} are "
-                f"named like parts of one class, so they are no classes. {remedy}"
+                f"named like parts of one class, so they are not classes. {remedy}"
             )
     names = {folder.name for folder in classes}
     for folder, found in inner.items():
         if len(found & names) > 1 or (found and found <= names):
             raise InputError(
                 f"{printable(folder)} holds no images of its own, but folders named like the classes beside it "
-                f"({listed(sorted(found & names))}), so it is no class. Move it out of {printable(folder.parent)}."
+                f"({listed(sorted(found & names))}), so it is not a class. Move it out of {printable(folder.parent)}."
                 f" {remedy}"
             )
 
@@ -237,7 +237,7 @@ def _unused(base: Path, others: Sequence[Path], names: Sequence[str], parts: set
 
     Args:
         base: the folder of all of them.
-        others: the folders that are no part.
+        others: the folders that are not a part.
         names: names of the classes.
         parts: the parts that there are.
 
@@ -254,7 +254,7 @@ def _unused(base: Path, others: Sequence[Path], names: Sequence[str], parts: set
             raise InputError(f"{printable(other)} contains no images; add some, or remove the folder")
         if part is None and len(inner & set(names)) > 1:
             raise InputError(
-                f"{printable(other)} has folders named like the classes, but its name is that of no part; name it "
+                f"{printable(other)} has folders named like the classes, but is not named like a part; name it "
                 f"`train`, `val` or `test`, or move it out of {printable(base)}"
             )
         if is_alone and has_images(other):

@@ -126,7 +126,7 @@ def open_image(path: Path) -> Iterator[ImageFile]:
 
     Raises:
         ValueError: If it has too many pixels.
-        OSError: If it is no image of a format in `FORMATS`.
+        OSError: If it is not an image of a format in `FORMATS`.
     """
     from PIL import Image as Images
 

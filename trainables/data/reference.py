@@ -102,7 +102,7 @@ def _arrays(found: Mapping[Any, Any], where: str) -> dict[str, np.ndarray]:
         try:
             arrays[str(key)] = np.asarray(value)
         except Exception as error:  # what it raises depends on the value
-            raise InputError(f"{where}: `{key}` is no array: {error}") from None
+            raise InputError(f"{where}: `{key}` is not an array: {error}") from None
     return arrays
 
 

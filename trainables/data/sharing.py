@@ -168,7 +168,7 @@ def _file_of(array: Any) -> np.memmap | None:
 def _place(array: np.ndarray) -> FileArray:
     file = _file_of(array)
     if file is None:
-        raise TypeError("the array is in no file")
+        raise TypeError("the array is not in a file")
     begins = array.__array_interface__["data"][0] - file.__array_interface__["data"][0]
     return FileArray(str(file.filename), file.offset + begins, array.shape, _samples(array))
 

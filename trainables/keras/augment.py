@@ -115,8 +115,8 @@ def _policy(policy: Any, settings: dict[str, Any]) -> Policy:
         return make_policy(policy)
     if not isinstance(policy, str):
         raise InputError(
-            f"the settings {', '.join(settings)} belong to no augmentation: with several augmentations, give each its "
-            'own, such as Augment(["crop_flip", {"name": "cutout", "size": 0.25}])'
+            f"the settings {', '.join(settings)} cannot be assigned: with several augmentations, give each its own, "
+            'such as Augment(["crop_flip", {"name": "cutout", "size": 0.25}])'
         )
     return make_policy({"name": policy, **settings})
 

@@ -16,7 +16,7 @@ DELIVERY_FILE = "delivery.json"  # what MLflow does not have yet
 DELIVERY_LOCK = "delivery.lock"
 DELIVERY_LOG = "mlflow.log"
 MODELS = "models"  # of a final training: RUN.keras, and RUN.json beside it
-# Artifacts of MLflow runs that are no files of the folder.
+# Artifacts of MLflow runs that are not files of the folder.
 HISTORY_ARTIFACT = "history.parquet"  # of a child: a row for each epoch
 FACTS_ARTIFACT = "facts.json"
 JOURNAL_ARTIFACT = "journal.json"  # of the study's run: plan, decisions, what was searched, single test images

@@ -1,4 +1,4 @@
-"""Damage of a journal: which rows are whole, which runs have to be done again, and one message about it."""
+"""Damage of a journal: which rows are intact, which runs have to be done again, and one message about it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Survey:
     Args:
         entries: the whole entries of `meta`, JSON texts by key.
         damaged_entries: whether an entry of `meta` other than `META_ROWS` is damaged or missing.
-        rows: the whole rows by table and number: the columns of `TABLES`, for `examples` then the loss.
+        rows: the intact rows by table and number: the columns of `TABLES`, for `examples` then the loss.
         damaged: the rows that are damaged or missing, by table: their number, and the run that they name or None.
     """
 
@@ -48,7 +48,7 @@ class Survey:
 
     @property
     def runs(self) -> dict[str, tuple[Any, ...]]:
-        """The whole rows of `runs` by name."""
+        """The intact rows of `runs` by name."""
         return {row[1]: row for row in self.rows["runs"].values()}
 
     def to_repeat(self) -> set[str]:
@@ -74,7 +74,7 @@ class Survey:
         return (named | {run for run in self.damaged["runs"].values() if run}) - set(self.runs)
 
     @property
-    def whole_runs(self) -> set[str]:
+    def intact_runs(self) -> set[str]:
         """Names of the runs that ended and of which nothing is damaged."""
         return {row[1] for row in self.rows["outcomes"].values() if row[1] in self.runs} - self.to_repeat()
 
@@ -110,7 +110,7 @@ def survey(db: sqlite3.Connection) -> Survey:
 def _read(
     db: sqlite3.Connection, table: str, checked: bool, count: int | None
 ) -> tuple[dict[int, tuple[Any, ...]], dict[int, str | None]]:
-    """Return the whole rows of a table by number, and the damaged ones with the run that they name."""
+    """Return the intact rows of a table by number, and the damaged ones with the run that they name."""
     names = TABLES[table]
     columns = ("rowid", *names[1:], *(["checksum"] if checked else []), *(["loss"] if table == "examples" else []))
     query = f"SELECT {', '.join(columns)} FROM {table}"
@@ -141,7 +141,7 @@ def _last(db: sqlite3.Connection, table: str) -> int:
 
 
 def _is_whole(row: Sequence[Any], names: Sequence[str], checked: bool) -> bool:
-    """Return whether a row is whole: by its checksum, or, of an older journal, if its JSON can be read."""
+    """Return whether a row is intact: by its checksum, or, of an older journal, if its JSON can be read."""
     try:
         if "correct" in names:
             zlib.decompress(row[-1])
@@ -186,14 +186,14 @@ def _what(found: Survey, reason: str) -> str:
 
 
 def _remedy(journal: Path, found: Survey) -> str:
-    whole = f"Whole are {len(found.whole_runs)} of the runs that ended"
+    intact = f"{len(found.intact_runs)} of the ended runs are intact"
     if found.damaged_entries:
-        return f"{whole}, but they cannot be used without it: restore {journal.name} from a copy."
+        return f"{intact}, but they cannot be used without it: restore {journal.name} from a copy."
     again = len(found.to_repeat() | found.unannounced)
     repeated = f" and does what is damaged again ({number_of(again, 'run')})" if again else ""
     return (
-        f"{whole}. `assay resume {shlex.quote(str(journal.parent))} --repair` sets the damaged file aside, keeps the "
-        f"whole rows{repeated}."
+        f"{intact}. `assay resume {shlex.quote(str(journal.parent))} --repair` sets the damaged file aside, keeps the "
+        f"intact rows{repeated}."
     )
 
 

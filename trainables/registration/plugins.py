@@ -103,8 +103,8 @@ def load_reference(reference: str, what: str) -> Any:
         what: the kind of object, for messages ("method").
 
     Raises:
-        InputError: it is no reference, it is not allowed (see `check_allowed`), it belongs to the standard library, to
-            Assay or to a package that does not declare it, or it cannot be imported.
+        InputError: it is not a reference, it is not allowed (see `check_allowed`), it belongs to the standard library,
+            to Assay or to a package that does not declare it, or it cannot be imported.
 
     Examples:
         >>> with code_allowed():
@@ -187,7 +187,7 @@ def _load(reference: str, what: str) -> Any:
     """Return the object that a reference means.
 
     Raises:
-        InputError: it is no reference, or it cannot be imported.
+        InputError: it is not a reference, or it cannot be imported.
     """
     module_name, _, path = reference.partition(":")
     if not module_name or not path:

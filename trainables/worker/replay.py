@@ -185,7 +185,7 @@ def choose_curve(table: pd.DataFrame, run: dict[str, Any]) -> pd.DataFrame:
     keys = [key for key in KEYS if key in table]
     curves = [curve for _, curve in table.groupby(keys, dropna=False, sort=True)]
     if not curves:
-        raise TrialError(f"the table of curves has none for { ({key: run.get(key) for key in KEYS}) }")
+        raise TrialError(f"the table of curves has no curve for { ({key: run.get(key) for key in KEYS}) }")
     turn = zlib.crc32(f"{run.get('phase')}/{run.get('k')}/{run.get('seed')}".encode())
     return curves[turn % len(curves)].sort_values("epoch")
 

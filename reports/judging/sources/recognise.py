@@ -55,7 +55,7 @@ def read_source(source: str | Path | pd.DataFrame, access: Access | None = None)
         access: how to read it; only MLflow needs it.
 
     Raises:
-        InputError: there is nothing there, or it is of no known kind.
+        InputError: there is nothing there, or its kind is unknown.
     """
     access = access or Access()
     if isinstance(source, pd.DataFrame):
@@ -100,8 +100,8 @@ def _refuse_mlflow_options(source: str | Path, access: Access) -> None:
     for option, value in given.items():
         if value:
             raise InputError(
-                f"{option} {value}: {source} is no MLflow store, which alone has it; leave it out, and select runs "
-                "with --where COLUMN=VALUE"
+                f"{option} {value}: {source} is not an MLflow store, so the option does not apply; leave it out, "
+                "and select runs with --where COLUMN=VALUE"
             )
 
 
@@ -119,7 +119,7 @@ def _read_address(uri: str, access: Access) -> RunTable:
         return _mlflow(uri, access)
     if scheme == "file":
         return read_source(Path(uri.removeprefix("file://")), access)
-    raise InputError(f"{shown(uri)} is an address of no known kind. A source is {KINDS}.")
+    raise InputError(f"{shown(uri)} is an address of an unknown kind. A source is {KINDS}.")
 
 
 def _read_file(path: Path, access: Access) -> RunTable:
@@ -135,7 +135,7 @@ def _read_file(path: Path, access: Access) -> RunTable:
     if start.startswith(b"{") and b"op_code" in start:
         _refuse_mlflow_options(path, access)
         return read_optuna(path)
-    raise InputError(f"{path} is of no known kind. A source is {KINDS}.")
+    raise InputError(f"{path} is of an unknown kind. A source is {KINDS}.")
 
 
 def _read_database(path: Path, access: Access) -> RunTable:
@@ -154,7 +154,7 @@ def _read_database(path: Path, access: Access) -> RunTable:
         return read_optuna(path)
     if kind == "Assay":
         raise _own_study(path.parent)
-    raise InputError(f"the database {path} is neither of MLflow nor of Optuna. A source is {KINDS}.")
+    raise InputError(f"the database {path} is neither an MLflow nor an Optuna database. A source is {KINDS}.")
 
 
 def _own_study(folder: Path) -> InputError:

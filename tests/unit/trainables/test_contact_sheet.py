@@ -74,6 +74,6 @@ def test_a_sheet_replaces_an_earlier_sheet_and_no_other_file(tmp_path: Path, nam
     assert path.read_bytes() != first
     path.write_text("mine")
     for write in (lambda: write_sheet(path, {"one": grey}), lambda: draw_sheet("methods", path)):
-        with pytest.raises(InputError, match="is no contact sheet of Assay; choose another file"):
+        with pytest.raises(InputError, match="is not a contact sheet of Assay; choose another file"):
             write()
     assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {name: "mine"}

@@ -121,7 +121,7 @@ def test_impossible_questions_are_refused(changes: dict[str, Any], part: str) ->
         ("runs.csv", b"a,b\n1,2\n1,2,3\n", "cannot be read as a table"),
         ("runs.csv", b"a,b\n\xff\xfe,2\n", "not UTF-8"),
         ("runs.parquet", b"PAR1", "cannot be read as a table"),
-        ("runs.docx", b"x", "of no known kind"),
+        ("runs.docx", b"x", "of an unknown kind"),
         ("runs.csv", b"name,summary\nx,\"{'a': __import__('os')}\"\n", "neither JSON nor a Python literal"),
     ],
 )
@@ -186,7 +186,7 @@ def test_values_above_one_are_no_fractions() -> None:
     [
         ({"source": None}, "is a data frame, a path or the address of a store, but got NoneType"),
         ({"arm": 5}, "columns are named by a text, or by several in a list, but got 5"),
-        ({"colour": "red"}, "`colour` is no option of `judge`"),
+        ({"colour": "red"}, "`colour` is not a `judge` option"),
     ],
 )
 def test_arguments_of_the_wrong_kind_are_refused(changes: dict[str, Any], part: str) -> None:

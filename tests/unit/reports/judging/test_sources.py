@@ -252,7 +252,7 @@ def folders_without_runs(folder: Path) -> Iterator[tuple[Path, str]]:
     yield folder / "ray", r"no trial in .* has a result: 1 trial without results\."
     with closing(sqlite3.connect(folder / "other.db")) as database, database:
         database.execute("CREATE TABLE mine (a)")
-    yield folder / "other.db", "is neither of MLflow nor of Optuna"
+    yield folder / "other.db", "is neither an MLflow nor an Optuna database"
     (folder / "broken.db").write_bytes(b"SQLite format 3\0" + b"x" * 200)
     yield folder / "broken.db", r"broken\.db cannot be read"
     yield native_study(folder / "native"), "use `assay report"
@@ -268,7 +268,7 @@ def test_folders_without_runs_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("ftp://me:secret@host/x", "ftp://host/x is an address of no known kind"),
+        ("ftp://me:secret@host/x", "ftp://host/x is an address of an unknown kind"),
         ("sqlite:////nowhere/x.db", "the file /nowhere/x.db does not exist"),
         ("file:///nowhere/x", "does not exist"),
         ("mysql+nodriver://me:secret@host/x", "the Optuna storage mysql.nodriver://host/x cannot be read"),
@@ -312,7 +312,7 @@ def test_options_of_mlflow_are_refused_for_other_sources(access: Access, tmp_pat
     FRAME.to_csv(tmp_path / "runs.csv", index=False)
     optuna.create_study(storage=f"sqlite:///{tmp_path}/optuna.db")
     for source in (FRAME, tmp_path / "runs.csv", tmp_path / "optuna.db"):
-        with pytest.raises(InputError, match="is no MLflow store, which alone has it; leave it out"):
+        with pytest.raises(InputError, match="is not an MLflow store, so the option does not apply; leave it out"):
             read_source(source, access)
 
 

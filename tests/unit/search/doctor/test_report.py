@@ -139,7 +139,7 @@ def test_sqlite_stores_are_not_created(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert not (tmp_path / "new.db").exists()
     assert "is missing or not writable" in only(view(tmp_path / "gone" / "new.db"))
     sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE t (x)").connection.close()
-    assert "is no database of MLflow" in only(view(tmp_path / "other.db"))
+    assert "is not an MLflow database" in only(view(tmp_path / "other.db"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "ftp://host")
     assert "no store with the scheme `ftp`" in only(tracking_view(20))
 

@@ -190,7 +190,7 @@ def test_a_changed_or_missing_row_is_named_and_nothing_is_written(tmp_path: Path
         ("UPDATE meta SET value = '{}' WHERE key = 'rows'", {"r1", "r2", "r3"}),
     ],
 )
-def test_a_repair_keeps_whole_runs_and_removes_the_others(tmp_path: Path, damage: str, kept: set[str]) -> None:
+def test_a_repair_keeps_intact_runs_and_removes_the_others(tmp_path: Path, damage: str, kept: set[str]) -> None:
     path = write_full(tmp_path)
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(damage)
@@ -282,7 +282,7 @@ def test_an_old_journal_that_is_damaged_is_repaired_as_far_as_it_can_be_read(tmp
     path = Path(shutil.copy(OLD / "study.db", tmp_path))
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE outcomes SET metrics = '{\"x' WHERE id = 3")
-    with pytest.raises(InputError, match=r"row 3 of `outcomes` .*Whole are 28 of the runs that ended.*again \(1 run\)"):
+    with pytest.raises(InputError, match=r"row 3 of `outcomes` .*28 of the ended runs are intact.*again \(1 run\)"):
         read_old(path)
     assert "runs to do again: 1." in Journal.repair(path)
     assert len(JournalReader.open(path).outcomes()) == 28

@@ -82,5 +82,5 @@ def test_a_run_whose_name_is_another_place_is_refused(tmp_path: Path, name: str)
     plan = make_plan(make_study())
     with Journal.create(tmp_path / "study.db") as journal:
         journal.add_runs([run_of(name, "confirm", "all", "none of these", "mixup", 0, 0, False, {}, {}, {})])
-        with pytest.raises(InputError, match="no name that Assay gives to a run"):
+        with pytest.raises(InputError, match="which is not an Assay run name"):
             StudyController(plan, journal)

@@ -92,7 +92,7 @@ def test_a_named_size_may_set_more_and_the_study_may_leave_combinations_out() ->
         ({"data": ["digits", {**TOY, "sice": 3}]}, "conditions.data: toy: unknown key `sice`. Did you mean `size`?"),
         ({"data": ["digits", {"as": "toy", "source": "npz"}]}, "conditions.data: toy: `path` is missing"),
         ({"data": ["digits", {**TOY, "path": "~nosuchuser/x"}]}, "not a valid path"),
-        ({"data": ["mnist", TOY]}, "`data` is none of the levels of conditions.data, mnist, toy"),
+        ({"data": ["mnist", TOY]}, "`data` is not one of the levels of conditions.data, mnist, toy"),
         ({"image_size": [8, 16]}, "image_size 8: the images of `data` (source `digits`) cannot be resized; those of"),
         (
             {"length": [{"as": "a", "data": "digits", "epochs": 9}]},

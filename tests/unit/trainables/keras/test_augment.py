@@ -85,7 +85,7 @@ def test_it_trains_inside_a_model_and_saves_with_it(tmp_path: Any) -> None:
     [
         (lambda: Augment("crpo"), "unknown augmentation `crpo`"),
         (lambda: Augment("affine_flip", rotation=999), "rotation|less than or equal to 180"),
-        (lambda: Augment(["crop", "cutout"], size=0.2), "the settings size belong to no augmentation"),
+        (lambda: Augment(["crop", "cutout"], size=0.2), "the settings size cannot be assigned"),
         (lambda: Augment("crop", value_range=(1, 0)), r"black below white, but got \(1, 0\)"),
         (lambda: Augment("crop").build((None, None, 8, 3)), "images of one known size"),
         (lambda: Augment("crop").build((None, 8)), "images of one known size"),

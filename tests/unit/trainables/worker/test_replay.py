@@ -58,7 +58,7 @@ def test_a_replay_refuses_to_save_a_model_and_writes_nothing(replay: Replay, tmp
 
 
 def test_a_run_without_a_curve_is_refused(write_curves: Callable[..., Path]) -> None:
-    with pytest.raises(TrialError, match="the table of curves has none for"):
+    with pytest.raises(TrialError, match="the table of curves has no curve for"):
         Replay(read_curves(write_curves()), {**RUN, "method": "cutmix"}, 0.1, 1.0)
 
 
