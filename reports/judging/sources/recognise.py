@@ -13,6 +13,7 @@ import pandas as pd
 
 from reports.judging.run_table import RunTable, repeated
 from reports.judging.sources.extras import shown
+from reports.judging.sources.frames import with_index_columns
 from reports.judging.sources.mlflow_runs import read_mlflow
 from reports.judging.sources.optuna_storage import read_optuna
 from reports.judging.sources.ray_results import RESULT, read_ray_results
@@ -60,20 +61,24 @@ def read_source(source: str | Path | pd.DataFrame, access: Access | None = None)
     access = access or Access()
     if isinstance(source, pd.DataFrame):
         _refuse_mlflow_options("the data frame", access)
-        if twice := repeated(map(str, source.columns)):
-            raise InputError(f"the data frame has several columns called `{twice[0]}`; give each a name of its own")
-        return RunTable("the data frame", source.reset_index(drop=True))
+        frame = with_index_columns(source)
+        if twice := repeated(frame.columns):
+            raise InputError(
+                f"the data frame has several columns called `{twice[0]}` (levels of its index are columns, too); give "
+                "each a name of its own"
+            )
+        return RunTable("the data frame", frame)
     if not str(source).strip():
         raise InputError(f"the source is empty, such as a variable that is not set. A source is {KINDS}.")
     if isinstance(source, str) and ("://" in source or source == "databricks"):
         return _read_address(source, access)
     path = Path(source).expanduser()
-    if not path.exists():
-        raise InputError(f"{source} does not exist. A source is {KINDS}.")
     try:
+        if not path.exists():
+            raise InputError(f"{source} does not exist. A source is {KINDS}.")
         return _read_folder(path, access) if path.is_dir() else _read_file(path, access)
-    except PermissionError as error:
-        raise InputError(f"{error.filename} cannot be read: {error.strerror}") from None
+    except OSError as error:
+        raise InputError(f"{error.filename or source} cannot be read: {error.strerror or error}") from None
     except RecursionError:
         raise InputError(f"{source} has a value that is nested too deeply to be read") from None
 

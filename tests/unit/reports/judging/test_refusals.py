@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,9 @@ def test_impossible_questions_are_refused(changes: dict[str, Any], part: str) ->
         ("runs.csv", b"a,,b\n1,2,3\n", "a column without a name"),
         ("runs.csv", b"a,b\n1,2\n1,2,3\n", "cannot be read as a table"),
         ("runs.csv", b"a,b\n\xff\xfe,2\n", "not UTF-8"),
+        ("runs.csv", "a;b\n1;2\n".encode("utf-16-le"), r"perhaps UTF-16 .* save the table as UTF-8 \(in Excel"),
+        ("runs.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99)[:-12], r"runs\.csv\.gz is cut off or damaged.*once more"),
+        ("runs.csv.gz", b"a,b\n1,2\n", r"runs\.csv\.gz is cut off or damaged.*once more"),
         ("runs.parquet", b"PAR1", "cannot be read as a table"),
         ("runs.docx", b"x", "of an unknown kind"),
         ("runs.csv", b"name,summary\nx,\"{'a': __import__('os')}\"\n", "neither JSON nor a Python literal"),
@@ -129,6 +133,16 @@ def test_damaged_files_are_refused(tmp_path: Path, name: str, content: bytes, pa
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=part):
         read_source(tmp_path / name)
+
+
+def test_an_index_level_that_differs_from_its_column_is_refused() -> None:
+    with pytest.raises(InputError, match="several columns called `seed`"):
+        read_source(FRAME.iloc[::-1].reset_index(drop=True).rename_axis("seed"))
+
+
+def test_a_path_that_the_file_system_refuses_is_refused() -> None:
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
+        read_source("x" * 5000)
 
 
 def test_an_empty_source_is_not_the_working_directory() -> None:
