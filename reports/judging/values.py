@@ -19,6 +19,7 @@ _FILTER = re.compile(r"(?P<column>.+?)(?P<operator>!=|=)(?P<value>.*)", re.DOTAL
 _EXACT = 2.0**53
 """From here on, a float does not tell whole numbers apart."""
 _FIELD = re.compile(r"\{(\w+)\}")
+_TOUCHING = re.compile(r"\{(\w+)\}\{(\w+)\}")
 
 
 def numbers(column: pd.Series, name: str) -> pd.Series:
@@ -172,17 +173,40 @@ def with_named_columns(frame: pd.DataFrame, pattern: str) -> pd.DataFrame:
     fields = _FIELD.findall(pattern)
     if not fields or len(set(fields)) < len(fields):
         raise InputError(f"--names {pattern}: name each column once in braces, such as `{{method}}/seed{{seed}}`")
+    if touching := _TOUCHING.search(pattern):
+        first, second = touching.groups()
+        raise InputError(
+            f"--names {pattern}: nothing tells where `{first}` ends and `{second}` begins; write between them what "
+            f"separates them in the names, such as `{{{first}}}-{{{second}}}`"
+        )
     name = next((column for column in (RUN, "name", "Name") if column in frame), None)
     if name is None:
         raise InputError(f"--names: the table has no run names; its columns are {short_list(frame.columns)}")
-    parts = _FIELD.split(pattern)
-    expression = "".join(
-        f"(?P<{part}>[^/]+?)" if position % 2 else re.escape(part) for position, part in enumerate(parts)
-    )
     names = frame[name].astype("string")
-    found = names.str.extract(f"{expression}$")
+    found = names.str.extract(_expression(pattern)).set_axis(fields, axis="columns")
     if found[fields[0]].isna().all():
         raise InputError(f"--names {pattern}: no run has a name of this form; they are called {short_list(names, 4)}")
     return frame.drop(columns=[field for field in fields if field in frame]).assign(
         **{field: found[field] for field in fields}
     )
+
+
+def _expression(pattern: str) -> str:
+    """Return the regular expression of names that end as the pattern says, with one group per field.
+
+    The atomic groups never give back what they have matched, so that the time is linear in the length of a name: if
+    any place of a separator leads to a match, its first place does.
+    """
+    first, *others = pattern.split("/")
+    parts = [_part(first, r"[^/]*?"), *(_part(other, "") for other in others)]
+    return rf"^(?s:.*/)?{'/'.join(parts)}\Z"
+
+
+def _part(pattern: str, before: str) -> str:
+    """Return the expression of a part of a pattern without slashes; `before` matches what may precede it."""
+    start, *others = (re.escape(text) for text in _FIELD.split(pattern)[::2])
+    if not others:
+        return before + start
+    lead = f"(?>{before}{start})" if start else ""
+    *inner, end = others
+    return "".join((lead, *(f"(?>([^/]+?){separator})" for separator in inner), f"([^/]+){end}"))

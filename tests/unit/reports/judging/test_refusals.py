@@ -49,6 +49,11 @@ def refused(frame: pd.DataFrame, **changes: Any) -> str:
         (FRAME, {"last": 3}, ("--last 3 needs the epochs of test_accuracy",)),
         (FRAME, {"names": "{method}"}, ("has no run names",)),
         (FRAME.assign(run="x"), {"names": "method-seed"}, ("name each column once in braces",)),
+        (
+            FRAME.assign(run="-" * 200),
+            {"names": "{a}{b}{c}{d}{e}{f}X"},
+            ("nothing tells where `a` ends and `b` begins", "such as `{a}-{b}`"),
+        ),
         (FRAME.assign(run="x"), {"names": "{method}-s{seed}"}, ("no run has a name of this form", "x")),
         (FRAME.assign(epoch=1), {"epoch": "epoch", "arm": ("method",), "seed": ()}, ("same run and epoch", "--run")),
         (
