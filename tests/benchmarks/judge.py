@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.record_writer import masked_crc32c
 
 from tests.benchmarks.common import table
 
@@ -92,7 +93,9 @@ def write_tensorboard(folder: Path) -> Path:
             for tag, value in zip(METRICS, row, strict=True):
                 event.summary.value.add(tag=tag, simple_value=value)
             data = event.SerializeToString()
-            frames.append(struct.pack("<QI", len(data), 0) + data + bytes(4))
+            size = struct.pack("<Q", len(data))
+            checksums = [struct.pack("<I", masked_crc32c(part)) for part in (size, data)]
+            frames.append(size + checksums[0] + data + checksums[1])
         config = config_of(run)
         own = folder / config["dataset"] / config["method"] / f"seed{config['seed']}"
         own.mkdir(parents=True)

@@ -93,7 +93,7 @@ def _line_by_line(path: Path, lines: list[bytes]) -> tuple[list[dict[str, Any]],
 
 def _configuration(folder: Path, last: Mapping[str, Any]) -> dict[str, Any]:
     path = folder / PARAMETERS
-    if path.exists():
+    if path.is_file():
         try:
             return flat(json.loads(path.read_text("utf-8")), "config/")
         except ValueError:

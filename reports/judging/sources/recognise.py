@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +20,7 @@ from reports.judging.sources.ray_results import RESULT, read_ray_results
 from reports.judging.sources.tables import ENDINGS, read_table
 from reports.judging.sources.tensorboard_events import EVENTS, read_tensorboard
 from trainables.errors import InputError
-from trainables.records import JOURNAL_FILE
+from trainables.records import JOURNAL_FILE, number_of
 
 KINDS = (
     "a table (.csv, .tsv, .parquet), a folder of Ray Tune results or TensorBoard events, an Optuna storage, or an "
@@ -169,31 +169,59 @@ def _own_study(folder: Path) -> InputError:
     )
 
 
+@dataclass
+class _Found:
+    """What a folder contains: results of Ray Tune, event files, runs of Weights & Biases, files that are none."""
+
+    results: list[Path] = field(default_factory=list)
+    events: list[Path] = field(default_factory=list)
+    offline: bool = False
+    special: int = 0
+
+
+def _search(folder: Path) -> _Found:
+    """Look for files of runs in all folders; only regular files count, since others may be read for ever."""
+    found = _Found()
+    for directory, _, names in os.walk(folder):
+        found.offline = found.offline or any(name.endswith(".wandb") for name in names)
+        for name in names:
+            if name != RESULT and EVENTS not in name:
+                continue
+            path = Path(directory, name)
+            if path.is_file():
+                (found.results if name == RESULT else found.events).append(path)
+            else:
+                found.special += 1
+    return found
+
+
 def _read_folder(folder: Path, access: Access) -> RunTable:
     if (folder / JOURNAL_FILE).exists():
         raise _own_study(folder)
     if access.experiment is not None or (folder / "0" / "meta.yaml").exists():
         database = folder / "mlflow.db"
         return _read_file(database, access) if database.exists() else _mlflow(str(folder.absolute()), access)
-    results: list[Path] = []
-    events: list[Path] = []
-    offline = False
-    for directory, _, names in os.walk(folder):
-        offline = offline or any(name.endswith(".wandb") for name in names)
-        if RESULT in names:
-            results.append(Path(directory, RESULT))
-        events += [Path(directory, name) for name in names if EVENTS in name]
-    if results or events:
+    found = _search(folder)
+    if found.results or found.events:
         _refuse_mlflow_options(folder, access)
-    if results:
-        return read_ray_results(folder, sorted(results))
-    if events:
-        return read_tensorboard(folder, events)
+        return _read_found(folder, found)
     if (folder / "mlflow.db").exists():
         return _read_file(folder / "mlflow.db", access)
-    if offline:
+    if found.offline:
         raise InputError(
             f"{folder} has runs of Weights & Biases in their own binary form, which only `wandb sync` reads. Export "
             "them as a CSV file from the page of the project, or with wandb.Api().runs() and pandas."
         )
-    raise InputError(f"{folder} has neither results of Ray Tune nor TensorBoard events. A source is {KINDS}.")
+    left_out = " ".join(("", *_special_files(found)))
+    raise InputError(f"{folder} has neither results of Ray Tune nor TensorBoard events.{left_out} A source is {KINDS}.")
+
+
+def _read_found(folder: Path, found: _Found) -> RunTable:
+    table = read_ray_results(folder, sorted(found.results)) if found.results else read_tensorboard(folder, found.events)
+    return replace(table, notes=(*table.notes, *_special_files(found)))
+
+
+def _special_files(found: _Found) -> tuple[str, ...]:
+    if not found.special:
+        return ()
+    return (f"{number_of(found.special, 'file')} of results or events that cannot be read: pipes or broken links.",)

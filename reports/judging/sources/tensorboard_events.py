@@ -1,7 +1,7 @@
 """TensorBoard event files: scalars and hyperparameters of every run folder, read without TensorFlow.
 
-The container is TFRecord: length (uint64), checksum (uint32), data, checksum (uint32); the content is the message
-`Event`, whose definition comes with tensorboardX.
+The container is TFRecord: length (uint64), its checksum (uint32), data, their checksum (uint32); the content is the
+message `Event`, whose definition comes with tensorboardX.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from reports.judging.run_table import EPOCH, RUN, RunTable, recorded, stacked_curves
+from reports.judging.sources.checksum import masked_crc32c
 from reports.judging.sources.extras import needs
 from trainables.errors import InputError
 from trainables.records import number_of
@@ -25,7 +27,8 @@ PARTS = ("train", "validation", "val", "test", "eval")
 """Folders of these names are parts of the run in the folder above: Keras writes `train` and `validation`."""
 _HPARAMS = "_hparams_/session_start_info"
 _HEADER = struct.Struct("<QI")
-_CHECKSUM = 4
+_LENGTH = struct.Struct("<Q")
+_CHECKSUM = struct.Struct("<I")
 _FLOAT, _DOUBLE = 1, 2
 
 Series = dict[str, dict[int, float]]
@@ -42,7 +45,7 @@ def read_tensorboard(folder: Path, files: list[Path]) -> RunTable:
         files: its event files.
 
     Raises:
-        InputError: no file has a scalar.
+        InputError: no file has a scalar, or its hyperparameters cannot be read.
     """
     scalars: dict[str, Series] = defaultdict(lambda: defaultdict(dict))
     hparams: dict[str, dict[str, Any]] = defaultdict(dict)
@@ -59,7 +62,7 @@ def read_tensorboard(folder: Path, files: list[Path]) -> RunTable:
                 if number is not None:
                     own[part + value.tag][step] = number
                 elif value.tag == _HPARAMS:
-                    hparams[run].update(_hyperparameters(value))
+                    hparams[run].update(_hyperparameters(value, path))
     notes = (f"The end of {number_of(cut, 'event file')}, cut off or damaged.",) if cut else ()
     scalars = {run: series for run, series in scalars.items() if series}
     if not scalars:
@@ -93,23 +96,37 @@ def _events(path: Path) -> Iterator[Any]:
     """Yield the events of a file, and None at the end if it is cut off or damaged."""
     event = needs("tensorboardX.proto.event_pb2", "TensorBoard event files").Event
     damage = needs("google.protobuf.message", "TensorBoard event files").DecodeError
-    content = path.read_bytes()
+    try:
+        for data in _frames(path.read_bytes()):
+            yield None if data is None else event.FromString(data)
+    except damage:
+        yield None
+
+
+def _frames(content: bytes) -> Iterator[bytes | None]:
+    """Yield the data of all frames, and None at the first that is cut off or does not have its checksums."""
     position = 0
     while position < len(content):
         start = position + _HEADER.size
         if start > len(content):
             yield None
             return
-        length, _ = _HEADER.unpack_from(content, position)
-        position = start + length + _CHECKSUM
-        if position > len(content):
+        length, checksum = _HEADER.unpack_from(content, position)
+        end = start + length
+        position = end + _CHECKSUM.size
+        if position > len(content) or _checksum_of_length(length) != checksum:
             yield None
             return
-        try:
-            yield event.FromString(content[start : start + length])
-        except damage:
+        data = content[start:end]
+        if (masked_crc32c(data),) != _CHECKSUM.unpack_from(content, end):
             yield None
             return
+        yield data
+
+
+@lru_cache(maxsize=1024)
+def _checksum_of_length(length: int) -> int:
+    return masked_crc32c(_LENGTH.pack(length))
 
 
 def _scalar(value: Any) -> float | None:
@@ -134,10 +151,14 @@ def _from_tensor(tensor: Any) -> float | None:
     return float(np.frombuffer(tensor.tensor_content, kind)[0]) if len(tensor.tensor_content) == kind.itemsize else None
 
 
-def _hyperparameters(value: Any) -> dict[str, Any]:
+def _hyperparameters(value: Any, path: Path) -> dict[str, Any]:
     """Return the hyperparameters that the plug-in of TensorBoard records."""
     plugin = needs("tensorboardX.proto.plugin_hparams_pb2", "TensorBoard event files")
-    data = plugin.HParamsPluginData.FromString(value.metadata.plugin_data.content)
+    damage = needs("google.protobuf.message", "TensorBoard event files").DecodeError
+    try:
+        data = plugin.HParamsPluginData.FromString(value.metadata.plugin_data.content)
+    except damage:
+        raise InputError(f"{path}: its hyperparameters cannot be read; write the file once more or remove it") from None
     found = {}
     for name, own in data.session_start_info.hparams.items():
         kind = own.WhichOneof("kind")

@@ -22,10 +22,13 @@ import pandas as pd
 import pytest
 from tensorboardX import SummaryWriter
 from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.summary_pb2 import SummaryMetadata
+from tensorboardX.record_writer import masked_crc32c
 
 from reports.data.frames import read_study
 from reports.judging.judgement import judge_runs
 from reports.judging.question import Question
+from reports.judging.sources import checksum
 from reports.judging.sources.recognise import Access, read_source
 from reports.judging.values import with_named_columns
 from reports.page.writer import runs_table
@@ -89,8 +92,13 @@ def write_optuna(runs: pd.DataFrame, folder: Path) -> Path:
 
 def write_events(path: Path, events: list[Event]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    frames = [(len(data := event.SerializeToString()), data) for event in events]
-    path.write_bytes(b"".join(struct.pack("<QI", size, 0) + data + bytes(4) for size, data in frames))
+    path.write_bytes(b"".join(frame(event.SerializeToString()) for event in events))
+
+
+def frame(data: bytes) -> bytes:
+    """Return data as a frame of an event file, with the checksums that tensorboardX computes."""
+    size = struct.pack("<Q", len(data))
+    return size + struct.pack("<I", masked_crc32c(size)) + data + struct.pack("<I", masked_crc32c(data))
 
 
 def exact_event(tag: str, value: float, step: int) -> Event:
@@ -406,3 +414,52 @@ def test_long_names_that_do_not_fit_take_no_time(pattern: str) -> None:
     long = pd.DataFrame({"run": ["-" * 20_000, "-x/" * 5000, "x-" * 10_000]})
     with pytest.raises(InputError, match="no run has a name of this form"):
         with_named_columns(long, pattern)
+
+
+@pytest.mark.parametrize("place", [0, 9, 13, -6, -1])
+def test_a_changed_bit_of_an_event_file_is_no_value(tmp_path: Path, place: int) -> None:
+    """The bit is in the length, its checksum, the step, the value or its checksum of the last frame."""
+    path = tmp_path / "run" / "events.out.tfevents.1"
+    write_events(path, [exact_event("test_accuracy", value, step) for step, value in enumerate((0.5, 0.6), start=1)])
+    content = bytearray(path.read_bytes())
+    start = len(content) // 2 if place >= 0 else len(content)
+    content[start + place] ^= 1
+    path.write_bytes(content)
+    table = read_source(tmp_path)
+    assert table.frame["test_accuracy"].tolist() == [0.5]
+    assert table.notes == ("The end of 1 event file, cut off or damaged.",)
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 10_007])
+def test_checksums_are_those_of_the_writer(size: int) -> None:
+    data = np.random.default_rng(size).bytes(size)
+    assert checksum.masked_crc32c(data) == masked_crc32c(data)
+
+
+def test_damaged_hyperparameters_are_refused(tmp_path: Path) -> None:
+    event = exact_event("_hparams_/session_start_info", 0.5, 1)
+    event.summary.value[0].ClearField("tensor")
+    event.summary.value[0].metadata.CopyFrom(
+        SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="hparams", content=b"\xff"))
+    )
+    write_events(tmp_path / "run" / "events.out.tfevents.1", [event])
+    with pytest.raises(InputError, match=r"tfevents\.1: its hyperparameters cannot be read"):
+        read_source(tmp_path)
+
+
+@pytest.mark.timeout(20)
+def test_only_regular_files_of_a_folder_are_read(tmp_path: Path) -> None:
+    for name in ("result.json", "events.out.tfevents.1"):
+        folder = tmp_path / name
+        (folder / "pipe").mkdir(parents=True)
+        os.mkfifo(folder / "pipe" / name)
+        (folder / "link").mkdir()
+        (folder / "link" / name).symlink_to("nowhere")
+        with pytest.raises(InputError, match=r"TensorBoard events\. 2 files of results or events that cannot be read"):
+            read_source(folder)
+    (tmp_path / "result.json" / "run").mkdir()
+    (tmp_path / "result.json" / "run" / "result.json").write_text('{"test_accuracy": 0.5, "config": {"a": 1}}\n')
+    os.mkfifo(tmp_path / "result.json" / "run" / "params.json")
+    table = read_source(tmp_path / "result.json")
+    assert table.frame["config/a"].tolist() == [1]
+    assert table.notes == ("2 files of results or events that cannot be read: pipes or broken links.",)
