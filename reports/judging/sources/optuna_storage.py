@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
 VALUE = "value"
 """Column of the objective; several objectives are `value_0`, `value_1`, ..."""
+_UNREADABLE = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What Optuna raises if its records are of another form."""
 
 
 def read_optuna(source: str | Path) -> RunTable:
@@ -35,13 +41,19 @@ def read_optuna(source: str | Path) -> RunTable:
         InputError: the storage cannot be read, or has no completed trial.
     """
     optuna = needs("optuna", "an Optuna storage")
+    from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         return _read(optuna, source)
-    except (SQLAlchemyError, ImportError, RuntimeError, ValueError, KeyError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"the Optuna storage {shown(str(source))} cannot be read: {shown(first)}") from None
+    except (OptunaError, SQLAlchemyError, ImportError, *_UNREADABLE) as error:
+        raise InputError(
+            f"the Optuna storage {shown(str(source))} cannot be read: {shown(_first_line(error.__cause__ or error))}"
+        ) from None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _read(optuna: ModuleType, source: str | Path) -> RunTable:
@@ -72,16 +84,69 @@ def _read(optuna: ModuleType, source: str | Path) -> RunTable:
 
 
 def _storage(source: str | Path) -> BaseStorage:
-    from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages import RDBStorage
 
     if isinstance(source, str):
         return RDBStorage(source, skip_table_creation=True)
     with source.open("rb") as stream:
         database = stream.read(15) == b"SQLite format 3"
-    if database:
-        return RDBStorage(f"sqlite:///file:{source.absolute()}?mode=ro&uri=true", skip_table_creation=True)
-    return JournalStorage(JournalFileBackend(str(source)))
+    if not database:
+        return _replayed(source)
+    connect = partial(sqlite3.connect, f"{source.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    return RDBStorage("sqlite://", engine_kwargs={"creator": connect}, skip_table_creation=True)
+
+
+class _Journal:
+    """Journal file that is read once and never written: the backend of a `JournalStorage`.
+
+    Args:
+        path: the file. A last line without its end, which another process is writing, is left out, as by Optuna.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.number = 0
+        self.line = b""
+
+    def read_logs(self, log_number_from: int) -> Iterator[Any]:
+        """Yield the entries; none after the first time."""
+        if log_number_from:
+            return
+        with self._path.open("rb") as stream:
+            for self.number, self.line in enumerate(stream, start=1):
+                if self.line.endswith(b"\n"):
+                    yield self._entry()
+
+    def _entry(self) -> dict[str, Any]:
+        entry = json.loads(self.line)
+        if not isinstance(entry, dict):
+            raise TypeError("it is no JSON object")
+        return entry
+
+
+def _replayed(path: Path) -> BaseStorage:
+    """Return the storage of a journal file.
+
+    Raises:
+        InputError: a line is no entry of a journal.
+    """
+    from optuna.storages import JournalStorage
+
+    journal = _Journal(path)
+    try:
+        return JournalStorage(cast(Any, journal))
+    except _UNREADABLE as error:
+        raise InputError(
+            f"{path}, line {journal.number} is no entry of an Optuna journal ({_problem(error)}): "
+            f"{journal.line[:60].rstrip()!r}; restore the file, or remove the line from a copy"
+        ) from None
+
+
+def _problem(error: BaseException) -> str:
+    """Return what Optuna finds wrong with a line."""
+    if isinstance(error, AssertionError):
+        return "its `op_code` is not known or its fields do not fit"
+    return f"{error} is missing" if isinstance(error, KeyError) else _first_line(error)
 
 
 def _row(study: str, trial: FrozenTrial) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def _results(path: Path) -> tuple[list[dict[str, Any]], bool]:
         results, cut = json.loads(b"[%s]" % b",".join(lines)), False
     except ValueError:
         results, cut = _line_by_line(path, lines)
-    by_iteration = {result.get(ITERATION, number): result for number, result in enumerate(results)}
+    by_iteration = {_iteration(result, number, path): result for number, result in enumerate(results, start=1)}
     return list(by_iteration.values()), cut
 
 
@@ -91,14 +91,34 @@ def _line_by_line(path: Path, lines: list[bytes]) -> tuple[list[dict[str, Any]],
     return results, False
 
 
+def _iteration(result: Any, number: int, path: Path) -> float:
+    """Return the iteration of a result; its number if it has none.
+
+    Raises:
+        InputError: this is no result of Ray Tune.
+    """
+    if not isinstance(result, dict):
+        raise InputError(f"{path}, line {number} is no result of Ray Tune, which is a JSON object: {str(result)[:60]}")
+    iteration = result.get(ITERATION, number)
+    if not is_number(iteration):
+        raise InputError(f"{path}, line {number}: `{ITERATION}` must be a number, but is {str(iteration)[:60]!r}")
+    return iteration
+
+
 def _configuration(folder: Path, last: Mapping[str, Any]) -> dict[str, Any]:
     path = folder / PARAMETERS
+    found = last.get("config", {})
     if path.is_file():
         try:
-            return flat(json.loads(path.read_text("utf-8")), "config/")
+            found = json.loads(path.read_text("utf-8"))
         except ValueError:
             raise InputError(f"{path} is not JSON; restore it, or remove the folder of the trial") from None
-    return flat(last.get("config", {}), "config/")
+    if not isinstance(found, Mapping):
+        raise InputError(
+            f"the configuration of the trial {folder} must be a JSON object, but is {str(found)[:60]}; restore "
+            f"{PARAMETERS}, or remove the folder of the trial"
+        )
+    return flat(found, "config/")
 
 
 def _last(results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -112,9 +132,17 @@ def _last(results: list[dict[str, Any]]) -> dict[str, Any]:
 def _curve(results: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Return the numeric metrics of a trial by iteration."""
     names = [name for name, value in results[-1].items() if name not in _OWN and is_number(value)]
-    columns = {name: np.array([result.get(name) for result in results], dtype=float) for name in names}
+    columns = {name: _floats([result.get(name) for result in results]) for name in names}
     epochs = [result.get(ITERATION, number) for number, result in enumerate(results, start=1)]
     return {EPOCH: np.array(epochs, dtype=float), **columns}
+
+
+def _floats(values: list[Any]) -> np.ndarray:
+    """Return reported values as floats, NaN for those that are no numbers."""
+    try:
+        return np.array(values, dtype=float)
+    except (TypeError, ValueError, OverflowError):
+        return np.array([value if isinstance(value, float) else np.nan for value in values])
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

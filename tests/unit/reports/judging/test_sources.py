@@ -32,7 +32,7 @@ from reports.judging.sources import checksum
 from reports.judging.sources.recognise import Access, read_source
 from reports.judging.values import with_named_columns
 from reports.page.writer import runs_table
-from tests.unit.reports.judging.tables import NATIVE, assert_same_verdicts, native_study, runs_frame
+from tests.unit.reports.judging.tables import NATIVE, Refusal, assert_same_verdicts, native_study, runs_frame
 from trainables.errors import InputError
 
 CONFIG = ["condition", "method", "k", "seed"]
@@ -463,3 +463,70 @@ def test_only_regular_files_of_a_folder_are_read(tmp_path: Path) -> None:
     table = read_source(tmp_path / "result.json")
     assert table.frame["config/a"].tolist() == [1]
     assert table.notes == ("2 files of results or events that cannot be read: pipes or broken links.",)
+
+
+@pytest.mark.parametrize("name", ["a?b.db", "a#b.db", "a%41.db"])
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_database_of_any_name_is_read_without_writing_beside_it(native: Path, tmp_path: Path, name: str) -> None:
+    write_optuna(confirmed(native).head(3), tmp_path)
+    (tmp_path / "optuna.db").rename(tmp_path / name)
+    assert len(read_source(tmp_path / name).frame) == 3
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_damaged_optuna_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "optuna.db"
+    optuna.create_study(storage=f"sqlite:///{path}")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("ALTER TABLE studies RENAME COLUMN study_name TO other")
+    with pytest.raises(InputError, match=r"optuna\.db cannot be read: .*no such column: studies\.study_name"):
+        read_source(path)
+
+
+JOURNAL = b'{"op_code": 0, "worker_id": "w", "study_name": "mine", "directions": [1]}\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"[1]", "it is no JSON object"),
+        (b"garbage", "Expecting value"),
+        (b'{"op_code": 99}', "its `op_code` is not known"),
+        (b'{"worker_id": "w"}', "'op_code' is missing"),
+        (b'{"op_code": 4, "worker_id": "w"}', "'study_id' is missing"),
+        (b'{"op_code": 0, "worker_id": "w", "study_name": "other", "directions": [7]}', "7 is not a valid"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_an_odd_line_of_an_optuna_journal_is_refused(tmp_path: Path, line: bytes, problem: str) -> None:
+    path = tmp_path / "journal.log"
+    path.write_bytes(JOURNAL + line + b"\n")
+    with pytest.raises(InputError) as error:
+        read_source(path)
+    Refusal(f"{path}, line 2 is no entry of an Optuna journal", problem, "restore the file").holds_for(error)
+
+
+@pytest.mark.parametrize(
+    ("result", "parameters", "message"),
+    [
+        ("[1]", "{}", r"result\.json, line 2 is no result of Ray Tune"),
+        ('{"training_iteration": "two"}', "{}", r"result\.json, line 2: `training_iteration` must be a number"),
+        ('{"training_iteration": [2]}', "{}", r"result\.json, line 2: `training_iteration` must be a number"),
+        ('{"training_iteration": 2}', "[1]", r"the configuration of the trial .* must be a JSON object, but is \[1\]"),
+    ],
+)
+def test_odd_results_of_ray_are_refused(tmp_path: Path, result: str, parameters: str, message: str) -> None:
+    (tmp_path / "trial").mkdir()
+    (tmp_path / "trial" / "params.json").write_text(parameters)
+    (tmp_path / "trial" / "result.json").write_text(f'{{"training_iteration": 1}}\n{result}\n')
+    with pytest.raises(InputError, match=message):
+        read_source(tmp_path)
+
+
+def test_a_value_of_ray_that_is_no_number_in_some_iterations_is_missing_there(tmp_path: Path) -> None:
+    (tmp_path / "trial").mkdir()
+    (tmp_path / "trial" / "result.json").write_text('{"accuracy": "none yet"}\n{"accuracy": 0.5}\n')
+    table = read_source(tmp_path)
+    assert table.curves is not None
+    assert np.isnan(table.curves["accuracy"].iloc[0])
+    assert table.frame["accuracy"].tolist() == [0.5]
