@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -79,3 +80,34 @@ def test_foreign_runs_are_read_with_their_epochs_and_without_those_that_failed(s
 def test_bad_experiments_and_filters_are_refused(store: str, experiment: str, where: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_source(store, Access(experiment, where))
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a%41"])
+def test_a_folder_of_any_name_is_read_without_writing_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = tmp_path / name
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    log_runs(MlflowClient(folder.as_uri()), "foreign")
+    (folder / ".trash").rmdir()
+    shutil.rmtree(folder / "0")
+    before = sorted(tmp_path.rglob("*"))
+    for _ in range(2):  # MLflow remembers stores
+        table = read_source(folder, Access(None, metrics=["test_accuracy"]))
+        assert [(one.method, one.verdict) for one in judge_runs(table, ASKED, "runs").verdicts] == [("mixup", "helps")]
+        assert table.curves is not None
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_database_of_an_older_mlflow_is_read_without_bringing_it_up_to_date(store: str, tmp_path: Path) -> None:
+    """An older database lacks tables that this MLflow has, or the folder has a name that is not an address."""
+    log_runs(MlflowClient(store), "older")
+    path = tmp_path / "a#b" / "mlflow.db"
+    path.parent.mkdir()
+    shutil.copy(store.removeprefix("sqlite:///"), path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DROP TABLE trace_tags")
+    before = path.read_bytes()
+    assert len(read_source(path.parent, Access("older")).frame) == 11
+    assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.rglob("*")] == ["a#b", "mlflow.db"]

@@ -1,4 +1,4 @@
-"""What several sources share: optional libraries, and addresses without credentials."""
+"""What several sources share: optional libraries, messages of errors, and addresses without credentials."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ def needs(module: str, what: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise InputError(f"to read {what}, `{error.name}` must be installed: pip install 'assay[judge]'") from None
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message; its kind if it has none.
+
+    >>> first_line(ValueError("no such table\\nSELECT 1")), first_line(KeyError())
+    ('no such table', 'KeyError')
+    """
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def shown(text: str) -> str:

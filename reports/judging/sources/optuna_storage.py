@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from reports.judging.run_table import EPOCH, RUN, RunTable, recorded, stacked_curves
-from reports.judging.sources.extras import needs, shown
+from reports.judging.sources.extras import first_line, needs, shown
 from trainables.errors import InputError
 from trainables.records import number_of
 
@@ -48,12 +48,8 @@ def read_optuna(source: str | Path) -> RunTable:
         return _read(optuna, source)
     except (OptunaError, SQLAlchemyError, ImportError, *_UNREADABLE) as error:
         raise InputError(
-            f"the Optuna storage {shown(str(source))} cannot be read: {shown(_first_line(error.__cause__ or error))}"
+            f"the Optuna storage {shown(str(source))} cannot be read: {shown(first_line(error.__cause__ or error))}"
         ) from None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _read(optuna: ModuleType, source: str | Path) -> RunTable:
@@ -146,7 +142,7 @@ def _problem(error: BaseException) -> str:
     """Return what Optuna finds wrong with a line."""
     if isinstance(error, AssertionError):
         return "its `op_code` is not known or its fields do not fit"
-    return f"{error} is missing" if isinstance(error, KeyError) else _first_line(error)
+    return f"{error} is missing" if isinstance(error, KeyError) else first_line(error)
 
 
 def _row(study: str, trial: FrozenTrial) -> dict[str, Any]:

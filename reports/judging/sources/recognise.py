@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import pandas as pd
 
 from reports.judging.run_table import RunTable, repeated
 from reports.judging.sources.extras import shown
 from reports.judging.sources.frames import with_index_columns
-from reports.judging.sources.mlflow_runs import read_mlflow
+from reports.judging.sources.mlflow_runs import is_file_store, read_mlflow
 from reports.judging.sources.optuna_storage import read_optuna
 from reports.judging.sources.ray_results import RESULT, read_ray_results
 from reports.judging.sources.tables import ENDINGS, read_table
@@ -95,8 +96,8 @@ def source_name(source: str | Path | pd.DataFrame, access: Access) -> str:
     return access.experiment or Path(shown(place)).name
 
 
-def _mlflow(uri: str, access: Access) -> RunTable:
-    return read_mlflow(uri, access.experiment, access.where, access.metrics, access.epochs)
+def _mlflow(source: str | Path, access: Access) -> RunTable:
+    return read_mlflow(source, access.experiment, access.where, access.metrics, access.epochs)
 
 
 def _refuse_mlflow_options(source: str | Path, access: Access) -> None:
@@ -110,9 +111,15 @@ def _refuse_mlflow_options(source: str | Path, access: Access) -> None:
             )
 
 
+def _local(text: str) -> Path:
+    """Return the path of an address, in which characters may be percent-encoded."""
+    path = Path(text)
+    return path if path.exists() else Path(unquote(text))
+
+
 def _read_address(uri: str, access: Access) -> RunTable:
     scheme = uri.partition("://")[0].partition("+")[0]
-    path = Path(uri.partition(":///")[2].partition("?")[0])
+    path = _local(uri.partition(":///")[2].partition("?")[0])
     if scheme == "sqlite":
         if not path.is_file():
             raise InputError(f"{uri}: the file {path} does not exist")
@@ -123,7 +130,7 @@ def _read_address(uri: str, access: Access) -> RunTable:
     if scheme in (*_DATABASES, "http", "https", "databricks", "uc", "databricks-uc"):
         return _mlflow(uri, access)
     if scheme == "file":
-        return read_source(Path(uri.removeprefix("file://")), access)
+        return read_source(_local(uri.removeprefix("file://")), access)
     raise InputError(f"{shown(uri)} is an address of an unknown kind. A source is {KINDS}.")
 
 
@@ -151,9 +158,7 @@ def _read_database(path: Path, access: Access) -> RunTable:
         raise InputError(f"the database {path} cannot be read: {error}") from None
     kind = next((kind for kind, own in _TABLES.items() if own <= tables), None)
     if kind == "MLflow":
-        from sqlalchemy import URL
-
-        return _mlflow(URL.create("sqlite", database=str(path.absolute())).render_as_string(), access)
+        return _mlflow(path, access)
     if kind == "Optuna":
         _refuse_mlflow_options(path, access)
         return read_optuna(path)
@@ -198,15 +203,23 @@ def _search(folder: Path) -> _Found:
 def _read_folder(folder: Path, access: Access) -> RunTable:
     if (folder / JOURNAL_FILE).exists():
         raise _own_study(folder)
-    if access.experiment is not None or (folder / "0" / "meta.yaml").exists():
-        database = folder / "mlflow.db"
-        return _read_file(database, access) if database.exists() else _mlflow(str(folder.absolute()), access)
+    database = folder / "mlflow.db"
+    if access.experiment is not None and database.exists():
+        return _read_file(database, access)
+    if is_file_store(folder):
+        return _read_file(database, access) if database.exists() else _mlflow(folder, access)
+    if access.experiment is not None:
+        raise InputError(
+            f"--experiment {access.experiment}: {folder} is no MLflow store, which alone has it; leave it out, or "
+            "name the folder of the store (often mlruns), which has the file mlflow.db, or meta.yaml in a folder for "
+            "every experiment"
+        )
     found = _search(folder)
     if found.results or found.events:
         _refuse_mlflow_options(folder, access)
         return _read_found(folder, found)
-    if (folder / "mlflow.db").exists():
-        return _read_file(folder / "mlflow.db", access)
+    if database.exists():
+        return _read_file(database, access)
     if found.offline:
         raise InputError(
             f"{folder} has runs of Weights & Biases in their own binary form, which only `wandb sync` reads. Export "

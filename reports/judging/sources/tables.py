@@ -21,6 +21,7 @@ from pyarrow.compute import call_function
 
 from reports.data.formulas import unescape_formulas
 from reports.judging.run_table import RunTable, count, repeated
+from reports.judging.sources.extras import first_line
 from reports.judging.sources.frames import with_index_columns
 from trainables.errors import InputError
 
@@ -61,12 +62,12 @@ def read_table(path: Path) -> RunTable:
     try:
         table = _arrow_table(path)
     except (pa.ArrowException, UnicodeError) as error:
-        raise InputError(f"{path} cannot be read as a table: {str(error).splitlines()[0][:200]}") from None
+        raise InputError(f"{path} cannot be read as a table: {first_line(error)[:200]}") from None
     except OSError as error:
         if error.errno is not None:  # of the file system
             raise
         raise InputError(
-            f"{path} is cut off or damaged: {str(error).splitlines()[0][:200]}; write or copy the file once more"
+            f"{path} is cut off or damaged: {first_line(error)[:200]}; write or copy the file once more"
         ) from None
     binary = [field.name for field in table.schema if pa.types.is_binary(field.type)]
     if binary:

@@ -530,3 +530,29 @@ def test_a_value_of_ray_that_is_no_number_in_some_iterations_is_missing_there(tm
     assert table.curves is not None
     assert np.isnan(table.curves["accuracy"].iloc[0])
     assert table.frame["accuracy"].tolist() == [0.5]
+
+
+@pytest.mark.parametrize("description", [None, "name: mine\n"])
+def test_a_folder_that_is_no_mlflow_store_is_refused_without_writing_into_it(
+    tmp_path: Path, description: str | None
+) -> None:
+    if description is not None:
+        (tmp_path / "0").mkdir()
+        (tmp_path / "0" / "meta.yaml").write_text(description)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=r"--experiment one: .* is no MLflow store.* meta\.yaml in a folder for every"):
+        read_source(tmp_path, Access(experiment="one"))
+    with pytest.raises(InputError, match="has neither results of Ray Tune nor TensorBoard events"):
+        read_source(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_characters_of_an_address_may_be_percent_encoded(tmp_path: Path) -> None:
+    path = tmp_path / "50 % of #runs.csv"
+    FRAME.to_csv(path, index=False)
+    for address in (path.as_uri(), f"file://{path}"):
+        assert len(read_source(address).frame) == len(FRAME)
+    optuna.create_study(storage=f"sqlite:///{tmp_path}/a#b.db")
+    for name in ("a#b.db", "a%23b.db"):
+        with pytest.raises(InputError, match="has no completed trial"):
+            read_source(f"sqlite:///{tmp_path}/{name}")
