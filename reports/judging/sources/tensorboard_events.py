@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from reports.judging.run_table import EPOCH, RUN, RunTable, recorded, stacked_curves
-from reports.judging.sources.checksum import masked_crc32c
+from reports.judging.sources.checksum import masked_crc32c, masked_crc32c_of_parts
 from reports.judging.sources.extras import needs
 from trainables.errors import InputError
 from trainables.records import number_of
@@ -105,23 +105,30 @@ def _events(path: Path) -> Iterator[Any]:
 
 def _frames(content: bytes) -> Iterator[bytes | None]:
     """Yield the data of all frames, and None at the first that is cut off or does not have its checksums."""
+    starts, sizes, whole = _places(content)
+    found = masked_crc32c_of_parts(content, starts, sizes)
+    for start, size, checksum in zip(starts.tolist(), sizes.tolist(), found.tolist(), strict=True):
+        if (checksum,) != _CHECKSUM.unpack_from(content, start + size):
+            yield None
+            return
+        yield content[start : start + size]
+    if not whole:
+        yield None
+
+
+def _places(content: bytes) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Return where the data of the frames start, their sizes, int64 (n,), and whether this is the whole content."""
+    found: list[tuple[int, int]] = []
     position = 0
-    while position < len(content):
+    while position + _HEADER.size <= len(content):
+        size, checksum = _HEADER.unpack_from(content, position)
         start = position + _HEADER.size
-        if start > len(content):
-            yield None
-            return
-        length, checksum = _HEADER.unpack_from(content, position)
-        end = start + length
-        position = end + _CHECKSUM.size
-        if position > len(content) or _checksum_of_length(length) != checksum:
-            yield None
-            return
-        data = content[start:end]
-        if (masked_crc32c(data),) != _CHECKSUM.unpack_from(content, end):
-            yield None
-            return
-        yield data
+        if start + size + _CHECKSUM.size > len(content) or _checksum_of_length(size) != checksum:
+            break
+        found.append((start, size))
+        position = start + size + _CHECKSUM.size
+    starts, sizes = np.array(found, dtype=np.int64).reshape(-1, 2).T
+    return starts, sizes, position == len(content)
 
 
 @lru_cache(maxsize=1024)
