@@ -116,7 +116,7 @@ class _Journal:
     def _entry(self) -> dict[str, Any]:
         entry = json.loads(self.line)
         if not isinstance(entry, dict):
-            raise TypeError("it is no JSON object")
+            raise TypeError("it is not a JSON object")
         return entry
 
 
@@ -124,7 +124,7 @@ def _replayed(path: Path) -> BaseStorage:
     """Return the storage of a journal file.
 
     Raises:
-        InputError: a line is no entry of a journal.
+        InputError: a line is not an entry of a journal.
     """
     from optuna.storages import JournalStorage
 
@@ -133,7 +133,7 @@ def _replayed(path: Path) -> BaseStorage:
         return JournalStorage(cast(Any, journal))
     except _UNREADABLE as error:
         raise InputError(
-            f"{path}, line {journal.number} is no entry of an Optuna journal ({_problem(error)}): "
+            f"{path}, line {journal.number} is not an entry of an Optuna journal ({_problem(error)}): "
             f"{journal.line[:60].rstrip()!r}; restore the file, or remove the line from a copy"
         ) from None
 

@@ -95,10 +95,12 @@ def _iteration(result: Any, number: int, path: Path) -> float:
     """Return the iteration of a result; its number if it has none.
 
     Raises:
-        InputError: this is no result of Ray Tune.
+        InputError: this is not a result of Ray Tune.
     """
     if not isinstance(result, dict):
-        raise InputError(f"{path}, line {number} is no result of Ray Tune, which is a JSON object: {str(result)[:60]}")
+        raise InputError(
+            f"{path}, line {number} is not a result of Ray Tune, which is a JSON object: {str(result)[:60]}"
+        )
     iteration = result.get(ITERATION, number)
     if not is_number(iteration):
         raise InputError(f"{path}, line {number}: `{ITERATION}` must be a number, but is {str(iteration)[:60]!r}")

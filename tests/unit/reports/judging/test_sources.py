@@ -493,7 +493,7 @@ JOURNAL = b'{"op_code": 0, "worker_id": "w", "study_name": "mine", "directions":
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (b"[1]", "it is no JSON object"),
+        (b"[1]", "it is not a JSON object"),
         (b"garbage", "Expecting value"),
         (b'{"op_code": 99}', "its `op_code` is not known"),
         (b'{"worker_id": "w"}', "'op_code' is missing"),
@@ -507,7 +507,7 @@ def test_an_odd_line_of_an_optuna_journal_is_refused(tmp_path: Path, line: bytes
     path.write_bytes(JOURNAL + line + b"\n")
     with pytest.raises(InputError) as error:
         read_source(path)
-    Refusal(f"{path}, line 2 is no entry of an Optuna journal", problem, "restore the file").holds_for(error)
+    Refusal(f"{path}, line 2 is not an entry of an Optuna journal", problem, "restore the file").holds_for(error)
 
 
 @pytest.mark.parametrize(
