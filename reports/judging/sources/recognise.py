@@ -210,9 +210,9 @@ def _read_folder(folder: Path, access: Access) -> RunTable:
         return _read_file(database, access) if database.exists() else _mlflow(folder, access)
     if access.experiment is not None:
         raise InputError(
-            f"--experiment {access.experiment}: {folder} is not an MLflow store, and only these have experiments; leave it out, or "
-            "name the folder of the store (often mlruns), which has the file mlflow.db, or meta.yaml in a folder for "
-            "every experiment"
+            f"--experiment {access.experiment}: {folder} is not an MLflow store, and only these have experiments; "
+            "leave it out, or name the folder of the store (often mlruns), which has the file mlflow.db, or meta.yaml "
+            "in a folder for every experiment"
         )
     found = _search(folder)
     if found.results or found.events:

@@ -513,7 +513,7 @@ def test_an_odd_line_of_an_optuna_journal_is_refused(tmp_path: Path, line: bytes
 @pytest.mark.parametrize(
     ("result", "parameters", "message"),
     [
-        ("[1]", "{}", r"result\.json, line 2 is no result of Ray Tune"),
+        ("[1]", "{}", r"result\.json, line 2 is not a result of Ray Tune"),
         ('{"training_iteration": "two"}', "{}", r"result\.json, line 2: `training_iteration` must be a number"),
         ('{"training_iteration": [2]}', "{}", r"result\.json, line 2: `training_iteration` must be a number"),
         ('{"training_iteration": 2}', "[1]", r"the configuration of the trial .* must be a JSON object, but is \[1\]"),
@@ -544,7 +544,9 @@ def test_a_folder_that_is_no_mlflow_store_is_refused_without_writing_into_it(
         (tmp_path / "0").mkdir()
         (tmp_path / "0" / "meta.yaml").write_text(description)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(InputError, match=r"--experiment one: .* is no MLflow store.* meta\.yaml in a folder for every"):
+    with pytest.raises(
+        InputError, match=r"--experiment one: .* is not an MLflow store.* meta\.yaml in a folder for every"
+    ):
         read_source(tmp_path, Access(experiment="one"))
     with pytest.raises(InputError, match="has neither results of Ray Tune nor TensorBoard events"):
         read_source(tmp_path)
