@@ -52,6 +52,7 @@ def limits(usable: UsableRuns, question: Question, reference: int, paired: bool)
         *_unused_seeds(usable, question),
         *_missing_arms(usable),
         *_missing_references(usable, reference),
+        *_missing_in_conditions(usable, reference),
         *_missing_pairs(usable, reference, paired),
         *_unequal_numbers(usable),
         *_unequal_lengths(usable),
@@ -142,6 +143,21 @@ def _missing_references(usable: UsableRuns, reference: int) -> list[str]:
         return []
     names = short_list([joined(usable.conditions[int(condition)]) for condition in missing], 5)
     return [f"Not judged, because {_name(usable, reference)} has no run there: {names}."]
+
+
+def _missing_in_conditions(usable: UsableRuns, reference: int) -> list[str]:
+    """Return the comparisons that are not judged because the arm has runs under other conditions only."""
+    runs = usable.runs
+    present = set(runs[[CONDITION, ARM]].itertuples(index=False, name=None))
+    judged = sorted(condition for condition, arm in present if arm == reference)
+    arms = sorted(set(runs[ARM]) - {reference})
+    missing = [
+        f"{_name(usable, int(arm))} under {joined(usable.conditions[int(condition)])}"
+        for condition in judged
+        for arm in arms
+        if (condition, arm) not in present
+    ]
+    return [f"Not judged, because there is no usable run: {short_list(missing, 5)}."] if missing else []
 
 
 def _missing_pairs(usable: UsableRuns, reference: int, paired: bool) -> list[str]:

@@ -109,6 +109,8 @@ def test_where_reads_booleans_in_either_case_and_lists_the_values_when_nothing_i
 def test_a_requirement_does_not_hold_where_a_condition_has_no_runs(missing: str) -> None:
     both = pd.concat([FRAME.assign(data="A"), FRAME.assign(data="B")])
     found = judged(both[(both["data"] == "A") | (both["method"] != missing)], condition=("data",))
+    doubts = {"mixup": "because there is no usable run: mixup under B.", "baseline": "baseline has no run there: B."}
+    assert doubts[missing] in " ".join(found.evidence.limits)
     broken = {text: broken_by(parse_requirement(text), found.verdicts, found.unanswered)
               for text in ("mixup helps", "all helps", "mixup helps on A")}  # fmt: skip
     assert broken == {"mixup helps": ["mixup on B: no answer"], "all helps": ["mixup on B: no answer"],
