@@ -1,7 +1,7 @@
 """TensorBoard event files: scalars and hyperparameters of every run folder, read without TensorFlow.
 
-The container is TFRecord: length (uint64), its checksum (uint32), data, their checksum (uint32); the content is the
-message `Event`, whose definition comes with tensorboardX.
+The container is TFRecord: length (uint64), its checksum (uint32), data, their checksum (uint32), both CRC-32C; the
+content is the message `Event`, whose definition comes with tensorboardX.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from reports.judging.run_table import EPOCH, RUN, RunTable, recorded, stacked_curves
-from reports.judging.sources.checksum import masked_crc32c, masked_crc32c_of_parts
 from reports.judging.sources.extras import needs
 from trainables.errors import InputError
 from trainables.records import number_of
@@ -27,7 +25,8 @@ PARTS = ("train", "validation", "val", "test", "eval")
 """Folders of these names are parts of the run in the folder above: Keras writes `train` and `validation`."""
 _HPARAMS = "_hparams_/session_start_info"
 _HEADER = struct.Struct("<QI")
-_LENGTH = struct.Struct("<Q")
+_LENGTH = 8
+"""Bytes of the length in the header, of which it has a checksum."""
 _CHECKSUM = struct.Struct("<I")
 _FLOAT, _DOUBLE = 1, 2
 
@@ -105,35 +104,29 @@ def _events(path: Path) -> Iterator[Any]:
 
 def _frames(content: bytes) -> Iterator[bytes | None]:
     """Yield the data of all frames, and None at the first that is cut off or does not have its checksums."""
-    starts, sizes, whole = _places(content)
-    found = masked_crc32c_of_parts(content, starts, sizes)
-    for start, size, checksum in zip(starts.tolist(), sizes.tolist(), found.tolist(), strict=True):
-        if (checksum,) != _CHECKSUM.unpack_from(content, start + size):
-            yield None
-            return
-        yield content[start : start + size]
-    if not whole:
+    crc32c = needs("google_crc32c", "TensorBoard event files").value
+    position = 0
+    while position + _HEADER.size <= len(content):
+        size, own = _HEADER.unpack_from(content, position)
+        start = position + _HEADER.size
+        end = start + size
+        if end + _CHECKSUM.size > len(content) or _masked(crc32c(content[position : position + _LENGTH])) != own:
+            break
+        if _CHECKSUM.unpack_from(content, end) != (_masked(crc32c(content[start:end])),):
+            break
+        yield content[start:end]
+        position = end + _CHECKSUM.size
+    if position != len(content):
         yield None
 
 
-def _places(content: bytes) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return where the data of the frames start, their sizes, int64 (n,), and whether this is the whole content."""
-    found: list[tuple[int, int]] = []
-    position = 0
-    while position + _HEADER.size <= len(content):
-        size, checksum = _HEADER.unpack_from(content, position)
-        start = position + _HEADER.size
-        if start + size + _CHECKSUM.size > len(content) or _checksum_of_length(size) != checksum:
-            break
-        found.append((start, size))
-        position = start + size + _CHECKSUM.size
-    starts, sizes = np.array(found, dtype=np.int64).reshape(-1, 2).T
-    return starts, sizes, position == len(content)
+def _masked(crc: int) -> int:
+    """Return a checksum as TFRecord files keep it: rotated by 15 bits, plus a constant.
 
-
-@lru_cache(maxsize=1024)
-def _checksum_of_length(length: int) -> int:
-    return masked_crc32c(_LENGTH.pack(length))
+    >>> hex(_masked(0xE3069283))
+    '0xc78ab0e5'
+    """
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _scalar(value: Any) -> float | None:

@@ -14,6 +14,7 @@ import pytest
 from reports.data.frames import read_study
 from reports.inference.verdicts import Verdict, judge
 from reports.judging.question import Question
+from reports.page.writer import runs_table
 from tests.unit.journal_builder import make_plan, simulate_study
 
 METHODS = ("baseline", "mixup", "sample_pairing")
@@ -26,6 +27,8 @@ NATIVE = Question(
     select="selection",
 )
 """What has to be asked about the runs of a native study, so that the verdicts are the same."""
+ASKED = Question(arm=("method",), metric="test_accuracy", seed=("seed",))
+"""What is asked about the runs of `runs_frame`."""
 _RECORDED_WITH_STUDY = {"on_this_test_set", "images", "notes", "look", "points"}
 """What rests on records beside the runs: single test images, declared looks, numbers of the pooled points."""
 
@@ -34,6 +37,12 @@ def native_study(folder: Path, name: str = "native") -> Path:
     """Write a native study of two conditions whose mixup helps, and return its folder."""
     plan = make_plan(methods=METHODS, name=name, variances="pooled", choice="shrunken")
     return simulate_study(folder, plan=plan, effects={"mixup": 0.03, "sample_pairing": -0.005})
+
+
+def confirmed(folder: Path) -> pd.DataFrame:
+    """Return the confirmation runs of a native study."""
+    runs = runs_table(read_study(folder))
+    return runs[runs["phase"] == "confirm"].reset_index(drop=True)
 
 
 def assert_same_verdicts(found: list[Verdict], folder: Path) -> None:
@@ -74,6 +83,10 @@ def runs_frame(
         {"method": arm, "seed": seed, metric: 0.8 + effect + shared[seed] + noise[row, seed], **columns}
         for row, (arm, effect) in enumerate(effects.items()) for seed in range(seeds)
     ])  # fmt: skip
+
+
+FRAME = runs_frame({"baseline": 0.0, "mixup": 0.02}, seeds=4)
+"""Two arms with four seeds each."""
 
 
 class Refusal:

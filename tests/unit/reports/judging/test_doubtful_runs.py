@@ -12,13 +12,11 @@ import pytest
 
 import reports
 from reports.judging.judgement import JudgedRuns, judge_runs
-from reports.judging.question import Question
 from reports.judging.requirement import broken_by, parse_requirement
 from reports.judging.sources.recognise import read_source
-from tests.unit.reports.judging.tables import runs_frame
+from tests.unit.reports.judging.tables import ASKED, runs_frame
 from trainables.errors import InputError
 
-ASKED = Question(arm=("method",), metric="test_accuracy", seed=("seed",))
 FRAME = runs_frame({"baseline": 0.0, "mixup": 0.03})
 MIXUP = FRAME["method"] == "mixup"
 

@@ -21,10 +21,8 @@ from reports.page.writer import write_report
 from reports.statistics.estimators import over_seeds
 from reports.statistics.significance import difference_p
 from reports.statistics.variance_pooling import pool_variances
-from tests.unit.reports.judging.tables import NATIVE, assert_same_verdicts, native_study, runs_frame
+from tests.unit.reports.judging.tables import ASKED, NATIVE, assert_same_verdicts, native_study, runs_frame
 from trainables.errors import InputError
-
-ASKED = Question(arm=("method",), metric="test_accuracy", seed=("seed",))
 
 
 def judged(frame: pd.DataFrame, question: Question = ASKED, **changes: object) -> JudgedRuns:

@@ -13,13 +13,11 @@ import pytest
 
 from reports.judging.api import judge
 from reports.judging.judgement import judge_runs
-from reports.judging.question import Question
 from reports.judging.requirement import parse_requirement
 from reports.judging.sources.recognise import read_source
-from tests.unit.reports.judging.tables import runs_frame
+from tests.unit.reports.judging.tables import ASKED, runs_frame
 from trainables.errors import InputError
 
-ASKED = Question(arm=("method",), metric="test_accuracy", seed=("seed",))
 FRAME = runs_frame({"baseline": 0.0, "mixup": 0.02})
 
 
