@@ -307,14 +307,21 @@ def _checked_curves(path: Path | None, plan: Plan | None = None) -> Path | None:
         return None
     from trainables.worker.replay import check_covered, read_curves
 
-    table, needed = read_curves(path), []
-    for arm in plan.arms if plan else ():
+    table = read_curves(path)
+    if plan is not None:
+        check_covered(table, path, _needed_curves(plan))
+    return path.absolute()
+
+
+def _needed_curves(plan: Plan) -> list[tuple[dict[str, str], int]]:
+    """Return the keys of the curves that the runs of a plan need, with their numbers of epochs."""
+    needed = []
+    for arm in plan.arms:
         run = {"condition": arm.condition.name, "method": arm.method}
-        if plan and plan.trials and arm.searched:
+        if plan.trials and arm.searched:
             needed.append(({**run, "phase": records.SEARCH}, arm.condition.trial_epochs))
         needed.append(({**run, "phase": records.CONFIRM}, arm.epochs))
-    check_covered(table, path, needed)
-    return path.absolute()
+    return needed
 
 
 def _continue_study(

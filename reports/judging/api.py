@@ -116,7 +116,7 @@ def judge(
         raise InputError(f"`{unknown[0]}` is not a `judge` option; the options are the fields of `Question`")
     columns = {"arm": arm, "seed": seed, "pair": pair, "condition": condition, "setting": setting, "where": where}
     question = _question({"metric": metric, **{key: _tuple(value) for key, value in columns.items()}, **options})
-    for key, value in (("name", name), ("experiment", experiment), ("filter_string", filter_string or None)):
+    for key, value in (("name", name), ("experiment", experiment), ("filter_string", filter_string)):
         if not isinstance(value, str | None):
             raise InputError(f"`{key}` is a text, but got {value!r}")
     judged = judge_source(source, question, experiment, filter_string, name)

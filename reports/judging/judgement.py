@@ -60,9 +60,10 @@ class JudgedRuns:
     @property
     def unanswered(self) -> tuple[tuple[str, str], ...]:
         """Arm and condition of the comparisons without a verdict, because one side has no usable run there."""
-        answered = {(verdict.method, verdict.condition) for verdict in self.verdicts}
-        arms = dict.fromkeys(arm.method for arm in self.study.plan.arms if not arm.reference)
-        grid = [(arm, condition.name) for condition in self.study.plan.conditions for arm in arms]
+        plan = self.study.plan
+        answered = {(contrast.method, contrast.condition) for contrast in plan.contrasts}
+        arms = dict.fromkeys(arm.method for arm in plan.arms if not arm.reference)
+        grid = [(arm, condition.name) for condition in plan.conditions for arm in arms]
         return tuple(one for one in grid if one not in answered)
 
 
@@ -87,8 +88,6 @@ def judge_source(
     """
     metrics = [metric for metric in (question.metric, question.select) if metric]
     access = Access(experiment, filter_string, metrics, question.last > 1)
-    if isinstance(source, pd.DataFrame):
-        source = source.rename(columns=str)
     return judge_runs(read_source(source, access), question, name or source_name(source, access))
 
 

@@ -70,8 +70,7 @@ class UsableRuns:
 
     def unpaired(self) -> UsableRuns:
         """Return the same runs, not to be paired."""
-        runs = self.runs.assign(**{PAIR: 0}).sort_values(KEYS, kind="stable", ignore_index=True)
-        return replace(self, runs=runs, pairs=[])
+        return replace(self, runs=self.runs.assign(**{PAIR: 0}), pairs=[])
 
 
 def usable_runs(table: RunTable, question: Question) -> UsableRuns:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.plan.model import Arm, Plan
 from trainables import records
-from trainables.backends.driver import visible_gpus
+from trainables.devices.framework import visible_gpus
 from trainables.records import PlanRecord
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,15 +71,6 @@ def driver_view(root: Path = Path("/"), seconds: float = SECONDS) -> DriverView:
         locked=tuple(node for node in nodes if not _opens(Path(node))),
         problem=problem,
     )
-
-
-def visible_gpus() -> int:
-    """Return the number of GPUs of this machine that this process may use: CUDA_VISIBLE_DEVICES may hide some."""
-    count, chosen = len(driver_view().gpus), os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is None:
-        return count
-    named = [name.strip() for name in chosen.split(",")]
-    return min(count, sum(name not in ("", "-1") for name in named))
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.backends.device import GPU, Device
+from trainables.backends.driver import driver_view
 from trainables.backends.process import MODULE, Answer, bounded
 from trainables.devices.probe import BEGIN, DEVICES, ERROR, LOAD, MIXED, STAGE, VALUE, XLA
 
@@ -104,6 +105,15 @@ def _bare(line: str) -> str:
 def visible_devices() -> str | None:
     """Return the value of CUDA_VISIBLE_DEVICES, or None."""
     return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def visible_gpus() -> int:
+    """Return the number of GPUs that the driver sees and CUDA_VISIBLE_DEVICES does not hide from this process."""
+    count, chosen = len(driver_view().gpus), visible_devices()
+    if chosen is None:
+        return count
+    named = [name.strip() for name in chosen.split(",")]
+    return min(count, sum(name not in ("", "-1") for name in named))
 
 
 def library_path() -> str:

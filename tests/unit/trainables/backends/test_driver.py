@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trainables.backends import driver
-from trainables.backends.driver import DriverGpu, DriverView, driver_view, visible_gpus
+from trainables.backends.driver import DriverGpu, driver_view
 
 ANSWER = "NVIDIA A100-SXM4-80GB, 81920, 570.86.15\nTesla T4, [N/A], 570.86.15"
 
@@ -80,12 +79,3 @@ def test_device_files_that_the_user_may_not_open_are_named(tmp_path: Path, on_pa
     write(tmp_path / "dev/nvidia0", "")
     (tmp_path / "dev/nvidia0").chmod(0)
     assert driver_view(tmp_path).locked == (str(tmp_path / "dev/nvidia0"),)
-
-
-@pytest.mark.parametrize(("chosen", "count"), [(None, 2), ("1", 1), ("0,1,2", 2), ("", 0), ("-1", 0)])
-def test_gpus_may_be_hidden_from_a_process(chosen: str | None, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "driver_view", lambda: DriverView(gpus=(DriverGpu("A"), DriverGpu("A"))))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if chosen is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
-    assert visible_gpus() == count

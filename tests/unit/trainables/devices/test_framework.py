@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from trainables.backends.device import Device
-from trainables.devices.framework import FrameworkView, framework_view
+from trainables.backends.driver import DriverGpu, DriverView
+from trainables.devices import framework
+from trainables.devices.framework import FrameworkView, framework_view, visible_gpus
 from trainables.devices.probe import DEVICES, LOAD, MIXED, XLA
 
 LOADED = {"stage": LOAD, "value": {"framework": "tensorflow", "version": "2.21.0", "packages": ["nvidia-cudnn-cu12"]}}
@@ -71,3 +73,12 @@ def test_the_real_process_finds_a_cpu_xla_and_mixed_precision(monkeypatch: pytes
     assert [device.kind for device in view.devices] == ["CPU"]
     assert view.works == {LOAD: True, DEVICES: True, XLA: True, MIXED: True}
     assert view.problems == {}
+
+
+@pytest.mark.parametrize(("chosen", "count"), [(None, 2), ("1", 1), ("0,1,2", 2), ("", 0), ("-1", 0)])
+def test_gpus_may_be_hidden_from_a_process(chosen: str | None, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(framework, "driver_view", lambda: DriverView(gpus=(DriverGpu("A"), DriverGpu("A"))))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    assert visible_gpus() == count
