@@ -1,4 +1,4 @@
-"""Sources: a native study through each has the same verdicts; what is no source is refused without harm."""
+"""Sources: a native study through each has the same verdicts; what is not a source is refused and left as it is."""
 
 from __future__ import annotations
 
