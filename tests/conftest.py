@@ -22,6 +22,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job;
 METHODS = ("baseline", "mixup", "sample_pairing", "maxup", "maxup_mean")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their argument: compressed ones contain the time, and all processes must collect the same names."""
+    return argname if isinstance(val, bytes) else None
+
+
 def study_document(**changes: object) -> dict[str, object]:
     """Return a small study file on the digits."""
     return {
