@@ -301,9 +301,10 @@ class StudyController:
 
     def _completed(self, arm: Arm, search: int) -> list[Trial]:
         """Return the completed trials of one search of an arm."""
-        indices = range(search * self.plan.trials, (search + 1) * self.plan.trials)
+        first = search * self.plan.trials
+        indices = range(first, first + self.plan.trials)
         return [
-            Trial(state.run.index, state.run.searched, value)
+            Trial(state.run.index, state.run.searched, value, state.run.index - first < self.plan.designed)
             for state in self._trials(arm, indices)
             if state and state.outcome and state.outcome.outcome == records.COMPLETED
             if (value := self._selected(state.outcome)) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from search.orchestration.pooling import Trial, pool, with_own_values
+from search.orchestration.pooling import Nuisance, Trial, pool, with_own_values
 from search.plan.model import Arm, Plan
 from search.store.journal import Journal
 from trainables.records import PoolDecision, PooledPoint, latest_pools
@@ -75,7 +75,7 @@ class PoolStore:
         added = set(trials) - known.arms if known and known.trials >= self._plan.trials else set(trials)
         contributing = {name: ended for name, ended in trials.items() if name in added}
         old = list(known.points) if known else []
-        points = pool(contributing, self._plan.nuisance, self._plan.points, old)
+        points = pool(contributing, Nuisance(self._plan.nuisance, self._plan.only_if), self._plan.points, old)
         partners = added | {name for pair in self._pairs(condition) if added & set(pair) for name in pair}
         running = {name: ended for name, ended in trials.items() if name in partners}
         return [

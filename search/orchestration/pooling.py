@@ -7,15 +7,17 @@ judged at its own lucky point.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from spaces.design import distance
 from spaces.distributions import Space
-from trainables.records import PooledPoint
+from trainables.records import PooledPoint, effective_values
 
 NEAR = 0.05
 """Points closer than this (see `spaces.design.distance`) count as one."""
+UNKNOWN_RANK = 0.5
+"""Rank of a point that no other arm has tried: the middle."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,13 @@ class Trial:
         index: number of the trial in its arm.
         values: values of the searched dimensions, by plain name.
         selection: what it is judged on, signed so that higher is better.
+        shared: whether the trial with this index has the same nuisance point in every arm (see `Plan.designed`).
     """
 
     index: int
     values: dict[str, Any]
     selection: float
+    shared: bool = True
 
 
 def best(trials: list[Trial]) -> Trial:
@@ -38,14 +42,32 @@ def best(trials: list[Trial]) -> Trial:
     return max(trials, key=lambda trial: (trial.selection, -trial.index))
 
 
+@dataclass(frozen=True)
+class Nuisance:
+    """Dimensions that all arms share.
+
+    Args:
+        space: the dimensions.
+        only_if: dimensions that have an effect only if another one has a value, as (other dimension, value).
+    """
+
+    space: Space
+    only_if: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
+
+    def near(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        """Return whether two points count as one; dimensions without an effect in either do not matter."""
+        names = effective_values(one, self.only_if).keys() | effective_values(other, self.only_if).keys()
+        return distance({name: self.space[name] for name in self.space if name in names}, one, other) < NEAR
+
+
 def pool(
-    trials: dict[str, list[Trial]], nuisance: Space, count: int, before: list[PooledPoint] | None = None
+    trials: dict[str, list[Trial]], nuisance: Nuisance, count: int, before: list[PooledPoint] | None = None
 ) -> list[PooledPoint]:
     """Return the nuisance points to confirm.
 
     Each arm contributes its best point; nearly equal points are merged. The reference's best point always comes first,
     so that no method is compared with a baseline that is worse than it could be; the others follow by votes, then by
-    the mean rank of the arms at the point's trial, which favours no arm.
+    the mean rank of the arms at the point, which favours no arm.
 
     Args:
         trials: completed trials by arm, the reference first; arms without any contribute nothing.
@@ -57,7 +79,7 @@ def pool(
         fresh = [
             point
             for point in pool(trials, nuisance, count)
-            if all(distance(nuisance, point.values, old.values) >= NEAR for old in before)
+            if not any(nuisance.near(point.values, old.values) for old in before)
         ]
         return [*before, *fresh]
     merged: list[PooledPoint] = []
@@ -65,14 +87,16 @@ def pool(
         if not ended:
             continue
         trial = best(ended)
-        values = {name: trial.values[name] for name in nuisance}
-        twin = next((i for i, point in enumerate(merged) if distance(nuisance, point.values, values) < NEAR), None)
-        if twin is None:
+        values = {name: trial.values[name] for name in nuisance.space}
+        near = next((i for i, point in enumerate(merged) if nuisance.near(point.values, values)), None)
+        if near is None:
             merged.append(PooledPoint(arm=arm, trial_index=trial.index, votes=1, values=values))
         else:
-            merged[twin] = merged[twin].model_copy(update={"votes": merged[twin].votes + 1})
+            merged[near] = merged[near].model_copy(update={"votes": merged[near].votes + 1})
     ranks = _mean_ranks(trials)
-    others = sorted(merged[1:], key=lambda point: (-point.votes, ranks.get(point.trial_index, 1.0), point.trial_index))
+    others = sorted(
+        merged[1:], key=lambda point: (-point.votes, ranks.get(point.trial_index, UNKNOWN_RANK), point.trial_index)
+    )
     return [*merged[:1], *others][:count]
 
 
@@ -91,10 +115,10 @@ def with_own_values(
 
 
 def _mean_ranks(trials: dict[str, list[Trial]]) -> dict[int, float]:
-    """Return the rank of each trial index among its arm's trials, 0 best to 1 worst, averaged over arms."""
+    """Return the rank of each shared point among those of an arm, 0 best to 1 worst, averaged over the arms."""
     ranks: dict[int, list[float]] = {}
     for ended in trials.values():
-        ordered = sorted(ended, key=lambda trial: -trial.selection)
+        ordered = sorted((trial for trial in ended if trial.shared), key=lambda trial: -trial.selection)
         for place, trial in enumerate(ordered):
             ranks.setdefault(trial.index, []).append(place / max(len(ordered) - 1, 1))
     return {index: sum(places) / len(places) for index, places in ranks.items()}

@@ -164,6 +164,13 @@ class Plan:
         """Maximum number of pooled points of one search."""
         return 1 if not self.nuisance or self.trials == 0 else min(self.study.confirm.points, self.trials)
 
+    @property
+    def only_if(self) -> dict[str, tuple[str, Any]]:
+        """Nuisance dimensions that have an effect only if another has a value: those of one optimizer of several."""
+        optimizers = getattr(self.nuisance.get("optimizer"), "choices", ())
+        owners = {name: name.partition(".")[0] for name in self.nuisance}
+        return {name: ("optimizer", owner) for name, owner in owners.items() if owner != name and owner in optimizers}
+
     @functools.cached_property
     def sources(self) -> dict[str, Source]:
         """The data sets of the study by label, in the order of the conditions."""

@@ -108,13 +108,8 @@ def _arm_record(plan: Plan, arm: Arm) -> ArmRecord:
 
 def _conditions_of(plan: Plan, arm: Arm) -> dict[str, tuple[str, Any]]:
     """Return the searched dimensions that have an effect only if another has a value."""
-    own = {name: rule for name, rule in METHODS.get(arm.cell.entry.name).conditional().items() if rule[0] in arm.space}
-    optimizers = space_document(plan.nuisance).get("optimizer", ())
-    owners = {name: name.partition(".")[0] for name in plan.nuisance}
-    return {
-        **{name: ("optimizer", owner) for name, owner in owners.items() if owner != name and owner in optimizers},
-        **{name: rule for name, rule in own.items() if name in arm.space},
-    }
+    own = METHODS.get(arm.cell.entry.name).conditional()
+    return {**plan.only_if, **{name: rule for name, rule in own.items() if {name, rule[0]} <= arm.space.keys()}}
 
 
 def look_alphas(alpha: float, looks: int) -> list[float]:

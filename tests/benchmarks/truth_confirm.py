@@ -22,7 +22,7 @@ from reports.statistics.estimators import (
     unpaired,
 )
 from reports.statistics.group_sequential import decide
-from search.orchestration.pooling import Trial, best, pool
+from search.orchestration.pooling import Nuisance, Trial, best, pool
 from tests.benchmarks.truth_stopping import OURS, TRIALS, search
 from tests.benchmarks.truth_world import (
     NUISANCE,
@@ -89,7 +89,7 @@ def pooled_quality(land: Landscape, rng: np.random.Generator) -> np.ndarray:
         str(arm): [Trial(k, trials.values[k], float(value)) for k, value in enumerate(row) if np.isfinite(value)]
         for arm, row in enumerate(selection)
     }
-    points = unit(NUISANCE, [point.values for point in pool(ended, NUISANCE, POINTS)])
+    points = unit(NUISANCE, [point.values for point in pool(ended, Nuisance(NUISANCE), POINTS)])
     winners = [best(found).index for found in ended.values()]
     return np.stack(
         [

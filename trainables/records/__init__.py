@@ -135,6 +135,7 @@ from trainables.records.plan import (
     ExtensionRecord as ExtensionRecord,
     ObservedRecord as ObservedRecord,
     PlanRecord as PlanRecord,
+    effective_values as effective_values,
 )
 from trainables.records.precision import (
     FLOAT32 as FLOAT32,

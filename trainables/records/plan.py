@@ -65,6 +65,23 @@ class ConditionRecord(CompactRecord):
         return describe(self.values) or f"under {self.name}"
 
 
+def effective_values(values: Mapping[str, Any], only_if: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
+    """Return the values that have an effect.
+
+    Args:
+        values: values of dimensions by name.
+        only_if: dimensions that have an effect only if another has a value, as (other dimension, value).
+
+    >>> effective_values({"optimizer": "sgd", "adam.beta_1": 0.9}, {"adam.beta_1": ("optimizer", "adam")})
+    {'optimizer': 'sgd'}
+    """
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in only_if or values.get(only_if[name][0], only_if[name][1]) == only_if[name][1]
+    }
+
+
 class ArmRecord(Record):
     """One method, or cell of a factorial, under one condition.
 
@@ -102,12 +119,7 @@ class ArmRecord(Record):
 
     def effective(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the searched values that have an effect, such as the learning rate of the chosen optimizer only."""
-        rules = self.only_if
-        return {
-            name: value
-            for name, value in values.items()
-            if name not in rules or values.get(rules[name][0], rules[name][1]) == rules[name][1]
-        }
+        return effective_values(values, self.only_if)
 
     @property
     def searched(self) -> bool:

@@ -13,11 +13,10 @@ import pytest
 
 from search.orchestration import controller as controller_module
 from search.orchestration.controller import StudyController
-from search.orchestration.pooling import Trial, pool
+from search.orchestration.pooling import Nuisance, Trial, pool
 from search.plan.builder import make_plan
 from search.plan.model import Plan
 from search.store.optuna_storage import OptunaFile
-from spaces.distributions import Space
 from tests.conftest import make_study
 from tests.driver import carry_out
 from tests.snapshots import journal_rows
@@ -157,7 +156,7 @@ def test_a_study_without_search_confirms_one_point(tmp_path: Path, write_curves:
     assert {state.run.phase for state in controller.states.values()} == {records.CONFIRM}
 
 
-SPACE: Space = make_plan(make_study()).nuisance
+NUISANCE = Nuisance(make_plan(make_study()).nuisance)
 
 
 def trials(*values: tuple[float, float]) -> list[Trial]:
@@ -172,17 +171,47 @@ def test_the_best_point_of_the_reference_is_always_confirmed() -> None:
         "mixup": trials((0.01, 0.1), (0.1, 0.9), (0.4, 0.2)),
         "maxup": trials((0.01, 0.1), (0.1, 0.8), (0.4, 0.2)),
     }
-    assert [(point.trial_index, point.votes) for point in pool(arms, SPACE, 1)] == [(0, 1)]
-    assert [(point.trial_index, point.votes) for point in pool(arms, SPACE, 3)] == [(0, 1), (1, 2)]
+    assert [(point.trial_index, point.votes) for point in pool(arms, NUISANCE, 1)] == [(0, 1)]
+    assert [(point.trial_index, point.votes) for point in pool(arms, NUISANCE, 3)] == [(0, 1), (1, 2)]
 
 
 def test_nearly_equal_points_are_merged() -> None:
     arms = {"baseline": trials((0.1, 0.9)), "mixup": trials((0.1001, 0.9))}
-    assert [(point.arm, point.votes) for point in pool(arms, SPACE, 5)] == [("baseline", 2)]
+    assert [(point.arm, point.votes) for point in pool(arms, NUISANCE, 5)] == [("baseline", 2)]
+
+
+def test_points_that_differ_only_in_a_dimension_without_effect_are_merged() -> None:
+    plan = make_plan(make_study(nuisance={"optimizer": ["sgd", "adam"], "learning_rate": "auto"}))
+    one = {"optimizer": "sgd", "sgd.learning_rate": 0.1, "adam.learning_rate": 1e-3}
+    arms = {
+        "baseline": [Trial(0, one, 0.9)],
+        "mixup": [Trial(1, {**one, "adam.learning_rate": 1e-2}, 0.9)],
+        "maxup": [Trial(2, {**one, "sgd.learning_rate": 0.01}, 0.9)],
+        "cutmix": [Trial(3, {**one, "optimizer": "adam"}, 0.9)],
+    }
+    found = pool(arms, Nuisance(plan.nuisance, plan.only_if), 5)
+    assert [(point.arm, point.votes) for point in found] == [("baseline", 2), ("maxup", 1), ("cutmix", 1)]
+    assert found[0].values == one
+
+
+def test_ranks_count_at_points_that_all_arms_share() -> None:
+    def ended(*selected: float) -> list[Trial]:  # trials 2 and 3 are at other points in every arm
+        rates = (0.01, 0.03, 0.1, 0.4)
+        return [
+            Trial(k, {"learning_rate": rate, "weight_decay": 1e-4}, value, shared=k < 2)
+            for k, (rate, value) in enumerate(zip(rates, selected, strict=True))
+        ]
+
+    arms = {
+        "baseline": ended(0.9, 0.1, 0.2, 0.3),
+        "mixup": ended(0.5, 0.6, 0.1, 0.9),  # its best point is of its own
+        "maxup": ended(0.5, 0.9, 0.1, 0.2),  # point 1 has the ranks 1, 0 and 0
+    }
+    assert [point.arm for point in pool(arms, NUISANCE, 3)] == ["baseline", "maxup", "mixup"]
 
 
 def test_an_arm_without_results_contributes_no_point() -> None:
-    assert [point.arm for point in pool({"baseline": [], "mixup": trials((0.1, 0.9))}, SPACE, 2)] == ["mixup"]
+    assert [point.arm for point in pool({"baseline": [], "mixup": trials((0.1, 0.9))}, NUISANCE, 2)] == ["mixup"]
 
 
 def test_the_optuna_file_has_one_study_per_arm(plan: Plan, tmp_path: Path, write_curves: Callable[..., Path]) -> None:
