@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -11,11 +11,12 @@ from search.plan.model import Arm, Plan, file_name
 from search.study.error_messages import explain
 from search.study.factors import factors_of, split_model_factor
 from search.study.schema import Study
+from search.study.sections import MethodEntry
 from spaces.design import corners, sobol_points
 from spaces.distributions import Space
 from trainables.config import RunConfig
 from trainables.errors import InputError
-from trainables.methods import METHODS
+from trainables.methods import METHODS, Copies
 from trainables.schedules import milestone_number
 
 SHARED = (
@@ -69,7 +70,7 @@ def _check_names(plan: Plan) -> None:
 
 
 def _check_methods(study: Study) -> None:
-    """Refuse duplicate methods, and a contrast of MaxUp with its control if their numbers of copies may differ."""
+    """Refuse duplicate methods, and contrasts of two uses of copies if their numbers of copies may differ."""
     seen: dict[str, str] = {}
     for entry in study.methods:
         content = repr((entry.name, entry.twin, sorted(entry.settings.items(), key=str)))
@@ -80,13 +81,32 @@ def _check_methods(study: Study) -> None:
     for one, other in study.contrasts:
         if not (isinstance(one, str) and isinstance(other, str) and {one, other} <= set(entries)):
             continue
-        copies = [entries[label].fixed().get("m") for label in (one, other)]
-        kinds = {entries[label].name for label in (one, other)}
-        if kinds == {"maxup", "maxup_mean"} and (copies[0] is None or copies[0] != copies[1]):
+        first, second = (_copies(entries[label]) for label in (one, other))
+        if first is None or second is None or first.kind is second.kind:
+            continue
+        if first.count is None or first.count != second.count:
             raise InputError(
                 f"contrasts: [{one}, {other}] needs the same number of copies in both; set `m` to one value in both, "
-                "such as {name: maxup, m: 4}"
+                f"such as {{name: {entries[one].name}, {first.key}: 4}}"
             )
+
+
+class _CopyCount(NamedTuple):
+    """The number of copies of a method: the class that makes them, its key, and its value, None if it is searched."""
+
+    kind: type[Copies]
+    key: str
+    count: int | None
+
+
+def _copies(entry: MethodEntry) -> _CopyCount | None:
+    """Return the number of copies of a method of the study, or None if it makes none."""
+    method = METHODS.get(entry.name)
+    kind = method.copying()
+    if kind is None:
+        return None
+    key = next(field for field in method.fields() if method.plain(field) == kind.plain("m"))
+    return _CopyCount(kind, key, entry.fixed().get(key))
 
 
 def _check_run(plan: Plan, arm: Arm, values: dict[str, Any]) -> None:
@@ -134,8 +154,14 @@ def _check_used(plan: Plan, arm: Arm, values: dict[str, Any], config: RunConfig)
     """Refuse a value that the run would silently ignore."""
     used = config.parameters()
     study = plan.study
-    places = {"recipe": study.fixed, "conditions": arm.condition.settings, "compare": arm.cell.settings}
-    for place, settings in [*places.items(), ("nuisance", values)]:
+    fixed = {key: value for key, value in study.nuisance.items() if key not in study.searched}
+    places = {
+        "recipe": study.recipe,
+        "conditions": arm.condition.settings,
+        "compare": arm.cell.settings,
+        "nuisance": {**fixed, **values},
+    }
+    for place, settings in places.items():
         for name, value in settings.items():
             if (
                 "." in name
@@ -152,10 +178,19 @@ def _check_used(plan: Plan, arm: Arm, values: dict[str, Any], config: RunConfig)
                 )
             longer = name in {"epochs", "steps"} and not arm.searched
             if used[name] != value and not longer and not _has_own_value(settings, name, used["model"]):
-                raise InputError(
-                    f"{place}.{name} is {value!r}, but {arm.name} would run with {used[name]!r}: "
-                    "it is also set in another place"
-                )
+                others = [key for key in _keys_of(places, name) if key != f"{place}.{name}"]
+                also = f": it is also set by {', '.join(others)}; remove one of them" if others else ""
+                raise InputError(f"{place}.{name} is {value!r}, but {arm.name} would run with {used[name]!r}{also}")
+
+
+def _keys_of(places: Mapping[str, Mapping[str, Any]], name: str) -> list[str]:
+    """Return the keys that set a value, also within a mapping, such as `recipe.optimizer.learning_rate`."""
+    found = []
+    for place, settings in places.items():
+        mappings = {key: value for key, value in settings.items() if isinstance(value, Mapping)}
+        found += [f"{place}.{name}"] * (name in settings)
+        found += [f"{place}.{key}.{name}" for key, value in mappings.items() if name in value]
+    return found
 
 
 def _has_own_value(settings: Mapping[str, Any], name: str, model: str) -> bool:

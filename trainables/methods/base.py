@@ -185,6 +185,11 @@ class Method(Frozen):
         return f"{short_name(cls.model_fields['name'].default)}.{field}"
 
     @classmethod
+    def copying(cls) -> type[Copies] | None:
+        """Return the class that makes the copies of each image, this one or a part of a combination, or None."""
+        return None
+
+    @classmethod
     def searched(cls, settings: Mapping[str, Any]) -> dict[str, Range | Choice]:
         """Return the search space: declared ranges of fields that are not set, and ranges that the study sets.
 
@@ -225,6 +230,11 @@ class Copies(Method):
     """Base class of methods that train on m augmented copies of each image; combines with `Mixing`."""
 
     m: Count = 4
+
+    @classmethod
+    def copying(cls) -> type[Copies]:
+        """Return the class itself (see `Method.copying`)."""
+        return cls
 
     @property
     def copies(self) -> int:

@@ -109,6 +109,11 @@ class Combination(Method):
         return {part: kind for part, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, Method)}
 
     @classmethod
+    def copying(cls) -> type[Copies] | None:
+        """Return the class of the method with copies (see `Method.copying`)."""
+        return next((found for kind in cls.kinds().values() if (found := kind.copying())), None)
+
+    @classmethod
     def fields(cls) -> dict[str, FieldInfo]:
         """Return the fields of both methods by qualified name (see `Method.fields`)."""
         return {f"{part}.{name}": field for part, kind in cls.kinds().items() for name, field in kind.fields().items()}

@@ -91,11 +91,22 @@ def test_search_and_confirmation_have_different_seeds(plan: Plan) -> None:
         ({"methods": ["baseline", "mixup", {"name": "mixup", "as": "again"}]}, "are the same"),
         (
             {"recipe": {"optimizer": {"name": "sgd", "learning_rate": 0.1}, "augmentation": "crop", "epochs": 12}},
-            "also set in another place",
+            "it is also set by recipe.optimizer.learning_rate; remove one of them",
         ),
         ({"recipe": {"beta_1": 0.5, "augmentation": "crop", "epochs": 12}}, "beta_1"),
         ({"recipe": {"milestones": 0.5, "augmentation": "crop", "epochs": 12}}, "milestones"),
         ({"methods": ["baseline", "maxup", "maxup_mean"], "contrasts": [["maxup", "maxup_mean"]]}, "set `m` to one"),
+        (
+            {
+                "methods": [
+                    "baseline",
+                    {"name": "maxup+mixup", "maxup.m": 4},
+                    {"name": "maxup_mean+mixup", "maxup_mean.m": 2},
+                ],
+                "contrasts": [["maxup+mixup", "maxup_mean+mixup"]],
+            },
+            "such as {name: maxup+mixup, maxup.m: 4}",
+        ),
         ({"nuisance": {"nesterov": "auto"}}, "`auto` needs a declared range"),
         ({"methods": ["mixup", "maxup"]}, "unknown method of this study `baseline`"),
         ({"contrasts": [["mixup", "cutmix"]]}, "unknown method of this study `cutmix`"),
