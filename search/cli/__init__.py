@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from search.cli import boundary, certify, doctor, final, judge, listing, report, study, tracking
-from search.cli.app import app, remembered
+from search.cli.app import app
 from search.monitor import interrupts
 
 ORDER = (
@@ -46,7 +46,7 @@ def call(arguments: Sequence[str]) -> int:
         ended.append(boundary.parsed(lambda: app(list(arguments), standalone_mode=False), arguments))
 
     # Typer itself may fail, at arguments that are not UTF-8 for example.
-    code = boundary.guarded(command, lambda: boundary.wants_debug(arguments), remembered)
+    code = boundary.guarded(command, boundary.wants_debug(arguments))
     return code or sum(ended)
 
 

@@ -96,7 +96,7 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
                 _refuse_infinite(kwargs)
                 function(*args, debug=debug, **kwargs)
 
-            code = boundary.guarded(checked, lambda: debug, remembered)
+            code = boundary.guarded(checked, debug)
             if code:
                 raise typer.Exit(code)
 
@@ -142,16 +142,6 @@ def free(folder: Path) -> Path:
         free = folder.with_name(f"{folder.name}-{number}")
         number += 1
     return free
-
-
-def remember(folder: Path) -> None:
-    """Remember the folder for the message after an interruption."""
-    app.info.context_settings = {"obj": folder}
-
-
-def remembered() -> Path | None:
-    """Return the folder that was remembered, or None."""
-    return (app.info.context_settings or {}).get("obj")
 
 
 def end_study(done: StudyResult, json: bool) -> None:

@@ -11,6 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -27,7 +28,8 @@ OWN_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE,
 """Errors of the operating system that are not caused by the input."""
 TRAINING_STACK = {"PIL", "git", "keras", "matplotlib", "mlflow", "optuna", "ray", "sklearn", "tensorflow"}
 """Modules of the extra `train` of `pyproject.toml`; `assay judge` and `assay report` do without them."""
-
+study_folder: ContextVar[Path | None] = ContextVar("study_folder", default=None)
+"""The folder that the current command works on, if any; messages say how to continue the study in it."""
 
 UsageError: Any = typer.BadParameter.__bases__[0]
 """Base class of Typer's errors in the arguments, which Typer does not export."""
@@ -112,27 +114,27 @@ def _tolerant(stream: TextIO | None) -> TextIO:
     return stream
 
 
-def guarded(function: Callable[[], None], debug: Callable[[], bool], folder: Callable[[], Path | None]) -> int:
+def guarded(function: Callable[[], None], debug: bool) -> int:
     """Call a function; report an exception on stderr and return the exit code.
 
     Args:
-        function: the command.
-        debug: returns whether exceptions pass, for their traceback.
-        folder: returns the study folder that the command works on, or None.
+        function: the command; it sets `study_folder` once it knows the folder.
+        debug: whether exceptions pass, for their traceback.
     """
+    study_folder.set(None)
     try:
         function()
     except BrokenPipeError:  # the reader closed the pipe
         discard_stdout()
     except KeyboardInterrupt:
-        say(_resumable("interrupted", folder()))
+        say(_resumable("interrupted", study_folder.get()))
         return INTERRUPTED
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
-        if debug():
+        if debug:
             raise
-        return _reported(error, folder())
+        return _reported(error, study_folder.get())
     return 0
 
 

@@ -19,9 +19,9 @@ from search.cli.app import (
     allow,
     command,
     free,
-    remember,
     values,
 )
+from search.cli.boundary import study_folder
 
 if TYPE_CHECKING:
     from search.plan.noise import NoiseFloor
@@ -62,7 +62,7 @@ def certify(
     planned = study_record(make_plan(requested))
     prepared = noise_study(requested, seeds)
     folder = output or free(Path("runs") / f"{requested.name}-noise")
-    remember(folder)
+    study_folder.set(folder)
     run_study(prepared, folder, Options(address, None, debug, timeout))
     measured = read_study(folder)
     floors = noise_floors(measured, planned)

@@ -20,8 +20,8 @@ from search.cli.app import (
     command,
     end_training,
     free,
-    remember,
 )
+from search.cli.boundary import study_folder
 from trainables.errors import InputError
 from trainables.records.characters import visible
 
@@ -133,7 +133,7 @@ def train(
     allow(allow_code, data)
     read = read_recipe(recipe)
     folder = output or free(Path("runs") / f"final-{file_name(read.origin.method)}")
-    remember(folder)
+    study_folder.set(folder)
     resources = changed(Resources(), [f"resources.cpus={cpus}", f"resources.gpus={gpus}", *(sets or ())])
     overrides = RecipeOverrides(epochs, full_data, data, register)
     end_training(train_recipe(read, seeds, overrides, folder, Options(address, None, debug, timeout), resources), json)

@@ -23,9 +23,9 @@ from search.cli.app import (
     end_study,
     end_training,
     free,
-    remember,
     values,
 )
+from search.cli.boundary import study_folder
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -191,11 +191,11 @@ def run(
     if extend:
         if output is None or replay is not None:
             raise InputError("--extend needs the folder of the study, `--output FOLDER`, and does not allow --replay")
-        remember(output)
+        study_folder.set(output)
         end_study(extend_study(requested, output, Options(address, None, debug, timeout)), json)
         return
     folder = output or free(Path("runs") / requested.name)
-    remember(folder)
+    study_folder.set(folder)
     end_study(run_study(requested, folder, Options(address, replay, debug, timeout)), json)
 
 
@@ -232,7 +232,7 @@ def resume(
         note(repair_study(folder) or f"nothing in {folder} is damaged")
     with records.JournalReader.open(folder) as journal:
         final = journal.is_final_training
-    remember(folder)
+    study_folder.set(folder)
     if final:
         end_training(resume_training(folder, Options(address, None, debug, timeout), sets or (), data or ()), json)
     else:

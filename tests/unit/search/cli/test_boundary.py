@@ -20,9 +20,11 @@ from trainables.errors import BudgetError, InputError, StoppedError
 
 def fails(error: BaseException, folder: Path | None = None, debug: bool = False) -> int:
     def raise_it() -> None:
+        if folder:
+            boundary.study_folder.set(folder)
         raise error
 
-    return boundary.guarded(raise_it, lambda: debug, lambda: folder)
+    return boundary.guarded(raise_it, debug)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,15 @@ def test_an_unexpected_error_names_the_log_with_its_traceback(
     assert f"assay resume {tmp_path}" in shown
     assert shown.count("\n") == 1
     assert "Traceback" in log.read_text()
+
+
+def test_an_interrupted_command_does_not_name_the_folder_of_an_earlier_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "study.db").touch()
+    for folder, named in ((tmp_path, True), (None, False)):
+        assert fails(KeyboardInterrupt(), folder) == 130
+        assert (f"assay resume {tmp_path}" in capsys.readouterr().err) == named
 
 
 def test_an_unexpected_error_is_reported_even_if_no_log_can_be_written(
