@@ -331,7 +331,7 @@ def _continue_study(
     from reports.inference.verdicts import decided_arms
     from search.export.selection import export_recipe
     from search.store.optuna_storage import OptunaFile
-    from search.tracking.state import delivered_runs
+    from search.tracking.state import read_delivery
     from trainables.data.sharing import shared_data_sets
 
     folder = folder.absolute()
@@ -356,7 +356,7 @@ def _continue_study(
     )
     if recipe:  # the one that was delivered could not name them yet
         try:
-            recipe = export_recipe(folder, delivered_runs(folder))
+            recipe = export_recipe(folder, read_delivery(folder).run_ids)
         except OSError as error:
             warn(
                 f"{recipe} does not name its runs in MLflow ({error}); "

@@ -66,7 +66,7 @@ def export(
     from search.export.selection import select_best
     from search.monitor.messages import warn
     from search.plan.model import file_name
-    from search.tracking.state import delivered_runs
+    from search.tracking.state import read_delivery
 
     allow(allow_code)
     if best and method is not None:
@@ -74,7 +74,7 @@ def export(
     name, ending = DEFAULT_FILES[format_]
     path = output or folder / f"{file_name(name, *(part for part in (method, condition) if part))}{ending}"
     check_overwrite(path, folder)
-    exported = select_best(folder, condition, method, delivered_runs(folder))
+    exported = select_best(folder, condition, method, read_delivery(folder).run_ids)
     recipe = exported.recipe
     if format_ == Format.SCRIPT:
         from search.export.keras_script import write_script

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import functools
 import io
 import logging
 import os
@@ -23,7 +24,7 @@ from typing import IO, NoReturn
 
 from search.tracking.backlog import Backlog
 from search.tracking.client import ENVIRONMENT
-from search.tracking.state import DeliveryState, delivered_experiment, delivered_runs, read_state, write_state
+from search.tracking.state import DeliveryRecord, read_delivery, write_delivery
 from search.tracking.supervisor import BUSY
 from search.tracking.synchronizer import Synchronizer
 from search.tracking.uri import own_store, redact, store_uri, without_credentials
@@ -34,7 +35,8 @@ from trainables.records.atomic import remove_unfinished
 GRACE = 60.0  # seconds to deliver the rest if the driver died
 _NICENESS = 10
 _PAUSE = 3.0  # seconds between rounds
-_LONGEST_WAIT = 30.0  # seconds between attempts while MLflow is unreachable
+_FIRST_WAIT = 1.0  # seconds until the second attempt while MLflow is unreachable
+_LONGEST_WAIT = 30.0  # seconds between later attempts
 _LONGEST_LAST_WAIT = 2.0  # the same while the driver waits for the end
 _log = logging.getLogger(__name__)
 
@@ -96,37 +98,61 @@ def _delivery_lock(folder: Path, pipe: _DriverPipe) -> Iterator[bool]:
         yield False
 
 
-_Save = Callable[[DeliveryState, dict[str, str], str], None]
+def _deliver(folder: Path, uri: str, named_uri: str | None, pipe: _DriverPipe) -> None:
+    """Deliver a study until MLflow has everything or the time is up.
 
-
-def _deliver(folder: Path, uri: str, pipe: _DriverPipe, save: _Save) -> None:
+    Args:
+        folder: the study's folder.
+        uri: the tracking store.
+        named_uri: how `delivery.json` names it.
+        pipe: the pipe from the driver.
+    """
     with JournalReader.open(folder) as journal:
         backlog = Backlog(journal)
         backlog.refresh(time.monotonic())
-        save(DeliveryState(False, *backlog.size()), {}, "")
         synchronizer = Synchronizer(folder, uri, backlog, lambda: pipe.time_left)
-
-        def save_progress() -> None:
-            state = DeliveryState(synchronizer.complete, *backlog.size(), synchronizer.error)
-            save(state, synchronizer.run_ids(), synchronizer.experiment())
-
-        wait = 1.0
+        save = functools.partial(_save, folder, named_uri, backlog, synchronizer)
+        save()
         try:
-            while pipe.time_left:
-                pipe.wait(0)
-                begin = time.monotonic()
-                reachable = synchronizer.round(last=pipe.closed)
-                save_progress()
-                if synchronizer.finished:
-                    break
-                if reachable:
-                    wait = 1.0
-                    pipe.wait(_pause(time.monotonic() - begin, pipe.closed))
-                else:
-                    pipe.wait(wait)
-                    wait = min(1.5 * wait, _LONGEST_LAST_WAIT if pipe.closed else _LONGEST_WAIT)
+            _synchronize(synchronizer, pipe, save)
         finally:
-            save_progress()
+            save()
+
+
+def _save(folder: Path, uri: str | None, backlog: Backlog, synchronizer: Synchronizer) -> None:
+    """Write `delivery.json`; until the first connection it keeps what is known of the same store."""
+    before = read_delivery(folder)
+    known = before if before.uri == uri else DeliveryRecord()
+    runs, epochs = backlog.size()
+    record = DeliveryRecord(
+        complete=synchronizer.complete,
+        runs=runs,
+        epochs=epochs,
+        error=synchronizer.error,
+        uri=uri,
+        pid=os.getpid(),
+        experiment=synchronizer.experiment() or known.experiment,
+        run_ids=synchronizer.run_ids() or known.run_ids,
+    )
+    write_delivery(folder, record)
+
+
+def _synchronize(synchronizer: Synchronizer, pipe: _DriverPipe, save: Callable[[], None]) -> None:
+    """Deliver in rounds, and save the state after each; while MLflow is unreachable, wait longer and longer."""
+    wait = _FIRST_WAIT
+    while pipe.time_left:
+        pipe.wait(0)
+        begin = time.monotonic()
+        reachable = synchronizer.round(last=pipe.closed)
+        save()
+        if synchronizer.finished:
+            return
+        if reachable:
+            wait = _FIRST_WAIT
+            pipe.wait(_pause(time.monotonic() - begin, pipe.closed))
+        else:
+            pipe.wait(wait)
+            wait = min(1.5 * wait, _LONGEST_LAST_WAIT if pipe.closed else _LONGEST_WAIT)
 
 
 def _pause(busy: float, last: bool) -> float:
@@ -154,25 +180,15 @@ def main() -> None:
     os.environ.update({**ENVIRONMENT, **credentials, "MLFLOW_TRACKING_URI": uri})
     sys.stdout = sys.stderr = _RedactedLog(sys.stderr)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
-
-    stored_uri = None if whole_uri == own_store(folder) else redact(whole_uri)
-
-    def save(state: DeliveryState, run_ids: dict[str, str], experiment: str) -> None:
-        if read_state(folder).get("uri") == stored_uri:  # keep what is known until the first connection
-            run_ids = run_ids or delivered_runs(folder)
-            experiment = experiment or delivered_experiment(folder)
-        write_state(folder, state, os.getpid(), stored_uri, run_ids, experiment)
-
     pipe = _DriverPipe()
     with _delivery_lock(folder, pipe) as locked:
-        if locked:
-            for name in (records.DELIVERY_FILE, records.MLFLOW_FILE):  # of a process that was killed
-                remove_unfinished(folder / name)
-            _deliver(folder, uri, pipe, save)
-            _log.info("delivery ends")
-        else:
+        if not locked:
             _log.warning("another process delivers this study")
             raise SystemExit(BUSY)
+        for name in (records.DELIVERY_FILE, records.MLFLOW_FILE):  # of a process that was killed
+            remove_unfinished(folder / name)
+        _deliver(folder, uri, None if whole_uri == own_store(folder) else redact(whole_uri), pipe)
+        _log.info("delivery ends")
 
 
 if __name__ == "__main__":

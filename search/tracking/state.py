@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
+
+from pydantic import Field
 
 from trainables import records
 from trainables.records.atomic import write_atomically
-
-_RUN_IDS = "run_ids"
-_EXPERIMENT = "experiment"
-_EPOCHS = "points"
-"""Key of `DeliveryState.epochs` in the file."""
+from trainables.records.base import CompactRecord
 
 
 @dataclass(frozen=True)
@@ -33,15 +30,6 @@ class DeliveryState:
     epochs: int
     error: str = ""
 
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> DeliveryState:
-        """Return the state that `write_state` has written, from the content of `delivery.json`."""
-        return cls(document["complete"], document["runs"], document[_EPOCHS], document["error"])
-
-    def document(self) -> dict[str, Any]:
-        """Return the state as it is written to `delivery.json`."""
-        return {"complete": self.complete, "runs": self.runs, _EPOCHS: self.epochs, "error": self.error}
-
     def __str__(self) -> str:
         if self.complete:
             return "MLflow has everything"
@@ -51,40 +39,41 @@ class DeliveryState:
         return f"MLflow is missing {missing}" + (f": {self.error}" if self.error else "")
 
 
-def read_state(folder: Path) -> dict[str, Any]:
-    """Return what the delivery process of a study last wrote, or an empty mapping."""
-    try:
-        return json.loads((folder / records.DELIVERY_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def write_state(
-    folder: Path, state: DeliveryState, pid: int, uri: str | None, run_ids: Mapping[str, str], experiment: str = ""
-) -> None:
-    """Write `delivery.json`.
+class DeliveryRecord(CompactRecord):
+    """Content of `delivery.json`, which can be read without MLflow.
 
     Args:
-        folder: the study's folder.
-        state: what is undelivered.
-        pid: process id of the delivery process.
+        complete, runs, epochs, error: as in `DeliveryState`.
         uri: the tracking store without credentials, or None for the store in the folder.
-        run_ids: MLflow's run ids by run name.
-        experiment: MLflow's id of the experiment, or empty before the first connection.
+        pid: process id of the delivery process; None if there was none.
+        experiment: MLflow's id of the experiment; empty before the first connection, and in folders of older versions.
+        run_ids: MLflow's ids of the delivered runs, by run name.
     """
-    store = {} if uri is None else {"uri": uri}
-    document = {**state.document(), **store, "pid": pid, _EXPERIMENT: experiment, _RUN_IDS: dict(run_ids)}
-    write_atomically(folder / records.DELIVERY_FILE, json.dumps(document))
+
+    omitted_if_empty: ClassVar = ("uri",)
+    complete: bool = False
+    runs: int = 0
+    epochs: int = Field(default=0, validation_alias="points", serialization_alias="points")
+    error: str = ""
+    uri: str | None = None
+    pid: int | None = None
+    experiment: str = ""
+    run_ids: dict[str, str] = {}
+
+    @property
+    def state(self) -> DeliveryState:
+        """What MLflow does not have yet."""
+        return DeliveryState(self.complete, self.runs, self.epochs, self.error)
 
 
-def delivered_runs(folder: Path) -> dict[str, str]:
-    """Return MLflow's ids of a study's delivered runs by run name.
+def read_delivery(folder: Path) -> DeliveryRecord:
+    """Return what the delivery process of a study last wrote; an empty record if that cannot be read."""
+    try:
+        return DeliveryRecord.model_validate_json((folder / records.DELIVERY_FILE).read_bytes())
+    except (OSError, ValueError):
+        return DeliveryRecord()
 
-    They are read from `delivery.json`, which needs no MLflow.
-    """
-    return read_state(folder).get(_RUN_IDS, {})
 
-
-def delivered_experiment(folder: Path) -> str:
-    """Return MLflow's id of a study's experiment; empty if it is unknown, as in folders of older versions."""
-    return str(read_state(folder).get(_EXPERIMENT, ""))
+def write_delivery(folder: Path, record: DeliveryRecord) -> None:
+    """Write `delivery.json` into the study's folder."""
+    write_atomically(folder / records.DELIVERY_FILE, json.dumps(record.dump()))

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from search.tracking.backlog import Backlog
-from search.tracking.state import DeliveryState, read_state
+from search.tracking.state import DeliveryState, read_delivery
 from search.tracking.uri import refuse_foreign_database, store_uri
 from trainables import records
 from trainables.backends.process import MODULE
@@ -117,9 +117,9 @@ class Delivery:
 
     def state(self) -> DeliveryState:
         """Return what the process last reported as undelivered, or everything if it reported nothing."""
-        state = read_state(self._folder)
-        if self._process and state.get("pid") == self._process.pid:
-            return DeliveryState.from_document(state)
+        written = read_delivery(self._folder)
+        if self._process and written.pid == self._process.pid:
+            return written.state
         with JournalReader.open(self._folder) as journal:
             backlog = Backlog(journal)
             backlog.refresh(time.monotonic())

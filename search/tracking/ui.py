@@ -6,7 +6,7 @@ import shlex
 import socket
 from pathlib import Path
 
-from search.tracking.state import delivered_experiment, read_state
+from search.tracking.state import read_delivery
 from search.tracking.uri import own_store, redact, store_uri
 from trainables.backends.process import MODULE
 from trainables.errors import InputError
@@ -50,8 +50,8 @@ def page_address(folder: Path, store: str, pages: str) -> str:
         store: a URI from `store_uri`.
         pages: address of the pages of this store.
     """
-    delivered = read_state(folder).get("uri") or own_store(folder)
-    experiment = delivered_experiment(folder) if delivered == redact(store) else ""
+    delivered = read_delivery(folder)
+    experiment = delivered.experiment if (delivered.uri or own_store(folder)) == redact(store) else ""
     return f"{pages.rstrip('/')}/#/experiments/{experiment}?{_VIEW}" if experiment else pages
 
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 from search.store.sqlite_uri import absolute_uri, has_table, is_sqlite, sqlite_path, sqlite_uri
-from search.tracking.state import read_state
+from search.tracking.state import read_delivery
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import JournalReader
@@ -269,7 +269,7 @@ def client_uri(uri: str) -> str:
 
 def _previous_uri(folder: Path) -> str | None:
     """Return the store outside the folder that the study was delivered to before, or None."""
-    uri = read_state(folder).get("uri")
+    uri = read_delivery(folder).uri
     if uri and HIDDEN in uri:
         raise InputError(
             f"the study in {folder} was delivered to {uri}, and its credentials are not stored. "

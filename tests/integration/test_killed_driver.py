@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from search.tracking.state import read_state
+from search.tracking.state import read_delivery
 from tests.deaths import VARIABLE
 from tests.integration.mlflow_stores import kill_group
 from tests.integration.test_replayed_study import FAULTY, command, write_study
@@ -82,10 +82,10 @@ def drive(arguments: Iterable[object], environment: Mapping[str, str], moment: s
 
 def kill_delivery(folder: Path) -> None:
     """Kill the process that delivers a study; it is in no group of the driver."""
-    process = read_state(folder).get("pid")
+    process = read_delivery(folder).pid
     with suppress(OSError):
-        if str(folder) in Path(f"/proc/{process}/cmdline").read_text():
-            os.kill(int(process), signal.SIGKILL)
+        if process and str(folder) in Path(f"/proc/{process}/cmdline").read_text():
+            os.kill(process, signal.SIGKILL)
 
 
 def killed_again_and_again(

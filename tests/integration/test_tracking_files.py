@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from search.tracking.backlog import Backlog
 from search.tracking.history import read_histories, read_runs
-from search.tracking.state import DeliveryState, delivered_runs
+from search.tracking.state import DeliveryState, read_delivery
 from search.tracking.supervisor import sync
 from search.tracking.synchronizer import Synchronizer
 from search.tracking.ui import ui_command
@@ -75,7 +75,7 @@ def check_moved(folder, name):
         assert synchronizer.complete
     assert not folder.exists()
     runs = read_runs(own_store(moved), name)
-    assert delivered_runs(moved) == dict(zip(runs["run"], runs.index, strict=True))
+    assert read_delivery(moved).run_ids == dict(zip(runs["run"], runs.index, strict=True))
     for run_id, place in runs["artifact_uri"].items():
         history = relative_artifacts(place, own_store(moved)) / records.HISTORY_ARTIFACT
         assert history.is_relative_to(moved)

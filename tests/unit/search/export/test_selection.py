@@ -14,7 +14,7 @@ from search.export.selection import Export, select_best
 from search.plan.builder import make_plan
 from search.plan.record import study_record
 from search.store.journal import Journal
-from search.tracking.state import DeliveryState, delivered_runs, write_state
+from search.tracking.state import DeliveryRecord, read_delivery, write_delivery
 from tests.conftest import make_study
 from tests.runs import run_of
 from trainables import records
@@ -205,8 +205,8 @@ def replace_epochs(config: Any, epochs: int) -> Any:
 
 def test_mlflow_ids_come_from_the_state_of_the_delivery(study: Callable[..., Path]) -> None:
     folder = study({(SMALL, "mixup", 0): [0.9]})
-    assert delivered_runs(folder) == {}
-    write_state(folder, DeliveryState(True, 0, 0), 1, None, {"a": "1"})
-    assert delivered_runs(folder) == {"a": "1"}
+    assert read_delivery(folder).run_ids == {}
+    write_delivery(folder, DeliveryRecord(run_ids={"a": "1"}))
+    assert read_delivery(folder).run_ids == {"a": "1"}
     (folder / records.DELIVERY_FILE).write_text("cut sho")
-    assert delivered_runs(folder) == {}
+    assert read_delivery(folder).run_ids == {}

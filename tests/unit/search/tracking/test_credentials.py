@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search.tracking.state import DeliveryState, write_state
+from search.tracking.state import DeliveryRecord, write_delivery
 from search.tracking.uri import (
     check_location,
     chosen_by_study,
@@ -70,7 +70,7 @@ def test_the_working_directory_is_no_secret_and_a_password_under_a_short_name_is
 
 def test_a_store_that_only_the_study_names_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    write_state(tmp_path, DeliveryState(True, 0, 0), 1, "http://elsewhere:5000", {})
+    write_delivery(tmp_path, DeliveryRecord(uri="http://elsewhere:5000"))
     assert chosen_by_study(tmp_path, "http://host:5000") == "http://host:5000"
     assert chosen_by_study(tmp_path, None) == "http://elsewhere:5000"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
@@ -93,7 +93,7 @@ def test_options_of_a_database_driver_are_those_of_the_user(tmp_path: Path, monk
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(InputError, match=r"options for its driver.*set the environment variable MLFLOW_TRACKING_URI"):
         store_uri(tmp_path, uri)
-    write_state(tmp_path, DeliveryState(True, 0, 0), 1, uri, {})
+    write_delivery(tmp_path, DeliveryRecord(uri=uri))
     with pytest.raises(InputError, match="options for its driver"):
         store_uri(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

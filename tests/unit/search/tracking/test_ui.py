@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from search.tracking.browser import can_open, open_later
-from search.tracking.state import DeliveryState, write_state
+from search.tracking.state import DeliveryRecord, write_delivery
 from search.tracking.ui import check_port, page_address, ui_arguments, ui_command
 from tests.integration.mlflow_stores import wait_until
 from trainables.errors import InputError
@@ -30,11 +30,11 @@ def test_the_ui_command_is_quoted_for_a_shell():
 def test_the_page_of_a_study_is_its_experiment(tmp_path: Path) -> None:
     own, server = f"sqlite:///{tmp_path}/mlflow.db", "http://host:5000/"
     assert page_address(tmp_path, own, "http://127.0.0.1:5001") == "http://127.0.0.1:5001"  # not delivered yet
-    write_state(tmp_path, DeliveryState(True, 0, 0), 1, None, {}, "7")
+    write_delivery(tmp_path, DeliveryRecord(experiment="7"))
     page = "/#/experiments/7?workflowType=machine_learning"
     assert page_address(tmp_path, own, "http://127.0.0.1:5001") == f"http://127.0.0.1:5001{page}"
     assert ui_command(tmp_path, server) == server  # the number is that of another store
-    write_state(tmp_path, DeliveryState(True, 0, 0), 1, server, {}, "7")
+    write_delivery(tmp_path, DeliveryRecord(uri=server, experiment="7"))
     assert ui_command(tmp_path, server) == f"http://host:5000{page}"
 
 
