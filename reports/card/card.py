@@ -29,6 +29,29 @@ class SeedCurve:
 
 
 @dataclass(frozen=True)
+class CardData:
+    """The data of a model card.
+
+    Args:
+        source: name of the data source.
+        place: path of the images, or empty.
+        fingerprint: checksum of the images and labels.
+        size: size and colour of the images, in words.
+        images: number of images for training and validation.
+        test_images: number of test images.
+        used: which images were used for training, in words.
+    """
+
+    source: str
+    place: str
+    fingerprint: str
+    size: str
+    images: int
+    test_images: int
+    used: str
+
+
+@dataclass(frozen=True)
 class Card:
     """Content of a model card.
 
@@ -41,7 +64,7 @@ class Card:
         class_names: in the order of the predicted probabilities.
         confusion: counts of test images for each model, true class by predicted class.
         curves: one per seed.
-        data: `source`, `place`, `fingerprint`, `size`, `images`, `test_images` and `used`.
+        data: the data.
         settings: configuration as YAML.
         recipe: contents of the recipe.
         expected: prediction interval of the mean test accuracy over the new seeds, or None.
@@ -58,7 +81,7 @@ class Card:
     class_names: tuple[str, ...]
     confusion: list[list[list[int]]]
     curves: list[SeedCurve]
-    data: dict[str, Any]
+    data: CardData
     settings: str
     recipe: dict[str, Any]
     expected: tuple[float, float] | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,6 +30,7 @@ from trainables.errors import InputError
 
 if TYPE_CHECKING:
     from search.monitor.counts import StudyProgress
+    from search.monitor.status import RunFacts
     from search.plan.cost_estimate import StudyCosts
     from search.plan.model import Plan
     from search.study.schema import Study
@@ -255,7 +256,7 @@ def status(
         raise InputError("--watch cannot be combined with --json or --run")
     if run is not None:
         facts = monitor.run_facts(folder, run)
-        print_json(facts) if json else _show_run(facts, monitor.log_tail(facts))
+        print_json(facts) if json else _show_run(facts)
         return
     if watch:
         monitor.watch(folder)
@@ -266,15 +267,18 @@ def status(
         _show_status(folder, count, alive)
 
 
-def _show_run(facts: dict[str, Any], log: list[str]) -> None:
+def _show_run(facts: RunFacts) -> None:
     from search.cli.console import print_lines, print_table
 
-    parameters = ", ".join(f"{key} {value}" for key, value in facts["parameters"].items())
-    rows = [(key, facts[key]) for key in ("phase", "condition", "method", "outcome", "why")]
-    rows += [("epochs", f"{facts['epochs']} of {facts['length']}"), ("parameters", parameters)]
-    rows += [(key, f"{value:.4g}") for key, value in {**facts["last"], **facts["figures"]}.items()]
-    print_table(("", facts["run"]), [*rows, ("log", facts["log"])])
-    print_lines(*(f"  {line}" for line in log))
+    rows = [(key, getattr(facts, key)) for key in ("phase", "condition", "method", "outcome", "why")]
+    rows += [
+        ("epochs", f"{facts.epochs} of {facts.length}"),
+        ("parameters", ", ".join(f"{key} {value}" for key, value in facts.parameters.items())),
+        *((key, f"{value:.4g}") for key, value in {**facts.last, **facts.figures}.items()),
+        ("log", facts.log),
+    ]
+    print_table(("", facts.run), rows)
+    print_lines(*(f"  {line}" for line in facts.log_tail()))
 
 
 def _show_status(folder: Path, count: StudyProgress, alive: bool) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from reports.card.card import Card, SeedCurve, write_card
+from reports.card.card import Card, CardData, SeedCurve, write_card
 from search.store.yaml_files import dump
 from trainables import records
 from trainables.errors import InputError
@@ -61,7 +61,7 @@ def write_model_card(
             class_names=facts.data.class_names[: request.config.classes],
             confusion=[confusion[seed] for seed in models if seed in confusion],
             curves=_curves(journal, runs),
-            data=_data(request, facts.data),
+            data=_data(request.config, facts.data),
             settings=dump(request.config.model_dump(mode="json", exclude={"data", "seed", "split_seed"})),
             recipe=request.recipe.document(),
             expected=None if request.incomparable else expected,
@@ -81,18 +81,18 @@ def _curves(journal: JournalReader, runs: dict[str, int]) -> list[SeedCurve]:
     return list(found.values())
 
 
-def _data(request: TrainingRequest, facts: DataFacts) -> dict[str, Any]:
-    source = request.config.data.model_dump(mode="json")
+def _data(config: RunConfig, facts: DataFacts) -> CardData:
+    source = config.data.model_dump(mode="json")
     height, width, channels = facts.image_shape
-    return {
-        "source": source["source"],
-        "place": source.get("path", ""),
-        "fingerprint": facts.fingerprint,
-        "size": f"{height} x {width}, {'grey' if channels == 1 else 'colour'}",
-        "images": facts.images,
-        "test_images": facts.test_images,
-        "used": _used(request.config),
-    }
+    return CardData(
+        source=source["source"],
+        place=source.get("path", ""),
+        fingerprint=facts.fingerprint,
+        size=f"{height} x {width}, {'grey' if channels == 1 else 'colour'}",
+        images=facts.images,
+        test_images=facts.test_images,
+        used=_used(config),
+    )
 
 
 def _used(config: RunConfig) -> str:

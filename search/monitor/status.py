@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,48 @@ def watch(folder: Path) -> None:
                 time.sleep(WATCH_SECONDS)
 
 
-def run_facts(folder: Path, name: str) -> dict[str, Any]:
-    """Return the facts about a run: its settings, its outcome with the reason, and its log file.
+@dataclass(frozen=True)
+class RunFacts:
+    """What is known about a run.
+
+    Args:
+        run: its name.
+        phase, condition, method: what it belongs to.
+        outcome: how it ended, or `unfinished`.
+        why: why it ended, in words.
+        reason: the recorded reason for its outcome, or empty.
+        epochs: number of epochs that it has reported.
+        length: its training length in epochs.
+        last: metrics of the last report.
+        figures: metrics of the outcome.
+        rungs: its decisions at rungs, as the journal keeps them.
+        parameters: its settings by plain name.
+        log: absolute path of its log file.
+    """
+
+    run: str
+    phase: str
+    condition: str
+    method: str
+    outcome: str
+    why: str
+    reason: str
+    epochs: int
+    length: int | None
+    last: dict[str, float]
+    figures: dict[str, float]
+    rungs: list[dict[str, Any]]
+    parameters: dict[str, Any]
+    log: str
+
+    def log_tail(self) -> list[str]:
+        """Return the last lines of its log; none if there is no log."""
+        path = Path(self.log)
+        return path.read_text(errors="replace").splitlines()[-LOG_LINES:] if path.is_file() else []
+
+
+def run_facts(folder: Path, name: str) -> RunFacts:
+    """Return the facts about a run.
 
     Raises:
         InputError: there is no such study or run.
@@ -120,22 +160,22 @@ def run_facts(folder: Path, name: str) -> dict[str, Any]:
         rungs = [row.decision for row in journal.decisions(RungDecision) if row.run == name]
         plan = journal.plan()
     run, outcome = runs[name], outcomes.get(name)
-    return {
-        "run": name,
-        "phase": run.phase,
-        "condition": run.condition,
-        "method": run.method,
-        "outcome": outcome.outcome if outcome else "unfinished",
-        "why": _reason(outcome, rungs, plan.metric if plan else "", is_running(folder)),
-        "reason": outcome.reason if outcome else "",
-        "epochs": max((report.epoch for report in reports), default=0),
-        "length": run.config.get("epochs"),
-        "last": reports[-1].metrics if reports else {},
-        "figures": outcome.metrics if outcome else {},
-        "rungs": [rung.dump() for rung in rungs],
-        "parameters": run.parameters,
-        "log": str((folder / records.LOGS / f"{name}.log").absolute()),
-    }
+    return RunFacts(
+        run=name,
+        phase=run.phase,
+        condition=run.condition,
+        method=run.method,
+        outcome=outcome.outcome if outcome else "unfinished",
+        why=_reason(outcome, rungs, plan.metric if plan else "", is_running(folder)),
+        reason=outcome.reason if outcome else "",
+        epochs=max((report.epoch for report in reports), default=0),
+        length=run.config.get("epochs"),
+        last=reports[-1].metrics if reports else {},
+        figures=outcome.metrics if outcome else {},
+        rungs=[rung.dump() for rung in rungs],
+        parameters=run.parameters,
+        log=str((folder / records.LOGS / f"{name}.log").absolute()),
+    )
 
 
 def _reason(outcome: Outcome | None, rungs: Sequence[RungDecision], metric: str, alive: bool) -> str:
@@ -149,9 +189,3 @@ def _reason(outcome: Outcome | None, rungs: Sequence[RungDecision], metric: str,
         comparison = f"{metric} {value:.4g} was {worse} the cutoff of its arm, {cutoff:.4g}"
         return f"stopped early after epoch {last.rung}: {comparison}"
     return outcome.reason or "it was completed"
-
-
-def log_tail(facts: dict[str, Any]) -> list[str]:
-    """Return the last lines of the log of a run; none if there is no log."""
-    path = Path(facts["log"])
-    return path.read_text(errors="replace").splitlines()[-LOG_LINES:] if path.is_file() else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from search.lifecycle import count
 from search.monitor.counts import ArmCount, RunProgress, StudyProgress, count_runs
 from search.monitor.messages import copyable, resume_hint
 from search.monitor.progress import Display, best_table, count_table
-from search.monitor.status import JournalProgress, log_tail, run_facts, study_progress
+from search.monitor.status import JournalProgress, run_facts, study_progress
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.plan.record import study_record
@@ -121,7 +121,7 @@ def test_status_has_the_counts_of_the_driver_and_the_reason_why_a_run_ended(tmp_
                     controller.ended(run.name, RunResult(outcome, "it broke" if outcome == records.FAILED else "", 3))
                 assert progress() == count(controller, study_record(plan))
         names = list(controller.states)
-        assert [run_facts(tmp_path, name)["why"] for name in names] == [
+        assert [run_facts(tmp_path, name).why for name in names] == [
             "it was completed",
             "it broke",
             "it has not ended yet",
@@ -129,8 +129,12 @@ def test_status_has_the_counts_of_the_driver_and_the_reason_why_a_run_ended(tmp_
         journal.decide(RungDecision(rung=6, value=0.5, cutoff=0.75, action=records.STOP), names[2])
         controller.ended(names[2], RunResult())
     facts = run_facts(tmp_path, names[2])
-    assert facts["why"] == "stopped early after epoch 6: validation_accuracy 0.5 was below the cutoff of its arm, 0.75"
-    assert log_tail(facts) == []
+    assert facts.why == "stopped early after epoch 6: validation_accuracy 0.5 was below the cutoff of its arm, 0.75"
+    assert facts.log_tail() == []
+    assert list(asdict(facts)) == [
+        "run", "phase", "condition", "method", "outcome", "why", "reason", "epochs", "length", "last", "figures",
+        "rungs", "parameters", "log",
+    ], "keys of `assay status --run NAME --json`"  # fmt: skip
     with pytest.raises(InputError, match="unknown run of this study"):
         run_facts(tmp_path, "nothing")
 
