@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,15 @@ from search.study.schema import PRECISION, Study
 from trainables.errors import InputError
 from trainables.records import ExtensionDecision, PlanRecord
 
-FIXED = ("name", "data", "recipe", "nuisance", "reference", "smallest_effect", "alpha", "metric", "seed")
-"""Keys of a study file that cannot change."""
-FIXED_IN = {
-    "search": ("sampler", "fidelity", "early_stopping", "reduction_factor", "audit", "match", "replicates"),
-    "confirm": ("points",),
+ADDABLE = ("methods", "compare", "conditions", "exclude", "contrasts")
+"""Keys of a study file that an extension may add to."""
+INCREASED = {"search": ("trials_per_arm",), "confirm": ("seeds", "most", "looks")}
+"""Keys of its sections that an extension may increase."""
+FREE = {
+    "resources": "`assay resume FOLDER --set resources.NAME=VALUE` changes resources",
+    "tracking": "name another store together with an addition, or in MLFLOW_TRACKING_URI if the study names none",
 }
-"""Keys of its sections that cannot change."""
+"""Keys that an extension takes over but that are none by themselves, with what to do. All others cannot change."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ def with_defaults_of(before: Plan, after: Study) -> Study:
     """Return a study file with what it leaves open as in the study that it extends: test part, precision and looks."""
     if after.measures_precision or not after.names_precision:
         after = after.with_precision(before.study.recipe.get(PRECISION))
-    if before.test_part == "official":
+    written = after.confirm.test if "test" in after.confirm.model_fields_set else None
+    if before.test_part == "official" and not (written == "extended" and before.leaves_images):
         after = after.on_official_test()
     old, new = before.study.confirm.most_seeds, after.confirm.most_seeds
     if after.confirm.looks is not None or new < old or after.confirm.is_open != before.study.confirm.is_open:
@@ -63,22 +67,8 @@ def find_extension(before: Study, after: Study) -> Extension:
     >>> find_extension(load_study("quickstart"), load_study("quickstart", ("search.trials_per_arm=6",))).what
     ('search.trials_per_arm from 4 to 6',)
     """
-    old, new = before.document(), after.document()
-    listed = all("data" in each["conditions"] for each in (old, new))  # then `data` is the first level
-    changed = [key for key in FIXED if old[key] != new[key] and not (key == "data" and listed)]
-    changed += [f"{part}.{key}" for part, keys in FIXED_IN.items() for key in keys if old[part][key] != new[part][key]]
-    changed += [
-        f"conditions.{key}" for key in old["conditions"] if not _keeps_levels(new["conditions"].get(key), old, key)
-    ]
-    changed += ["conditions"] if list(old["conditions"]) != list(new["conditions"]) else []
-    changed += ["compare"] if list(old["compare"]) != list(new["compare"]) else []
-    changed += [f"methods: {entry['as']}" for entry in old["methods"] if entry not in new["methods"]]
-    changed += ["contrasts"] if any(pair not in new["contrasts"] for pair in old["contrasts"]) else []
-    if changed:
-        raise InputError(
-            f"--extend can only add to a study, but {', '.join(dict.fromkeys(changed))} would change; start a new "
-            "study instead"
-        )
+    if changed := _changes(before, after):
+        raise InputError(f"--extend can only add to a study, but {', '.join(changed)}; start a new study instead")
     what = _increase("search.trials_per_arm", before.search.trials_per_arm, after.search.trials_per_arm)
     more_trials = bool(what) and after.search.sampler != "none"
     if more_trials and before.search.replicates > 1:
@@ -87,12 +77,69 @@ def find_extension(before: Study, after: Study) -> Extension:
         )
     seeds = _more_seeds(before, after)
     what += seeds
+    old, new = before.document(), after.document()
     for key in ("methods", "compare", "conditions", "contrasts", "exclude"):
         if old[key] != new[key]:
             what.append(f"{key} added" if key != "exclude" else "exclude changed")
     if not what:
-        raise InputError("--extend: the study file adds nothing to the study; continue it with `assay resume`")
+        free = {key: changed for key in FREE if (changed := _differences(key, old[key], new[key]))}
+        alone = "".join(f". {', '.join(changed)}, which is no addition: {FREE[key]}" for key, changed in free.items())
+        raise InputError(f"--extend: the study file adds nothing to the study; continue it with `assay resume`{alone}")
     return Extension(tuple(what), exploratory=(bool(seeds) and not before.confirm.is_open) or more_trials)
+
+
+def _changes(before: Study, after: Study) -> list[str]:
+    """Return in words what a study file changes or removes that an extension cannot change."""
+    old, new = before.document(), after.document()
+    listed = all("data" in each["conditions"] for each in (old, new))  # then `data` is the first level
+    fixed, would_be = (_fixed(each, listed) for each in (old, new))
+    found = [change for key in fixed for change in _differences(key, fixed[key], would_be[key])]
+    if after.confirm.looks is not None and before.confirm.seeds == after.confirm.seeds and not before.confirm.is_open:
+        found += _differences("confirm.looks", list(before.looks), list(after.looks))
+    for factor, levels in old["conditions"].items():
+        found += _lost(f"conditions.{factor}", levels, new["conditions"].get(factor, []))
+    for key in ("conditions", "compare"):
+        found += _differences(key, list(old[key]), list(new[key]))
+    for key in ("methods", "contrasts"):
+        found += _lost(key, old[key], new[key])
+    return found
+
+
+def _fixed(document: Mapping[str, Any], listed: bool) -> dict[str, Any]:
+    """Return the part of a study file that cannot change; `data` can if its levels are listed in `conditions`."""
+    kept = {
+        key: value for key, value in document.items() if key not in (*ADDABLE, *FREE) and not (listed and key == "data")
+    }
+    for part, numbers in INCREASED.items():
+        kept[part] = {key: value for key, value in kept[part].items() if key not in numbers}
+    return kept
+
+
+def _differences(key: str, old: Any, new: Any) -> list[str]:
+    """Return in words the keys of a document that differ, with what they were and would be.
+
+    >>> _differences("search", {"audit": 2, "match": "epochs"}, {"audit": 3, "match": "epochs"})
+    ['search.audit would change from 2 to 3']
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = dict.fromkeys((*old, *new))
+        return [each for name in names for each in _differences(f"{key}.{name}", old.get(name), new.get(name))]
+    if old == new:
+        return []
+    was, would_be = ("unset" if value is None else f"{value!r:.80}" for value in (old, new))
+    return [f"{key} would change from {was} to {would_be}"]
+
+
+def _lost(key: str, old: list[Any], new: list[Any]) -> list[str]:
+    """Return in words the entries of a list that another list lacks, or has with other settings."""
+    before, after = ({_name(entry): entry for entry in each} for each in (old, new))
+    removed = [f"{key}: {name} would be removed" for name in before if name not in after]
+    kept = [name for name in before if name in after]
+    return removed + [each for name in kept for each in _differences(f"{key}.{name}", before[name], after[name])]
+
+
+def _name(entry: Any) -> str:
+    return str(entry["as"] if isinstance(entry, dict) else entry)
 
 
 def _more_seeds(before: Study, after: Study) -> list[str]:
@@ -112,10 +159,6 @@ def _more_seeds(before: Study, after: Study) -> list[str]:
     return _increase("confirm.most" if old.is_open else "confirm.seeds", old.most_seeds, new.most_seeds)
 
 
-def _keeps_levels(levels: Any, old: dict[str, Any], factor: str) -> bool:
-    return isinstance(levels, list) and all(level in levels for level in old["conditions"][factor])
-
-
 def _increase(name: str, old: int, new: int) -> list[str]:
     if new < old:
         raise InputError(f"--extend: {name} is {old} in the study and cannot be reduced to {new}")
@@ -129,8 +172,6 @@ def check_kept(before: Plan, after: Plan) -> None:
         InputError: there is such an arm or condition.
     """
     old, new = study_record(before), study_record(after)
-    if old.test != new.test:
-        raise InputError(f"--extend: confirm.test is {old.test} in the study and cannot be changed")
     arms = {arm.name: arm for arm in new.arms}
     conditions = {condition.name: condition for condition in new.conditions}
     for arm in old.arms:

@@ -179,11 +179,13 @@ class Plan:
     @functools.cached_property
     def test_part(self) -> TestPart:
         """The test part that decides verdicts: `extended` if the study allows it and some condition leaves images."""
-        official = self.study.confirm.test == "official" or not any(map(self._leaves_images, self.conditions))
-        return "official" if official else "extended"
+        return "official" if self.study.confirm.test == "official" or not self.leaves_images else "extended"
 
-    def _leaves_images(self, condition: Condition) -> bool:
-        return {**self.study.fixed, **condition.settings}.get("train_fraction", 1.0) < 1
+    @property
+    def leaves_images(self) -> bool:
+        """Whether the runs of some condition leave development images unused."""
+        settings = [{**self.study.fixed, **condition.settings} for condition in self.conditions]
+        return any(each.get("train_fraction", 1.0) < 1 for each in settings)
 
     def in_condition(self, condition: str) -> list[Arm]:
         """Return the arms of a condition: the reference first, arms without a search last."""

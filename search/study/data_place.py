@@ -202,15 +202,8 @@ def note_place(journal: Journal, first: Source, now: Source, folder: Path, label
     return f"{f'{label}: ' if label else ''}the images are those of the study, and are read from {places}"
 
 
-def differs_in_place_only(one: Source, other: Source) -> bool:
-    """Return whether two sources are the same but for their paths."""
-    documents = [source.model_dump(mode="json") for source in (one, other)]
-    rest = [{key: value for key, value in each.items() if key not in _places(each)} for each in documents]
-    return rest[0] == rest[1]
-
-
 def with_first_places(before: Study, after: Study) -> tuple[Study, dict[str, Source]]:
-    """Return a study file with the paths of the study that it extends, and the sources that differ in these only.
+    """Return a study file with the paths of the study that it extends, and the sources that it has elsewhere.
 
     Args:
         before: the study.
@@ -223,11 +216,12 @@ def with_first_places(before: Study, after: Study) -> tuple[Study, dict[str, Sou
     moved = {
         name: source
         for name, source in new.items()
-        if name in old and source != old[name] and differs_in_place_only(source, old[name])
+        if name in old and source != old[name] and _path_names(source) == _path_names(old[name])
     }
-    data = next((old[name] for name, source in moved.items() if source == after.data), after.data)
+    first = {name: _with_paths_of(source, old[name]) for name, source in moved.items()}
+    data = next((first[name] for name, source in moved.items() if source == after.data), after.data)
     levels = [
-        level.model_copy(update={"values": {DATA: old[str(level.name)].model_dump(mode="json")}})
+        level.model_copy(update={"values": {DATA: first[str(level.name)].model_dump(mode="json")}})
         if level.name in moved
         else level
         for level in after.conditions.get(DATA, ())
@@ -247,6 +241,10 @@ def moved_sources(sources: Mapping[str, Source], moved: Mapping[str, Source]) ->
         label: _with_paths_of(source, moved[name_of(label)]) if name_of(label) in moved else source
         for label, source in sources.items()
     }
+
+
+def _path_names(source: Source) -> tuple[type[Source], list[str]]:
+    return type(source), list(_places(source.model_dump(mode="json")))
 
 
 def _with_paths_of(source: Source, other: Source) -> Source:

@@ -156,5 +156,10 @@ def test_an_extension_may_add_a_data_set_before_the_others(folder: Path) -> None
     before = plan_of(folder).study
     levels = ["mnist", {"as": "toy", "source": "npz", "path": "toy.npz"}, "digits"]
     assert find_extension(before, plan_of(folder, conditions={"data": levels}).study).what == ("conditions added",)
-    with pytest.raises(InputError, match=r"but conditions\.data would change"):
+    with pytest.raises(InputError, match=r"but conditions\.data: digits would be removed"):
         find_extension(before, plan_of(folder, conditions={"data": levels[:2]}).study)
+    changed = ["digits", {"as": "toy", "source": "npz", "path": "toy.npz", "mirror_keeps_class": False}]
+    with pytest.raises(
+        InputError, match=r"but conditions\.data\.toy\.mirror_keeps_class would change from True to Fal"
+    ):
+        find_extension(before, plan_of(folder, conditions={"data": changed}).study)

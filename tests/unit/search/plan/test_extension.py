@@ -265,17 +265,55 @@ def test_an_added_method_has_its_own_family(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({}, "the study file adds nothing to the study"),
-        ({"seed": 3}, "seed would change"),
-        ({"methods": ["baseline", {"name": "maxup", "m": 4}]}, "methods: mixup would change"),
+        ({"seed": 3}, "seed would change from 0 to 3"),
+        ({"methods": ["baseline", {"name": "maxup", "m": 4}]}, "methods: mixup would be removed"),
+        (
+            {"methods": ["baseline", {"name": "mixup", "alpha": 0.3}]},
+            "methods.mixup.alpha would change from unset to 0.3",
+        ),
         ({"conditions": {"train_fraction": [0.1, 0.5]}}, "conditions.train_fraction"),
         ({"confirm": {"points": 2, "seeds": 2}}, "confirm.seeds is 3 in the study and cannot be reduced to 2"),
-        ({"confirm": {"points": 3, "seeds": 3}}, "confirm.points would change"),
-        ({"recipe": {"model": "resnet8", "augmentation": "crop", "epochs": 20}}, "recipe would change"),
+        ({"confirm": {"points": 3, "seeds": 3}}, "confirm.points would change from 2 to 3"),
+        (
+            {"confirm": {"points": 2, "seeds": 3, "test": "official"}},
+            "confirm.test would change from 'extended' to 'off",
+        ),
+        ({"confirm": {"points": 2, "looks": [2, 3]}}, r"confirm.looks would change from \[3\] to \[2, 3\]"),
+        ({"search": {"trials_per_arm": 4, "audit": 3}}, "search.audit would change from 2 to 3"),
+        (
+            {"tracking": {"uri": "http://h:1"}},
+            "tracking.uri would change from unset to 'http://h:1', which is no addition",
+        ),
+        (
+            {"resources": {"gpus": 1}},
+            "resources.gpus would change from 0.0 to 1.0, which is no addition: `assay resume",
+        ),
+        (
+            {"recipe": {"model": "resnet8", "augmentation": "crop", "epochs": 20}},
+            "recipe.epochs would change from 12 to 20",
+        ),
     ],
 )
 def test_an_extension_that_changes_existing_settings_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         find_extension(make_study(), make_study(**changes))
+
+
+def test_a_contrast_cannot_be_removed() -> None:
+    before = make_study(contrasts=[["maxup", "mixup"]])
+    with pytest.raises(InputError, match=r"but contrasts: \['maxup', 'mixup'\] would be removed; start a new study"):
+        find_extension(before, make_study())
+
+
+def test_the_test_part_is_kept_unless_the_file_names_another() -> None:
+    before = make_plan(make_study(confirm={"points": 2, "seeds": 3, "test": "official"}))
+    more = {"points": 2, "seeds": 5}
+    after = with_defaults_of(before, make_study(confirm=more))
+    assert after.confirm.test == "official"
+    assert find_extension(before.study, after).what == ("confirm.seeds from 3 to 5",)
+    other = with_defaults_of(before, make_study(confirm={**more, "test": "extended"}))
+    with pytest.raises(InputError, match=r"but confirm\.test would change from 'official' to 'extended'"):
+        find_extension(before.study, other)
 
 
 def test_a_method_that_moves_the_rungs_cannot_be_added() -> None:

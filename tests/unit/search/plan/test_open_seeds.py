@@ -132,14 +132,14 @@ def _changes(most: int) -> dict[str, object]:
 
 def test_an_extension_keeps_declared_numbers_of_seeds() -> None:
     confirm = {"points": 1, "seeds": "open", "looks": [6, 12]}
-    before = make_plan(open_study(confirm=confirm))
+    before = make_plan(open_study(confirm=confirm).on_official_test())
     assert (before.study.looks, before.study.confirm.most_seeds) == ((6, 12), 12)
     after = with_defaults_of(before, open_study(most=14))
     assert after.looks == (6, 12, 13, 14)
     extension = find_extension(before.study, after)
     assert (extension.what, extension.exploratory) == (("confirm.most from 12 to 14",), False)
     with pytest.raises(InputError, match=r"confirm.looks begin with \[8, 14\], but have been \[6, 12\]"):
-        find_extension(before.study, open_study(confirm={**confirm, "looks": [8, 14]}))
+        find_extension(before.study, open_study(confirm={**confirm, "looks": [8, 14]}).on_official_test())
 
 
 def test_which_test_holds_cannot_be_changed_later() -> None:

@@ -97,7 +97,7 @@ def test_what_is_no_source_is_refused(project: Path, text: str) -> None:
 def test_a_study_is_extended_with_moved_data(project: Path) -> None:
     more = {"confirm": {"points": 1, "seeds": 3}}
     npz = {"source": "npz", "path": "data.npz"}
-    with pytest.raises(InputError, match="data would change"):
+    with pytest.raises(InputError, match=r"but data\.mirror_keeps_class would change from True to False; start a new"):
         extend_study(study(project, {**npz, "mirror_keeps_class": False}, **more), project / "out", Options())
     extend_study(study(project, npz, **more), project / "out", Options())
     assert places(project) == [str(project / "data.npz")]
