@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reports.data.frames import StudyData
@@ -16,22 +16,21 @@ from trainables.records import (
     settled_seeds,
 )
 
+Arm = tuple[str, str]
+"""Condition and display name of an arm."""
+
 
 @dataclass(frozen=True)
 class Look:
     """One look (interim or final analysis) at a set of claims.
 
     Args:
-        number: from 0.
         seeds: number of confirmation seeds at which the look is due.
-        alpha: its error rate.
         last: whether no look follows; the last look also uses seeds beyond the plan.
         complete: whether all runs that it needs have ended. Looks after an incomplete one are not judged.
     """
 
-    number: int
     seeds: int
-    alpha: float
     last: bool
     complete: bool
 
@@ -41,34 +40,21 @@ class Look:
         return None if self.last else self.seeds
 
 
-def looks_so_far(study: StudyData, arms: Iterable[tuple[str, str]]) -> tuple[Look, ...]:
+def looks_so_far(study: StudyData, arms: Iterable[Arm]) -> tuple[Look, ...]:
     """Return the looks up to and including the first incomplete one.
 
     Args:
         study: the study.
-        arms: condition and display name of every arm that the claims depend on.
+        arms: every arm that the claims depend on.
     """
-    plan, needed = study.plan, tuple(dict.fromkeys(arms))
+    looks, needed = study.plan.looks, tuple(dict.fromkeys(arms))
     found = []
-    for number, (seeds, alpha) in enumerate(zip(plan.looks, plan.look_alphas, strict=True)):
+    for seeds in looks:
         complete = all(is_confirmed(study, condition, method, seeds) for condition, method in needed)
-        found.append(Look(number, seeds, alpha, number == len(plan.looks) - 1, complete))
+        found.append(Look(seeds, seeds == looks[-1], complete))
         if not complete:
             break
     return tuple(found)
-
-
-def is_final(looks: Sequence[Look], look: int, decided: bool) -> bool:
-    """Return whether a claim can no longer change.
-
-    A decided claim is final once its look is complete; an undecided one once the last look is complete.
-
-    Args:
-        looks: the looks so far.
-        look: number of the look that provided the data of the claim.
-        decided: whether the claim is decided there.
-    """
-    return looks[look].complete if decided else looks[-1].last and looks[-1].complete
 
 
 def is_confirmed(study: StudyData, condition: str, method: str, seeds: int) -> bool:
@@ -83,11 +69,15 @@ def is_confirmed(study: StudyData, condition: str, method: str, seeds: int) -> b
     return int(ended.sum()) >= planned_confirmations(study, condition, method, seeds)
 
 
-def seeds_of(study: StudyData, condition: str, methods: Iterable[str]) -> int:
-    """Return the number of seeds that several arms share: an arm gets no more once all claims about it are decided."""
-    plan = study.plan
+def seeds_of(study: StudyData, condition: str, method: str) -> int:
+    """Return the number of seeds of an arm: it gets no more once all claims about it are decided."""
     looks = study.remembered("looks", lambda: [decision for _, decision in study.decisions_of(LookDecision)])
-    return min((settled_seeds(looks, condition, method) or plan.seeds for method in methods), default=plan.seeds)
+    return settled_seeds(looks, condition, method) or study.plan.seeds
+
+
+def gets_seeds(study: StudyData, arms: Iterable[Arm], seeds: int) -> bool:
+    """Return whether all arms get that many seeds."""
+    return all(seeds_of(study, condition, method) >= seeds for condition, method in arms)
 
 
 def pools_by_search(study: StudyData, condition: str) -> dict[int, tuple[PooledPoint, ...]]:
@@ -109,7 +99,7 @@ def planned_confirmations(study: StudyData, condition: str, method: str, seeds: 
     if arm is None:
         return 0
     points = study.remembered("confirmed points", lambda: confirmed_points(study.plan, _pools(study)))
-    planned = seeds_of(study, condition, [method])
+    planned = seeds_of(study, condition, method)
     return points[arm.name] * (planned if seeds is None else min(seeds, planned))
 
 

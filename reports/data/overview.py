@@ -172,7 +172,7 @@ def runs_saved_by_looks(study: StudyData) -> tuple[int, int]:
     """Return how many confirmation runs looks made unnecessary so far, and how many there would be without looks."""
     saved = planned = 0
     for arm in study.plan.arms:
-        seeds = seeds_of(study, arm.condition, [arm.method])
+        seeds = seeds_of(study, arm.condition, arm.method)
         points = planned_confirmations(study, arm.condition, arm.method) // seeds
         saved += points * (study.plan.seeds - seeds)
         planned += points * study.plan.seeds

@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports.data.completeness import Look, is_confirmed
 from reports.data.frames import StudyData
-from reports.inference.contrasts import SEARCHES_TO_CLAIM, ContrastData
+from reports.inference.contrasts import SEARCHES_TO_CLAIM, ContrastData, ContrastEstimates
 from reports.statistics.group_sequential import Decision
 from trainables.records import (
     COMPLETED,
@@ -32,26 +32,31 @@ class JudgedContrast:
     """A contrast with its decision and the checks of its robustness.
 
     Args:
-        data: paired differences of the contrast.
+        estimates: estimates of the contrast at the look.
         decision: decision of the group-sequential rule.
+        matched: the same about the matched effect, without a test of equivalence.
         look: the look that provided the data.
         family: number of claims that are corrected together.
         provisional: whether outstanding runs may change the verdict.
         sign_flip_p: p-value of the sign-flip test, which repeats the selection of points.
         on_this_test_set: whether the verdict changes if the sampling of test images is included, or this is unknown.
-        images_known: whether predictions of single images are recorded.
         for_these_searches: whether the verdict changes if the variation between searches is included.
     """
 
-    data: ContrastData
+    estimates: ContrastEstimates
     decision: Decision
+    matched: Decision
     look: Look
     family: int
     provisional: bool
     sign_flip_p: float
     on_this_test_set: bool
-    images_known: bool
     for_these_searches: bool
+
+    @property
+    def data(self) -> ContrastData:
+        """Paired differences of the contrast."""
+        return self.estimates.data
 
 
 class _RunProblem(NamedTuple):
@@ -197,11 +202,12 @@ def _not_significant(study: StudyData, judged: JudgedContrast) -> str:
 def _generalisation(study: StudyData, judged: JudgedContrast) -> list[str]:
     """Return whether the verdict generalises to other images and to other searches."""
     notes, unit, searches = [], study.plan.unit, len(judged.data.by_search)
-    if judged.on_this_test_set and judged.images_known:
+    images_known = judged.estimates.over_images is not None
+    if judged.on_this_test_set and images_known:
         notes.append(
             "The verdict holds for this test set only: it changes if the sampling of test images is taken into account."
         )
-    elif judged.data.seeds > 1 and not judged.images_known:
+    elif judged.data.seeds > 1 and not images_known:
         known = (
             "Results on single test examples are not known"
             if study.plan.observed

@@ -1,11 +1,14 @@
-"""Contrast data: the paired differences of one contrast, before any correction for multiple testing."""
+"""Contrasts: their paired differences and estimates, before any correction for multiple testing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from reports.data.completeness import Arm, Look, gets_seeds
 from reports.data.frames import StudyData
 from reports.inference.paired_cells import PairedCells, paired_cells
 from reports.statistics.estimators import (
@@ -16,6 +19,7 @@ from reports.statistics.estimators import (
     over_seeds_and,
     own_best,
 )
+from reports.statistics.variance_pooling import pool_variances
 from trainables.records import EXTENDED_TEST_IMAGES, ContrastRecord, unit_of
 
 SEARCHES_TO_CLAIM = 3
@@ -67,15 +71,6 @@ class ContrastData:
         """Matched effect on this test set, or None without pairs."""
         return over_seeds(self.matched, self.anytime) if self.seeds else None
 
-    def tuned_over_searches(self, over_seeds: Estimate | None = None) -> Estimate | None:
-        """Return the tuned effect over seeds and searches, or None with fewer than `SEARCHES_TO_CLAIM` searches.
-
-        Args:
-            over_seeds: the estimate over seeds alone; by default `tuned_over_seeds`.
-        """
-        known = self.seeds > 0 and len(self.by_search) >= SEARCHES_TO_CLAIM
-        return over_seeds_and(self.by_search.T, over_seeds or self.tuned_over_seeds) if known else None
-
 
 def contrast_data(study: StudyData, contrast: ContrastRecord, limit: int | None = None) -> ContrastData:
     """Return the paired differences of a contrast.
@@ -94,46 +89,84 @@ def contrast_data(study: StudyData, contrast: ContrastRecord, limit: int | None 
     return ContrastData(contrast, cells, chosen, method - reference, matched, study.plan.open_ended)
 
 
-def tuned_over_images(study: StudyData, data: ContrastData, over_seeds: Estimate | None = None) -> Estimate | None:
-    """Estimate the tuned effect over seeds and test images.
-
-    The journal records for each test image whether it was classified correctly. The estimate therefore exists only for
-    test accuracy; for other metrics, or without these records, the result is None. Images of an extended test part that
-    are not test images are assumed to vary as test images do.
+@dataclass(frozen=True)
+class ContrastEstimates:
+    """Estimates of a contrast at one look, whose variances are those of all claims of its family.
 
     Args:
         study: the study.
-        data: the contrast.
-        over_seeds: the estimate over seeds alone; by default `data.tuned_over_seeds`.
+        data: the paired differences.
+        tuned: the tuned effect over seeds; None without pairs, or if an arm gets no more seeds before the look.
+        matched: the matched effect over seeds, None without pairs.
     """
-    if not data.seeds or not study.plan.judges_accuracy:
-        return None
-    names = at_points(data.cells.runs, data.chosen)  # (2, R, S)
-    correct = study.correctness(list(dict.fromkeys(names.ravel())))
-    if len(correct) < len(np.unique(names.astype(str))) or len({len(images) for images in correct.values()}) != 1:
-        return None
-    method, reference = (
-        np.array([[correct[name] for name in search] for search in arm]).mean(axis=0) for arm in names
-    )  # (S, N) each
-    if study.plan.test == "official":
-        return over_seeds_and(method - reference, over_seeds or data.tuned_over_seeds)
-    images = study.runs_by_name.loc[names.ravel(), EXTENDED_TEST_IMAGES].mean()
-    return over_seeds_and(method - reference, over_seeds or data.tuned_over_seeds, float(images))
+
+    study: StudyData
+    data: ContrastData
+    tuned: Estimate | None
+    matched: Estimate | None
+
+    @property
+    def _over_seeds(self) -> Estimate | None:
+        return self.tuned or self.data.tuned_over_seeds
+
+    @cached_property
+    def over_searches(self) -> Estimate | None:
+        """The tuned effect over seeds and searches, or None with fewer than `SEARCHES_TO_CLAIM` searches."""
+        known = self.data.seeds > 0 and len(self.data.by_search) >= SEARCHES_TO_CLAIM
+        return over_seeds_and(self.data.by_search.T, self._over_seeds) if known else None
+
+    @cached_property
+    def over_images(self) -> Estimate | None:
+        """The tuned effect over seeds and test images.
+
+        The journal records for each test image whether it was classified correctly. The estimate therefore exists only
+        for test accuracy; for other metrics, or without these records, the result is None. Images of an extended test
+        part that are not test images are assumed to vary as test images do.
+        """
+        study, data = self.study, self.data
+        if not data.seeds or not study.plan.judges_accuracy:
+            return None
+        names = at_points(data.cells.runs, data.chosen)  # (2, R, S)
+        correct = study.correctness(list(dict.fromkeys(names.ravel())))
+        if len(correct) < len(np.unique(names.astype(str))) or len({len(images) for images in correct.values()}) != 1:
+            return None
+        method, reference = (
+            np.array([[correct[name] for name in search] for search in arm]).mean(axis=0) for arm in names
+        )  # (S, N) each
+        extended = study.plan.test != "official"
+        images = float(study.runs_by_name.loc[names.ravel(), EXTENDED_TEST_IMAGES].mean()) if extended else None
+        return over_seeds_and(method - reference, self._over_seeds, images)
+
+    @property
+    def official(self) -> Estimate | None:
+        """The tuned effect on the official test images of a study that is judged on an extended test part.
+
+        Both arms are at the points at which the verdict compares them. None without pairs, or if the official images
+        decide.
+        """
+        plan = self.study.plan
+        if not self.data.seeds or plan.test == "official":
+            return None
+        unit = unit_of(plan.metric)
+        values = self.study.runs_by_name[unit.metric]
+        method, reference = (
+            unit.as_maximized(values.loc[arm.ravel()].to_numpy(dtype=float).reshape(arm.shape)).mean(axis=0)
+            for arm in at_points(self.data.cells.runs, self.data.chosen)
+        )
+        return over_seeds(method - reference, plan.open_ended)
 
 
-def tuned_on_official(study: StudyData, data: ContrastData) -> Estimate | None:
-    """Return the tuned effect on the official test images of a study that is judged on an extended test part.
+def estimate_contrasts(study: StudyData, contrasts: Sequence[ContrastRecord], look: Look) -> list[ContrastEstimates]:
+    """Return the estimates of all contrasts of a family at a look."""
+    data = [contrast_data(study, contrast, look.limit) for contrast in contrasts]
+    tuned = [one.tuned_over_seeds if gets_seeds(study, arms_of(one.contrast), look.seeds) else None for one in data]
+    matched = [one.matched_over_seeds for one in data]
+    if study.plan.variances == "pooled":
+        conditions = [contrast.condition for contrast in contrasts]
+        tuned, matched = pool_variances(tuned, conditions), pool_variances(matched, conditions)
+    return [ContrastEstimates(study, *one) for one in zip(data, tuned, matched, strict=True)]
 
-    Both arms are at the points at which the verdict compares them. None without pairs, or if the official images
-    decide.
-    """
-    plan = study.plan
-    if not data.seeds or plan.test == "official":
-        return None
-    unit = unit_of(plan.metric)
-    values = study.runs_by_name[unit.metric]
-    method, reference = (
-        unit.as_maximized(values.loc[arm.ravel()].to_numpy(dtype=float).reshape(arm.shape)).mean(axis=0)
-        for arm in at_points(data.cells.runs, data.chosen)
-    )
-    return over_seeds(method - reference, plan.open_ended)
+
+def arms_of(contrast: ContrastRecord) -> tuple[Arm, ...]:
+    """Return both arms of a contrast, the method first."""
+    return tuple((contrast.condition, method) for method in contrast.arms)

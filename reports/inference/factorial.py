@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from reports.data.completeness import Look, is_final, looks_so_far, seeds_of
+from reports.data.completeness import Look
 from reports.data.frames import StudyData
+from reports.inference.families import Family
 from reports.inference.paired_cells import paired_cells
-from reports.statistics.estimators import at_points, over_seeds, own_best
-from reports.statistics.group_sequential import Decision, decide
+from reports.statistics.estimators import Estimate, at_points, over_seeds, own_best
+from reports.statistics.group_sequential import Decision
 from trainables.records import COMPLETED, CONFIRM, ArmRecord, PlanRecord
 
 
@@ -77,29 +78,23 @@ def factorial_effects(study: StudyData) -> list[FactorialEffect]:
     if not terms:
         return []
     arms = {name: factorial_arms(plan, name) for name in dict.fromkeys(term.condition for term in terms)}
-    looks = looks_so_far(study, [(arm.condition, arm.method) for own in arms.values() for arm in own])
-    cells = [{name: _cell_values(study, own, look) for name, own in arms.items()} for look in looks]
+    claims = [[(arm.condition, arm.method) for arm in arms[term.condition]] for term in terms]
 
-    def differences(look: int, term: FactorialTerm) -> np.ndarray:
-        """Return the effect of a term at a look, float (C, S); empty if an arm got no more seeds before."""
-        methods = [arm.method for arm in arms[term.condition]]
-        if seeds_of(study, term.condition, methods) < looks[look].seeds:
-            return np.empty((0, 0))
-        return _term_differences(cells[look][term.condition], term)
+    def differences(look: Look) -> list[np.ndarray]:
+        cells = {name: _cell_values(study, own, look) for name, own in arms.items()}
+        return [_term_differences(cells[term.condition], term) for term in terms]
 
-    by_look = [[differences(look, term) for term in terms] for look in range(len(looks))]
-    estimates = [
-        [over_seeds(one.mean(axis=0), plan.open_ended) if one.size else None for one in row] for row in by_look
-    ]
-    decisions = decide(estimates, plan.look_alphas, plan.alpha, plan.smallest_effect)[-1]
+    def estimate(found: np.ndarray) -> Estimate | None:
+        return over_seeds(found.mean(axis=0), plan.open_ended) if found.size else None
+
     return [
         FactorialEffect(
             term,
-            decision,
-            *by_look[decision.look][position].shape,
-            provisional=not is_final(looks, decision.look, decision.decided),
+            claim.decision,
+            *(claim.data.shape if claim.decision.estimate else (0, 0)),
+            provisional=claim.provisional,
         )
-        for position, (term, decision) in enumerate(zip(terms, decisions, strict=True))
+        for term, claim in zip(terms, Family(study, claims, differences).judge(estimate), strict=True)
     ]
 
 

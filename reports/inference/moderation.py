@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from reports.data.completeness import is_final, looks_so_far, seeds_of
+from reports.data.completeness import Look
 from reports.data.frames import StudyData
-from reports.inference.contrasts import ContrastData, contrast_data
+from reports.inference.contrasts import ContrastData, arms_of, contrast_data
+from reports.inference.families import Family
 from reports.statistics.estimators import Estimate, over_seeds, unpaired
-from reports.statistics.group_sequential import Decision, decide
+from reports.statistics.group_sequential import Decision
 from trainables.records import ConditionRecord, ContrastRecord, PlanRecord, is_number
 
 
@@ -102,43 +103,38 @@ def _family(pair: NeighbourPair) -> int:
     return max(pair.first.family, pair.second.family)
 
 
+@dataclass(frozen=True)
+class _Difference:
+    """Tuned effects of a pair, and the estimate of the second one minus the first; see `EffectChange`."""
+
+    effects: tuple[float | None, float | None]
+    estimate: Estimate | None
+    seeds: int
+
+
 def _judge(study: StudyData, pairs: Sequence[NeighbourPair]) -> list[EffectChange]:
     """Judge the pairs of one family."""
-    plan = study.plan
     contrasts = list(dict.fromkeys(contrast for pair in pairs for contrast in (pair.first, pair.second)))
-    looks = looks_so_far(study, [(contrast.condition, method) for contrast in contrasts for method in contrast.arms])
-    data = [{contrast: contrast_data(study, contrast, look.limit) for contrast in contrasts} for look in looks]
 
-    def estimate(look: int, pair: NeighbourPair) -> Estimate | None:
-        both = (pair.first, pair.second)
-        if any(seeds_of(study, one.condition, one.arms) < looks[look].seeds for one in both):
-            return None
-        return _difference(data[look][pair.first], data[look][pair.second])[0]
+    def differences(look: Look) -> list[_Difference]:
+        data = {contrast: contrast_data(study, contrast, look.limit) for contrast in contrasts}
+        return [_difference(data[pair.first], data[pair.second]) for pair in pairs]
 
-    estimates = [[estimate(look, pair) for pair in pairs] for look in range(len(looks))]
-    decisions = decide(estimates, plan.look_alphas, plan.alpha, plan.smallest_effect)[-1]
+    family = Family(study, [(*arms_of(pair.first), *arms_of(pair.second)) for pair in pairs], differences)
     return [
-        _effect_change(pair, decision, data[decision.look], is_final(looks, decision.look, decision.decided))
-        for pair, decision in zip(pairs, decisions, strict=True)
+        EffectChange(pair, claim.data.effects, claim.decision, claim.data.seeds, claim.provisional)
+        for pair, claim in zip(pairs, family.judge(lambda one: one.estimate), strict=True)
     ]
 
 
-def _effect_change(
-    pair: NeighbourPair, decision: Decision, data: Mapping[ContrastRecord, ContrastData], final: bool
-) -> EffectChange:
-    first, second = data[pair.first], data[pair.second]
-    effects = tuple(one.tuned_over_seeds.mean if one.tuned_over_seeds else None for one in (first, second))
-    return EffectChange(pair, (effects[0], effects[1]), decision, _difference(first, second)[1], not final)
-
-
-def _difference(first: ContrastData, second: ContrastData) -> tuple[Estimate | None, int]:
-    """Return the second effect minus the first, and the number of shared seeds.
-
-    With fewer than two shared seeds the means are compared without pairing, and the number is 0.
-    """
-    if not first.seeds or not second.seeds:
-        return None, 0
+def _difference(first: ContrastData, second: ContrastData) -> _Difference:
+    """Return the difference of two effects; with fewer than two shared seeds, that of the means without pairing."""
+    one, other = first.tuned_over_seeds, second.tuned_over_seeds
+    effects = (one.mean if one else None, other.mean if other else None)
+    if one is None or other is None:
+        return _Difference(effects, None, 0)
     shared, in_first, in_second = np.intersect1d(first.cells.seeds, second.cells.seeds, return_indices=True)
     if len(shared) > 1:
-        return over_seeds(second.tuned[in_second] - first.tuned[in_first], first.anytime), len(shared)
-    return replace(unpaired(second.tuned, first.tuned), anytime=first.anytime), 0
+        paired = over_seeds(second.tuned[in_second] - first.tuned[in_first], first.anytime)
+        return _Difference(effects, paired, len(shared))
+    return _Difference(effects, replace(unpaired(second.tuned, first.tuned), anytime=first.anytime), 0)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.data.completeness import Look, is_final, looks_so_far, seeds_of
+from reports.data.completeness import Arm
 from reports.data.frames import StudyData
 from reports.inference.caveats import JudgedContrast, caveats
-from reports.inference.contrasts import ContrastData, contrast_data, tuned_on_official, tuned_over_images
+from reports.inference.contrasts import ContrastData, ContrastEstimates, arms_of, estimate_contrasts
+from reports.inference.families import Family
 from reports.statistics.estimators import (
     Estimate,
     Interval,
@@ -19,9 +20,8 @@ from reports.statistics.estimators import (
     correlation,
     improvement,
 )
-from reports.statistics.group_sequential import Decision, decide
+from reports.statistics.group_sequential import Decision
 from reports.statistics.significance import SeedsNeeded, seeds_needed, sign_flip_p
-from reports.statistics.variance_pooling import pool_variances
 from trainables.records import ContrastRecord, Unit
 
 
@@ -159,162 +159,64 @@ def _judge(study: StudyData) -> list[Verdict]:
     return [found[index] for index in range(len(plan.contrasts))]
 
 
-def decided_arms(study: StudyData, seeds: int) -> set[tuple[str, str]]:
-    """Return the arms that need no more seeds, as (condition, method).
+def decided_arms(study: StudyData, seeds: int) -> set[Arm]:
+    """Return the arms that need no more seeds.
 
     These are the arms whose contrasts were all finally decided at a look of at most `seeds` seeds, and all arms of a
     condition whose contrasts were. An arm without contrasts goes on as long as its condition does.
     """
-    open_claims: dict[tuple[str, str], int] = {}
+    open_claims: dict[Arm, int] = {}
     for family in study.plan.families:
         contrasts = [study.plan.contrasts[index] for index in family]
-        decided = _decide_family(study, contrasts)
-        for contrast, decision in zip(contrasts, decided.seeds_only[-1], strict=True):
-            look = decided.looks[decision.look]
-            undecided = not (decision.decided and look.complete and look.seeds <= seeds)
-            for method in contrast.arms:
-                key = (contrast.condition, method)
-                open_claims[key] = open_claims.get(key, 0) + undecided
+        for contrast, claim in zip(contrasts, _family(study, contrasts).judge(_tuned), strict=True):
+            undecided = not (claim.decision.decided and claim.look.complete and claim.look.seeds <= seeds)
+            for arm in arms_of(contrast):
+                open_claims[arm] = open_claims.get(arm, 0) + undecided
     claimed = {condition for condition, _ in open_claims}
     going_on = {condition for (condition, _), count in open_claims.items() if count}
     settled = {(arm.condition, arm.method) for arm in study.plan.arms if arm.condition in claimed - going_on}
     return settled | {arm for arm, count in open_claims.items() if not count}
 
 
-@dataclass(frozen=True)
-class _DecidedFamily:
-    """Data and decisions of a family, by look and claim.
-
-    Args:
-        looks: the looks that are judged.
-        shared: number of seeds that the arms of each claim get.
-        data: paired differences.
-        tuned: estimates over seeds.
-        seeds_only: decisions after each look, based on these estimates.
-    """
-
-    looks: tuple[Look, ...]
-    shared: list[int]
-    data: list[list[ContrastData]]
-    tuned: list[list[Estimate | None]]
-    seeds_only: list[list[Decision]]
+def _family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> Family[ContrastEstimates]:
+    return Family(study, list(map(arms_of, contrasts)), lambda look: estimate_contrasts(study, contrasts, look))
 
 
-@dataclass(frozen=True)
-class _JudgedFamily:
-    """A family with the checks of its robustness, by look and claim.
-
-    Args:
-        looks, data, seeds_only: as in `_DecidedFamily`.
-        images: estimates over seeds and test images.
-        with_images, with_searches, matched: decisions after each look, based on the estimates over seeds and images,
-            over seeds and searches, and on the matched effects.
-    """
-
-    looks: tuple[Look, ...]
-    data: list[list[ContrastData]]
-    images: list[list[Estimate | None]]
-    seeds_only: list[list[Decision]]
-    with_images: list[list[Decision]]
-    with_searches: list[list[Decision]]
-    matched: list[list[Decision]]
-
-    @property
-    def size(self) -> int:
-        """Number of claims."""
-        return len(self.data[0])
-
-
-def _decide_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> _DecidedFamily:
-    shared = [seeds_of(study, contrast.condition, contrast.arms) for contrast in contrasts]
-    looks = looks_so_far(study, [(contrast.condition, method) for contrast in contrasts for method in contrast.arms])
-    data = [[contrast_data(study, contrast, look.limit) for contrast in contrasts] for look in looks]
-    tuned = [
-        _shared_variances(
-            study,
-            contrasts,
-            [one.tuned_over_seeds if seeds >= look.seeds else None for seeds, one in zip(shared, row, strict=True)],
-        )
-        for look, row in zip(looks, data, strict=True)
-    ]
-    decisions = _decisions(study, looks, shared, tuned, study.plan.smallest_effect)
-    return _DecidedFamily(looks, shared, data, tuned, decisions)
-
-
-def _shared_variances(
-    study: StudyData, contrasts: Sequence[ContrastRecord], estimates: list[Estimate | None]
-) -> list[Estimate | None]:
-    if study.plan.variances != "pooled":
-        return estimates
-    return pool_variances(estimates, [contrast.condition for contrast in contrasts])
-
-
-def _decisions(
-    study: StudyData,
-    looks: Sequence[Look],
-    shared: Sequence[int],
-    estimates: Sequence[Sequence[Estimate | None]],
-    margin: float,
-) -> list[list[Decision]]:
-    """Apply the decision rule; a contrast whose arms get no more seeds has no data for later looks."""
-    current = [
-        [estimate if seeds >= look.seeds else None for seeds, estimate in zip(shared, row, strict=True)]
-        for look, row in zip(looks, estimates, strict=True)
-    ]
-    return decide(current, study.plan.look_alphas, study.plan.alpha, margin)
+def _tuned(estimates: ContrastEstimates) -> Estimate | None:
+    return estimates.tuned
 
 
 def _judge_family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> list[Verdict]:
-    found = _decide_family(study, contrasts)
-
-    def decisions(
-        estimates: Sequence[Sequence[Estimate | None]], margin: float = study.plan.smallest_effect
-    ) -> list[list[Decision]]:
-        return _decisions(study, found.looks, found.shared, estimates, margin)
-
-    both = [list(zip(row, estimates, strict=True)) for row, estimates in zip(found.data, found.tuned, strict=True)]
-    images = [[tuned_over_images(study, one, estimate) for one, estimate in row] for row in both]
-    matched = [_shared_variances(study, contrasts, [one.matched_over_seeds for one in row]) for row in found.data]
-    family = _JudgedFamily(
-        looks=found.looks,
-        data=found.data,
-        images=images,
-        seeds_only=found.seeds_only,
-        with_images=decisions(images),
-        with_searches=decisions([[one.tuned_over_searches(estimate) for one, estimate in row] for row in both]),
-        matched=decisions(matched, margin=0),
+    family = _family(study, contrasts)
+    others = (
+        family.decide(lambda one: one.matched, margin=0),
+        family.decide(lambda one: one.over_images),
+        family.decide(lambda one: one.over_searches),
     )
-    return [_verdict(study, family, claim) for claim in range(len(contrasts))]
+    verdicts = []
+    for number, claim in enumerate(family.judge(_tuned)):
+        at_same_points, with_images, with_searches = (decisions[claim.decision.look][number] for decisions in others)
+        estimates, decision, cells = claim.data, claim.decision, claim.data.data.cells
+        judged = JudgedContrast(
+            estimates=estimates,
+            decision=decision,
+            matched=at_same_points,
+            look=claim.look,
+            family=len(contrasts),
+            provisional=claim.provisional,
+            sign_flip_p=sign_flip_p(cells.selection, cells.test, cells.searches, study.plan.shrinks_choice),
+            on_this_test_set=decision.decided and with_images.verdict != decision.verdict,
+            for_these_searches=decision.decided
+            and estimates.over_searches is not None
+            and with_searches.verdict != decision.verdict,
+        )
+        verdicts.append(_verdict(study, judged))
+    return verdicts
 
 
-def _verdict(study: StudyData, family: _JudgedFamily, claim: int) -> Verdict:
-    decision = family.seeds_only[-1][claim]
-    look, data = family.looks[decision.look], family.data[decision.look][claim]
-    images, matched = family.images[decision.look][claim], family.matched[decision.look][claim]
-    same_with_images, same_with_searches = (
-        decisions[decision.look][claim].verdict == decision.verdict
-        for decisions in (family.with_images, family.with_searches)
-    )
-    over_searches = data.tuned_over_searches(decision.estimate)
-    cells, shrunken = data.cells, study.plan.shrinks_choice
-    judged = JudgedContrast(
-        data=data,
-        decision=decision,
-        look=look,
-        family=family.size,
-        provisional=not is_final(family.looks, decision.look, decision.decided),
-        sign_flip_p=sign_flip_p(cells.selection, cells.test, cells.searches, shrunken) if data.seeds else 1.0,
-        on_this_test_set=decision.decided and not same_with_images,
-        images_known=images is not None,
-        for_these_searches=decision.decided and over_searches is not None and not same_with_searches,
-    )
-    return _assembled(study, judged, images, matched, over_searches)
-
-
-def _assembled(
-    study: StudyData, judged: JudgedContrast, images: Estimate | None, matched: Decision, over_searches: Estimate | None
-) -> Verdict:
+def _verdict(study: StudyData, judged: JudgedContrast) -> Verdict:
     plan, data, decision = study.plan, judged.data, judged.decision
+    images, searches = judged.estimates.over_images, judged.estimates.over_searches
     contrast, tuned = data.contrast, _effect(data.tuned, decision)
     values = [plan.unit.as_maximized(float(arm.mean())) for arm in data.test_values] if data.seeds else [None, None]
     return Verdict(
@@ -336,10 +238,10 @@ def _assembled(
         value=values[0],
         reference_value=values[1],
         tuned=tuned,
-        matched=_effect(data.matched, matched),
-        official=tuned_on_official(study, data),
+        matched=_effect(data.matched, judged.matched),
+        official=judged.estimates.official,
         images=images.interval if images else None,
-        other_searches=over_searches.interval if over_searches else None,
+        other_searches=searches.interval if searches else None,
         sign_flip_p=judged.sign_flip_p,
         correlation=correlation(*data.test_values) if data.seeds else None,
         improvement=improvement(data.tuned) if data.seeds else None,
