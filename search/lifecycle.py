@@ -21,7 +21,8 @@ from search.plan.builder import make_plan
 from search.plan.data_validation import check_data, prefixed_errors, refuse_changed
 from search.plan.extension import check_kept, find_extension, with_defaults_of
 from search.plan.model import Plan
-from search.plan.precision import MOST_NETWORKS, decide, is_timed, network_works, time_shared, unmeasured
+from search.plan.network_timing import MOST_NETWORKS, network_works, time_shared
+from search.plan.precision import decide, is_timed, unmeasured
 from search.plan.record import study_record
 from search.plan.unused_settings import unused_settings
 from search.session import Options, call_on_worker, execute_runs, kept_workers, refuse_unusable_gpus

@@ -1,10 +1,9 @@
-"""Precision of a study with `precision: auto`: the decision, what is timed, what is refused, and what is recorded."""
+"""Precision of a study with `precision: auto`: the decision, what is refused, and what is recorded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,9 @@ from search.plan import precision
 from search.plan.builder import make_plan
 from search.plan.cost_estimate import TrainingSpeed
 from search.plan.extension import find_extension, with_defaults_of
+from search.plan.network_timing import NetworkWork, TimedNetwork, network_works
 from search.plan.power import precision_rows
-from search.plan.precision import MARGIN, NetworkWork, TimedNetwork, decide, is_timed, network_works, time_networks
+from search.plan.precision import MARGIN, decide, is_timed
 from search.plan.record import study_record
 from search.session import Options
 from search.store.journal import Journal
@@ -80,53 +80,6 @@ def test_a_network_that_cannot_be_trained_in_mixed_precision_decides_for_all() -
     found = decide([work("good"), work("bad", 1)], {"good": timed(9.0, 1.0), "bad": timed(1.0, None, fault)})
     assert (found.chosen, found.gain) == ("float32", None)
     assert found.text == f"float32, since mixed precision cannot be used for bad: {fault}"
-
-
-# What is timed
-
-
-def planned(**changes: Any) -> tuple[Study, list[NetworkWork]]:
-    study = make_study(**{"recipe": AUTO, **changes})
-    return study, network_works(make_plan(study), {"": Digits().load()})
-
-
-def test_a_network_is_timed_once_and_counts_with_all_runs() -> None:
-    _, works = planned(conditions={"train_fraction": [0.1, 0.3]}, methods=["baseline", "mixup"])
-    assert [one.title for one in works] == ["resnet8, batch 128", "resnet8, batch 98"]  # 98 images
-    runs = 2 * (4 + 2 * 3)  # methods x (trials + points x seeds)
-    assert [one.steps for one in works] == [runs * 12 * 2, runs * 12]  # 2 steps and 1 in each of 12 epochs
-
-
-def test_a_searched_batch_size_is_timed_at_both_ends_and_in_the_middle() -> None:
-    _, works = planned(conditions={}, nuisance={"batch_size": [16, 32, 64]})
-    assert {one.title for one in works} == {f"resnet8, batch {size}" for size in (16, 32, 64)}
-
-
-def test_networks_of_all_conditions_are_timed() -> None:
-    _, works = planned(recipe={**AUTO, "batch_size": 32, "model": "resnet8"}, conditions={"width": [0.25, 0.5]})
-    assert [one.config["model"]["width"] for one in works] == [0.25, 0.5]
-
-
-class Diverging:
-    """An engine whose loss is not finite in mixed precision."""
-
-    def __init__(self, config: Any, *_: object) -> None:
-        self.config, self.images, self.evaluated, self.state_bytes = config, 100, 100, 0
-
-    def train_epoch(self) -> dict[str, float]:
-        from trainables.errors import DivergedError
-
-        if self.config.precision == "mixed":
-            raise DivergedError(1)
-        return {records.SECONDS: 1.0, records.IMAGES_PER_SECOND: 1e3}
-
-
-def test_a_loss_that_is_not_finite_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainables.engine.classifier.Classifier", Diverging)
-    _, works = planned(conditions={})
-    found = time_networks(works, {"": Digits().load().arrays()}, Resources())
-    assert [one.mixed for one in found.values()] == [None]
-    assert "not finite" in decide(works, found).text
 
 
 # A study that says nothing
@@ -332,11 +285,3 @@ def test_an_extension_keeps_the_precision(chosen: str | None, recipe: dict[str, 
     measured = decide([work("a")], {"a": timed(2.0, 1.0)})
     step = ExtensionDecision(what=extension.what, exploratory=True, plan=study_record(before, precision=measured))
     assert study_record(make_plan(after), [step]).precision == measured
-
-
-def test_works_can_be_sent_to_a_worker() -> None:
-    from trainables.config import RunConfig
-
-    _, (found, *_) = planned()
-    assert RunConfig.model_validate(found.config).model.name == "resnet8"
-    assert replace(found, config={}).title == found.title
