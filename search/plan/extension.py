@@ -69,18 +69,17 @@ def find_extension(before: Study, after: Study) -> Extension:
     """
     if changed := _changes(before, after):
         raise InputError(f"--extend can only add to a study, but {', '.join(changed)}; start a new study instead")
-    what = _increase("search.trials_per_arm", before.search.trials_per_arm, after.search.trials_per_arm)
-    more_trials = bool(what) and after.search.sampler != "none"
-    if more_trials and before.search.replicates > 1:
-        raise InputError(
-            "search.trials_per_arm cannot be increased in a study with replicates; start a new study instead"
-        )
+    trials = _increase("search.trials_per_arm", before.search.trials_per_arm, after.search.trials_per_arm)
+    more_trials = bool(trials) and after.search.sampler != "none"
     seeds = _more_seeds(before, after)
-    what += seeds
     old, new = before.document(), after.document()
-    for key in ("methods", "compare", "conditions", "contrasts", "exclude"):
-        if old[key] != new[key]:
-            what.append(f"{key} added" if key != "exclude" else "exclude changed")
+    grown = [key for key in ADDABLE if old[key] != new[key]]
+    if before.search.replicates > 1 and (more_trials or {"methods", "compare"} & set(grown)):
+        raise InputError(
+            "--extend: neither trials nor methods or levels can be added to a study with `search.replicates`: they "
+            "would add points to searches whose points are numbered already; start a new study instead"
+        )
+    what = [*trials, *seeds, *("exclude changed" if key == "exclude" else f"{key} added" for key in grown)]
     if not what:
         free = {key: changed for key in FREE if (changed := _differences(key, old[key], new[key]))}
         alone = "".join(f". {', '.join(changed)}, which is no addition: {FREE[key]}" for key, changed in free.items())
@@ -94,8 +93,7 @@ def _changes(before: Study, after: Study) -> list[str]:
     listed = all("data" in each["conditions"] for each in (old, new))  # then `data` is the first level
     fixed, would_be = (_fixed(each, listed) for each in (old, new))
     found = [change for key in fixed for change in _differences(key, fixed[key], would_be[key])]
-    if after.confirm.looks is not None and before.confirm.seeds == after.confirm.seeds and not before.confirm.is_open:
-        found += _differences("confirm.looks", list(before.looks), list(after.looks))
+    found += _changed_looks(before, after)
     for factor, levels in old["conditions"].items():
         found += _lost(f"conditions.{factor}", levels, new["conditions"].get(factor, []))
     for key in ("conditions", "compare"):
@@ -103,6 +101,16 @@ def _changes(before: Study, after: Study) -> list[str]:
     for key in ("methods", "contrasts"):
         found += _lost(key, old[key], new[key])
     return found
+
+
+def _changed_looks(before: Study, after: Study) -> list[str]:
+    """Return in words whether looks of the study would change; more seeds may replace the last one if it is closed."""
+    old, new = before.confirm, after.confirm
+    if old.is_open != new.is_open or new.most_seeds < old.most_seeds:
+        return []  # refused for that reason
+    last = old.most_seeds if old.is_open else old.most_seeds - 1
+    was, would_be = ([look for look in looks if look <= last] for looks in (before.looks, after.looks))
+    return [] if was == would_be else [f"confirm.looks would begin with {would_be} instead of {was}"]
 
 
 def _fixed(document: Mapping[str, Any], listed: bool) -> dict[str, Any]:
@@ -143,18 +151,12 @@ def _name(entry: Any) -> str:
 
 
 def _more_seeds(before: Study, after: Study) -> list[str]:
-    """Return in words how many seeds are added; in a study with open seeds the looks before stay as they are."""
+    """Return in words how many seeds are added."""
     old, new = before.confirm, after.confirm
     if old.is_open != new.is_open:
         raise InputError(
-            f"--extend: confirm.seeds is {old.seeds} in the study and cannot become {new.seeds}: which test holds must "
-            "be declared before the first run; start a new study instead"
-        )
-    kept = after.looks[: len(before.looks)]
-    if old.is_open and kept != before.looks and new.most_seeds >= old.most_seeds:
-        raise InputError(
-            f"--extend: confirm.looks begin with {list(kept)}, but have been {list(before.looks)}; add to them, or "
-            "leave them out"
+            f"--extend: confirm.seeds is {old.seeds} in the study and cannot become {new.seeds}: the stopping rule "
+            "must be declared before the first run; start a new study instead"
         )
     return _increase("confirm.most" if old.is_open else "confirm.seeds", old.most_seeds, new.most_seeds)
 

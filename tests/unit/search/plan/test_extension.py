@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -278,7 +279,7 @@ def test_an_added_method_has_its_own_family(tmp_path: Path) -> None:
             {"confirm": {"points": 2, "seeds": 3, "test": "official"}},
             "confirm.test would change from 'extended' to 'off",
         ),
-        ({"confirm": {"points": 2, "looks": [2, 3]}}, r"confirm.looks would change from \[3\] to \[2, 3\]"),
+        ({"confirm": {"points": 2, "looks": [2, 3]}}, r"confirm.looks would begin with \[2\] instead of \[\]"),
         ({"search": {"trials_per_arm": 4, "audit": 3}}, "search.audit would change from 2 to 3"),
         (
             {"tracking": {"uri": "http://h:1"}},
@@ -297,6 +298,55 @@ def test_an_added_method_has_its_own_family(tmp_path: Path) -> None:
 def test_an_extension_that_changes_existing_settings_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         find_extension(make_study(), make_study(**changes))
+
+
+@pytest.mark.parametrize(
+    ("confirm", "begin"),
+    [
+        ({"seeds": 8, "looks": []}, [[], [4]]),
+        ({"seeds": 8, "looks": [2, 8]}, [[2], [4]]),
+        ({"seeds": 16, "looks": [2, 16]}, [[2], [4]]),
+        ({"seeds": 16, "looks": [4, 6, 16]}, [[4, 6], [4]]),
+        ({"seeds": 16, "looks": [4, 12, 16]}, []),
+        ({"seeds": 16, "looks": [4, 8, 16]}, []),
+    ],
+)
+def test_looks_that_may_have_been_taken_cannot_change(confirm: dict[str, object], begin: list[list[int]]) -> None:
+    """Decided verdicts would be judged anew, with another error rate or fewer seeds."""
+    before = make_plan(make_study(methods=["baseline", "mixup"], confirm={"points": 1, "seeds": 8}))
+    assert before.study.looks == (4, 8)
+    after = with_defaults_of(before, make_study(confirm={"points": 1, **confirm}))
+    if begin:
+        message = re.escape(f"confirm.looks would begin with {begin[0]} instead of {begin[1]}")
+        with pytest.raises(InputError, match=message):
+            find_extension(before.study, after)
+    else:
+        assert find_extension(before.study, after).what == ("confirm.seeds from 8 to 16", "methods added")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"methods": ["baseline", "mixup", "cutmix"]},
+        {"compare": {"batch_size": [16, 32, 64]}},
+        {"search": {"trials_per_arm": 6, "replicates": 3}},
+    ],
+)
+def test_nothing_that_adds_points_can_be_added_to_replicated_searches(changes: dict[str, object]) -> None:
+    before = {
+        "methods": ["baseline", "mixup"],
+        "compare": {"batch_size": [16, 32]},
+        "search": {"trials_per_arm": 4, "replicates": 3},
+    }
+    with pytest.raises(InputError, match=r"study with `search\.replicates`"):
+        find_extension(make_study(**before), make_study(**{**before, **changes}))
+
+
+def test_conditions_and_seeds_can_be_added_to_replicated_searches() -> None:
+    before = {"methods": ["baseline", "mixup"], "search": {"trials_per_arm": 4, "replicates": 3}}
+    more = {"conditions": {"train_fraction": [0.1, 0.3, 0.5]}, "confirm": {"points": 2, "seeds": 5}}
+    found = find_extension(make_study(**before), make_study(**before, **more))
+    assert found.what == ("confirm.seeds from 3 to 5", "conditions added")
 
 
 def test_a_contrast_cannot_be_removed() -> None:
