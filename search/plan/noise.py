@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports.statistics.estimators import spread_interval
+from search.plan.cells import all_cells, find_cell
 from search.plan.power import detectable_in_family
 from search.study.schema import Study
 from search.study.sections import Search
@@ -70,9 +71,7 @@ def noise_study(study: Study, seeds: int) -> Study:
             "the noise floor is measured for studies that compare methods; this one compares "
             f"{', '.join(study.compare)}. Write a study of its reference: its levels in `recipe`, and no `compare`"
         )
-    reference = next((entry for entry in study.methods if entry.label == study.reference), None)
-    if reference is None:
-        raise InputError(f"the reference `{study.reference}` is not among the methods of the study")
+    reference = find_cell(study.reference, all_cells(study), study, "reference").entry
     fixed = reference.model_copy(update={"settings": reference.fixed()})
     return study.model_copy(
         update={

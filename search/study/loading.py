@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,13 @@ def presets() -> dict[str, str]:
 
 
 def parse_preset_summary(text: str) -> str:
-    """Return the first line of a preset's header."""
-    return text.splitlines()[0].removeprefix("#").strip()
+    """Return the first paragraph of a preset's header.
+
+    >>> parse_preset_summary("# Which of these helps: mixup,\\n#     or MaxUp?\\n#\\n# command    assay run it\\n")
+    'Which of these helps: mixup, or MaxUp?'
+    """
+    lines = (line.removeprefix("#").strip() for line in text.splitlines())
+    return " ".join(takewhile(bool, lines))
 
 
 def load_study(source: str, overrides: tuple[str, ...] = ()) -> Study:

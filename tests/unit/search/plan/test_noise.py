@@ -65,6 +65,13 @@ def test_the_noise_study_keeps_conditions_and_recipe_of_the_study() -> None:
     assert (plan.seeds, plan.trials_per_arm, len(plan.contrasts)) == (5, 0, 2)
 
 
+@pytest.mark.parametrize("reference", ["mixup", {"method": "mixup"}])
+def test_the_reference_is_measured_however_it_is_written(reference: Any) -> None:
+    noise = noise_study(study(reference=reference), seeds=4)
+    assert [(entry.name, entry.twin) for entry in noise.methods] == [("mixup", False), ("mixup", True)]
+    assert {arm.method for arm in make_plan(noise).arms if arm.reference} == {"mixup"}
+
+
 def test_a_study_that_compares_other_factors_is_refused() -> None:
     with pytest.raises(InputError, match="this one compares stem"):
         noise_study(load_study("resnet_cifar"), seeds=4)
