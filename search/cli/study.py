@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from trainables.records import PlanRecord, PrecisionRecord
 
 SPREAD = 1.0
-"""Standard deviation of a paired difference that `plan` assumes, in points."""
+"""Standard deviation of a paired difference in accuracy that `plan` assumes, in points."""
 
 
 @command()
@@ -47,8 +47,9 @@ def plan(
     spread: Annotated[
         float | None,
         typer.Option(
-            help=f"Assumed standard deviation of a paired difference over seeds, in points. [default: {SPREAD}]",
-            min=0.01,
+            help="Assumed standard deviation of a paired difference over seeds, in points of accuracy, or the unit of "
+            f"the metric. [default: {SPREAD} point]",
+            min=1e-6,
             max=100,
         ),
     ] = None,
@@ -84,8 +85,9 @@ def plan(
     from search.cli.console import print_json, print_table
     from search.monitor.messages import warn
     from search.plan.builder import make_plan
-    from search.plan.power import precision_rows, proposal_rows, study_size, summary_rows
+    from search.plan.power import study_size
     from search.plan.record import study_record
+    from search.plan.summary import precision_rows, proposal_rows, summary_rows
     from search.plan.unused_settings import unused_settings
     from search.study.loading import load_study
 
@@ -99,7 +101,8 @@ def plan(
     hours = budget_hours or made.study.resources.budget_hours
     costs, precision = _costs(requested, made, timed or bool(budget_hours), images_per_second)
     record = study_record(made, precision=precision)
-    assumed = spread or SPREAD if noise is None else _measured_spread(noise, record)
+    default = SPREAD if record.unit.in_points else None
+    assumed = spread or default if noise is None else _measured_spread(noise, record)
     size = study_size(record, assumed, costs, hours)
     warnings = (*unused_settings(made), *size.warnings)
     if json:
@@ -114,7 +117,7 @@ def plan(
         return
     print_table(("", record.name), summary_rows(record, size) + precision_rows(requested, precision))
     if size.proposals:
-        print_table(("trials", "seeds", "hours", f"detectable, within {hours:g} hours"), proposal_rows(size))
+        print_table(("trials", "seeds", "hours", f"detectable, within {hours:g} hours"), proposal_rows(record, size))
     for warning in warnings:
         warn(warning)
 

@@ -19,18 +19,6 @@ from trainables.errors import InputError
 from trainables.methods import METHODS, Copies
 from trainables.schedules import milestone_number
 
-SHARED = (
-    "data and fingerprint",
-    "train/validation split of each seed",
-    "order of the images",
-    "training length and evaluation",
-    "search points and trials",
-    "confirmation points and seeds",
-    "selection on validation data only, never on the test set",
-    "early stopping and checkpoints",
-)
-"""What all arms of a condition have in common, except for what is compared; `check_plan` enforces it."""
-
 INTERIOR = 4
 """Number of points within a search space at which configurations are validated, in addition to its corners."""
 NESTED = {"model", "augmentation", "optimizer"}

@@ -46,9 +46,14 @@ class Unit:
         return f"{words} {self.one if words == '1' else self.many}"
 
     @property
+    def in_points(self) -> bool:
+        """Whether differences are in percentage points, as those of an accuracy."""
+        return self.many == "points"
+
+    @property
     def effect(self) -> str:
         """What an effect is, in words: `the difference in test accuracy, in percentage points`."""
-        unit = "percentage points" if self.many == "points" else self.many
+        unit = "percentage points" if self.in_points else self.many
         if not self.higher_is_better:
             return f"how much lower the {self.figure} is, in {unit}"
         return f"the difference in {self.figure}, in {unit}"

@@ -201,7 +201,7 @@ def test_too_many_pooled_points_give_a_warning() -> None:
         study_record(make_plan(make_study(search={"trials_per_arm": 8}, confirm={"points": points, "seeds": 10})))
         for points in (4, 5)
     ]
-    assert ["pooled points" in " ".join(study_size(plan, 1.0).warnings) for plan in plans] == [False, True]
+    assert ["The study pools" in " ".join(study_size(plan, 1.0).warnings) for plan in plans] == [False, True]
 
 
 def test_comparing_methods_only_is_a_valid_study() -> None:

@@ -14,8 +14,9 @@ from search.monitor.status import study_progress
 from search.plan.builder import make_plan
 from search.plan.extension import find_extension
 from search.plan.model import Plan
-from search.plan.power import study_size, summary_rows
+from search.plan.power import study_size
 from search.plan.record import study_record
+from search.plan.summary import summary_rows
 from search.plan.unused_settings import unused_settings
 from tests.conftest import make_study
 from tests.driver import carry_out

@@ -10,8 +10,9 @@ import pytest
 
 from search.plan.builder import make_plan
 from search.plan.model import Plan
-from search.plan.power import study_size, summary_rows
+from search.plan.power import study_size
 from search.plan.record import study_record
+from search.plan.summary import summary_rows
 from search.store.journal import JournalReader
 from search.study.loading import validate
 from spaces.design import sobol_points

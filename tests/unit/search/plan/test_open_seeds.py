@@ -14,8 +14,9 @@ from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.plan.extension import find_extension, with_defaults_of
 from search.plan.model import Plan
-from search.plan.power import study_size, summary_rows
+from search.plan.power import study_size
 from search.plan.record import study_record
+from search.plan.summary import summary_rows
 from search.store.journal import Journal
 from search.study.loading import validate
 from search.study.schema import Study

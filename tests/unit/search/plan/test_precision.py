@@ -18,9 +18,9 @@ from search.plan.builder import make_plan
 from search.plan.cost_estimate import TrainingSpeed
 from search.plan.extension import find_extension, with_defaults_of
 from search.plan.network_timing import NetworkWork, TimedNetwork, network_works
-from search.plan.power import precision_rows
 from search.plan.precision import MARGIN, decide, is_timed
 from search.plan.record import study_record
+from search.plan.summary import precision_rows
 from search.session import Options
 from search.store.journal import Journal
 from search.store.yaml_files import read_mapping
