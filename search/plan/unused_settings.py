@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from search.plan.model import Plan
+from search.plan.model import Arm, Plan
 from search.study.sections import FIRST_LOOK, Confirm, Search
+from spaces.design import corners
+from trainables.methods import METHODS
 from trainables.records import number_of
 
 OF_TRIALS = ("trials_per_arm", "fidelity", "early_stopping", "reduction_factor", "audit", "replicates")
 OF_STOPPING = ("early_stopping", "reduction_factor", "audit")
+ABOVE_ZERO = object()
+ONLY_IF: Mapping[str, tuple[str, Any]] = {
+    **dict.fromkeys(("milestones", "milestones_of", "decay_factor"), ("schedule", "milestones")),
+    "fine_tune_off": ("fine_tune", ABOVE_ZERO),
+}
+"""Settings of runs that have an effect only if another has a value, as `Method.only_if` says of hyperparameters."""
 
 
 def unused_settings(plan: Plan) -> Iterator[str]:
@@ -36,6 +45,7 @@ def unused_settings(plan: Plan) -> Iterator[str]:
         yield f"`confirm.points` is {confirm.points}, but {found if searched else none}."
     if confirm.is_open and plan.study.looks[0] < FIRST_LOOK:
         yield f"`confirm.looks` begins with {plan.study.looks[0]}, but open seeds decide nothing before {FIRST_LOOK}."
+    yield from _unused_in_runs(plan)
 
 
 def _no_effect(settings: list[str], why: str) -> str:
@@ -53,3 +63,26 @@ def _unused_in_search(plan: Plan) -> tuple[tuple[str, ...], str]:
     if not search.early_stopping:
         return OF_STOPPING[1:], "with `early_stopping: false` no trial is stopped"
     return (), ""
+
+
+def _unused_in_runs(plan: Plan) -> Iterator[str]:
+    """Yield the settings of runs, in sentences, of which no run has the value of another that they need."""
+    rules: dict[str, tuple[str, Any]] = {}
+    used: set[str] = set()
+    for arm in plan.arms:
+        kind, searched = METHODS.get(arm.cell.entry.name), {**plan.nuisance, **arm.space}
+        written = {*plan.study.fixed, *arm.settings, *searched, *map(kind.plain, arm.cell.entry.settings)}
+        own = {name: rule for name, rule in {**ONLY_IF, **kind.conditional()}.items() if name in written}
+        rules |= own
+        used |= {name for name, (other, value) in own.items() if other in searched or _has(plan, arm, other, value)}
+    for name, (other, value) in rules.items():
+        if name not in used:
+            needed = f"`{other}` above 0" if value is ABOVE_ZERO else f"`{other}: {value}`"
+            yield _no_effect([name], f"no run has {needed}")
+
+
+def _has(plan: Plan, arm: Arm, name: str, value: Any) -> bool:
+    """Return whether the runs of an arm have a value of a setting that is not searched."""
+    point = corners({**plan.nuisance, **arm.space})[0]
+    found = plan.run_config(arm, point, *plan.confirm_seeds(0)).parameters()[name]
+    return found > 0 if value is ABOVE_ZERO else found == value

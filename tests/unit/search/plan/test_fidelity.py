@@ -25,6 +25,7 @@ from trainables.errors import InputError
 from trainables.records import PlanRecord
 
 SEARCH = {"trials_per_arm": 4, "fidelity": "schedule"}
+RECIPE = {"model": "resnet8", "augmentation": "crop", "epochs": 12}
 
 
 def short_plan(**changes: Any) -> Plan:
@@ -76,6 +77,31 @@ def test_trials_of_all_arms_have_one_length_and_none_is_stopped(
         ({"search": {"trials_per_arm": 3}, "confirm": {"points": 4}}, ["of 3 trials yields at most 3 points"]),
         ({"confirm": {"seeds": "open", "looks": [2, 60]}}, ["begins with 2, but open seeds decide nothing before 4"]),
         ({"search": {"trials_per_arm": 6, "audit": 3}}, []),
+        (
+            {"methods": ["baseline", {"name": "maxup", "m": 4, "temperature": {"low": 1, "high": 2}}]},
+            ["`maxup.temperature` has no effect: no run has `maxup.reduction: softmax`."],
+        ),
+        (
+            {"methods": ["baseline", {"name": "maxup+mixup", "maxup.temperature": 2}]},
+            ["`maxup.temperature` has no eff"],
+        ),
+        ({"methods": ["baseline", {"name": "maxup", "m": 4, "reduction": "softmax", "temperature": 2}]}, []),
+        ({"methods": ["baseline", {"name": "maxup", "m": 4, "reduction": ["max", "softmax"]}]}, []),
+        (
+            {"recipe": {**RECIPE, "schedule": "cosine", "decay_factor": 0.2, "fine_tune_off": "all"}},
+            [
+                "`decay_factor` has no effect: no run has `schedule: milestones`.",
+                "`fine_tune_off` has no effect: no run has `fine_tune` above 0.",
+            ],
+        ),
+        ({"recipe": {**RECIPE, "schedule": "constant"}, "nuisance": ["learning_rate", "decay_factor"]}, ["`decay_fac"]),
+        (
+            {
+                "recipe": {**RECIPE, "decay_factor": 0.2, "fine_tune_off": "all"},
+                "conditions": {"schedule": ["cosine", "milestones"], "fine_tune": [0, 0.3]},
+            },
+            [],
+        ),
     ],
 )
 def test_settings_without_effect_are_named(changes: dict[str, Any], sentences: list[str]) -> None:
