@@ -18,6 +18,7 @@ class LeadOverEpochs:
     """Lead of a method over its reference by epoch, with each arm at its own best setting.
 
     Args:
+        condition: name of the condition.
         method: display name of the method.
         epochs: int (E,), the epochs compared: all, or the ends of off blocks and the final off phase.
         mean: float (E,), mean over seeds of the paired difference of the validation metric; positive is better.
@@ -29,6 +30,7 @@ class LeadOverEpochs:
         off_from: number of epochs finished when the final off phase begins.
     """
 
+    condition: str
     method: str
     epochs: np.ndarray
     mean: np.ndarray
@@ -43,8 +45,9 @@ class LeadOverEpochs:
 
 @dataclass(frozen=True)
 class GeneralisationGap:
-    """Training and validation accuracy at the end of training: means over seeds, as fractions."""
+    """Training and validation accuracy of an arm at the end of training: means over seeds, as fractions."""
 
+    condition: str
     method: str
     training: float
     validation: float
@@ -75,6 +78,7 @@ def lead_over_epochs(
     window = 1 if arm.block_ends or reference.block_ends else condition.selection_epochs
     overtakes, from_start = overtaking_epoch(mean, window)
     return LeadOverEpochs(
+        condition=arm.condition,
         method=arm.method,
         epochs=compared.index.to_numpy(dtype=int),
         mean=mean.to_numpy(),
@@ -156,4 +160,5 @@ def generalisation_gap(study: StudyData, arm: ArmRecord, condition: ConditionRec
     end = rows[rows["epoch"] > (arm.epochs or condition.epochs) - condition.selection_epochs]
     if end.empty:
         return None
-    return GeneralisationGap(arm.method, float(end[TRAIN_ACCURACY].mean()), float(end[VALIDATION_ACCURACY].mean()))
+    training, validation = (float(end[metric].mean()) for metric in (TRAIN_ACCURACY, VALIDATION_ACCURACY))
+    return GeneralisationGap(arm.condition, arm.method, training, validation)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +17,9 @@ from reports.inference import wording as text
 from reports.judging.judgement import JudgedRuns
 from reports.page.claims import common_notes, summary
 from reports.page.context import Context
-from reports.page.layout import Block, Picture, Section, Table, TableCell, TableColumn, TableRow
+from reports.page.layout import Block, Picture, Section
 from reports.page.sections import answer, effects, factorial, moderation, runs
+from reports.page.tables import Column, Number, Table, page_table
 from reports.page.view import View
 from trainables.records import ConditionRecord
 
@@ -27,15 +30,6 @@ CURVES = (
     "First figure: the mean over runs after each epoch; the band is one standard deviation on either side. Second "
     "figure, for paired runs: the lead over the reference with its pointwise 95 % interval. The curves describe the "
     "runs; they support no claims beyond the verdicts."
-)
-COLUMNS = (
-    TableColumn("condition"),
-    TableColumn("arm"),
-    TableColumn("runs", True),
-    TableColumn("mean", True),
-    TableColumn("standard deviation", True),
-    TableColumn("lowest", True),
-    TableColumn("highest", True),
 )
 
 
@@ -95,27 +89,21 @@ def arm_values(context: Context) -> pd.DataFrame:
 def _values_table(context: Context, values: pd.DataFrame) -> Table:
     unit = context.plan.unit
 
-    def number(value: float) -> TableCell:
-        shown = "" if np.isnan(value) else f"{unit.scale * value:.{unit.digits + 1}f}"
-        return TableCell(shown, None if np.isnan(value) else value)
+    def level(value: float) -> str:
+        return f"{unit.scale * value:.{unit.digits + 1}f}"
 
-    rows = tuple(
-        TableRow(
-            (
-                TableCell(condition),
-                TableCell(method, colour=context.colours[method]),
-                TableCell(f"{size:,}", size),
-                *map(number, numbers),
-            ),
-            condition,
-            method,
-        )
-        for condition, method, size, *numbers in values.itertuples(index=False)
+    columns: tuple[Column[Any], ...] = (
+        Column("condition", "condition", itemgetter("condition")),
+        Column("method", "arm", itemgetter("method")),
+        Number("runs", "runs", itemgetter("runs"), "{:,}".format),
+        Number("mean", "mean", itemgetter("mean"), level),
+        Number("standard_deviation", "standard deviation", itemgetter("standard_deviation"), level),
+        Number("lowest", "lowest", itemgetter("lowest"), level),
+        Number("highest", "highest", itemgetter("highest"), level),
     )
     scale = "in %" if unit.many == "points" else f"in {unit.many}"
-    return Table(
-        COLUMNS, rows, f"{unit.figure[:1].upper()}{unit.figure[1:]} of the usable runs, {scale}.", folded=False
-    )
+    caption = f"{unit.figure[:1].upper()}{unit.figure[1:]} of the usable runs, {scale}."
+    return page_table(columns, values.to_dict("records"), context.colours, caption, folded=False)
 
 
 def _curves(context: Context, paired: bool) -> Section | None:

@@ -1,15 +1,16 @@
-"""Building blocks of a section: figures, tables, panels and blocks. One pair of templates renders all of them."""
+"""Building blocks of a section: figures, panels and blocks. One pair of templates renders all of them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from reports.figures.style import Figure
+from reports.page.tables import Table
 
 
 @dataclass(frozen=True)
@@ -38,53 +39,6 @@ class Picture:
         for mark in ("<", ">", "&", "\u2028", "\u2029"):
             content = content.replace(mark, f"\\u{ord(mark):04x}")
         return content
-
-
-class TableColumn(NamedTuple):
-    """A column of a table; numbers are right-aligned."""
-
-    title: str
-    number: bool = False
-
-
-class TableCell(NamedTuple):
-    """A cell of a table.
-
-    Args:
-        text: displayed text.
-        value: sort key of a number column; None sorts last.
-        colour: colour of the dot in front of a method's name; empty for no dot.
-    """
-
-    text: str
-    value: float | None = None
-    colour: str = ""
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """A row of a table; the filters of the page use its condition and method."""
-
-    cells: tuple[TableCell, ...]
-    condition: str = ""
-    method: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A sortable table.
-
-    Args:
-        columns: column headings.
-        rows: rows with one cell per column.
-        caption: explanation below the table.
-        folded: whether the table is collapsed until the reader opens it.
-    """
-
-    columns: tuple[TableColumn, ...]
-    rows: tuple[TableRow, ...]
-    caption: str = ""
-    folded: bool = True
 
 
 @dataclass(frozen=True)

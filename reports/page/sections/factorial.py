@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import pandas as pd
 
 from reports.figures.forest_plot import EffectRow, effect_figure, effect_range
 from reports.figures.palette import REFERENCE
 from reports.inference import wording as text
 from reports.inference.factorial import FactorialEffect, LevelChange, factorial_effects
-from reports.inference.records import interval_record
 from reports.page.claims import SIGNS
 from reports.page.context import Context
-from reports.page.layout import Block, Picture, Section, Table, TableCell, TableColumn, TableRow
+from reports.page.layout import Block, Picture, Section
+from reports.page.tables import Column, Number, data_frame, decision_columns, page_table
 from trainables.records import UNDECIDED, VERDICTS, PlanRecord, plain
 
 MAIN: dict[str, str] = dict(zip(VERDICTS, ("helps", "hurts", "makes no difference", UNDECIDED), strict=True))
@@ -38,7 +35,7 @@ def build(context: Context) -> Section | None:
     plan = context.plan
     intervals = [effect.decision.estimate.interval for effect in found if effect.decision.estimate]
     digits = text.decimals(intervals, plan.unit)
-    rows = [_effect_row(plan, effect, digits) for effect in found]
+    rows, columns = [_effect_row(plan, effect, digits) for effect in found], _columns(plan, digits)
     limits = effect_range(rows, plan.smallest_effect, plan.unit)
     blocks = []
     for number, condition in enumerate(dict.fromkeys(effect.term.condition for effect in found), start=1):
@@ -52,11 +49,11 @@ def build(context: Context) -> Section | None:
                 condition=condition,
                 sentences=tuple(_sentences(plan, [effect for effect, _ in own], digits)),
                 picture=Picture(f"gains-{number}", figure, f"Effect of each change {described}"),
-                table=_table(plan, [effect for effect, _ in own], digits),
+                table=page_table(columns, [effect for effect, _ in own], context.colours),
             )
         )
-    frame = pd.DataFrame([_record(plan, effect) for effect in found])
-    return Section("gains", "What does each change contribute?", tuple(blocks), caption=CAPTION, data={"gains": frame})
+    data = {"gains": data_frame(columns, found)}
+    return Section("gains", "What does each change contribute?", tuple(blocks), caption=CAPTION, data=data)
 
 
 def name_of(changes: Sequence[LevelChange]) -> str:
@@ -109,44 +106,16 @@ def _sentences(plan: PlanRecord, found: Sequence[FactorialEffect], digits: int) 
     ]
 
 
-def _table(plan: PlanRecord, found: Sequence[FactorialEffect], digits: int) -> Table:
-    columns = (
-        TableColumn("change"), TableColumn("verdict"), TableColumn(f"effect, {plan.unit.many}", True),
-        TableColumn("95 % interval", True), TableColumn("adjusted p", True), TableColumn("cells averaged", True),
-        TableColumn("seeds", True),
-    )  # fmt: skip
-    return Table(columns, tuple(_table_row(plan, effect, digits) for effect in found))
-
-
-def _table_row(plan: PlanRecord, effect: FactorialEffect, digits: int) -> TableRow:
-    estimate, decision, unit = effect.decision.estimate, effect.decision, plan.unit
-    interval = estimate.interval if estimate else None
-    cells = (
-        TableCell(name_of(effect.term.changes)),
-        TableCell(f"{SIGNS[decision.verdict]} {_label(effect)}"),
-        TableCell(text.signed(estimate.mean, digits, unit) if estimate else "", estimate.mean if estimate else None),
-        TableCell(text.interval(interval, digits, unit) if interval else "", interval.low if interval else None),
-        TableCell(text.p_value(decision.p_adjusted) if estimate else "", decision.p_adjusted),
-        TableCell(str(effect.cells), effect.cells),
-        TableCell(str(effect.seeds), effect.seeds),
+def _columns(plan: PlanRecord, digits: int) -> tuple[Column[FactorialEffect], ...]:
+    return (
+        Column("condition", "", lambda effect: effect.term.condition),
+        Column("change", "change", lambda effect: name_of(effect.term.changes)),
+        Column("factors", "", lambda effect: " x ".join(change.factor for change in effect.term.changes)),
+        Column("verdict", "", lambda effect: effect.decision.verdict),
+        Column("", "verdict", lambda effect: f"{SIGNS[effect.decision.verdict]} {_label(effect)}"),
+        Column("unit", "", lambda _: plan.unit.many),
+        *decision_columns("worth", f"effect, {plan.unit.many}", digits, plan.unit),
+        Number("cells", "cells averaged", lambda effect: effect.cells),
+        Number("seeds", "seeds", lambda effect: effect.seeds),
+        Column("provisional", "", lambda effect: effect.provisional),
     )
-    return TableRow(cells, condition=effect.term.condition)
-
-
-def _record(plan: PlanRecord, effect: FactorialEffect) -> dict[str, Any]:
-    estimate, unit = effect.decision.estimate, plan.unit
-    return {
-        "condition": effect.term.condition,
-        "change": name_of(effect.term.changes),
-        "factors": " x ".join(change.factor for change in effect.term.changes),
-        "verdict": effect.decision.verdict,
-        "unit": unit.many,
-        "worth": unit.scale * estimate.mean if estimate else None,
-        **interval_record("worth", estimate.interval if estimate else None, unit),
-        "p": effect.decision.p,
-        "p_adjusted": effect.decision.p_adjusted,
-        "equivalence_p_adjusted": effect.decision.equivalence_p_adjusted,
-        "cells": effect.cells,
-        "seeds": effect.seeds,
-        "provisional": effect.provisional,
-    }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
+from typing import NamedTuple
 
-from reports.descriptive.importance import IMPORTANCE_FROM, Importance, importances
+import numpy as np
+
+from reports.data.frames import StudyData
+from reports.descriptive.importance import IMPORTANCE_FROM, importances
 from reports.descriptive.responses import RangeEdge, Response, full_length_runs, range_edges, responses
 from reports.figures.plots import PointGroup, axis, categories, diverging, scatter_figure
 from reports.page.context import Context
-from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
+from reports.page.layout import Block, Panel, Picture, Section
+from reports.page.tables import Column, Number, data_frame, page_table
 from trainables.records import ArmRecord, ConditionRecord
 
 CAPTION = (
@@ -19,88 +22,113 @@ CAPTION = (
     "rank correlation of value and gain, given for at least 8 runs. These are single runs with one seed each: hints "
     "for the next study, not claims."
 )
-INTERACTING = ("learning_rate", "weight_decay", "batch_size")
-COLUMNS = (
-    TableColumn("condition"), TableColumn("method"), TableColumn("hyperparameter"), TableColumn("range"),
-    TableColumn("runs", True), TableColumn("trend", True), TableColumn("importance, best runs, %", True),
-    TableColumn("importance, all runs, %", True),
-)  # fmt: skip
-
-
-def build(context: Context) -> Section | None:
-    """Return the influence of the searched hyperparameters; None if nothing was searched."""
-    if not any(arm.spaces for arm in context.plan.arms):
-        return None
-    blocks, frames, near = [], [], []
-    for number, condition in enumerate(context.plan.conditions, start=1):
-        block, rows, found = _block(context, number, condition)
-        frames, near = [*frames, *rows], [*near, *found]
-        if rows:
-            blocks.append(block)
-    return Section(
-        "values",
-        "Which hyperparameters matter?",
-        blocks=tuple(blocks),
-        caption=CAPTION,
-        empty="No search run has been trained to the end yet.",
-        data={
-            "responses": pd.DataFrame(frames, columns=pd.Index(RESPONSE_COLUMNS)),
-            "edges": pd.DataFrame(near, columns=pd.Index(["condition", "method", "setting", "end", "limit", "runs"])),
-        },
-    )
-
-
-RESPONSE_COLUMNS = (
-    "condition", "method", "setting", "own", "runs", "paired", "trend", "ped_anova", "mean_decrease_impurity",
-)  # fmt: skip
-
-
-def _block(
-    context: Context, number: int, condition: ConditionRecord
-) -> tuple[Block, list[dict[str, object]], list[tuple[str, str, str, str, float, int]]]:
-    study = context.study
-    arms = [arm for arm in context.plan.arms if arm.condition == condition.name and arm.spaces]
-    found = [(response, share) for arm in arms for response, share in _with_importance(context, arm)]
-    near = [edge for arm in arms for edge in range_edges(study, arm)]
-    panels = [
-        *(
-            _panel(context, f"values-{number}-{i}", response)
-            for i, (response, _) in enumerate(found)
-            if response.paired
-        ),
-        *_pairs(context, number, [response for response, _ in found]),
-    ]
-    fewest = min((len(full_length_runs(study, arm)) for arm in arms), default=0)
-    thin = (
-        [
-            f"Importances need at least {IMPORTANCE_FROM} runs in an arm that were not stopped early; the "
-            f"smallest arm here has {fewest}."
-        ]
-        if fewest < IMPORTANCE_FROM and found
-        else []
-    )
-    block = Block(
-        condition.description,
-        condition.name,
-        sentences=(*(_advice(edge) for edge in near), *thin),
-        panels=tuple(panels),
-        table=Table(COLUMNS, tuple(_table_row(context, *pair) for pair in found), IMPORTANCE_CAPTION),
-    )
-    rows = [_record(*pair) for pair in found]
-    places = [(edge.arm.condition, edge.arm.method, edge.dimension, edge.end, edge.limit, edge.runs) for edge in near]
-    return block, rows, places
-
-
 IMPORTANCE_CAPTION = (
     "Importance among the best runs: PED-ANOVA, which measures what distinguishes the best tenth of the runs."
     " Importance among all runs: mean decrease in impurity of a random forest, which measures what explains the"
     " results of all runs. The two answer different questions; where they disagree, do not rely on either alone."
 )
+INTERACTING = ("learning_rate", "weight_decay", "batch_size")
 
 
-def _with_importance(context: Context, arm: ArmRecord) -> list[tuple[Response, Importance | None]]:
-    shares = {one.dimension: one for one in importances(context.study, arm)}
-    return [(response, shares.get(response.dimension)) for response in responses(context.study, arm)]
+class RatedResponse(NamedTuple):
+    """A response with the importances of its dimension (see `Importance`), None if they are unknown."""
+
+    response: Response
+    ped_anova: float | None
+    mean_decrease: float | None
+
+
+def _range(rated: RatedResponse) -> str:
+    space = rated.response.arm.spaces[rated.response.dimension]
+    return ", ".join(map(str, space)) if isinstance(space, list) else f"{space['low']:g} to {space['high']:g}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}"
+
+
+COLUMNS: tuple[Column[RatedResponse], ...] = (
+    Column("condition", "condition", lambda rated: rated.response.arm.condition),
+    Column("method", "method", lambda rated: rated.response.arm.method),
+    Column("setting", "hyperparameter", lambda rated: rated.response.dimension),
+    Column("", "range", _range),
+    Column("own", "", lambda rated: rated.response.own),
+    Number("runs", "runs", lambda rated: len(rated.response.values)),
+    Column("paired", "", lambda rated: rated.response.paired),
+    Number("trend", "trend", lambda rated: rated.response.trend, "{:+.2f}".format),
+    Number("ped_anova", "importance, best runs, %", lambda rated: rated.ped_anova, _percent),
+    Number("mean_decrease_impurity", "importance, all runs, %", lambda rated: rated.mean_decrease, _percent),
+)
+EDGE_COLUMNS: tuple[Column[RangeEdge], ...] = (
+    Column("condition", "", lambda edge: edge.arm.condition),
+    Column("method", "", lambda edge: edge.arm.method),
+    Column("setting", "", lambda edge: edge.dimension),
+    Column("end", "", lambda edge: edge.end),
+    Column("limit", "", lambda edge: edge.limit),
+    Column("runs", "", lambda edge: edge.runs),
+)
+
+
+def build(context: Context) -> Section | None:
+    """Return the influence of the searched hyperparameters; None if nothing was searched."""
+    plan, study = context.plan, context.study
+    if not any(arm.spaces for arm in plan.arms):
+        return None
+    arms = [arm for condition in plan.conditions for arm in plan.arms if arm.condition == condition.name and arm.spaces]
+    rated = [one for arm in arms for one in _rated(study, arm)]
+    edges = [edge for arm in arms for edge in range_edges(study, arm)]
+    blocks = (
+        _block(
+            context, number, condition,
+            [one for one in rated if one.response.arm.condition == condition.name],
+            [edge for edge in edges if edge.arm.condition == condition.name],
+        )
+        for number, condition in enumerate(plan.conditions, start=1)
+    )  # fmt: skip
+    return Section(
+        "values",
+        "Which hyperparameters matter?",
+        blocks=tuple(block for block in blocks if block.table),
+        caption=CAPTION,
+        empty="No search run has been trained to the end yet.",
+        data={
+            "responses": data_frame(COLUMNS, rated),
+            "edges": data_frame(EDGE_COLUMNS, edges),
+        },
+    )
+
+
+def _rated(study: StudyData, arm: ArmRecord) -> list[RatedResponse]:
+    found = {one.dimension: (one.ped_anova, one.mean_decrease) for one in importances(study, arm)}
+    return [RatedResponse(one, *found.get(one.dimension, (None, None))) for one in responses(study, arm)]
+
+
+def _block(
+    context: Context, number: int, condition: ConditionRecord, rated: list[RatedResponse], edges: list[RangeEdge]
+) -> Block:
+    responses = [one.response for one in rated]
+    panels = [
+        _panel(context, f"values-{number}-{i}", response) for i, response in enumerate(responses) if response.paired
+    ]
+    return Block(
+        condition.description,
+        condition.name,
+        sentences=(*map(_advice, edges), *_missing_importances(context, condition)),
+        panels=(*panels, *_pairs(context, number, responses)),
+        table=page_table(COLUMNS, rated, context.colours, IMPORTANCE_CAPTION) if rated else None,
+    )
+
+
+def _missing_importances(context: Context, condition: ConditionRecord) -> list[str]:
+    """Return a sentence about an arm with too few runs for importances, if there is one."""
+    arms = [arm for arm in context.plan.arms if arm.condition == condition.name and arm.spaces]
+    fewest = min((len(full_length_runs(context.study, arm)) for arm in arms), default=0)
+    if fewest >= IMPORTANCE_FROM:
+        return []
+    return [
+        f"Importances need at least {IMPORTANCE_FROM} runs in an arm that were not stopped early; the "
+        f"smallest arm here has {fewest}."
+    ]
 
 
 def _advice(edge: RangeEdge) -> str:
@@ -111,12 +139,8 @@ def _advice(edge: RangeEdge) -> str:
     )
 
 
-def _scale(context: Context) -> tuple[float, str]:
-    return context.plan.unit.scale, f"gain, {context.plan.unit.many}"
-
-
 def _panel(context: Context, name: str, response: Response) -> Panel:
-    arm, (scale, unit) = response.arm, _scale(context)
+    arm, unit = response.arm, context.plan.unit
     space = arm.spaces[response.dimension]
     if isinstance(space, list):
         options = [str(option) for option in space]
@@ -125,10 +149,10 @@ def _panel(context: Context, name: str, response: Response) -> Panel:
     else:
         x = np.array(response.values, dtype=float)
         x_axis = axis(x, response.dimension, log=space["log"])
-    y = scale * response.gains
+    y = unit.scale * response.gains
     words = [f"{response.dimension} {value}: {gain:+.2f}" for value, gain in zip(response.values, y, strict=True)]
     points = PointGroup(x, y, words, context.colours[arm.method])
-    figure = scatter_figure([points], x_axis, axis(np.append(y, 0.0), unit), zero=True)
+    figure = scatter_figure([points], x_axis, axis(np.append(y, 0.0), f"gain, {unit.many}"), zero=True)
     picture = Picture(name, figure, f"Gain of {arm.method} against {response.dimension}")
     trend = "" if response.trend is None else f"trend {response.trend:+.2f}"
     return Panel(f"{arm.method}: {response.dimension}", picture, arm.method, context.colours[arm.method], trend)
@@ -149,12 +173,12 @@ def _pairs(context: Context, number: int, found: list[Response]) -> list[Panel]:
 
 def _pair_panel(context: Context, picture: str, own: Response, other: Response) -> Panel:
     """Return the gain over both hyperparameters, in the runs in which both have an effect."""
-    name, arm, (scale, _) = own.dimension, own.arm, _scale(context)
+    name, arm = own.dimension, own.arm
     values = dict(zip(other.trials, other.values, strict=True))
     shown = [i for i, trial in enumerate(own.trials) if trial in values]
     x = np.array([values[own.trials[i]] for i in shown], dtype=float)
     y = np.array([own.values[i] for i in shown], dtype=float)
-    gains = scale * own.gains[shown]
+    gains = context.plan.unit.scale * own.gains[shown]
     colours = diverging(gains, float(np.abs(gains).max()))
     words = [f"{other.dimension} {a:.3g}, {name} {b:.3g}: {gain:+.2f}" for a, b, gain in zip(x, y, gains, strict=True)]
     axes = [axis(values, key, log=arm.spaces[key]["log"]) for values, key in ((x, other.dimension), (y, name))]
@@ -163,31 +187,3 @@ def _pair_panel(context: Context, picture: str, own: Response, other: Response) 
     return Panel(
         f"{name} with {other.dimension}", Picture(picture, figure, label), arm.method, context.colours[arm.method]
     )
-
-
-def _table_row(context: Context, response: Response, share: Importance | None) -> TableRow:
-    arm, space = response.arm, response.arm.spaces[response.dimension]
-    words = ", ".join(map(str, space)) if isinstance(space, list) else f"{space['low']:g} to {space['high']:g}"
-    cells = (
-        TableCell(arm.condition),
-        TableCell(arm.method, colour=context.colours[arm.method]),
-        TableCell(response.dimension),
-        TableCell(words),
-        TableCell(str(len(response.values)), len(response.values)),
-        TableCell("" if response.trend is None else f"{response.trend:+.2f}", response.trend),
-        _share(share.ped_anova if share else None),
-        _share(share.mean_decrease if share else None),
-    )
-    return TableRow(cells, arm.condition, arm.method)
-
-
-def _share(value: float | None) -> TableCell:
-    return TableCell("" if value is None else f"{100 * value:.0f}", value)
-
-
-def _record(response: Response, share: Importance | None) -> dict[str, object]:
-    values = (
-        response.arm.condition, response.arm.method, response.dimension, response.own, len(response.values),
-        response.paired, response.trend, share.ped_anova if share else None, share.mean_decrease if share else None,
-    )  # fmt: skip
-    return dict(zip(RESPONSE_COLUMNS, values, strict=True))

@@ -10,10 +10,10 @@ import pandas as pd
 from reports.figures.condition_grid import Tile, grid_figure
 from reports.inference import wording as text
 from reports.inference.moderation import EffectChange, effect_changes
-from reports.inference.records import interval_record
 from reports.page.claims import SIGNS, Claim, comparisons
 from reports.page.context import Context
-from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
+from reports.page.layout import Block, Panel, Picture, Section
+from reports.page.tables import Column, Number, data_frame, decision_columns, page_table
 from trainables.records import (
     EQUIVALENT,
     UNDECIDED,
@@ -42,13 +42,14 @@ def build(context: Context) -> Section | None:
     found = effect_changes(context.study)
     intervals = [change.decision.estimate.interval for change in found if change.decision.estimate]
     digits = text.decimals(intervals, context.plan.unit)
+    columns = _columns(context.plan, digits)
     block = Block(
         sentences=tuple(_sentences(context.plan, found, digits)),
         panels=tuple(_panels(context)),
-        table=_table(context, found, digits) if found else None,
+        table=page_table(columns, found, context.colours, _caption(context.plan)) if found else None,
     )
-    frame = pd.DataFrame([_record(context.plan, change) for change in found])
-    return Section("when", "When does it help?", (block,), caption=CAPTION, data={"when": frame})
+    data = {"when": data_frame(columns, found) if found else pd.DataFrame()}
+    return Section("when", "When does it help?", (block,), caption=CAPTION, data=data)
 
 
 def _sentences(plan: PlanRecord, found: Sequence[EffectChange], digits: int) -> list[str]:
@@ -167,65 +168,39 @@ def _tile(
     )
 
 
-def _table(context: Context, found: Sequence[EffectChange], digits: int) -> Table:
-    unit, plan = context.plan.unit, context.plan
-    columns = (
-        TableColumn("method"), TableColumn("against"), TableColumn("where"), TableColumn("between"),
-        TableColumn("the effect"), TableColumn(f"first effect, {unit.many}", True),
-        TableColumn("second effect", True), TableColumn("difference", True), TableColumn("95 % interval", True),
-        TableColumn("adjusted p", True), TableColumn("shared seeds", True),
-    )  # fmt: skip
-    caption = (
+def _columns(plan: PlanRecord, digits: int) -> tuple[Column[EffectChange], ...]:
+    unit = plan.unit
+
+    def effect(value: float) -> str:
+        return text.signed(value, digits, unit)
+
+    return (
+        Column("method", "method", lambda change: change.pair.first.method),
+        Column("reference", "against", lambda change: change.pair.first.reference),
+        Column("factor", "", lambda change: change.pair.factor),
+        Column("first_condition", "", lambda change: change.pair.first.condition),
+        Column("second_condition", "", lambda change: change.pair.second.condition),
+        Column("", "where", lambda change: _where(plan, change)),
+        Column("", "between", lambda change: _gap(plan, change)),
+        Column("", "the effect", _label),
+        Number("first_effect", f"first effect, {unit.many}", lambda change: change.effects[0], effect, unit.scale),
+        Number("second_effect", "second effect", lambda change: change.effects[1], effect, unit.scale),
+        Column("unit", "", lambda _: unit.many),
+        *decision_columns("difference", "difference", digits, unit),
+        Column("verdict", "", lambda change: change.decision.verdict),
+        Number("shared_seeds", "shared seeds", lambda change: change.seeds),
+        Column("provisional", "", lambda change: change.provisional),
+    )
+
+
+def _label(change: EffectChange) -> str:
+    verdict = change.decision.verdict
+    return f"{SIGNS[verdict]} {LABELS[verdict]}{', so far' if change.provisional else ''}"
+
+
+def _caption(plan: PlanRecord) -> str:
+    return (
         "Difference: the second effect minus the first, paired by the seeds that both conditions share; without shared "
         "seeds, the means are compared. “Does not change”: a change of "
-        f"{unit.amount(plan.smallest_effect)} or more is ruled out."
+        f"{plan.unit.amount(plan.smallest_effect)} or more is ruled out."
     )
-    return Table(columns, tuple(_table_row(context, change, digits) for change in found), caption)
-
-
-def _table_row(context: Context, change: EffectChange, digits: int) -> TableRow:
-    plan, contrast, estimate = context.plan, change.pair.first, change.decision.estimate
-    label = LABELS[change.decision.verdict] + (", so far" if change.provisional else "")
-    effects = [_number(effect, digits, plan) for effect in (*change.effects, estimate.mean if estimate else None)]
-    found = estimate.interval if estimate else None
-    return TableRow(
-        (
-            TableCell(contrast.method, colour=context.colours[contrast.method]),
-            TableCell(contrast.reference),
-            TableCell(_where(plan, change)),
-            TableCell(_gap(plan, change)),
-            TableCell(f"{SIGNS[change.decision.verdict]} {label}"),
-            *effects,
-            TableCell(text.interval(found, digits, plan.unit) if found else "", found.low if found else None),
-            TableCell(text.p_value(change.decision.p_adjusted) if estimate else "", change.decision.p_adjusted),
-            TableCell(str(change.seeds), change.seeds),
-        ),
-        method=contrast.method,
-    )
-
-
-def _number(effect: float | None, digits: int, plan: PlanRecord) -> TableCell:
-    return TableCell("" if effect is None else text.signed(effect, digits, plan.unit), effect)
-
-
-def _record(plan: PlanRecord, change: EffectChange) -> dict[str, Any]:
-    unit, estimate, contrast = plan.unit, change.decision.estimate, change.pair.first
-    first, second = (None if effect is None else unit.scale * effect for effect in change.effects)
-    return {
-        "method": contrast.method,
-        "reference": contrast.reference,
-        "factor": change.pair.factor,
-        "first_condition": contrast.condition,
-        "second_condition": change.pair.second.condition,
-        "first_effect": first,
-        "second_effect": second,
-        "unit": unit.many,
-        "difference": unit.scale * estimate.mean if estimate else None,
-        **interval_record("difference", estimate.interval if estimate else None, unit),
-        "p": change.decision.p,
-        "p_adjusted": change.decision.p_adjusted,
-        "equivalence_p_adjusted": change.decision.equivalence_p_adjusted,
-        "verdict": change.decision.verdict,
-        "shared_seeds": change.seeds,
-        "provisional": change.provisional,
-    }

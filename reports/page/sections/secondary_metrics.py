@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -15,16 +17,32 @@ from reports.descriptive.secondary_metrics import (
 from reports.figures.plots import NamedEstimate, estimates_figure, heat_figure
 from reports.inference import wording as text
 from reports.page.context import Context
-from reports.page.layout import Block, Panel, Picture, Section, Table, TableCell, TableColumn, TableRow
+from reports.page.layout import Block, Panel, Picture, Section
+from reports.page.tables import Column, Number, TableCell, data_frame, interval_columns, page_table
 from trainables import records
 from trainables.records import ConditionRecord
 
+
+class MetricTitle(NamedTuple):
+    """How a test metric is displayed.
+
+    Args:
+        title: its name.
+        unit: unit and direction.
+        scale: factor of its values.
+    """
+
+    title: str
+    unit: str
+    scale: float
+
+
 TITLES = {
-    records.TEST_ACCURACY: ("accuracy", "points, higher is better", 100.0),
-    records.TEST_LOSS: ("log loss", "nats, lower is better", 1.0),
-    records.TEST_CALIBRATION_ERROR: ("calibration error", "points, lower is better", 100.0),
-    records.TEST_BALANCED_ACCURACY: ("balanced accuracy", "points, higher is better", 100.0),
-    records.TEST_MACRO_F1: ("macro F1", "points, higher is better", 100.0),
+    records.TEST_ACCURACY: MetricTitle("accuracy", "points, higher is better", 100.0),
+    records.TEST_LOSS: MetricTitle("log loss", "nats, lower is better", 1.0),
+    records.TEST_CALIBRATION_ERROR: MetricTitle("calibration error", "points, lower is better", 100.0),
+    records.TEST_BALANCED_ACCURACY: MetricTitle("balanced accuracy", "points, higher is better", 100.0),
+    records.TEST_MACRO_F1: MetricTitle("macro F1", "points, higher is better", 100.0),
 }
 CAPTION = (
     "Differences on the test images, method minus reference, each at its own best setting, paired by seed, with 95 %"
@@ -33,11 +51,6 @@ CAPTION = (
     " images of the class correctly, orange where it classifies fewer; a class has few test images, so single cells"
     " are uncertain."
 )
-COLUMNS = (
-    TableColumn("condition"), TableColumn("method"), TableColumn("against"), TableColumn("metric"),
-    TableColumn("value of the method", True), TableColumn("value of the reference", True),
-    TableColumn("difference", True), TableColumn("95 % interval", True), TableColumn("better side"),
-)  # fmt: skip
 MOST_CLASSES = 40
 """With more classes, the figure shows those that differ most."""
 
@@ -61,7 +74,7 @@ def build(context: Context) -> Section:
         caption=CAPTION,
         empty="No pair of finished runs has other metrics yet.",
         data={
-            "quality": pd.DataFrame([_record(one) for one in others], columns=pd.Index(RECORDED)),
+            "quality": data_frame(COLUMNS, others),
             "classes": _classes(context, classes),
         },
     )
@@ -84,18 +97,20 @@ def _block(
         condition.name,
         picture=_heat(context, f"classes-{number}", classes) if classes else None,
         panels=tuple(panels),
-        table=Table(COLUMNS, tuple(_table_row(context, one) for one in others)) if others else None,
+        table=page_table(COLUMNS, others, context.colours) if others else None,
     )
 
 
-def title_of(metric: str) -> tuple[str, str, float]:
-    """Return title, unit and scale of a test metric; one without a title is shown by its name, unscaled.
+def title_of(metric: str) -> MetricTitle:
+    """Return how a test metric is displayed; one without a title is shown by its name, unscaled.
 
     >>> title_of("test_top_5")
-    ('top 5', 'higher is better', 1.0)
+    MetricTitle(title='top 5', unit='higher is better', scale=1.0)
     """
+    if metric in TITLES:
+        return TITLES[metric]
     direction = "higher" if records.as_maximized(metric, 1.0) > 0 else "lower"
-    return TITLES.get(metric) or (metric.removeprefix("test_").replace("_", " "), f"{direction} is better", 1.0)
+    return MetricTitle(metric.removeprefix("test_").replace("_", " "), f"{direction} is better", 1.0)
 
 
 def _panel(context: Context, name: str, metric: str, found: list[SecondaryEffect]) -> Panel:
@@ -123,34 +138,40 @@ def _heat(context: Context, name: str, found: list[ClassAccuracies]) -> Picture:
     return Picture(name, figure, "Difference in accuracy by class")
 
 
-def _table_row(context: Context, one: SecondaryEffect) -> TableRow:
-    title, _, scale = title_of(one.metric)
+def _level(one: SecondaryEffect, value: float) -> TableCell:
+    return TableCell(f"{title_of(one.metric).scale * value:.3g}", value)
+
+
+def _difference(one: SecondaryEffect) -> TableCell:
+    difference = title_of(one.metric).scale * one.effect.mean
+    return TableCell(f"{difference:+.3g}", difference)
+
+
+def _interval(one: SecondaryEffect) -> TableCell:
+    bounds, scale = one.effect.interval, title_of(one.metric).scale
+    return TableCell(f"{scale * bounds.low:+.3g} to {scale * bounds.high:+.3g}" if bounds else "none")
+
+
+def _better_side(one: SecondaryEffect) -> str:
     bounds = one.effect.interval
-    side = one.verdict.method if one.better else one.verdict.reference
-    cells = (
-        TableCell(one.verdict.condition),
-        TableCell(one.verdict.method, colour=context.colours[one.verdict.method]),
-        TableCell(one.verdict.reference),
-        TableCell(title),
-        TableCell(f"{scale * one.value:.3g}", one.value),
-        TableCell(f"{scale * one.reference:.3g}", one.reference),
-        TableCell(f"{scale * one.effect.mean:+.3g}", scale * one.effect.mean),
-        TableCell(f"{scale * bounds.low:+.3g} to {scale * bounds.high:+.3g}" if bounds else "none"),
-        TableCell(side if bounds and (bounds.low > 0 or bounds.high < 0) else "not clear"),
-    )
-    return TableRow(cells, one.verdict.condition, one.verdict.method)
+    if bounds and (bounds.low > 0 or bounds.high < 0):
+        return one.verdict.method if one.better else one.verdict.reference
+    return "not clear"
 
 
-RECORDED = ("condition", "method", "reference", "figure", "value", "reference_value", "difference", "low", "high")
-
-
-def _record(one: SecondaryEffect) -> dict[str, object]:
-    bounds = one.effect.interval
-    return {
-        "condition": one.verdict.condition, "method": one.verdict.method, "reference": one.verdict.reference,
-        "figure": one.metric, "value": one.value, "reference_value": one.reference, "difference": one.effect.mean,
-        "low": bounds.low if bounds else None, "high": bounds.high if bounds else None,
-    }  # fmt: skip
+COLUMNS: tuple[Column[SecondaryEffect], ...] = (
+    Column("condition", "condition", lambda one: one.verdict.condition),
+    Column("method", "method", lambda one: one.verdict.method),
+    Column("reference", "against", lambda one: one.verdict.reference),
+    Column("figure", "metric", lambda one: one.metric, lambda metric: title_of(metric).title),
+    Number("value", "value of the method", lambda one: _level(one, one.value)),
+    Number("reference_value", "value of the reference", lambda one: _level(one, one.reference)),
+    Column("difference", "", lambda one: one.effect.mean),
+    Number("", "difference", _difference),
+    *interval_columns("", lambda one: one.effect.interval),
+    Number("", "95 % interval", _interval),
+    Column("", "better side", _better_side),
+)
 
 
 def _classes(context: Context, found: list[ClassAccuracies]) -> pd.DataFrame:
