@@ -24,7 +24,7 @@ class Curve:
     Args:
         name: name of the method.
         colour: colour of the method.
-        x, y: float (n,).
+        x, y: float (n,); points that are not finite are left out.
         low, high: bounds of the band, float (n,), NaN where there is none.
         points: whether to mark each point on the line; meant for few points.
     """
@@ -38,9 +38,7 @@ class Curve:
     points: bool = False
 
 
-def curves_figure(
-    curves: Sequence[Curve], *, x_title: str, y_title: str, zero: bool = False, height: int = 310, log: bool = False
-) -> Figure:
+def curves_figure(curves: Sequence[Curve], *, x_title: str, y_title: str, zero: bool = False) -> Figure:
     """Return curves with their bands.
 
     Args:
@@ -48,8 +46,6 @@ def curves_figure(
         x_title: title of the horizontal axis.
         y_title: title of the vertical axis.
         zero: whether to draw a line at y = 0.
-        height: height in pixels.
-        log: whether the horizontal axis is logarithmic.
     """
     traces = [trace for curve in curves for trace in _curve(curve)]
     x = _finite([curve.x for curve in curves])
@@ -57,15 +53,16 @@ def curves_figure(
     if zero:
         y = np.append(y, 0.0)
     layout = {
-        "height": height, "margin": MARGIN, "showlegend": False, "hovermode": "closest",
-        "xaxis": {**axis(x, x_title, log=log, tight=True)}, "yaxis": axis(y, y_title),
+        "height": 310, "margin": MARGIN, "showlegend": False, "hovermode": "closest",
+        "xaxis": axis(x, x_title, tight=True), "yaxis": axis(y, y_title),
         "shapes": [_level(0.0)] if zero else [],
     }  # fmt: skip
     return {"data": traces, "layout": layout}
 
 
 def _curve(curve: Curve) -> list[Trace]:
-    banded = np.isfinite(curve.low) & np.isfinite(curve.high)
+    known = np.isfinite(curve.x) & np.isfinite(curve.y)
+    banded = known & np.isfinite(curve.low) & np.isfinite(curve.high)
     traces: list[Trace] = []
     if banded.sum() > 1:
         x = curve.x[banded]
@@ -74,7 +71,6 @@ def _curve(curve: Curve) -> list[Trace]:
             "y": rounded([*curve.high[banded], *curve.low[banded][::-1]], digits=4), "line": {"width": 0},
             "fill": "toself", "fillcolor": translucent(curve.colour, 0.13), "hoverinfo": "skip",
         })  # fmt: skip
-    known = np.isfinite(curve.y)
     traces.append({
         "type": "scatter", "mode": "lines+markers" if curve.points else "lines", "x": rounded(curve.x[known]),
         "y": rounded(curve.y[known]), "name": shown(curve.name), "hovertemplate": "%{x:.4~g}: %{y:.3~f}",
@@ -100,12 +96,7 @@ class PointGroup:
 
 
 def scatter_figure(
-    groups: Sequence[PointGroup],
-    x_axis: dict[str, Any],
-    y_axis: dict[str, Any],
-    *,
-    zero: bool = False,
-    height: int = 230,
+    groups: Sequence[PointGroup], x_axis: dict[str, Any], y_axis: dict[str, Any], *, zero: bool = False
 ) -> Figure:
     """Return a scatter plot, with a line at y = 0 if `zero` is set."""
     traces = [
@@ -119,7 +110,7 @@ def scatter_figure(
         if len(group.x)
     ]  # fmt: skip
     layout = {
-        "height": height, "margin": MARGIN, "showlegend": False, "hovermode": "closest",
+        "height": 230, "margin": MARGIN, "showlegend": False, "hovermode": "closest",
         "xaxis": x_axis, "yaxis": y_axis, "shapes": [_level(0.0)] if zero else [],
     }  # fmt: skip
     return {"data": traces, "layout": layout}

@@ -201,6 +201,17 @@ def test_a_single_run_has_a_curve_and_no_verdict(tmp_path: Path) -> None:
     assert "Nothing was tuned" in text_of(render_html(view))
 
 
+def test_a_search_that_only_diverged_before_its_first_epoch_ended_has_a_page(tmp_path: Path) -> None:
+    with JournalBuilder(tmp_path) as journal:
+        run = journal.run("resnet8-0.1", "mixup", phase=records.SEARCH)
+        journal.end(run, records.DIVERGED, epoch=0, selection=0.1)
+    paths = write_report(tmp_path)
+    (row,) = pd.read_csv(paths.tables["tuning"]).to_dict("records")
+    assert (row["method"], row["plug_in"]) == ("mixup", 0.1)
+    assert pd.isna(row["plain_epochs"])
+    assert "tuning-1-1" in paths.html.read_text()
+
+
 def test_failed_arms_are_listed_with_their_reasons(tmp_path: Path) -> None:
     simulate_study(tmp_path, failing=["mixup"])
     view = view_of(tmp_path)
