@@ -75,7 +75,7 @@ def convolved(run: Classifier) -> list[int]:
     """Return the numbers of images that one device convolves at a time, in the compiled epoch of a run."""
     data, batches = next(iter(run._data.development.chunks(run._batches(0))))
     loop: Any = run._run_epoch
-    program = loop._scan._function.lower(run._state, data, run._constants, batches).compile().as_text()
+    program = loop._scan.lower(run._state, data, run._constants, batches).compile().as_text()
     shapes = re.findall(r"= f32\[(\d+),(\d+),(\d+),8\]\S* convolution\(", program)  # of the outputs of its 8 filters
     return sorted({int(images) for images, *size in shapes if size == ["5", "4"]})
 

@@ -11,7 +11,7 @@ import importlib
 import logging
 import operator
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -129,18 +129,6 @@ def value_and_gradient(
     return value, besides, gradient
 
 
-class Compiled:
-    """A function of nested tensors, compiled anew for each new shape (see `tensorflow.Compiled`)."""
-
-    def __init__(self, function: Callable[..., Tensor], *open_dimensions: Any, devices: int = 1) -> None:
-        copies = {} if devices == 1 else dict.fromkeys(("in_shardings", "out_shardings"), _sharding(devices))
-        self._function = jax.jit(function, **copies)
-
-    def __call__(self, *arguments: Any) -> Any:
-        """Return the function's result, as tensors."""
-        return self._function(*arguments)
-
-
 def loops_on_device() -> bool:
     """Return whether a `Loop` is compiled as a whole: not on a CPU, where only its step is.
 
@@ -151,29 +139,41 @@ def loops_on_device() -> bool:
 
 
 class Loop:
-    """A loop over batches (see `tensorflow.Loop`), compiled as a whole or step by step."""
+    """A loop over batches (see `tensorflow.Loop`), compiled as a whole or step by step, anew for each new shape.
 
-    def __init__(self, body: Callable[..., tuple[Tensor, Tensor]], *open_dimensions: Any, devices: int = 1) -> None:
-        self._step = Compiled(body, *open_dimensions, devices=devices)
-        self._scan = Compiled(functools.partial(_scan, body), *open_dimensions, devices=devices)
+    Args:
+        body: a function of (state, data, constants, batch) to (next state, output).
+        open_dimensions: not used: any dimension may differ between calls.
+        devices: number of devices, each of which gets all arguments and results.
+    """
 
-    def __call__(self, state: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
+    def __init__(
+        self,
+        body: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]],
+        open_dimensions: Mapping[str, int],
+        devices: int = 1,
+    ) -> None:
+        copies = {} if devices == 1 else dict.fromkeys(("in_shardings", "out_shardings"), _sharding(devices))
+        self._step = jax.jit(body, **copies)
+        self._scan = jax.jit(functools.partial(_scan, body), **copies)
+
+    def __call__(self, state: Tensor, data: Tensor, constants: Tensor, batches: Tensor) -> tuple[Tensor, Tensor]:
         """Return the last state, and the stacked outputs."""
         if loops_on_device():
-            return self._scan(state, *arguments)
-        *constants, batches = arguments
-        constants = jax.tree.map(jax.numpy.asarray, constants)
+            return self._scan(state, data, constants, batches)
+        data, constants = jax.tree.map(jax.numpy.asarray, (data, constants))
         batches = jax.tree.map(np.asarray, batches)
         outputs = []
         for i in range(len(jax.tree.leaves(batches)[0])):
-            state, output = self._step(state, *constants, jax.tree.map(operator.itemgetter(i), batches))
+            state, output = self._step(state, data, constants, jax.tree.map(operator.itemgetter(i), batches))
             outputs.append(output)
         return state, np.stack(jax.device_get(outputs))  # JAX's own would be compiled for every number of steps
 
 
-def _scan(body: Callable[..., tuple[Tensor, Tensor]], state: Tensor, *arguments: Tensor) -> tuple[Tensor, Tensor]:
-    *constants, batches = arguments
-    return jax.lax.scan(lambda state, batch: body(state, *constants, batch), state, batches)
+def _scan(
+    body: Callable[..., tuple[Tensor, Tensor]], state: Tensor, data: Tensor, constants: Tensor, batches: Tensor
+) -> tuple[Tensor, Tensor]:
+    return jax.lax.scan(lambda state, batch: body(state, data, constants, batch), state, batches)
 
 
 def resident(array: np.ndarray, devices: int = 1) -> Tensor:

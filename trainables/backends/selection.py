@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 class Backend(Protocol):
     """Functions that each backend module has; all other training code uses `keras.ops`."""
 
-    Compiled: Callable[..., Callable[..., Any]]
-    """`Compiled(function, *open_dimensions, devices=1)` returns the compiled function; results are on each device."""
-    Loop: Callable[..., Callable[..., Any]]
-    """`Loop(body, *open_dimensions, devices=1)` returns the compiled loop that applies `body` to batch after batch."""
+    Loop: Callable[..., Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]]
+    """`Loop(body, open_dimensions, devices=1)` returns the compiled loop that applies `body` to batch after batch."""
 
     def configure(self, threads: int | None = None, deterministic: bool = True) -> None:
         """Configure the backend in this process, before its first tensor."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -126,52 +126,49 @@ def value_and_gradient(
     return value, besides, tape.gradient(value, at)
 
 
-class Compiled:
-    """A function of nested tensors that is traced once, at its first call, for the shapes of its arguments.
+class Loop:
+    """A compiled loop over batches: a function of (state, data, constants, batches) to (last state, stacked outputs).
+
+    It is traced once, at its first call, for the shapes of its arguments. Later calls may have other data, whose arrays
+    differ in their first dimension, and other batches, as `open_dimensions` says.
 
     Args:
-        function: the function to compile.
-        open_dimensions: for each argument the number of leading dimensions of its arrays that may differ between calls,
-            or a dictionary of such numbers by key. All other dimensions must stay the same.
+        body: a function of (state, data, constants, batch) to (next state, output), all nested tensors. The shapes of
+            the state do not change; the output is a float32 tensor. A batch is one part of each array of `batches`,
+            which have the same first dimension.
+        open_dimensions: for each key of `batches`, the number of leading dimensions of its arrays that may differ
+            between calls.
         devices: number of devices, which is one.
     """
 
-    def __init__(self, function: Callable[..., Tensor], *open_dimensions: Any, devices: int = 1) -> None:
-        self._function = function
+    def __init__(
+        self,
+        body: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]],
+        open_dimensions: Mapping[str, int],
+        devices: int = 1,
+    ) -> None:
+        self._body = body
         self._open_dimensions = open_dimensions
         self._traced: Any = None
 
-    def __call__(self, *arguments: Any) -> Any:
-        """Return the function's result, as tensors."""
+    def __call__(self, state: Tensor, data: Tensor, constants: Tensor, batches: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the last state, and the stacked outputs, as tensors."""
         if self._traced is None:
-            signature = tuple(map(_signature, arguments, self._open_dimensions))
-            function = tf.function(self._function, input_signature=signature, autograph=False)
+            each = {key: _signature(part, self._open_dimensions[key]) for key, part in batches.items()}
+            signature = (_signature(state), _signature(data, open_dimensions=1), _signature(constants), each)
+            function = tf.function(functools.partial(_scan, self._body), input_signature=signature, autograph=False)
             self._traced = function.get_concrete_function()
-        return self._traced(*arguments)
+        return self._traced(state, data, constants, batches)
 
 
-class Loop(Compiled):
-    """A compiled loop over batches: a function of (state, *constants, batches) to (last state, stacked outputs).
-
-    Args:
-        body: a function of (state, *constants, batch) to (next state, output). The state is nested tensors whose shapes
-            do not change, the output a float32 tensor; a batch is one part of each of `batches`, nested tensors with
-            the same first dimension.
-        open_dimensions: see `Compiled`.
-        devices: number of devices, which is one.
-    """
-
-    def __init__(self, body: Callable[..., tuple[Tensor, Tensor]], *open_dimensions: Any, devices: int = 1) -> None:
-        super().__init__(functools.partial(_scan, body), *open_dimensions, devices=devices)
-
-
-def _scan(body: Callable[..., tuple[Tensor, Tensor]], state: Tensor, *arguments: Tensor) -> tuple[Tensor, Tensor]:
-    *constants, batches = arguments
+def _scan(
+    body: Callable[..., tuple[Tensor, Tensor]], state: Tensor, data: Tensor, constants: Tensor, batches: Tensor
+) -> tuple[Tensor, Tensor]:
     steps = tf.shape(tf.nest.flatten(batches)[0])[0]
     outputs = tf.TensorArray("float32", size=steps)
 
     def advance(i: Tensor, state: Tensor, outputs: tf.TensorArray) -> tuple[Tensor, Tensor, tf.TensorArray]:
-        state, output = body(state, *constants, tf.nest.map_structure(lambda every: every[i], batches))
+        state, output = body(state, data, constants, tf.nest.map_structure(lambda every: every[i], batches))
         return i + 1, state, outputs.write(i, output)
 
     start = (tf.constant(0), state, outputs)
@@ -179,16 +176,14 @@ def _scan(body: Callable[..., tuple[Tensor, Tensor]], state: Tensor, *arguments:
     return state, outputs.stack()
 
 
-def _signature(argument: Any, dimensions: Any) -> Any:
-    """Return the nested shapes and dtypes of an argument, with open leading dimensions."""
-    if isinstance(dimensions, dict):
-        return {key: _signature(part, dimensions[key]) for key, part in argument.items()}
+def _signature(arrays: Tensor, open_dimensions: int = 0) -> Any:
+    """Return the nested shapes and dtypes of nested arrays; their leading dimensions may be open."""
 
     def spec(array: Any) -> tf.TensorSpec:
-        shape = (None,) * min(dimensions, len(array.shape)) + tuple(array.shape[dimensions:])
+        shape = (None,) * min(open_dimensions, len(array.shape)) + tuple(array.shape[open_dimensions:])
         return tf.TensorSpec(shape, tf.as_dtype(array.dtype))
 
-    return tf.nest.map_structure(spec, argument)
+    return tf.nest.map_structure(spec, arrays)
 
 
 def resident(array: np.ndarray, devices: int = 1) -> Tensor:

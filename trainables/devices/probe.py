@@ -72,7 +72,7 @@ def _xla() -> bool:
     from trainables.backends.selection import backend
 
     values = np.arange(16, dtype="float32").reshape(4, 4)
-    product = backend.Compiled(backend.jitted(lambda x: keras.ops.matmul(x, x), True), 0)
+    product = backend.jitted(lambda x: keras.ops.matmul(x, x), True)
     found = np.asarray(keras.ops.convert_to_numpy(product(values)), "float32")
     if not np.allclose(found, values @ values, rtol=1e-2):
         raise ArithmeticError("a product of two matrices is wrong")

@@ -277,10 +277,8 @@ class Classifier:
         n, width = len(positions), width or batch_width(len(positions))
         index = np.resize(positions.astype("int32"), (-(-n // width), width))  # filled up with the first positions
         function = evaluation_function(self._network, self._xla, self._devices)
-        outputs = collected(
-            function(self._state["weights"], self._state["moving"], data, self._scale, some["index"])
-            for data, some in part.chunks({"index": index})
-        )
+        constants = {**self._scale, "weights": self._state["weights"], "moving": self._state["moving"]}
+        outputs = collected(function(data, constants, some) for data, some in part.chunks({"index": index}))
         loss, likely, confidence = np.concatenate(outputs).swapaxes(0, 1).reshape(3, -1)[:, :n]
         return Predictions(part.labels[positions], likely.astype("int32"), confidence, loss)
 

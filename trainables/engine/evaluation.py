@@ -17,15 +17,20 @@ from trainables.engine.resident import normalise
 Tensor = Any
 NOTHING = np.float32(0)
 """State of a loop that changes nothing."""
+OPEN_DIMENSIONS = {"index": 2}
+"""Number of leading dimensions of the arrays of the batches that may differ between calls."""
 
 
 @lru_cache(maxsize=8)
 def evaluation_function(network: Network, xla: bool = False, devices: int = 1) -> Callable[..., Any]:
-    """Return the compiled evaluation, a function of (weights, moving, data, constants, index).
+    """Return the compiled evaluation, a function of (data, constants, batches).
+
+    data: as in `TrainingStep`.
+    constants: `weights` and `moving` of the network, `mean` and `deviation`.
+    batches: `index`, int32 (s, batch), positions in the data.
 
     It returns float32 (s, 3, batch): for each image its log loss in nats, the most probable class, and the probability
-    of that class. `index` is int32 (s, batch), positions in `data`. If a logit is not finite, all classes count as
-    equally likely.
+    of that class. If a logit is not finite, all classes count as equally likely.
 
     Args:
         network: the network to evaluate.
@@ -38,16 +43,14 @@ def evaluation_function(network: Network, xla: bool = False, devices: int = 1) -
 
     forward = backend.jitted(logits_of, xla)
 
-    def chunk(
-        state: Tensor, weights: Tensor, moving: Tensor, data: Tensor, constants: Tensor, positions: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        positions = backend.divided(positions, devices)
-        images = normalise(ops.take(data["images"], positions, axis=0), constants)
-        labels = ops.take(data["labels"], positions, axis=0)
-        return state, scores(labels, forward(weights, moving, images))
+    def evaluated(nothing: Tensor, data: Tensor, constants: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
+        index = backend.divided(batch["index"], devices)
+        images = normalise(ops.take(data["images"], index, axis=0), constants)
+        labels = ops.take(data["labels"], index, axis=0)
+        return nothing, scores(labels, forward(constants["weights"], constants["moving"], images))
 
-    loop = backend.Loop(chunk, 0, 0, 0, 1, 0, 2, devices=devices)
-    return lambda *arguments: loop(NOTHING, *arguments)[1]
+    loop = backend.Loop(evaluated, OPEN_DIMENSIONS, devices)
+    return lambda data, constants, batches: loop(NOTHING, data, constants, batches)[1]
 
 
 def scores(labels: Tensor, logits: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def epoch_function(step: TrainingStep) -> Callable[..., Any]:
     Args:
         step: the step; equal steps share a compiled epoch.
     """
-    return backend.Loop(step, 0, 1, 0, OPEN_DIMENSIONS, devices=step.devices)
+    return backend.Loop(step, OPEN_DIMENSIONS, step.devices)
 
 
 @dataclass(frozen=True)

@@ -64,3 +64,21 @@ def test_xla_is_off_on_a_cpu_unless_asked_for() -> None:
     assert tensorflow_backend.compiles("xla")
     assert not tensorflow_backend.compiles("off")
     assert tensorflow_backend.compiles("auto") == bool(tf.config.list_physical_devices("GPU"))
+
+
+def test_a_loop_is_traced_once_for_all_numbers_of_images_and_steps() -> None:
+    traces = []
+
+    def body(state: Any, data: Any, constants: Any, batch: Any) -> tuple[Any, Any]:
+        traces.append(batch)
+        return state + constants["rate"] * batch["scale"], tf.reduce_sum(tf.gather(data["images"], batch["index"]))
+
+    loop = tensorflow_backend.Loop(body, {"index": 2, "scale": 1})
+    for steps, images, batch in ((2, 5, 3), (4, 9, 1)):
+        data = {"images": np.arange(images, dtype="float32")}
+        index = np.arange(steps * batch, dtype="int32").reshape(steps, batch) % images
+        batches = {"index": index, "scale": np.ones(steps, "float32")}
+        state, outputs = loop(np.float32(1), data, {"rate": np.float32(0.5)}, batches)
+        assert state == 1 + 0.5 * steps
+        assert np.array_equal(outputs, index.sum(axis=1))
+    assert len(traces) == 1
