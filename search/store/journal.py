@@ -14,7 +14,7 @@ import shlex
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -27,7 +27,22 @@ from trainables.records import ExtensionDecision, JournalReader, Outcome, PlanRe
 from trainables.records.atomic import atomic_file
 from trainables.records.journal_damage import journal_errors
 from trainables.records.journal_file import CONNECTION, check_journal, find_journal, has_checksums, open_read_only
-from trainables.records.journal_schema import META, META_ROWS, TABLES, checksum, seal, write_entry
+from trainables.records.journal_schema import (
+    META,
+    META_ROWS,
+    NEW,
+    StoredDecision,
+    StoredExample,
+    StoredOutcome,
+    StoredReport,
+    StoredRow,
+    StoredRun,
+    checksum,
+    covered,
+    insertion,
+    seal,
+    write_entry,
+)
 from trainables.records.links import refuse_links
 
 if TYPE_CHECKING:
@@ -175,21 +190,18 @@ class Journal(JournalReader):
             self._db.execute("PRAGMA wal_checkpoint")
         self._checkpointed = time.monotonic()
 
-    def _append(self, table: str, values: Sequence[Any], unless: str = "", **unchecked: Any) -> None:
-        """Append a row to a table, within a transaction.
+    def _append(self, row: StoredRow, unless: str = "") -> None:
+        """Append a row to its table, within a transaction; it gets its number and its checksum here.
 
         Args:
-            table: its name.
-            values: the values of the columns of `TABLES`, without the number of the row.
+            row: the row, with the number `NEW`.
             unless: columns of which an equal row must not exist yet.
-            unchecked: values of columns that the checksum does not cover.
         """
-        row = (self._counts[table] + 1, *values)
-        columns = (*TABLES[table], "checksum", *unchecked)
-        statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-        if unless:
-            statement += f" ON CONFLICT ({unless}) DO NOTHING"
-        self._counts[table] += self._db.execute(statement, (*row, checksum(row), *unchecked.values())).rowcount
+        width = len(covered(type(row)))
+        values = (self._counts[row.table] + 1, *row[1:width])
+        statement = f"{insertion(type(row))} ON CONFLICT ({unless}) DO NOTHING" if unless else insertion(type(row))
+        done = self._db.execute(statement, (*values, checksum(values), *row[width + 1 :]))
+        self._counts[row.table] += done.rowcount
 
     def set_meta_once(self, key: str, value: Any) -> None:
         """Write one value about the whole study; the first value of a key stays."""
@@ -202,15 +214,29 @@ class Journal(JournalReader):
         """Announce runs."""
         with self._writing():
             for run in runs:
-                texts = [json.dumps(value) for value in (run.config, run.parameters, run.searched)]
-                identity = (run.name, run.phase, run.condition, run.arm, run.method, run.index, run.seed_index)
-                self._append("runs", (*identity, int(run.audit), *texts, time.time()))
+                row = StoredRun(
+                    id=NEW,
+                    run=run.name,
+                    phase=run.phase,
+                    condition=run.condition,
+                    arm=run.arm,
+                    method=run.method,
+                    k=run.index,
+                    seed=run.seed_index,
+                    audit=int(run.audit),
+                    config=json.dumps(run.config),
+                    parameters=json.dumps(run.parameters),
+                    searched=json.dumps(run.searched),
+                    at=time.time(),
+                )
+                self._append(row)
 
     def report(self, run: str, epochs: Iterable[tuple[int, dict[str, float]]]) -> None:
         """Write what a run measured after some epochs."""
         with self._writing():
             for epoch, metrics in epochs:
-                self._append("reports", (run, epoch, json.dumps(metrics), time.time()), unless="run, epoch")
+                row = StoredReport(id=NEW, run=run, epoch=epoch, metrics=json.dumps(metrics), at=time.time())
+                self._append(row, unless="run, epoch")
 
     def decide(self, decision: records.Decision, run: str | None = None) -> None:
         """Write a decision, about one run or about the study."""
@@ -246,7 +272,8 @@ class Journal(JournalReader):
         write_entry(db, key, json.dumps(value))
 
     def _append_decision(self, decision: records.Decision, run: str | None) -> None:
-        self._append("decisions", (decision.kind, run, json.dumps(decision.dump()), time.time()))
+        detail = json.dumps(decision.dump())
+        self._append(StoredDecision(id=NEW, kind=decision.kind, run=run, detail=detail, at=time.time()))
 
     def end(
         self, run: str, outcome: Outcome, correct: np.ndarray | None = None, loss: np.ndarray | None = None
@@ -261,13 +288,22 @@ class Journal(JournalReader):
         """
         import numpy as np
 
-        ended = (run, outcome.outcome, outcome.epoch, outcome.reason, json.dumps(outcome.metrics), time.time())
+        ended = StoredOutcome(
+            id=NEW,
+            run=run,
+            outcome=outcome.outcome,
+            epoch=outcome.epoch,
+            reason=outcome.reason,
+            metrics=json.dumps(outcome.metrics),
+            at=time.time(),
+        )
         with self._writing():
-            self._append("outcomes", ended, unless="run")
+            self._append(ended, unless="run")
             if correct is not None and loss is not None:
                 bits = zlib.compress(np.packbits(correct).tobytes())
                 losses = zlib.compress(np.clip(loss, 0, 60000).astype(np.float16).tobytes())
-                self._append("examples", (run, len(correct), bits), unless="run", loss=losses)
+                row = StoredExample(id=NEW, run=run, n=len(correct), correct=bits, loss=losses)
+                self._append(row, unless="run")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

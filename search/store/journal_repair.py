@@ -7,15 +7,26 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from trainables.records import END, JOURNAL_SCHEMA, LOOK, META_SCHEMA, OPTUNA_FILE, SCHEMA_VERSION
 from trainables.records.atomic import atomic_file
 from trainables.records.journal_damage import UNREADABLE, Survey, damage_error, survey
 from trainables.records.journal_file import find_journal, open_read_only, side_files
-from trainables.records.journal_schema import META_ROWS, TABLES, seal, write_entry
+from trainables.records.journal_schema import (
+    META_ROWS,
+    TABLES,
+    StoredDecision,
+    StoredExample,
+    StoredOutcome,
+    StoredReport,
+    StoredRow,
+    StoredRun,
+    insertion,
+    seal,
+    write_entry,
+)
 
-_Rows = Mapping[str, Sequence[Sequence[Any]]]
+_Rows = Mapping[type[StoredRow], Sequence[StoredRow]]
 
 
 def upgrade(journal: Path) -> None:
@@ -30,7 +41,7 @@ def upgrade(journal: Path) -> None:
         if any(found.damaged.values()):
             raise damage_error(journal)
         db.execute("PRAGMA journal_mode = DELETE")  # nothing of it may be left in a log
-    _rewrite(journal, found.entries, {table: list(rows.values()) for table, rows in found.rows.items()})
+    _rewrite(journal, found.entries, {kind: list(found.intact(kind)) for kind in TABLES})
 
 
 def repair(path: Path) -> str:
@@ -74,19 +85,19 @@ def _kept(found: Survey) -> _Rows:
     """Return the rows of a damaged journal that a repair keeps."""
     gone = found.to_repeat()
     runs = found.runs
-    first = min(found.damaged["decisions"], default=None)
+    first = min(found.damaged[StoredDecision], default=None)
     decisions = [
         row
-        for row in found.rows["decisions"].values()
-        if (row[2] is None or row[2] in runs) and not (first is not None and row[1] == LOOK and row[0] > first)
+        for row in found.intact(StoredDecision)
+        if (row.run is None or row.run in runs) and not (first is not None and row.kind == LOOK and row.id > first)
     ]
-    while decisions and decisions[-1][1] == END:
+    while decisions and decisions[-1].kind == END:
         decisions.pop()
     ended = {
-        table: [row for row in found.rows[table].values() if row[1] in runs and row[1] not in gone]
-        for table in ("reports", "outcomes", "examples")
+        kind: [row for row in found.intact(kind) if row.run in runs and row.run not in gone]
+        for kind in (StoredReport, StoredOutcome, StoredExample)
     }
-    return {"runs": list(found.rows["runs"].values()), "decisions": decisions, **ended}
+    return {StoredRun: list(found.intact(StoredRun)), StoredDecision: decisions, **ended}
 
 
 def _set_aside(journal: Path) -> Path:
@@ -106,11 +117,8 @@ def _rewrite(journal: Path, entries: Mapping[str, str], rows: _Rows) -> None:
     with atomic_file(journal) as unfinished:
         with closing(sqlite3.connect(unfinished)) as db:
             db.executescript(JOURNAL_SCHEMA)
-            for table, names in TABLES.items():
-                columns = (*names, "loss") if table == "examples" else names
-                numbered = [(number, *row[1:]) for number, row in enumerate(rows[table], 1)]
-                marks = ", ".join("?" * len(columns))
-                db.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", numbered)
+            for kind in TABLES:
+                db.executemany(insertion(kind), [row._replace(id=id) for id, row in enumerate(rows[kind], 1)])
             for key, value in {**entries, META_SCHEMA: str(SCHEMA_VERSION)}.items():
                 write_entry(db, key, value)
             seal(db)

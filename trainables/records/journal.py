@@ -37,7 +37,15 @@ from trainables.records.journal_schema import (
     META_RECIPE,
     META_ROWS,
     TABLES,
+    Row,
+    StoredDecision,
+    StoredExample,
+    StoredOutcome,
+    StoredReport,
+    StoredRun,
     are_intact,
+    covered,
+    selection,
 )
 from trainables.records.plan import PlanRecord
 
@@ -57,7 +65,7 @@ class JournalReader:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._db = connection
-        self._decisions: list[Any] = []
+        self._decisions: list[StoredDecision] = []
         with journal_errors(path):
             self._checked = has_checksums(connection)
         self._index_checked = not self._checked
@@ -127,7 +135,7 @@ class JournalReader:
     def _entries(self) -> dict[str, str]:
         """Return all values about the whole study as JSON texts, checked."""
         rows = self._rows(f"SELECT key, value{', checksum' if self._checked else ''} FROM {META} NOT INDEXED")
-        entries = {row[0]: row[1] for row in rows}
+        entries: dict[str, str] = {key: value for key, value, *_ in rows}
         if self._checked and not (
             are_intact(rows) and len(entries) == json.loads(entries.get(META_ROWS, "{}")).get(META)
         ):
@@ -156,71 +164,76 @@ class JournalReader:
 
     def span(self) -> tuple[float, float] | None:
         """Return when the first run was announced and when the last row was written, or None where it is empty."""
-        first = self._select("runs", "ORDER BY id LIMIT 1")
-        newest = [self._select(table, "ORDER BY id DESC LIMIT 1") for table in _TIMED]
-        times = [rows[0][TABLES[table].index("at")] for table, rows in zip(_TIMED, newest, strict=True) if rows]
-        return (first[0][12] if first else min(times), max(times)) if times else None
+        first = self._select(StoredRun, "ORDER BY id LIMIT 1")
+        timed = (StoredRun, StoredReport, StoredDecision, StoredOutcome)
+        times = [row.at for kind in timed for row in self._select(kind, "ORDER BY id DESC LIMIT 1")]
+        return (first[0].at if first else min(times), max(times)) if times else None
 
     # Tables; `after` is the id of the last row that is known already
 
     def runs(self, after: int = 0) -> list[RunRow]:
         """Return the runs, in the order of their announcement."""
-        rows = self._table("runs", after)
-        parsed = zip(*(self._objects([row[column] for row in rows]) for column in (9, 10, 11)), strict=True)
+        rows = self._table(StoredRun, after)
+        configs = self._objects([row.config for row in rows])
+        parameters = self._objects([row.parameters for row in rows])
+        searched = self._objects([row.searched for row in rows])
         return [
-            RunRow(row[0], run_of(row, *json_values), row[12]) for row, json_values in zip(rows, parsed, strict=True)
+            RunRow(row.id, run_of(row, *values), row.at)
+            for row, *values in zip(rows, configs, parameters, searched, strict=True)
         ]
 
     def reports(self, after: int = 0, run: str | None = None) -> list[ReportRow]:
         """Return the epochs in order of arrival, of one run or of all."""
         with _paused_collection():
-            rows = self._table("reports", after) if run is None else self._reports_of(run, after)
-            metrics = self._objects([row[3] for row in rows])
-            return [ReportRow(row[0], row[1], row[2], found, row[4]) for row, found in zip(rows, metrics, strict=True)]
+            rows = self._table(StoredReport, after) if run is None else self._reports_of(run, after)
+            metrics = self._objects([row.metrics for row in rows])
+            return [
+                ReportRow(row.id, row.run, row.epoch, found, row.at) for row, found in zip(rows, metrics, strict=True)
+            ]
 
-    def _reports_of(self, run: str, after: int) -> list[Any]:
+    def _reports_of(self, run: str, after: int) -> list[StoredReport]:
         if not self._index_checked:
             with journal_errors(self.path):
                 if self._db.execute("PRAGMA integrity_check(reports)").fetchone()[0] != "ok":
                     raise damage_error(self.path)
             self._index_checked = True
-        return self._select("reports", "WHERE run = ? AND id > ? ORDER BY id", (run, after))
+        return self._select(StoredReport, "WHERE run = ? AND id > ? ORDER BY id", (run, after))
 
     def arrivals(self, after: int = 0) -> list[ArrivalRow]:
         """Return which runs reported which epoch, in order of arrival, without what they reported."""
         with _paused_collection():
-            return [ArrivalRow(row[0], row[1], row[2]) for row in self._table("reports", after)]
+            return [ArrivalRow(row.id, row.run, row.epoch) for row in self._table(StoredReport, after)]
 
     def outcomes(self, after: int = 0) -> list[OutcomeRow]:
         """Return how runs ended, in order."""
-        rows = self._table("outcomes", after)
-        metrics = self._objects([row[5] for row in rows])
+        rows = self._table(StoredOutcome, after)
+        metrics = self._objects([row.metrics for row in rows])
         return [
-            OutcomeRow(row[0], row[1], Outcome(row[2], row[3], row[4], found), row[6])
+            OutcomeRow(row.id, row.run, Outcome(row.outcome, row.epoch, row.reason, found), row.at)
             for row, found in zip(rows, metrics, strict=True)
         ]
 
     def decisions(self, kind: type[D]) -> list[DecisionRow[D]]:
         """Return the decisions of one kind, in order."""
-        return self._parsed([row for row in self._decided() if row[1] == kind.kind])
+        return self._parsed([row for row in self._decided() if row.kind == kind.kind])
 
     def all_decisions(self) -> list[DecisionRow[Decision]]:
         """Return the decisions of every kind, in order; kinds that this version does not know are left out."""
-        return self._parsed([row for row in self._decided() if row[1] in KINDS])
+        return self._parsed([row for row in self._decided() if row.kind in KINDS])
 
-    def _parsed(self, rows: Sequence[Sequence[Any]]) -> list[DecisionRow[Any]]:
-        details = self._objects([row[3] for row in rows])
+    def _parsed(self, rows: Sequence[StoredDecision]) -> list[DecisionRow[Any]]:
+        details = self._objects([row.detail for row in rows])
         return [
-            DecisionRow(row[0], row[2], KINDS[row[1]].parse(detail), row[4])
+            DecisionRow(row.id, row.run, KINDS[row.kind].parse(detail), row.at)
             for row, detail in zip(rows, details, strict=True)
         ]
 
     def runs_at_end(self) -> int | None:
         """Return how many runs the study had when it ended, or None if it did not end, or went on."""
         rows = self._decided()
-        if not rows or rows[-1][1] != EndDecision.kind:
+        if not rows or rows[-1].kind != EndDecision.kind:
             return None
-        return EndDecision.parse(self._objects([rows[-1][3]])[0]).runs
+        return EndDecision.parse(self._objects([rows[-1].detail])[0]).runs
 
     def is_finished(self) -> bool:
         """Return whether every run has ended and no more will follow.
@@ -232,9 +245,9 @@ class JournalReader:
             return 0 < runs == outcomes
         return runs == outcomes == self.runs_at_end()
 
-    def _decided(self) -> list[Any]:
+    def _decided(self) -> list[StoredDecision]:
         """Return the rows of all decisions; those read before are kept."""
-        self._decisions += self._table("decisions", self._decisions[-1][0] if self._decisions else 0)
+        self._decisions += self._table(StoredDecision, self._decisions[-1].id if self._decisions else 0)
         return self._decisions
 
     def examples(self, runs: Iterable[str] | None = None) -> list[ExampleRow]:
@@ -243,12 +256,12 @@ class JournalReader:
         Of some runs only their own records are checked; `check` checks all of them.
         """
         if runs is None:
-            rows = sorted(self._table("examples"), key=lambda row: row[1])
+            rows = sorted(self._table(StoredExample), key=lambda row: row.run)
         else:
-            ids = {row[1]: row[0] for row in self._rows("SELECT rowid, run FROM examples NOT INDEXED")}
-            found = [self._select("examples", "WHERE rowid = ?", (ids[run],)) for run in runs if run in ids]
+            ids = dict(self._rows("SELECT run, rowid FROM examples NOT INDEXED"))
+            found = [self._select(StoredExample, "WHERE rowid = ?", (ids[run],)) for run in runs if run in ids]
             rows = [row for own in found for row in own]
-        return [ExampleRow(row[1], row[3], row[2]) for row in rows]
+        return [ExampleRow(row.run, row.correct, row.n) for row in rows]
 
     def check(self, *tables: str) -> None:
         """Check every row of some tables, by default of all.
@@ -256,29 +269,29 @@ class JournalReader:
         Raises:
             InputError: one is damaged or missing.
         """
-        for table in tables or TABLES:
-            self._table(table)
+        for kind in TABLES:
+            if not tables or kind.table in tables:
+                self._table(kind)
 
     # Reading and checking rows
 
-    def _table(self, table: str, after: int = 0) -> list[Any]:
+    def _table(self, kind: type[Row], after: int = 0) -> list[Row]:
         """Return the rows of a table after that one, checked: each matches its checksum, and none is missing."""
-        known = json.loads(self._entries()[META_ROWS])[table] if self._checked else 0
-        rows = self._select(table, "WHERE rowid > ? ORDER BY rowid", (after,))
+        known = json.loads(self._entries()[META_ROWS])[kind.table] if self._checked else 0
+        rows = self._select(kind, "WHERE rowid > ? ORDER BY rowid", (after,))
         if self._checked:
-            numbered = all(row[0] == number for number, row in enumerate(rows, after + 1))
+            numbered = all(row.id == number for number, row in enumerate(rows, after + 1))
             if not numbered or after + len(rows) < known:
                 raise damage_error(self.path)
         return rows
 
-    def _select(self, table: str, condition: str, values: Sequence[Any] = ()) -> list[Any]:
-        """Return some rows of a table, each checked by itself."""
-        columns = TABLES[table] if self._checked else ("rowid", *TABLES[table][1:])
-        names = ", ".join((*columns, "checksum") if self._checked else columns)
-        rows = self._rows(f"SELECT {names} FROM {table} {condition}", values)
+    def _select(self, kind: type[Row], condition: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Return some rows of a table, each checked by itself, without the losses of test examples."""
+        query = selection(kind, (*covered(kind), "checksum"), self._checked)
+        rows = self._rows(f"{query} {condition}", values)
         if self._checked and not are_intact(rows):
             raise damage_error(self.path)
-        return rows
+        return [kind(*row) for row in rows]
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         with journal_errors(self.path):
@@ -300,6 +313,3 @@ def _paused_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-_TIMED = ("runs", "reports", "decisions", "outcomes")

@@ -6,8 +6,8 @@ import json
 import shlex
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,15 @@ from trainables.records.journal_schema import (
     SEARCH,
     STOPPED,
     TABLES,
+    Row,
+    StoredExample,
+    StoredOutcome,
+    StoredReport,
+    StoredRow,
+    StoredRun,
+    covered,
     is_intact,
+    selection,
 )
 
 UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
@@ -37,51 +45,55 @@ class Survey:
     Args:
         entries: the whole entries of `meta`, JSON texts by key.
         damaged_entries: whether an entry of `meta` other than `META_ROWS` is damaged or missing.
-        rows: the intact rows by table and number: the columns of `TABLES`, for `examples` then the loss.
+        rows: the intact rows by table and number.
         damaged: the rows that are damaged or missing, by table: their number, and the run that they name or None.
     """
 
     entries: dict[str, str]
     damaged_entries: bool
-    rows: dict[str, dict[int, tuple[Any, ...]]]
-    damaged: dict[str, dict[int, str | None]]
+    rows: dict[type[StoredRow], dict[int, Any]]
+    damaged: dict[type[StoredRow], dict[int, str | None]]
+
+    def intact(self, kind: type[Row]) -> Collection[Row]:
+        """Return the intact rows of a table, in order."""
+        return self.rows[kind].values()
 
     @property
-    def runs(self) -> dict[str, tuple[Any, ...]]:
+    def runs(self) -> dict[str, StoredRun]:
         """The intact rows of `runs` by name."""
-        return {row[1]: row for row in self.rows["runs"].values()}
+        return {row.run: row for row in self.intact(StoredRun)}
 
     def to_repeat(self) -> set[str]:
         """Return the announced runs of which something is damaged or missing, so that they have to be done again."""
         runs = self.runs
         named = {run for rows in self.damaged.values() for run in rows.values() if run in runs}
-        ended = {row[1]: (row[2], row[3]) for row in self.rows["outcomes"].values() if row[1] in runs}
-        if self.damaged["reports"]:
-            epochs: dict[str, set[int]] = {}
-            for row in self.rows["reports"].values():
-                epochs.setdefault(row[1], set()).add(row[2])
-            named |= {run for run in runs if not _is_curve(epochs.get(run, set()), *ended.get(run, ("", 0)))}
-        if self.damaged["examples"]:
-            recorded = {row[1] for row in self.rows["examples"].values()}
-            tested = {run for run, (outcome, _) in ended.items() if outcome == COMPLETED and runs[run][2] != SEARCH}
+        ended = {row.run: row for row in self.intact(StoredOutcome) if row.run in runs}
+        if self.damaged[StoredReport]:
+            epochs: dict[str, set[int]] = {run: set() for run in runs}
+            for row in self.intact(StoredReport):
+                epochs.setdefault(row.run, set()).add(row.epoch)
+            named |= {run for run in runs if not _is_curve(epochs[run], ended.get(run))}
+        if self.damaged[StoredExample]:
+            recorded = {row.run for row in self.intact(StoredExample)}
+            tested = {run for run, end in ended.items() if end.outcome == COMPLETED and runs[run].phase != SEARCH}
             named |= tested - recorded
         return named
 
     @property
     def unannounced(self) -> set[str]:
         """Names that other rows mention of runs whose row in `runs` is damaged or missing."""
-        named = {row[1] for table in ("reports", "outcomes", "examples") for row in self.rows[table].values()}
-        return (named | {run for run in self.damaged["runs"].values() if run}) - set(self.runs)
+        named = {row.run for kind in (StoredReport, StoredOutcome, StoredExample) for row in self.intact(kind)}
+        return (named | {run for run in self.damaged[StoredRun].values() if run}) - set(self.runs)
 
     @property
     def intact_runs(self) -> set[str]:
         """Names of the runs that ended and of which nothing is damaged."""
-        return {row[1] for row in self.rows["outcomes"].values() if row[1] in self.runs} - self.to_repeat()
+        return {row.run for row in self.intact(StoredOutcome) if row.run in self.runs} - self.to_repeat()
 
 
-def _is_curve(epochs: set[int], outcome: str, last: int) -> bool:
+def _is_curve(epochs: set[int], end: StoredOutcome | None) -> bool:
     """Return whether the epochs of a run are complete; one that failed or diverged did not report its last one."""
-    least = last if outcome in {COMPLETED, STOPPED} else last - 1
+    least = 0 if end is None else end.epoch if end.outcome in {COMPLETED, STOPPED} else end.epoch - 1
     return epochs == set(range(1, len(epochs) + 1)) and len(epochs) >= least
 
 
@@ -94,62 +106,59 @@ def survey(db: sqlite3.Connection) -> Survey:
     checked = has_checksums(db)
     columns = "key, value, checksum" if checked else "key, value"
     entries = db.execute(f"SELECT {columns} FROM {META} NOT INDEXED").fetchall()
-    whole = {row[0]: row[1] for row in entries if not checked or is_intact(row)}
+    whole: dict[str, str] = dict(row[:2] for row in entries if not checked or is_intact(row))
     counts = json.loads(whole.get(META_ROWS, "{}"))
-    found = {table: _read(db, table, checked, counts.get(table)) for table in TABLES}
+    found = {kind: _read(db, kind, checked, counts.get(kind.table)) for kind in TABLES}
     complete = len(whole) == counts.get(META, len(whole)) and len(whole) == len(entries)
     only_counts = META_ROWS not in whole and len(whole) == len(entries) - 1
     return Survey(
         entries=whole,
         damaged_entries=checked and not (complete or only_counts),
-        rows={table: rows for table, (rows, _) in found.items()},
-        damaged={table: damaged for table, (_, damaged) in found.items()},
+        rows={kind: rows for kind, (rows, _) in found.items()},
+        damaged={kind: damaged for kind, (_, damaged) in found.items()},
     )
 
 
 def _read(
-    db: sqlite3.Connection, table: str, checked: bool, count: int | None
-) -> tuple[dict[int, tuple[Any, ...]], dict[int, str | None]]:
+    db: sqlite3.Connection, kind: type[StoredRow], checked: bool, count: int | None
+) -> tuple[dict[int, StoredRow], dict[int, str | None]]:
     """Return the intact rows of a table by number, and the damaged ones with the run that they name."""
-    names = TABLES[table]
-    columns = ("rowid", *names[1:], *(["checksum"] if checked else []), *(["loss"] if table == "examples" else []))
-    query = f"SELECT {', '.join(columns)} FROM {table}"
-    rows: list[Sequence[Any]] = []
-    try:
-        rows = db.execute(f"{query} NOT INDEXED ORDER BY rowid").fetchall()
-    except UNREADABLE:
-        for number in range(1, (_last(db, table) if count is None else count) + 1):
-            try:
-                rows += db.execute(f"{query} WHERE rowid = ?", (number,)).fetchall()
-            except UNREADABLE:
-                continue
-    width = len(names)
-    whole = {
-        row[0]: (*row[:width], *row[width + checked :]) for row in rows if _is_whole(row, names, checked)
-    }  # fmt: skip
-    last = max([count or 0, *(row[0] for row in rows if isinstance(row[0], int))])
-    place = names.index("run")
-    named = {row[0]: row[place] if isinstance(row[place], str) else None for row in rows}
+    rows = [kind(*row) for row in _readable(db, kind, checked, count)]
+    whole = {row.id: row for row in rows if _is_whole(row, checked)}
+    named = {row.id: row.run if isinstance(row.run, str) else None for row in rows}
+    last = max([count or 0, *named])
     return whole, {number: named.get(number) for number in range(1, last + 1) if number not in whole}
 
 
-def _last(db: sqlite3.Connection, table: str) -> int:
+def _readable(db: sqlite3.Connection, kind: type[StoredRow], checked: bool, count: int | None) -> list[Any]:
+    """Return the rows of a table that SQLite can read, one by one if not all at once."""
+    query = selection(kind, kind._fields, checked)
     try:
-        return db.execute(f"SELECT max(rowid) FROM {table}").fetchone()[0] or 0
+        return db.execute(f"{query} NOT INDEXED ORDER BY rowid").fetchall()
+    except UNREADABLE:
+        rows: list[Any] = []
+    for number in range(1, (_last(db, kind) if count is None else count) + 1):
+        with suppress(*UNREADABLE):
+            rows += db.execute(f"{query} WHERE rowid = ?", (number,)).fetchall()
+    return rows
+
+
+def _last(db: sqlite3.Connection, kind: type[StoredRow]) -> int:
+    try:
+        return db.execute(f"SELECT max(rowid) FROM {kind.table}").fetchone()[0] or 0
     except UNREADABLE:
         return 0
 
 
-def _is_whole(row: Sequence[Any], names: Sequence[str], checked: bool) -> bool:
+def _is_whole(row: StoredRow, checked: bool) -> bool:
     """Return whether a row is intact: by its checksum, or, of an older journal, if its JSON can be read."""
     try:
-        if "correct" in names:
-            zlib.decompress(row[-1])
+        if isinstance(row, StoredExample):
+            zlib.decompress(row.loss)
         if checked:
-            return is_intact(row[: len(names) + 1])
-        for name, value in zip(names, row, strict=False):
-            if name in _JSON:
-                json.loads(value)
+            return is_intact(row[: len(covered(type(row))) + 1])
+        for name in _JSON.intersection(row._fields):
+            json.loads(getattr(row, name))
     except (ValueError, TypeError, zlib.error):
         return False
     return True
@@ -176,7 +185,7 @@ def damage_error(journal: Path, reason: str = "") -> InputError:
 def _what(found: Survey, reason: str) -> str:
     if found.damaged_entries:
         return f"an entry of `{META}`, which says what the study is, does not match its checksum or is missing"
-    damaged = [(table, number, run) for table, rows in found.damaged.items() for number, run in rows.items()]
+    damaged = [(kind.table, number, run) for kind, rows in found.damaged.items() for number, run in rows.items()]
     if not damaged:
         return reason or "the numbers of rows do not match"
     table, number, run = damaged[0]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from trainables.records.decisions import KINDS, Decision
-from trainables.records.journal_schema import CONFIRM, SEARCH
+from trainables.records.journal_schema import CONFIRM, SEARCH, StoredRun
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,19 +57,18 @@ class Run:
         return next((index for index in (self.trial_index, self.point_index) if index is not None), 0)
 
 
-def run_of(row: Sequence[Any], config: Any, parameters: Any, searched: Any) -> Run:
+def run_of(row: StoredRun, config: Any, parameters: Any, searched: Any) -> Run:
     """Return the run of a row of `runs`, whose JSON columns are parsed already."""
-    phase, index = row[2], row[6]
     return Run(
-        name=row[1],
-        phase=phase,
-        condition=row[3],
-        arm=row[4],
-        method=row[5],
-        trial_index=index if phase == SEARCH else None,
-        point_index=index if phase == CONFIRM else None,
-        seed_index=row[7],
-        audit=bool(row[8]),
+        name=row.run,
+        phase=row.phase,
+        condition=row.condition,
+        arm=row.arm,
+        method=row.method,
+        trial_index=row.k if row.phase == SEARCH else None,
+        point_index=row.k if row.phase == CONFIRM else None,
+        seed_index=row.seed,
+        audit=bool(row.audit),
         config=config,
         parameters=parameters,
         searched=searched,

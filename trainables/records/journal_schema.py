@@ -7,11 +7,12 @@ row is noticed too. Every transaction updates it.
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 # Phases of a study, and the final training from a recipe.
 SEARCH = "search"
@@ -100,18 +101,118 @@ CREATE TABLE examples (              -- confirmation runs: each test example, in
 );
 """
 
-TABLES: dict[str, tuple[str, ...]] = {
-    "runs": (
-        "id", "run", "phase", "condition", "arm", "method", "k", "seed", "audit", "config", "parameters", "searched",
-        "at",
-    ),
-    "reports": ("id", "run", "epoch", "metrics", "at"),
-    "decisions": ("id", "kind", "run", "detail", "at"),
-    "outcomes": ("id", "run", "outcome", "epoch", "reason", "metrics", "at"),
-    "examples": ("id", "run", "n", "correct"),
-}  # fmt: skip
-"""Columns that a row's checksum covers, by table. `examples.loss` is not among them: zlib holds a checksum of it."""
+
+class StoredRun(NamedTuple):
+    """A row of the table `runs`; the columns are described in `JOURNAL_SCHEMA`."""
+
+    table = "runs"
+    id: int
+    run: str
+    phase: str
+    condition: str
+    arm: str
+    method: str
+    k: int
+    seed: int
+    audit: int
+    config: str
+    parameters: str
+    searched: str
+    at: float
+    checksum: int | None = None
+
+
+class StoredReport(NamedTuple):
+    """A row of the table `reports`."""
+
+    table = "reports"
+    id: int
+    run: str
+    epoch: int
+    metrics: str
+    at: float
+    checksum: int | None = None
+
+
+class StoredDecision(NamedTuple):
+    """A row of the table `decisions`."""
+
+    table = "decisions"
+    id: int
+    kind: str
+    run: str | None
+    detail: str
+    at: float
+    checksum: int | None = None
+
+
+class StoredOutcome(NamedTuple):
+    """A row of the table `outcomes`."""
+
+    table = "outcomes"
+    id: int
+    run: str
+    outcome: str
+    epoch: int
+    reason: str
+    metrics: str
+    at: float
+    checksum: int | None = None
+
+
+class StoredExample(NamedTuple):
+    """A row of the table `examples`. The checksum does not cover `loss`: zlib holds a checksum of it."""
+
+    table = "examples"
+    id: int
+    run: str
+    n: int
+    correct: bytes
+    checksum: int | None = None
+    loss: bytes = b""
+
+
+StoredRow = StoredRun | StoredReport | StoredDecision | StoredOutcome | StoredExample
+Row = TypeVar("Row", bound=StoredRow)
+TABLES: tuple[type[StoredRow], ...] = (StoredRun, StoredReport, StoredDecision, StoredOutcome, StoredExample)
 META = "meta"
+NEW = 0
+"""Number of a row that is not in the journal yet."""
+
+
+@functools.cache
+def covered(kind: type[StoredRow]) -> tuple[str, ...]:
+    """Return the columns of a table that the checksum of a row covers: those before it.
+
+    >>> covered(StoredReport)
+    ('id', 'run', 'epoch', 'metrics', 'at')
+    """
+    return kind._fields[: kind._fields.index("checksum")]
+
+
+def selection(kind: type[StoredRow], columns: Sequence[str], checked: bool) -> str:
+    """Return the beginning of a query of a table's rows.
+
+    Args:
+        kind: the type of the rows.
+        columns: its first columns.
+        checked: whether the journal has checksums (see `journal_file.has_checksums`).
+
+    >>> selection(StoredDecision, ("id", "kind", "checksum"), checked=False)
+    'SELECT rowid, kind, NULL FROM decisions'
+    """
+    expressions = {"id": "rowid"} if checked else {"id": "rowid", "checksum": "NULL"}
+    return f"SELECT {', '.join(expressions.get(column, column) for column in columns)} FROM {kind.table}"
+
+
+@functools.cache
+def insertion(kind: type[StoredRow]) -> str:
+    """Return the statement that inserts a whole row.
+
+    >>> insertion(StoredReport)
+    'INSERT INTO reports (id, run, epoch, metrics, at, checksum) VALUES (?, ?, ?, ?, ?, ?)'
+    """
+    return f"INSERT INTO {kind.table} ({', '.join(kind._fields)}) VALUES ({', '.join('?' * len(kind._fields))})"
 
 
 def checksum(row: Iterable[Any]) -> int:
@@ -143,12 +244,14 @@ def seal(db: sqlite3.Connection) -> None:
         db: a journal whose rows are numbered from 1 without gaps.
     """
     counts = {}
-    for table, columns in TABLES.items():
-        rows = db.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY id").fetchall()
-        db.executemany(f"UPDATE {table} SET checksum = ? WHERE id = ?", [(checksum(row), row[0]) for row in rows])
-        counts[table] = len(rows)
+    for kind in TABLES:
+        rows = db.execute(f"{selection(kind, covered(kind), checked=True)} ORDER BY rowid").fetchall()
+        sums = [(checksum(row), kind(*row).id) for row in rows]
+        db.executemany(f"UPDATE {kind.table} SET checksum = ? WHERE id = ?", sums)
+        counts[kind.table] = len(rows)
     entries = db.execute(f"SELECT key, value FROM {META} WHERE key <> ?", (META_ROWS,)).fetchall()
-    db.executemany(f"UPDATE {META} SET checksum = ? WHERE key = ?", [(checksum(row), row[0]) for row in entries])
+    sums = [(checksum((key, value)), key) for key, value in entries]
+    db.executemany(f"UPDATE {META} SET checksum = ? WHERE key = ?", sums)
     write_entry(db, META_ROWS, json.dumps({**counts, META: len(entries) + 1}))
 
 

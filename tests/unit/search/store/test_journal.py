@@ -23,7 +23,7 @@ from trainables import records
 from trainables.errors import InputError
 from trainables.records import EndDecision, ExtensionDecision, JournalReader, Outcome, RungDecision
 from trainables.records.journal_damage import UNREADABLE
-from trainables.records.journal_schema import write_entry
+from trainables.records.journal_schema import TABLES, write_entry
 
 OLD = Path(__file__).parents[3] / "data" / "study_before_typed_records"
 
@@ -53,6 +53,13 @@ def test_what_is_written_is_read_back(path: Path) -> None:
     bits, losses, n = sqlite3.connect(path).execute("SELECT correct, loss, n FROM examples").fetchone()
     assert np.unpackbits(np.frombuffer(zlib.decompress(bits), np.uint8))[:n].tolist() == [1, 0, 1]
     assert np.frombuffer(zlib.decompress(losses), np.float16)[1] == 2.0
+
+
+def test_the_types_of_rows_have_the_columns_of_their_tables(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        for kind in TABLES:
+            columns = [name for _, name, *_ in db.execute(f"PRAGMA table_info({kind.table})")]
+            assert sorted(kind._fields) == sorted(columns)
 
 
 def test_the_first_record_of_an_epoch_an_outcome_and_a_value_stays(path: Path) -> None:
