@@ -257,7 +257,8 @@ def _seeds_needed(study: StudyData, judged: JudgedContrast, tuned: Effect | None
     if judged.decision.decided or tuned is None or tuned.spread is None:
         return None
     strictest = study.plan.look_alphas[-1] / judged.family
-    alike = [contrast for contrast in study.plan.contrasts if contrast.condition == judged.data.contrast.condition]
+    claim = judged.data.contrast
+    alike = [one for one in study.plan.contrasts if (one.condition, one.family) == (claim.condition, claim.family)]
     pooled = len(alike) if study.plan.variances == "pooled" else 1
     return seeds_needed(
         tuned.spread, judged.data.seeds, study.plan.smallest_effect, strictest, pooled, study.plan.open_ended

@@ -143,6 +143,20 @@ def test_only_undecided_claims_report_the_seeds_they_would_need(tmp_path: Path) 
     assert decided.seeds_needed is None
 
 
+def test_the_seeds_needed_do_not_depend_on_claims_of_another_family(tmp_path: Path) -> None:
+    methods = ("baseline", "mixup", *(f"m{i}" for i in range(9)))
+    found = []
+    for name, compared in (("alone", methods[:2]), ("extended", methods)):
+        plan = make_plan(ONE, compared, points=1, smallest_effect=0.002, alpha=1e-4, variances="pooled")
+        for contrast in plan["contrasts"][1:]:
+            contrast["family"] = 1
+        with JournalBuilder(tmp_path / name, plan) as journal:
+            effect_of(0.002)(journal)
+        found.append(judge(read_study(tmp_path / name))[0])
+    assert found[0].verdict == found[1].verdict == UNDECIDED
+    assert found[0].seeds_needed == found[1].seeds_needed is not None
+
+
 def test_an_undecided_claim_whose_interval_excludes_zero_is_explained(tmp_path: Path) -> None:
     plan = make_plan(ONE, ("baseline", "mixup", *(f"m{i}" for i in range(199))), points=1, smallest_effect=1e-4)
     with JournalBuilder(tmp_path, plan) as journal:
