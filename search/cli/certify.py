@@ -55,12 +55,14 @@ def certify(
     from search.plan.noise import noise_floors, noise_study
     from search.plan.record import study_record
     from search.session import Options
+    from search.study.error_messages import prefixed_errors
     from search.study.loading import load_study
 
     allow(allow_code, *values(sets))
     requested = load_study(study, tuple(sets or ()))
     planned = study_record(make_plan(requested))
-    prepared = noise_study(requested, seeds)
+    with prefixed_errors(requested.source):
+        prepared = noise_study(requested, seeds)
     folder = output or free(Path("runs") / f"{requested.name}-noise")
     study_folder.set(folder)
     run_study(prepared, folder, Options(address, None, debug, timeout))
