@@ -80,7 +80,7 @@ def _check_methods(study: Study) -> None:
 
 
 class _CopyCount(NamedTuple):
-    """The number of copies of a method: the class that makes them, the key of `m`, and its value, None if it is searched."""
+    """The number of copies of a method: its class, and the key and value of `m` (None if it is searched)."""
 
     kind: type[Copies]
     key: str
