@@ -21,6 +21,8 @@ from trainables.errors import InputError, StoppedError
 if TYPE_CHECKING:
     from search.orchestration.protocol import RunSource
     from search.study.resources import Resources
+    from search.tracking.state import DeliveryState
+    from search.tracking.supervisor import Delivery
     from trainables.data.sharing import SharedData
 
 T = TypeVar("T")
@@ -134,12 +136,8 @@ def execute_runs(
         StoppedError: The study was stopped, or its results cannot be written.
     """
     from search.tracking.supervisor import start_delivery
-    from search.tracking.uri import chosen_by_study, refuse_foreign_database, store_uri
 
-    store = store_uri(folder, tracking_uri)  # before the working directory changes
-    refuse_foreign_database(store, folder)
-    if chosen := chosen_by_study(folder, tracking_uri):
-        note(f"results are sent to {chosen}, which the study names")
+    store = _checked_store(folder, tracking_uri)  # before the working directory changes
     started = time.monotonic()
     note(f"working in {folder}" + (f", with Ray at {options.address}" if options.address else ""))
     with ExitStack() as session:
@@ -160,16 +158,35 @@ def execute_runs(
             concluded = _concluded(conclude)
             timeout = options.timeout
         finally:
-            waiting = threading.Timer(
-                NOTICE_SECONDS, note, [f"delivering the rest to MLflow, for at most {timeout:g} seconds"]
-            )
-            waiting.daemon = True
-            waiting.start()
-            state = delivery.finish(timeout)
-            waiting.cancel()
-            delivery.stop()
+            state = _finished(delivery, timeout)
     undelivered = f"{state}. `assay sync {shlex.quote(str(folder))}` delivers it later."
     return concluded, "" if state.complete else copyable(undelivered)
+
+
+def _checked_store(folder: Path, uri: str | None) -> str:
+    """Return the tracking store, and say which one it is if only the study names it.
+
+    Raises:
+        InputError: It is not supported, or a file of another program.
+    """
+    from search.tracking.uri import chosen_by_study, refuse_foreign_database, store_uri
+
+    store = store_uri(folder, uri)
+    refuse_foreign_database(store, folder)
+    if chosen := chosen_by_study(folder, uri):
+        note(f"results are sent to {chosen}, which the study names")
+    return store
+
+
+def _finished(delivery: Delivery, timeout: float) -> DeliveryState:
+    """Wait for the delivery, with a message if that takes a while, and end it; return what MLflow does not have."""
+    waiting = threading.Timer(NOTICE_SECONDS, note, [f"delivering the rest to MLflow, for at most {timeout:g} seconds"])
+    waiting.daemon = True
+    waiting.start()
+    state = delivery.finish(timeout)
+    waiting.cancel()
+    delivery.stop()
+    return state
 
 
 def _concluded(conclude: Callable[[], T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from search.monitor.status import RunFacts
     from search.plan.cost_estimate import StudyCosts
     from search.plan.model import Plan
+    from search.plan.power import StudySize
     from search.study.schema import Study
     from trainables.records import PlanRecord, PrecisionRecord
 
@@ -74,20 +76,22 @@ def plan(
     budget_hours: Annotated[
         float | None,
         typer.Option(
-            help="Propose study sizes that fit this budget. By default resources.budget_hours.", min=1e-3, max=1e6
+            help="Propose study sizes that fit this many hours; implies --timed. With --timed, resources.budget_hours "
+            "is the default.",
+            min=1e-3,
+            max=1e6,
         ),
     ] = None,
     allow_code: AllowCode = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show runs, cost and detectable effect of a study. Runs nothing, except short timings with --timed."""
-    from search.cli.console import print_json, print_table
-    from search.monitor.messages import warn
+    """Show runs, cost and detectable effect of a study. Runs nothing but short timings with --timed or --budget-hours."""
+    from search.cli.console import print_json
     from search.plan.builder import make_plan
     from search.plan.power import study_size
     from search.plan.record import study_record
-    from search.plan.summary import precision_rows, proposal_rows, summary_rows
+    from search.plan.summary import precision_rows
     from search.plan.unused_settings import unused_settings
     from search.study.loading import load_study
 
@@ -106,16 +110,20 @@ def plan(
     size = study_size(record, assumed, costs, hours)
     warnings = (*unused_settings(made), *size.warnings)
     if json:
-        print_json(
-            {
-                **asdict(size),
-                "warnings": warnings,
-                "measures_precision": requested.measures_precision,
-                "plan": record.dump(),
-            }
-        )
-        return
-    print_table(("", record.name), summary_rows(record, size) + precision_rows(requested, precision))
+        measures = {"measures_precision": requested.measures_precision}
+        print_json({**asdict(size), "warnings": warnings, **measures, "plan": record.dump()})
+    else:
+        _show_plan(record, size, hours, precision_rows(requested, precision), warnings)
+
+
+def _show_plan(
+    record: PlanRecord, size: StudySize, hours: float | None, precision: list[tuple[str, str]], warnings: Iterable[str]
+) -> None:
+    from search.cli.console import print_table
+    from search.monitor.messages import warn
+    from search.plan.summary import proposal_rows, summary_rows
+
+    print_table(("", record.name), summary_rows(record, size) + precision)
     if size.proposals:
         print_table(("trials", "seeds", "hours", f"detectable, within {hours:g} hours"), proposal_rows(record, size))
     for warning in warnings:

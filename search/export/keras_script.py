@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from search.export.recipe import Recipe
 
 TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATE = "script.py.j2"
 IMPORTED = (
     ("", "argparse", "argparse"), ("", "os", "os"), ("", "sys", "sys"), ("pathlib", "Path", "Path"),
     ("types", "ModuleType", "ModuleType"), ("typing", "Any", "Any"),
@@ -79,23 +80,13 @@ def script(recipe: Recipe, file: str) -> str:
     templates = environment(TEMPLATES, autoescape=False, last_newline=False)
     templates.filters.update({"comment": _comment, "python": repr})
     constants = _constants(recipe)
-    written = (TEMPLATES / "script.py.j2").read_text(encoding="utf-8")
-    own = [*re.findall(r"^(?:def|class) (\w+)", written, re.MULTILINE), *PARTS]
-    parts = (config.data, config.method.drawing, config.optimizer, config.model, *config.augmentation.steps)
-    copier = SourceCopier(
-        packages=[type(part).__module__.partition(".")[0] for part in parts],
-        reserved=[*own, *(name for name, _, _ in constants)],
-        replaced={
-            Key("trainables.data.cache", "decode_cached"): DECODE,
-            Key("trainables.data.archives", "mapped_members"): MAPPED,
-        },
-    )
+    copier = _copier(config, constants)
     sections = _sections(config, copier)
     code = "\n\n\n".join(text for _, text in sections)
     known = {*bound_names(parsed(code)), *copier.imports, *dir(builtins)}
     imports = sorted(copier.imports.values(), key=lambda line: (line.startswith("from"), line))
     early = [line for line in imports if _package(line) in sys.stdlib_module_names]
-    text = templates.get_template("script.py.j2").render(
+    text = templates.get_template(TEMPLATE).render(
         title=f"Train {config.model.name} on {_data_name(config)} with {recipe.origin.method}",
         assay=recipe.origin.versions.get("assay", ""),
         study=recipe.origin.study,
@@ -116,6 +107,21 @@ def script(recipe: Recipe, file: str) -> str:
         network=[repr(line) for line in re.split(r'(?=\{"module": "keras\.layers")', network.to_json()) if line],
     )
     return re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n"
+
+
+def _copier(config: RunConfig, constants: Sequence[Constant]) -> SourceCopier:
+    """Return what copies the parts of a run under names that the template and the constants do not use."""
+    written = (TEMPLATES / TEMPLATE).read_text(encoding="utf-8")
+    own = [*re.findall(r"^(?:def|class) (\w+)", written, re.MULTILINE), *PARTS]
+    parts = (config.data, config.method.drawing, config.optimizer, config.model, *config.augmentation.steps)
+    return SourceCopier(
+        packages=[type(part).__module__.partition(".")[0] for part in parts],
+        reserved=[*own, *(name for name, _, _ in constants)],
+        replaced={
+            Key("trainables.data.cache", "decode_cached"): DECODE,
+            Key("trainables.data.archives", "mapped_members"): MAPPED,
+        },
+    )
 
 
 def _comment(value: Any) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from search.plan.model import Arm, Plan
+from search.plan.model import Arm, Condition, Plan
 from spaces.distributions import space_document
 from trainables import records
 from trainables.methods import METHODS
@@ -34,7 +34,6 @@ def study_record(
     """
     study = plan.study
     looks, is_open = study.looks, study.confirm.is_open
-    before = [{contrast.key for contrast in step.plan.contrasts} for step in extensions]
     return PlanRecord(
         name=study.name,
         metric=study.metric,
@@ -55,33 +54,33 @@ def study_record(
         precision=extensions[0].plan.precision if extensions else precision,
         version=2 if is_open else 1,
         designed=plan.designed,
-        conditions=tuple(
-            ConditionRecord(
-                name=condition.name,
-                values=condition.values,
-                epochs=condition.epochs,
-                selection_epochs=condition.selection_epochs,
-                trial_epochs=condition.trial_epochs if condition.trial_epochs < condition.epochs else None,
-                rungs=condition.rungs,
-                unstopped=condition.unstopped,
-                data=condition.data,
-            )
-            for condition in plan.conditions
-        ),
+        conditions=tuple(map(_condition_record, plan.conditions)),
         arms=tuple(_arm_record(plan, arm) for arm in plan.arms),
-        contrasts=tuple(
-            ContrastRecord(
-                condition=condition,
-                method=method,
-                reference=reference,
-                family=next(
-                    (i for i, keys in enumerate(before) if (condition, method, reference) in keys), len(before)
-                ),
-            )
-            for condition, method, reference in plan.contrasts
-        ),
+        contrasts=tuple(_contrast_records(plan, extensions)),
         extensions=tuple(ExtensionRecord(what=step.what, exploratory=step.exploratory) for step in extensions),
     )
+
+
+def _condition_record(condition: Condition) -> ConditionRecord:
+    return ConditionRecord(
+        name=condition.name,
+        values=condition.values,
+        epochs=condition.epochs,
+        selection_epochs=condition.selection_epochs,
+        trial_epochs=condition.trial_epochs if condition.trial_epochs < condition.epochs else None,
+        rungs=condition.rungs,
+        unstopped=condition.unstopped,
+        data=condition.data,
+    )
+
+
+def _contrast_records(plan: Plan, extensions: Sequence[ExtensionDecision]) -> Iterator[ContrastRecord]:
+    """Yield the contrasts; the family of each is the number of extensions before it was declared."""
+    before = [{contrast.key for contrast in step.plan.contrasts} for step in extensions]
+    for key in plan.contrasts:
+        family = next((number for number, keys in enumerate(before) if key in keys), len(before))
+        condition, method, reference = key
+        yield ContrastRecord(condition=condition, method=method, reference=reference, family=family)
 
 
 def _arm_record(plan: Plan, arm: Arm) -> ArmRecord:
