@@ -86,7 +86,7 @@ def plan(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show runs, cost and detectable effect of a study. Runs nothing but short timings with --timed or --budget-hours."""
+    """Show runs, cost and detectable effect of a study. Runs nothing but short timings, if they are requested."""
     from search.cli.console import print_json
     from search.plan.builder import make_plan
     from search.plan.power import study_size
