@@ -48,7 +48,7 @@ class EqualComputeEffect:
 
 def epoch_times(study: StudyData, condition: str) -> list[EpochTime]:
     """Return the time per epoch of every arm of a condition, from confirmation runs if there are any, else search."""
-    arms = [arm for arm in study.plan.arms if arm.condition == condition]
+    arms = study.plan.arms_of(condition)
     seconds = {arm.method: _seconds(study, arm) for arm in arms}
     reference = seconds.get(study.plan.reference(condition) or "", float("nan")) or float("nan")
     return [EpochTime(arm, seconds[arm.method], seconds[arm.method] / reference) for arm in arms]

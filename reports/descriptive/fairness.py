@@ -46,7 +46,7 @@ def unequal_treatment(study: StudyData, condition: ConditionRecord) -> list[str]
     Compared are the runs started so far: their numbers, the runs exempt from early stopping, the shared settings of the
     search and the seeds of the confirmation. Arms that were given another compute on purpose are left out.
     """
-    arms = [arm for arm in study.plan.arms if arm.condition == condition.name and arm.compute_of is None]
+    arms = [arm for arm in study.plan.arms_of(condition.name) if arm.compute_of is None]
     found = []
     search = {arm.method: study.runs_of(SEARCH, arm.condition, arm.method) for arm in arms}
     confirm = {arm.method: study.runs_of(CONFIRM, arm.condition, arm.method) for arm in arms}

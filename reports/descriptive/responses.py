@@ -83,7 +83,7 @@ def full_length_runs(study: StudyData, arm: ArmRecord) -> pd.DataFrame:
 def responses(study: StudyData, arm: ArmRecord) -> list[Response]:
     """Return the response of an arm to every searched dimension with more than one value."""
     runs = full_length_runs(study, arm)
-    reference = study.plan.arm(arm.condition, study.plan.reference(arm.condition) or "")
+    reference = study.plan.reference_arm(arm.condition)
     paired = reference is not None and reference.name != arm.name
     if paired and reference is not None:
         shared = full_length_runs(study, reference)

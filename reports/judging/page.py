@@ -143,8 +143,8 @@ def _curve_block(
 
 def _mean_curves(context: Context, condition: ConditionRecord) -> list[Curve]:
     metric, scale, curves = context.plan.metric, _scale(context), []
-    for arm in context.plan.arms:
-        found = arm_curves(context.study, arm) if arm.condition == condition.name else None
+    for arm in context.plan.arms_of(condition.name):
+        found = arm_curves(context.study, arm)
         if found is not None and len(found.mean) > 1:
             mean, spread = found.mean[metric], found.spread[metric].fillna(0.0)
             lines = (mean, mean - spread, mean + spread)
@@ -156,9 +156,9 @@ def _mean_curves(context: Context, condition: ConditionRecord) -> list[Curve]:
 
 def _lead_curves(context: Context, condition: ConditionRecord) -> list[Curve]:
     study, plan, curves = context.study, context.plan, []
-    reference = plan.arm(condition.name, plan.reference(condition.name) or "")
-    for arm in plan.arms:
-        if reference is None or arm.condition != condition.name or arm == reference:
+    reference = plan.reference_arm(condition.name)
+    for arm in plan.arms_of(condition.name):
+        if reference is None or arm == reference:
             continue
         lead = lead_over_epochs(study, arm, reference, condition)
         if lead is not None and len(lead.epochs) > 1:

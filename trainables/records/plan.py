@@ -329,9 +329,18 @@ class PlanRecord(Record):
         """Return the arm of that condition and method, or None."""
         return self._arms.get((condition, method))
 
+    def arms_of(self, condition: str) -> tuple[ArmRecord, ...]:
+        """Return the arms of a condition, in order."""
+        return tuple(arm for arm in self.arms if arm.condition == condition)
+
+    def reference_arm(self, condition: str) -> ArmRecord | None:
+        """Return the arm of the condition's reference, or None."""
+        return next((arm for arm in self.arms_of(condition) if arm.reference), None)
+
     def reference(self, condition: str) -> str | None:
         """Return the display name of the condition's reference, or None."""
-        return next((arm.method for arm in self.arms if arm.condition == condition and arm.reference), None)
+        arm = self.reference_arm(condition)
+        return arm.method if arm else None
 
     def epochs_of(self, arm: ArmRecord, phase: str = CONFIRM) -> int:
         """Return the training length of the runs of an arm in a phase."""

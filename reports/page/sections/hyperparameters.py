@@ -74,7 +74,7 @@ def build(context: Context) -> Section | None:
     plan, study = context.plan, context.study
     if not any(arm.spaces for arm in plan.arms):
         return None
-    arms = [arm for condition in plan.conditions for arm in plan.arms if arm.condition == condition.name and arm.spaces]
+    arms = [arm for condition in plan.conditions for arm in plan.arms_of(condition.name) if arm.spaces]
     rated = [one for arm in arms for one in _rated(study, arm)]
     edges = [edge for arm in arms for edge in range_edges(study, arm)]
     blocks = (
@@ -91,10 +91,7 @@ def build(context: Context) -> Section | None:
         blocks=tuple(block for block in blocks if block.table),
         caption=CAPTION,
         empty="No search run has been trained to the end yet.",
-        data={
-            "responses": data_frame(COLUMNS, rated),
-            "edges": data_frame(EDGE_COLUMNS, edges),
-        },
+        data={"responses": data_frame(COLUMNS, rated), "edges": data_frame(EDGE_COLUMNS, edges)},
     )
 
 
@@ -121,7 +118,7 @@ def _block(
 
 def _missing_importances(context: Context, condition: ConditionRecord) -> list[str]:
     """Return a sentence about an arm with too few runs for importances, if there is one."""
-    arms = [arm for arm in context.plan.arms if arm.condition == condition.name and arm.spaces]
+    arms = [arm for arm in context.plan.arms_of(condition.name) if arm.spaces]
     fewest = min((len(full_length_runs(context.study, arm)) for arm in arms), default=0)
     if fewest >= IMPORTANCE_FROM:
         return []

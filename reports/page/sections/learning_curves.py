@@ -78,9 +78,7 @@ def build(context: Context) -> Section:
 
 
 def _condition_curves(study: StudyData, condition: ConditionRecord) -> ConditionCurves:
-    plan = study.plan
-    arms = tuple(arm for arm in plan.arms if arm.condition == condition.name)
-    reference = plan.arm(condition.name, plan.reference(condition.name) or "")
+    arms, reference = study.plan.arms_of(condition.name), study.plan.reference_arm(condition.name)
     compared = [arm for arm in arms if reference and arm != reference and not arm.compute_of]
     leads = [lead_over_epochs(study, arm, reference, condition) for arm in compared if reference]
     return ConditionCurves(

@@ -28,8 +28,8 @@ def build(context: Context) -> Section | None:
     costs = run_costs(context.study)
     blocks, frames = [], []
     for number, condition in enumerate(context.plan.conditions, start=1):
-        arms = [arm for arm in context.plan.arms if arm.condition == condition.name]
-        found = [curve for curve in (tuning_curve(context.study, arm, costs) for arm in arms) if curve is not None]
+        arms = context.plan.arms_of(condition.name)
+        found = list(filter(None, (tuning_curve(context.study, arm, costs) for arm in arms)))
         if found:
             blocks.append(_block(context, number, condition, found))
             frames += [_frame(condition, curve) for curve in found]

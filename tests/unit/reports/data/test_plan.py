@@ -33,6 +33,13 @@ def test_references_come_first_among_the_methods() -> None:
     assert found.reference("resnet8-0.1") == "baseline"
 
 
+def test_arms_and_the_reference_belong_to_a_condition() -> None:
+    plan = PlanRecord.parse(make_plan(methods=("baseline", "mixup")))
+    assert [arm.name for arm in plan.arms_of("resnet8-0.2")] == ["baseline/resnet8-0.2", "mixup/resnet8-0.2"]
+    assert plan.reference_arm("resnet8-0.2") == plan.arm("resnet8-0.2", "baseline")
+    assert (plan.arms_of("other"), plan.reference_arm("other"), plan.reference("other")) == ((), None, None)
+
+
 def test_lower_losses_are_better() -> None:
     assert PlanRecord.parse(make_plan()).higher_is_better
     assert not PlanRecord.parse(make_plan(metric=VALIDATION_LOSS)).higher_is_better
