@@ -21,6 +21,7 @@ from trainables.records import (
     HURTS,
     SEARCH,
     UNDECIDED,
+    WARNED_RUNS,
     ContrastRecord,
     ExtensionDecision,
     common_reason,
@@ -81,7 +82,7 @@ _MINOR = (
     _RunProblem(
         CONFIRM,
         lambda runs: (runs["outcome"] == COMPLETED) & (runs["reason"] != ""),
-        "{count} of {runs} confirmation runs of {method} ended with a warning, for example: {reason}",
+        WARNED_RUNS,
     ),
     _RunProblem(
         SEARCH,

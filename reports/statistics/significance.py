@@ -26,7 +26,7 @@ TIES_TO_CLAIM = 3
 """Minimum number of pairs, all exactly equal, that count as equivalent."""
 
 POWER = 0.8
-"""Power at which the required number of seeds is computed."""
+"""Power at which required numbers of seeds and detectable effects are computed."""
 
 MOST_SEEDS = 1_000
 """Larger numbers of required seeds are not reported."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import NamedTuple
 
 from search.export.recipe import MetricEstimate, Origin, Promise, Recipe, with_checksum, write_recipe
 from search.store.yaml_files import parse_value
@@ -34,18 +35,25 @@ class NothingConfirmedError(InputError):
     """No configuration has a confirmation run with a result."""
 
 
+class ConfirmedRun(NamedTuple):
+    """A confirmation run with its result."""
+
+    run: Run
+    outcome: Outcome
+
+
 @dataclass(frozen=True)
 class ConfirmedPoint:
     """The confirmation runs of one arm at one pooled point, one per seed."""
 
     arm: ArmRecord
     point: int
-    runs: list[tuple[Run, Outcome]]
+    runs: list[ConfirmedRun]
 
     @property
     def validation(self) -> float:
         """Mean selection metric over seeds."""
-        return fmean(outcome.metrics[records.SELECTION] for _, outcome in self.runs)
+        return fmean(one.outcome.metrics[records.SELECTION] for one in self.runs)
 
 
 @dataclass(frozen=True)
@@ -167,11 +175,11 @@ def _confirmed_points(journal: JournalReader, arms: Sequence[ArmRecord]) -> list
     """Return the points at which tuned arms were confirmed, with the runs that have a result."""
     tuned = {arm.name: arm for arm in arms if arm.searched}
     outcomes = {row.run: row.outcome for row in journal.outcomes()}
-    groups: dict[tuple[str, int], list[tuple[Run, Outcome]]] = {}
+    groups: dict[tuple[str, int], list[ConfirmedRun]] = {}
     for _, run, _ in journal.runs():
         outcome = outcomes.get(run.name)
         if run.phase == records.CONFIRM and run.arm in tuned and outcome and _has_result(outcome):
-            groups.setdefault((run.arm, run.index), []).append((run, outcome))
+            groups.setdefault((run.arm, run.index), []).append(ConfirmedRun(run, outcome))
     return [ConfirmedPoint(tuned[arm], point, runs) for (arm, point), runs in groups.items()]
 
 
@@ -209,11 +217,11 @@ def _complete_points(
 
 def _warning(best: ConfirmedPoint) -> str:
     """Return how many confirmation runs of a point diverged or ended with a warning; empty if none did."""
-    reasons = [outcome.reason for _, outcome in best.runs if outcome.reason]
+    reasons = [one.outcome.reason for one in best.runs if one.outcome.reason]
     if not reasons:
         return ""
-    runs = f"{len(reasons)} of {len(best.runs)} confirmation runs of {best.arm.method} under {best.arm.condition}"
-    return f"{runs} ended with a warning, for example: {records.common_reason(reasons)}"
+    method, reason = f"{best.arm.method} under {best.arm.condition}", records.common_reason(reasons)
+    return records.WARNED_RUNS.format(count=len(reasons), runs=len(best.runs), method=method, reason=reason)
 
 
 def _on_first_data(confirmed: list[ConfirmedPoint], plan: PlanRecord) -> tuple[list[ConfirmedPoint], tuple[str, ...]]:
@@ -234,10 +242,11 @@ def _recipe(journal: JournalReader, plan: PlanRecord, best: ConfirmedPoint, mlfl
     facts = journal.facts()
     label = plan.condition(best.arm.condition).data
     data = facts.data_of(label) or DataFacts(fingerprint="")
-    configs = [run.config for run, _ in best.runs]
+    runs = [one.run for one in best.runs]
+    configs = [run.config for run in runs]
     source = recorded_settings(journal, configs[0]["data"], journal.path.parent, label)
     train = RunConfig.model_validate({**configs[0], "data": source, "seed": 0, "split_seed": 0})
-    names = [run.name for run, _ in best.runs]
+    names = [run.name for run in runs]
     return Recipe(
         train=train,
         milestone_epochs=[fraction * train.epochs for fraction in train.milestone_fractions],
@@ -268,7 +277,7 @@ def _lengths(plan: PlanRecord, best: ConfirmedPoint, confirmed: Sequence[Confirm
     }
     own = rest[best.arm.condition]
     lengths = {
-        int(item.runs[0][0].config["epochs"])
+        int(item.runs[0].run.config["epochs"])
         for item in confirmed
         if item.arm.method == best.arm.method and rest[item.arm.condition] == own
     }
@@ -276,7 +285,7 @@ def _lengths(plan: PlanRecord, best: ConfirmedPoint, confirmed: Sequence[Confirm
 
 
 def _promise(best: ConfirmedPoint) -> Promise:
-    results = [outcome.metrics for _, outcome in best.runs]
+    results = [one.outcome.metrics for one in best.runs]
     found = {
         name: _estimate([metrics[name] for metrics in results], math.inf if name == records.TEST_LOSS else 1.0)
         for name in records.TEST_METRICS

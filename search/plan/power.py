@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from search.plan.cost_estimate import StudyCosts
 from trainables.records import PlanRecord, duration, number_of
 
-POWER = 0.8
 MIN_TRIALS = 8
 """Trials per arm below which a search is called thin."""
 MAX_POINTS = 4
@@ -123,7 +122,7 @@ def detectable_in_family(plan: PlanRecord) -> float:
 
 
 def detectable_effect(seeds: int, alpha: float, contrasts: int = 1) -> float:
-    """Return the smallest standardised effect that a two-sided paired t-test detects with 80 % power.
+    """Return the smallest standardised effect that a two-sided paired t-test detects with a power of `POWER`.
 
     Args:
         seeds: number of pairs.
@@ -132,7 +131,7 @@ def detectable_effect(seeds: int, alpha: float, contrasts: int = 1) -> float:
     """
     from scipy.optimize import root_scalar
 
-    from reports.statistics.significance import power
+    from reports.statistics.significance import POWER, power
 
     found = root_scalar(
         lambda effect: power(effect, seeds, alpha, contrasts) - POWER, bracket=(1e-3, 1e4), method="brentq"

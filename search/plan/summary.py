@@ -23,13 +23,7 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
     searches = f" in each of {plan.replicates} searches" if plan.replicates > 1 else ""
     looks = f", looks at {', '.join(map(str, plan.looks))}" if len(plan.looks) > 1 and not plan.open_ended else ""
     most = "at most " if plan.open_ended else ""
-    time = "unknown; `--timed` measures it on this machine, `--images-per-second N` estimates it from a throughput"
-    disk = "unknown, see time"
-    unread = copyable("not read yet; `assay list data --check STUDY` checks it")
     stops = ", without early stopping" if any(one.rungs for one in plan.conditions) else ""
-    if size.hours is not None and size.gigabytes is not None:
-        time = f"{duration(3600 * size.hours)} of training{stops}; starting and the report take another minute or two"
-        disk = f"{size.gigabytes:.2g} GB"
     unstopped = {one.unstopped: one.name for one in plan.conditions if one.unstopped and plan.trials_per_arm}
     off = [("early stopping", f"off under {name}: {why}") for why, name in unstopped.items()]
     short = list(dict.fromkeys(f"{one.trial_epochs} of {one.epochs}" for one in plan.conditions if one.trial_epochs))
@@ -45,13 +39,20 @@ def summary_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str]]:
         ),
         *([("seeds", f"open: claims are {plan.stopping_rule}")] if plan.open_ended else []),
         ("work", f"{size.plain_epochs:,.0f} epochs of plain training{stops}"),
-        *([("data", unread)] if size.hours is None else []),
-        ("time", time),
-        ("disk", disk),
+        *_cost_rows(size, stops),
         ("family", f"{number_of(size.contrasts, 'contrast')}, Holm correction at {100 * plan.alpha:g} %"),
         ("power", _power(plan, size)),
         ("shared", f"the same in all arms of a condition: {'; '.join(shared_by_arms(plan))}"),
     ]
+
+
+def _cost_rows(size: StudySize, stops: str) -> list[tuple[str, str]]:
+    if size.hours is None or size.gigabytes is None:
+        time = "unknown; `--timed` measures it on this machine, `--images-per-second N` estimates it from a throughput"
+        unread = copyable("not read yet; `assay list data --check STUDY` checks it")
+        return [("data", unread), ("time", time), ("disk", "unknown, see time")]
+    time = f"{duration(3600 * size.hours)} of training{stops}; starting and the report take another minute or two"
+    return [("time", time), ("disk", f"{size.gigabytes:.2g} GB")]
 
 
 def _power(plan: PlanRecord, size: StudySize) -> str:

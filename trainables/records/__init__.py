@@ -33,6 +33,7 @@ from trainables.records.decisions import (
     settled_seeds as settled_seeds,
 )
 from trainables.records.descriptions import (
+    WARNED_RUNS as WARNED_RUNS,
     common_reason as common_reason,
     describe as describe,
     duration as duration,

@@ -65,6 +65,10 @@ def number_were(number: int, noun: str) -> str:
     return f"{number_of(number, noun)} {'was' if number == 1 else 'were'}"
 
 
+WARNED_RUNS = "{count} of {runs} confirmation runs of {method} ended with a warning, for example: {reason}"
+"""Text about runs that ended with a warning, which `common_reason` returns."""
+
+
 def common_reason(reasons: Iterable[str]) -> str:
     """Return the most frequent reason of some runs on one line, shortened, with a full stop.
 
