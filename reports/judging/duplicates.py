@@ -40,15 +40,7 @@ def distinct_runs(
         return runs, left_out
     repeated = runs[runs.duplicated(KEYS, keep=False)]
     if question.duplicates is None and len(repeated.drop_duplicates(KEYS)) > FEW * len(runs.drop_duplicates(KEYS)):
-        row = repeated.iloc[0]
-        own = repeated[(repeated[KEYS] == row[KEYS]).all(axis=1)]
-        pair = ", ".join(
-            f"{name} {value}" for name, value in zip(question.pair_columns, found[PAIR][row[PAIR]], strict=True)
-        )
-        raise InputError(
-            f"{len(own):,} different runs have the arm {joined(found[ARM][row[ARM]])} and {pair}"
-            f"{_hint(frame.iloc[own['row']], question)} Or say which run counts with --duplicates first, last or mean."
-        )
+        raise _too_many(repeated, frame, found, question)
     which = question.duplicates or "first"
     chosen = "their mean counts" if which == "mean" else f"the {which} one counts"
     left_out.append(f"{count(again)} beyond one per arm and pair; {chosen}.")
@@ -56,6 +48,20 @@ def distinct_runs(
         means = runs.groupby(KEYS)[[VALUE, SELECTION]].transform("mean")
         return runs.assign(**{VALUE: means[VALUE], SELECTION: means[SELECTION]})[~again], left_out
     return runs[~runs.duplicated(KEYS, keep=which)], left_out
+
+
+def _too_many(
+    repeated: pd.DataFrame, frame: pd.DataFrame, found: Mapping[str, Sequence[tuple[Level, ...]]], question: Question
+) -> InputError:
+    """Return the error about the first runs that have the same arm and pair."""
+    row = repeated.iloc[0]
+    own = repeated[(repeated[KEYS] == row[KEYS]).all(axis=1)]
+    values = zip(question.pair_columns, found[PAIR][row[PAIR]], strict=True)
+    pair = ", ".join(f"{name} {value}" for name, value in values)
+    return InputError(
+        f"{len(own):,} different runs have the arm {joined(found[ARM][row[ARM]])} and {pair}"
+        f"{_hint(frame.iloc[own['row']], question)} Or say which run counts with --duplicates first, last or mean."
+    )
 
 
 def _repeats(rows: pd.Series) -> list[str]:

@@ -22,14 +22,7 @@ def one_row_per_run(table: RunTable, question: Question) -> RunTable:
     """
     frame = table.frame
     epoch = find_column(frame.columns, str(question.epoch), "--epoch")
-    if question.run is not None:
-        identity = [find_column(frame.columns, question.run, "--run")]
-    else:
-        named = next((name for name in RUN_NAMES if name in frame), None)
-        asked = dict.fromkeys(
-            (*question.arm, *question.condition, *question.seed, *question.pair_columns, *question.setting)
-        )
-        identity = [named] if named else [find_column(frame.columns, name, "--arm", FACTORS) for name in asked]
+    identity = _identity(frame, question)
     run, _ = level_codes(frame, identity)
     at = numbers(frame[epoch], epoch)
     if at.isna().any():
@@ -57,6 +50,16 @@ def one_row_per_run(table: RunTable, question: Question) -> RunTable:
     latest = curves.groupby(RUN)[measured].last()  # of a metric that is not measured every epoch
     rows = ordered[final].reset_index(drop=True)
     return replace(table, frame=rows.assign(**_judged(curves, final, latest)), curves=curves)
+
+
+def _identity(frame: pd.DataFrame, question: Question) -> list[str]:
+    """Return the columns that identify a run: as named, of a usual name, or all that the question names."""
+    if question.run is not None:
+        return [find_column(frame.columns, question.run, "--run")]
+    if named := next((name for name in RUN_NAMES if name in frame), None):
+        return [named]
+    asked = (*question.arm, *question.condition, *question.seed, *question.pair_columns, *question.setting)
+    return [find_column(frame.columns, name, "--arm", FACTORS) for name in dict.fromkeys(asked)]
 
 
 def _judged(curves: pd.DataFrame, final: np.ndarray, latest: pd.DataFrame) -> dict[str, np.ndarray]:

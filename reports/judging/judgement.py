@@ -12,7 +12,7 @@ import pandas as pd
 from reports.data.frames import StudyData
 from reports.inference.verdicts import Verdict, judge
 from reports.judging.limits import limits, unpairable
-from reports.judging.observed_study import observed_study, reference_code
+from reports.judging.observed_study import observed_study, reference_code, unanswered
 from reports.judging.question import NO_PAIRING, Question
 from reports.judging.run_table import RunTable, joined, short_list, short_name
 from reports.judging.sources.recognise import Access, read_source, source_name
@@ -60,11 +60,7 @@ class JudgedRuns:
     @property
     def unanswered(self) -> tuple[tuple[str, str], ...]:
         """Arm and condition of the comparisons without a verdict, because one side has no usable run there."""
-        plan = self.study.plan
-        answered = {(contrast.method, contrast.condition) for contrast in plan.contrasts}
-        arms = dict.fromkeys(arm.method for arm in plan.arms if not arm.reference)
-        grid = [(arm, condition.name) for condition in plan.conditions for arm in arms]
-        return tuple(one for one in grid if one not in answered)
+        return unanswered(self.study.plan)
 
 
 def judge_source(
@@ -111,7 +107,7 @@ def judge_runs(table: RunTable, question: Question, name: str) -> JudgedRuns:
     study = observed_study(usable, question, name)
     paired = bool(usable.pairs)
     used = (*usable.used, *_reading(usable, question), _pairing(usable, question, apart))
-    evidence = Evidence(used, usable.left_out, limits(usable, question, reference, paired))
+    evidence = Evidence(used, usable.left_out, limits(usable, question, study.plan, reference, paired))
     return JudgedRuns(question, study, evidence, paired)
 
 

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from reports.judging.duplicates import ARM, CONDITION, PAIR, SETTING, VALUE
+from reports.judging.observed_study import unanswered
 from reports.judging.question import Question
 from reports.judging.run_table import EPOCH, FACTORS, RUN, RUN_NAMES, count, joined, short_list, short_name
 from reports.judging.usable_runs import UsableRuns
 from reports.judging.values import is_numbers
+from trainables.records import PlanRecord
 
 MORE_RUNS = 1.2
 """Arms whose numbers of runs differ by more than this factor may have been searched unequally."""
@@ -35,12 +37,13 @@ _HYPERPARAMETERS = {
 }  # fmt: skip
 
 
-def limits(usable: UsableRuns, question: Question, reference: int, paired: bool) -> tuple[str, ...]:
+def limits(usable: UsableRuns, question: Question, plan: PlanRecord, reference: int, paired: bool) -> tuple[str, ...]:
     """Return what the runs cannot support, the most serious first.
 
     Args:
         usable: the runs.
         question: what is asked about them.
+        plan: the plan that was inferred from them.
         reference: code of the reference arm.
         paired: whether runs are compared within pairs.
     """
@@ -52,7 +55,7 @@ def limits(usable: UsableRuns, question: Question, reference: int, paired: bool)
         *_unused_seeds(usable, question),
         *_missing_arms(usable),
         *_missing_references(usable, reference),
-        *_missing_in_conditions(usable, reference),
+        *_missing_in_conditions(plan),
         *_missing_pairs(usable, reference, paired),
         *_unequal_numbers(usable),
         *_unequal_lengths(usable),
@@ -65,6 +68,11 @@ def limits(usable: UsableRuns, question: Question, reference: int, paired: bool)
 
 def _name(usable: UsableRuns, arm: int) -> str:
     return joined(usable.arms[arm])
+
+
+def _under(usable: UsableRuns, condition: int) -> str:
+    """Return ` under CONDITION`, or nothing if there is a single one."""
+    return f" under {joined(usable.conditions[condition])}" if len(usable.conditions) > 1 else ""
 
 
 def _few_runs(usable: UsableRuns) -> list[str]:
@@ -108,16 +116,14 @@ def _unused_seeds(usable: UsableRuns, question: Question) -> list[str]:
     if question.pair_columns or question.unpaired:
         return []
     found = [str(name) for name in usable.frame if short_name(str(name)).lower() in _SEEDS]
-    return (
-        [f"The runs have a column {found[0]}: with --seed {found[0]} they are compared within pairs."] if found else []
-    )
+    if not found:
+        return []
+    return [f"The runs have a column {found[0]}: with --seed {found[0]} they are compared within pairs."]
 
 
 def _counts(runs: pd.DataFrame) -> dict[tuple[int, int], int]:
     """Return the number of runs of every condition and arm."""
-    return dict(
-        Counter((int(condition), int(arm)) for condition, arm in runs[[CONDITION, ARM]].itertuples(index=False))
-    )
+    return Counter((int(condition), int(arm)) for condition, arm in runs[[CONDITION, ARM]].itertuples(index=False))
 
 
 def _pairs_by_arm(usable: UsableRuns) -> dict[tuple[int, int], set[int]]:
@@ -145,18 +151,9 @@ def _missing_references(usable: UsableRuns, reference: int) -> list[str]:
     return [f"Not judged, because {_name(usable, reference)} has no run there: {names}."]
 
 
-def _missing_in_conditions(usable: UsableRuns, reference: int) -> list[str]:
+def _missing_in_conditions(plan: PlanRecord) -> list[str]:
     """Return the comparisons that are not judged because the arm has runs under other conditions only."""
-    runs = usable.runs
-    present = set(runs[[CONDITION, ARM]].itertuples(index=False, name=None))
-    judged = sorted(condition for condition, arm in present if arm == reference)
-    arms = sorted(set(runs[ARM]) - {reference})
-    missing = [
-        f"{_name(usable, int(arm))} under {joined(usable.conditions[int(condition)])}"
-        for condition in judged
-        for arm in arms
-        if (condition, arm) not in present
-    ]
+    missing = [f"{arm} under {condition}" for arm, condition in unanswered(plan) if plan.reference(condition)]
     return [f"Not judged, because there is no usable run: {short_list(missing, 5)}."] if missing else []
 
 
@@ -176,8 +173,9 @@ def _missing_pairs(usable: UsableRuns, reference: int, paired: bool) -> list[str
             for side, lacking in sides
             if lacking
         ]
-        where = f" under {joined(usable.conditions[condition])}" if len(usable.conditions) > 1 else ""
-        found.append(f"{_name(usable, arm)}{where}: {len(own & other)} pairs; {'; '.join(missing)}.")
+        found.append(
+            f"{_name(usable, arm)}{_under(usable, condition)}: {len(own & other)} pairs; {'; '.join(missing)}."
+        )
     if len(found) > 5:
         return [*found[:5], f"{len(found) - 5} more comparisons have incomplete pairs."]
     return found
@@ -191,7 +189,7 @@ def _unequal_numbers(usable: UsableRuns) -> list[str]:
         by_arm = {arm: size for (own, arm), size in sizes.items() if own == condition}
         if max(by_arm.values()) > MORE_RUNS * min(by_arm.values()):
             numbers = short_list([f"{_name(usable, arm)} {size:,}" for arm, size in sorted(by_arm.items())], 6)
-            where = f" under {joined(usable.conditions[condition])}" if len(usable.conditions) > 1 else ""
+            where = _under(usable, condition)
             found.append(
                 f"The numbers of runs differ{where}: {numbers}. If they were tuned with different numbers of trials, "
                 "the arm with more is flattered."

@@ -49,16 +49,10 @@ def observed_study(usable: UsableRuns, question: Question, name: str) -> StudyDa
     conditions = dict(enumerate(_names(question.condition, usable.conditions)))
     reference = reference_code(usable, question)
     present = usable.runs[[CONDITION, ARM]].drop_duplicates().sort_values([CONDITION, ARM])
-    records_of_arms = [
-        _arm(question, usable.arms[arm], arms[arm], conditions[condition], arm == reference)
-        for condition, arm in present.itertuples(index=False)
-    ]
     contrasts = _contrasts(present, reference, arms, conditions)
     if not contrasts:
         raise InputError(f"the reference {arms[reference]} has no condition in common with another arm")
     seeds = usable.runs.groupby([CONDITION, ARM])[PAIR].nunique().max() if usable.pairs else _most_runs(usable)
-    used = sorted(usable.runs[CONDITION].unique())
-    length = _lengths(usable)
     plan = PlanRecord(
         name=name,
         metric=short_name(usable.select),
@@ -69,17 +63,11 @@ def observed_study(usable: UsableRuns, question: Question, name: str) -> StudyDa
         seeds=int(seeds),
         points=max(1, len(usable.settings)),
         trials_per_arm=0,
-        conditions=tuple(
-            ConditionRecord(
-                name=conditions[code],
-                values=_values(question.condition, usable.conditions[code]),
-                epochs=length.get(code, 1),
-                selection_epochs=question.last,
-                rungs=(),
-            )
-            for code in used
+        conditions=_conditions(usable, question, conditions),
+        arms=tuple(
+            _arm(question, usable.arms[arm], arms[arm], conditions[condition], arm == reference)
+            for condition, arm in present.itertuples(index=False)
         ),
-        arms=tuple(records_of_arms),
         contrasts=tuple(contrasts),
         observed=ObservedRecord(unit=usable.unit, selection_higher_is_better=usable.selection_higher),
     )
@@ -98,11 +86,11 @@ def reference_code(usable: UsableRuns, question: Question) -> int:
     present = [int(code) for code in sorted(usable.runs[ARM].unique())]
     names = {code: joined(usable.arms[code]) for code in present}
     if question.reference is None:
-        for usual in USUAL_REFERENCES:
-            found = [code for code, name in names.items() if name.lower() == usual]
-            if found:
-                return found[0]
-        raise InputError(f"name the arm that the others are compared with: --reference {short_list(names.values(), 6)}")
+        usual = [code for name in USUAL_REFERENCES for code in present if names[code].lower() == name]
+        if not usual:
+            listed = short_list(names.values(), 6)
+            raise InputError(f"name the arm that the others are compared with: --reference {listed}")
+        return usual[0]
     asked = _plain_name(question.reference)
     spelled = {code: _spellings(question.arm, usable.arms[code]) for code in present}
     found = [code for code, spellings in spelled.items() if asked in spellings]
@@ -138,6 +126,20 @@ def _values(columns: Sequence[str], levels: Levels) -> dict[str, object]:
     return {short_name(column): level for column, level in zip(columns, levels, strict=True)}
 
 
+def _conditions(usable: UsableRuns, question: Question, names: Mapping[int, str]) -> tuple[ConditionRecord, ...]:
+    length = _lengths(usable)
+    return tuple(
+        ConditionRecord(
+            name=names[code],
+            values=_values(question.condition, usable.conditions[code]),
+            epochs=length.get(code, 1),
+            selection_epochs=question.last,
+            rungs=(),
+        )
+        for code in sorted(usable.runs[CONDITION].unique())
+    )
+
+
 def _arm(question: Question, levels: Levels, name: str, condition: str, reference: bool) -> ArmRecord:
     return ArmRecord(
         name=f"{name}, {condition}",
@@ -159,6 +161,14 @@ def _contrasts(
         for condition, arm in present.itertuples(index=False)
         if condition in with_reference and arm != reference
     ]
+
+
+def unanswered(plan: PlanRecord) -> tuple[tuple[str, str], ...]:
+    """Return arm and condition of the comparisons without a verdict, because one side has no usable run there."""
+    answered = {(contrast.method, contrast.condition) for contrast in plan.contrasts}
+    arms = dict.fromkeys(arm.method for arm in plan.arms if not arm.reference)
+    grid = [(arm, condition.name) for condition in plan.conditions for arm in arms]
+    return tuple(one for one in grid if one not in answered)
 
 
 def _most_runs(usable: UsableRuns) -> int:

@@ -87,13 +87,7 @@ def usable_runs(table: RunTable, question: Question) -> UsableRuns:
     if table.frame.empty:
         raise InputError(" ".join((f"{table.source} has no runs.", *table.notes)))
     table = _prepared(table, question)
-    metric = find_column(table.frame.columns, question.metric, "--metric", METRICS)
-    select = find_column(table.frame.columns, question.select, "--select", METRICS) if question.select else metric
-    if question.setting and select == metric:
-        raise InputError(
-            f"--select {question.select}: each arm would choose its setting on the judged metric, which flatters the "
-            "arm with more settings; name a validation metric"
-        )
+    metric, select = _metric_columns(table.frame, question)
     table = with_last_epochs(table, {metric, select}, question.last)
     coded, levels = _coded(table.frame, question)
     coded[VALUE], coded[SELECTION] = numbers(table.frame[metric], metric), numbers(table.frame[select], select)
@@ -124,6 +118,18 @@ def usable_runs(table: RunTable, question: Question) -> UsableRuns:
         used=(f"{len(runs):,} of {len(table.frame):,} runs of {table.source}.",),
         left_out=(*table.notes, *without, *repeated),
     )
+
+
+def _metric_columns(frame: pd.DataFrame, question: Question) -> tuple[str, str]:
+    """Return the columns of the judged metric and of the selection metric, the same unless --select names one."""
+    metric = find_column(frame.columns, question.metric, "--metric", METRICS)
+    select = find_column(frame.columns, question.select, "--select", METRICS) if question.select else metric
+    if question.setting and select == metric:
+        raise InputError(
+            f"--select {question.select}: each arm would choose its setting on the judged metric, which flatters the "
+            "arm with more settings; name a validation metric"
+        )
+    return metric, select
 
 
 def _select_higher(select: str, question: Question, higher: bool) -> bool:

@@ -176,7 +176,7 @@ def _own_study(folder: Path) -> InputError:
 
 @dataclass
 class _Found:
-    """What a folder contains: results of Ray Tune, event files, runs of Weights & Biases, files that are none."""
+    """What a folder contains: results of Ray Tune, event files, runs of Weights & Biases, files that cannot be read."""
 
     results: list[Path] = field(default_factory=list)
     events: list[Path] = field(default_factory=list)

@@ -115,6 +115,14 @@ def test_a_requirement_does_not_hold_where_a_condition_has_no_runs(missing: str)
                       "mixup helps on A": []}  # fmt: skip
 
 
+def test_comparisons_without_runs_are_named_as_in_the_verdict_table() -> None:
+    small = FRAME.assign(lr=0.1, data="A", size=1)
+    frame = pd.concat([small, small[small["method"] == "baseline"].assign(size=2)])
+    found = judged(frame, arm=("method", "lr"), condition=("data", "size"), reference="baseline,0.1")
+    assert "there is no usable run: method=mixup, lr=0.1 under data=A, size=2." in " ".join(found.evidence.limits)
+    assert found.unanswered == (("method=mixup, lr=0.1", "data=A, size=2"),)
+
+
 def test_settings_are_not_chosen_on_the_judged_metric() -> None:
     frame = pd.concat([FRAME.assign(lr=lr) for lr in (0.1, 0.2)]).rename(columns={"test_accuracy": "metrics.acc"})
     with pytest.raises(InputError, match="choose its setting on the judged metric"):
