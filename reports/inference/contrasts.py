@@ -17,7 +17,7 @@ from reports.statistics.estimators import (
     matched_differences,
     over_seeds,
     over_seeds_and,
-    own_best,
+    tuned_differences,
 )
 from reports.statistics.variance_pooling import pool_variances
 from trainables.records import EXTENDED_TEST_IMAGES, ContrastRecord, unit_of
@@ -83,10 +83,9 @@ def contrast_data(study: StudyData, contrast: ContrastRecord, limit: int | None 
     cells = paired_cells(study, contrast.condition, contrast.arms, limit)
     if cells.seeds.size == 0:
         return ContrastData(contrast, cells, np.empty((2, 0), dtype=int), np.empty((0, 0)), np.empty(0))
-    chosen = own_best(cells.selection, cells.searches, study.plan.shrinks_choice)
-    method, reference = at_points(cells.test, chosen)
+    by_search, chosen = tuned_differences(cells.selection, cells.test, cells.searches, study.plan.shrinks_choice)
     matched = matched_differences(cells.test, cells.searches)
-    return ContrastData(contrast, cells, chosen, method - reference, matched, study.plan.open_ended)
+    return ContrastData(contrast, cells, chosen, by_search, matched, study.plan.open_ended)
 
 
 @dataclass(frozen=True)

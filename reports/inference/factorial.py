@@ -114,24 +114,27 @@ def factorial_terms(plan: PlanRecord, condition: str) -> list[FactorialTerm]:
     base = next((arm.levels for arm in arms if arm.reference), None)
     if base is None:
         return []
-    by_factor: dict[str, list[LevelChange]] = {}
-    for factor in base:
-        levels: list[Any] = []
-        for arm in arms:
-            if arm.levels.get(factor, base[factor]) not in [base[factor], *levels]:
-                levels.append(arm.levels[factor])
-        if levels:
-            by_factor[factor] = [LevelChange(factor, base[factor], level) for level in levels]
+    by_factor = [changes for factor, level in base.items() if (changes := _level_changes(arms, factor, level))]
     if len(by_factor) < 2:
         return []
-    main_effects = [FactorialTerm(condition, (change,)) for changes in by_factor.values() for change in changes]
+    main_effects = [FactorialTerm(condition, (change,)) for changes in by_factor for change in changes]
     interactions = [
         FactorialTerm(condition, (one, other))
-        for first, second in combinations(by_factor.values(), 2)
+        for first, second in combinations(by_factor, 2)
         for one in first
         for other in second
     ]
     return main_effects + interactions
+
+
+def _level_changes(arms: Sequence[ArmRecord], factor: str, base: Any) -> list[LevelChange]:
+    """Return the changes of a factor from its base level to every other level, in the order of the arms."""
+    found: list[LevelChange] = []
+    for arm in arms:
+        change = LevelChange(factor, base, arm.levels.get(factor, base))
+        if change.level != base and change not in found:
+            found.append(change)
+    return found
 
 
 def _cell_values(study: StudyData, arms: Sequence[ArmRecord], look: Look) -> _CellValues:

@@ -165,17 +165,15 @@ def decided_arms(study: StudyData, seeds: int) -> set[Arm]:
     These are the arms whose contrasts were all finally decided at a look of at most `seeds` seeds, and all arms of a
     condition whose contrasts were. An arm without contrasts goes on as long as its condition does.
     """
-    open_claims: dict[Arm, int] = {}
+    decided, undecided = set[Arm](), set[Arm]()
     for family in study.plan.families:
         contrasts = [study.plan.contrasts[index] for index in family]
         for contrast, claim in zip(contrasts, _family(study, contrasts).judge(_tuned), strict=True):
-            undecided = not (claim.decision.decided and claim.look.complete and claim.look.seeds <= seeds)
-            for arm in arms_of(contrast):
-                open_claims[arm] = open_claims.get(arm, 0) + undecided
-    claimed = {condition for condition, _ in open_claims}
-    going_on = {condition for (condition, _), count in open_claims.items() if count}
-    settled = {(arm.condition, arm.method) for arm in study.plan.arms if arm.condition in claimed - going_on}
-    return settled | {arm for arm, count in open_claims.items() if not count}
+            final = claim.decision.decided and claim.look.complete and claim.look.seeds <= seeds
+            (decided if final else undecided).update(arms_of(contrast))
+    settled = {condition for condition, _ in decided} - {condition for condition, _ in undecided}
+    others = {(arm.condition, arm.method) for arm in study.plan.arms if arm.condition in settled}
+    return (decided - undecided) | others
 
 
 def _family(study: StudyData, contrasts: Sequence[ContrastRecord]) -> Family[ContrastEstimates]:

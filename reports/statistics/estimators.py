@@ -180,8 +180,6 @@ def tuned_differences(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the differences between two arms, each at its own best point as chosen on validation.
 
-    With several searches, both arms choose a point within each search, and the differences are averaged over searches.
-
     Args:
         selection: float (2, K, S), higher is better; method first, reference second.
         test: float (2, K, S).
@@ -189,17 +187,17 @@ def tuned_differences(
         shrunken: as in `own_best`.
 
     Returns:
-        The differences, float (S,), and the indices of the chosen points, int (2, R).
+        The differences within each search, float (R, S), and the indices of the chosen points, int (2, R).
 
     >>> selection = np.array([[[0.5, 0.5], [0.7, 0.8]], [[0.6, 0.6], [0.5, 0.4]]])
     >>> test = np.array([[[0.9, 0.9], [0.3, 0.4]], [[0.2, 0.2], [0.8, 0.8]]])
     >>> differences, chosen = tuned_differences(selection, test)
     >>> differences.round(2).tolist(), chosen.tolist()
-    ([0.1, 0.2], [[1], [0]])
+    ([[0.1, 0.2]], [[1], [0]])
     """
     chosen = own_best(selection, searches, shrunken)
     method, reference = at_points(test, chosen)
-    return (method - reference).mean(axis=0), chosen
+    return method - reference, chosen
 
 
 def matched_differences(test: np.ndarray, searches: np.ndarray | None = None) -> np.ndarray:

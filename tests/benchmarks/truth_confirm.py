@@ -67,7 +67,7 @@ class Confirmed:
 
     def tuned(self, method: int, seeds: int) -> tuple[Estimate, float]:
         """Return the tuned effect as the product estimates it, and the true one at the points that were chosen."""
-        differences, chosen = tuned_differences(*self._pair(method, seeds))
+        [differences], chosen = tuned_differences(*self._pair(method, seeds))
         (mine,), (other,) = chosen
         return over_seeds(differences), float(self.quality[method, mine] - self.quality[0, other])
 
@@ -162,10 +162,7 @@ def open_seeds(world: World, rng: np.random.Generator) -> Found:
     def looks(points: int, anytime: bool) -> list[list[Estimate]]:
         arms = [([method, 0], slice(points)) for method in range(1, world.methods + 1)]
         return [
-            [
-                over_seeds(tuned_differences(*_first(validation, test, arm, seeds), shrunken=True)[0], anytime)
-                for arm in arms
-            ]
+            [over_seeds(_tuned(*_first(validation, test, arm, seeds), shrunken=True), anytime) for arm in arms]
             for seeds in OPEN
         ]
 
@@ -181,11 +178,17 @@ def lopsided_open(points: int, world: World, rng: np.random.Generator) -> Found:
     quality[0, 1:] = -10 * world.seed_sd
     validation, test = confirm_runs(world, quality, OPEN[-1], rng)
     holds = [
-        _holds(over_seeds(tuned_differences(*_first(validation, test, ([1, 0], slice(points)), n))[0], True), 0.0)
+        _holds(over_seeds(_tuned(*_first(validation, test, ([1, 0], slice(points)), n)), True), 0.0)
         for n in OPEN
         if n > 4  # with fewer there is no interval
     ]
     return {"open": min(holds)}
+
+
+def _tuned(selection: np.ndarray, test: np.ndarray, shrunken: bool = False) -> np.ndarray:
+    """Return the tuned differences of a single search, float (S,)."""
+    [differences], _ = tuned_differences(selection, test, shrunken=shrunken)
+    return differences
 
 
 def _first(

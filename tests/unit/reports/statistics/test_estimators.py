@@ -17,7 +17,7 @@ def test_each_arm_selects_its_best_point_on_validation_only() -> None:
     test = np.array([[[0.9, 0.9], [0.3, 0.4]], [[0.2, 0.2], [0.8, 0.8]]])
     differences, chosen = estimators.tuned_differences(selection, test)
     assert chosen.tolist() == [[1], [0]]
-    np.testing.assert_allclose(differences, [0.1, 0.2])
+    np.testing.assert_allclose(differences, [[0.1, 0.2]])
 
 
 def test_the_first_of_tied_points_is_selected() -> None:
