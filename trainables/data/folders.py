@@ -115,23 +115,34 @@ def _collect(folder: Path, found: Found, above: tuple[tuple[int, int], ...], int
     """
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = folder / entry.name
-        if entry.is_dir():
-            identity = _identity(path)
-            if identity in above:
-                found.circles.append(path)
-                continue
-            inner = found.litter if is_litter(path) else found.hidden if is_hidden(path) else into
-            inner = into if into is not found.files else inner
-            _collect(path, found, (*above, identity), inner, is_linked or entry.is_symlink())
-        elif path.name.lower() in SYSTEM_FILES or path.name.startswith("._"):
-            continue
-        elif is_hidden(path):
-            found.hidden.append(path)
-        elif entry.is_file():
-            into.append(path)
-            found.linked += is_linked and into is found.files
-        elif into is found.files:
-            found.broken[path] = "a link to nothing" if entry.is_symlink() else "not a file"
+        if not entry.is_dir():
+            _add_file(entry, path, found, into, is_linked)
+        elif (identity := _identity(path)) in above:
+            found.circles.append(path)
+        else:
+            _collect(path, found, (*above, identity), _list_of(path, found, into), is_linked or entry.is_symlink())
+
+
+def _list_of(folder: Path, found: Found, into: list[Path]) -> list[Path]:
+    """Return the list that the files of a folder belong to, given that of the folder around it."""
+    if into is not found.files:
+        return into
+    if is_litter(folder):
+        return found.litter
+    return found.hidden if is_hidden(folder) else found.files
+
+
+def _add_file(entry: os.DirEntry[str], path: Path, found: Found, into: list[Path], is_linked: bool) -> None:
+    """Add an entry that is not a folder to what was found (see `_collect`)."""
+    if path.name.lower() in SYSTEM_FILES or path.name.startswith("._"):
+        return
+    if is_hidden(path):
+        found.hidden.append(path)
+    elif entry.is_file():
+        into.append(path)
+        found.linked += is_linked and into is found.files
+    elif into is found.files:
+        found.broken[path] = "a link to nothing" if entry.is_symlink() else "not a file"
 
 
 def _identity(folder: Path) -> tuple[int, int]:

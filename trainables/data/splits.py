@@ -85,26 +85,40 @@ def held_groups(labels: np.ndarray, groups: np.ndarray, fraction: float, rng: np
     """
     import numpy as np
 
-    _, group = np.unique(groups, return_inverse=True)
-    counts = np.zeros((int(group.max()) + 1, int(labels.max()) + 1), dtype="int64")
-    np.add.at(counts, (group, labels), 1)
+    _, group_of = np.unique(groups, return_inverse=True)
+    counts = np.zeros((int(group_of.max()) + 1, int(labels.max()) + 1), dtype="int64")
+    np.add.at(counts, (group_of, labels), 1)
     total = counts.sum(axis=0)
     shares = counts / np.maximum(total, 1)
     missing = np.where(total > 0, fraction, 0.0)
     taken = np.zeros(len(counts), dtype=bool)
     order = rng.permutation(len(counts))
-    for number in order:
-        left = missing - shares[number]
+    for group in order:
+        left = missing - shares[group]
         if np.abs(left).sum() < np.abs(missing).sum():
-            taken[number], missing = True, left
-    for label in np.flatnonzero(total > 0):
-        if not counts[taken, label].any():
-            for number in order:
-                rest = total - counts[taken].sum(axis=0) - counts[number]
-                if counts[number, label] and (rest[total > 0] > 0).all():
-                    taken[number] = True
-                    break
-    return taken[group]
+            taken[group], missing = True, left
+    for label in np.flatnonzero(total > 0).tolist():
+        if counts[taken, label].any():
+            continue
+        group = _first_spare_group(label, order, counts, taken)
+        if group is not None:
+            taken[group] = True
+    return taken[group_of]
+
+
+def _first_spare_group(label: int, order: np.ndarray, counts: np.ndarray, taken: np.ndarray) -> int | None:
+    """Return the first group with images of a class that leaves images of every class, or None.
+
+    Args:
+        label: the class.
+        order: int (groups,), the order in which groups are considered.
+        counts: int (groups, classes), number of images.
+        taken: bool (groups,), the groups that are taken already.
+    """
+    total = counts.sum(axis=0)
+    left = total - counts[taken].sum(axis=0)
+    spare = (group for group in order if counts[group, label] and ((left - counts[group])[total > 0] > 0).all())
+    return next(spare, None)
 
 
 def drawn_test_part(labels: np.ndarray, fraction: float, groups: np.ndarray | None) -> np.ndarray:

@@ -71,14 +71,13 @@ class Classifier:
         self.config = config
         self.epoch = 0
         self.warning = ""
-        chosen = select(arrays, config, class_count)
-        self._arrays, self._chosen, self._devices = arrays, chosen, placement.devices
-        self._class_count = class_count = chosen.classes
-        self._train, self._validation, self._test = chosen.train, chosen.validation, chosen.test
+        self._arrays, self._devices = arrays, placement.devices
+        self._chosen = chosen = select(arrays, config, class_count)
+        self._train, self._validation, self._class_count = chosen.train, chosen.validation, chosen.classes
         self._image_shape = tuple(arrays["images"].shape[1:])
         self._xla = backend.compiles(config.compile)
         self._network = network_of(
-            config.model.structure(), self._image_shape, class_count, config.precision, self._xla
+            config.model.structure(), self._image_shape, chosen.classes, config.precision, self._xla
         )
         most, held = min(len(chosen.train), chosen.measured), len(chosen.validation)
         self._measured = _subset(self._train, measured_images(most, held), config.split_seed)
@@ -86,33 +85,42 @@ class Classifier:
         self._batch = min(config.batch_size, len(self._train))
         self._steps = len(self._train) // self._batch
         self._length = config.steps or config.epochs * self._steps
-        method = config.method
-        step = TrainingStep(
+        self._run_epoch = epoch_function(self._training_step())
+        self.streamed = self._is_streamed(placement)
+        self._data = feeds_of(arrays, chosen.labels, self.streamed, self._devices)
+        mean, deviation = config.model.scale(self._data.mean, self._data.deviation)
+        self._scale = {"mean": mean, "deviation": deviation}
+        self._constants = self._step_constants()
+        self._state = self._fresh_state()
+
+    def _training_step(self) -> TrainingStep:
+        config = self.config
+        return TrainingStep(
             self._network,
             config.augmentation.name,
-            method.apply,
-            method.objective.kind,
+            config.method.apply,
+            config.method.objective.kind,
             config.optimizer.structure(),
             self._xla,
             fused=config.compile != "off",
             devices=self._devices,
         )
-        self._run_epoch = epoch_function(step)
-        image_bytes = arrays["images"].nbytes + arrays["test_images"].nbytes
-        images_per_device = -(-self._batch * method.copies // self._devices)
-        network_bytes = self._network.size(images_per_device, config.optimizer.slots)
-        self.streamed = is_streamed(placement, image_bytes, network_bytes)
-        self._data = feeds_of(arrays, chosen.labels, self.streamed, self._devices)
-        mean, deviation = config.model.scale(self._data.mean, self._data.deviation)
-        self._scale = {"mean": mean, "deviation": deviation}
-        self._constants = {
+
+    def _is_streamed(self, placement: Placement) -> bool:
+        image_bytes = self._arrays["images"].nbytes + self._arrays["test_images"].nbytes
+        images_per_device = -(-self._batch * self.config.method.copies // self._devices)
+        return is_streamed(placement, image_bytes, self._network.size(images_per_device, self.config.optimizer.slots))
+
+    def _step_constants(self) -> dict[str, Any]:
+        """Return the constants of a `TrainingStep`."""
+        config, decayed = self.config, self._network.decayed
+        return {
             **self._scale,
             "smoothing": np.float32(config.label_smoothing),
-            "temperature": np.float32(method.objective.temperature),
+            "temperature": np.float32(config.method.objective.temperature),
             "rates": {name: np.float32(value) for name, value in config.optimizer.rates().items()},
-            "decayed": np.ones_like(self._network.decayed) if config.optimizer.decay_all else self._network.decayed,
+            "decayed": np.ones_like(decayed) if config.optimizer.decay_all else decayed,
         }
-        self._state = self._fresh_state()
 
     def train_epoch(self) -> dict[str, float]:
         """Train one more epoch, evaluate, and return EPOCH_METRICS (see `Engine.train_epoch`)."""
@@ -158,7 +166,7 @@ class Classifier:
 
     def test(self, part: records.TestPart = "official") -> TestResult:
         """Evaluate the test set once (see `Engine.test`)."""
-        found = self._evaluate(self._data.test, self._test)
+        found = self._evaluate(self._data.test, self._chosen.test)
         metrics = found.scores("test")
         if part == "extended":
             unused = unused_images(self._arrays, self._chosen, self.config.split_seed)
