@@ -33,10 +33,10 @@ class MixingWrapper(Wrapper):
         self,
         model: keras.Model,
         method: Method,
-        augment: Any,
-        epochs: int | None,
-        steps_per_epoch: int | None,
-        seed: int | None,
+        augment: Any = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        seed: int | None = None,
         **keywords: Any,
     ) -> None:
         super().__init__(model, method, augment, made_length(epochs, steps_per_epoch), seed, **keywords)
@@ -76,7 +76,8 @@ class Mixup(LabelMixing):
         share: `example`, one lambda per example, or `batch`, one per batch.
         images: images in each mixture, 2 to 4.
         off_last: final fraction of the epochs in which the method is off; needs `epochs` and `steps_per_epoch`.
-        augment, epochs, steps_per_epoch, seed, keywords: see `MixingWrapper`.
+        augment: see `MixingWrapper`.
+        keywords: `epochs`, `steps_per_epoch`, `seed` and others of `MixingWrapper`.
 
     Raises:
         InputError: If an argument is not valid.
@@ -95,13 +96,10 @@ class Mixup(LabelMixing):
         images: int = 2,
         off_last: float = 0.0,
         augment: Any = None,
-        epochs: int | None = None,
-        steps_per_epoch: int | None = None,
-        seed: int | None = None,
         **keywords: Any,
     ) -> None:
         method = made_method("mixup", alpha=alpha, share=share, images=images, off_last=off_last)
-        super().__init__(model, method, augment, epochs, steps_per_epoch, seed, **keywords)
+        super().__init__(model, method, augment, **keywords)
 
 
 @keras.saving.register_keras_serializable("assay")
@@ -113,7 +111,8 @@ class CutMix(LabelMixing):
         alpha: parameter of Beta(alpha, alpha), the area that is kept.
         share: `example`, one box per example, or `batch`, one per batch.
         off_last: final fraction of the epochs in which the method is off; needs `epochs` and `steps_per_epoch`.
-        augment, epochs, steps_per_epoch, seed, keywords: see `MixingWrapper`.
+        augment: see `MixingWrapper`.
+        keywords: `epochs`, `steps_per_epoch`, `seed` and others of `MixingWrapper`.
 
     Raises:
         InputError: If an argument is not valid.
@@ -126,13 +125,10 @@ class CutMix(LabelMixing):
         share: str = "example",
         off_last: float = 0.0,
         augment: Any = None,
-        epochs: int | None = None,
-        steps_per_epoch: int | None = None,
-        seed: int | None = None,
         **keywords: Any,
     ) -> None:
         method = made_method("cutmix", alpha=alpha, share=share, off_last=off_last)
-        super().__init__(model, method, augment, epochs, steps_per_epoch, seed, **keywords)
+        super().__init__(model, method, augment, **keywords)
 
 
 @keras.saving.register_keras_serializable("assay")
@@ -148,7 +144,8 @@ class SamplePairing(MixingWrapper):
         steps_per_epoch: steps of an epoch, such as `len(train_data)`.
         start, end, on_epochs, off_epochs: the cycle, in epochs or as fractions of the training
             (see `trainables.methods.sample_pairing`).
-        augment, seed, keywords: see `MixingWrapper`.
+        augment: see `MixingWrapper`.
+        keywords: `seed` and others of `MixingWrapper`.
 
     Raises:
         InputError: If an argument is not valid, or the method would be on for less than a quarter of the epochs.
@@ -164,11 +161,10 @@ class SamplePairing(MixingWrapper):
         on_epochs: float = 8,
         off_epochs: float = 2,
         augment: Any = None,
-        seed: int | None = None,
         **keywords: Any,
     ) -> None:
         method = made_method("sample_pairing", start=start, end=end, on_epochs=on_epochs, off_epochs=off_epochs)
-        super().__init__(model, method, augment, epochs, steps_per_epoch, seed, **keywords)
+        super().__init__(model, method, augment, epochs, steps_per_epoch, **keywords)
 
     def mixed(self, pool: Tensor, labels: Tensor, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the averages of the images, and the labels unchanged (see `Wrapper.mixed`)."""
