@@ -119,12 +119,11 @@ def _mark(search: int) -> tuple[int, ...]:
     return (search,) if search else ()
 
 
-def _design(plan: Plan, arm: Arm, number: int) -> list[dict[str, Any]]:
+def _design(plan: Plan, arm: Arm, search: int) -> list[dict[str, Any]]:
     """Return the design points, drawn before any result: all points, or with `tpe` the first half."""
-    search = plan.study.search
-    points = sobol_points if search.sampler != "random" else random_points
-    shared = points(plan.nuisance, plan.designed, derive_seed(plan.study.seed, "nuisance", *_mark(number)))
-    own = points(arm.space, plan.designed, derive_seed(plan.study.seed, "method", arm.method, *_mark(number)))
+    points = random_points if plan.study.search.sampler == "random" else sobol_points
+    shared = points(plan.nuisance, plan.designed, derive_seed(plan.study.seed, "nuisance", *_mark(search)))
+    own = points(arm.space, plan.designed, derive_seed(plan.study.seed, "method", arm.method, *_mark(search)))
     return [{**nuisance, **method} for nuisance, method in zip(shared, own, strict=True)]
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -194,10 +195,10 @@ class StudyController:
     def _unannounced_trials(self) -> Iterator[tuple[Arm, int]]:
         """Yield the trials that are not announced yet, in order."""
         for condition in self.plan.conditions:
-            for trial_index in self.plan.trial_indices:
-                for arm in self.plan.searched_in(condition.name):
-                    if _trial_name(arm, trial_index) not in self.states:
-                        yield arm, trial_index
+            arms = self.plan.searched_in(condition.name)
+            for trial_index, arm in product(self.plan.trial_indices, arms):
+                if _trial_name(arm, trial_index) not in self.states:
+                    yield arm, trial_index
 
     def _announce_trial(self, arm: Arm, trial_index: int) -> Run:
         search = self._searches[arm.name, self.plan.search_of_trial(trial_index)]
@@ -264,12 +265,13 @@ class StudyController:
         arms = self.plan.in_condition(condition)
         limits = {arm.name: self._looks.seeds_of(arm) for arm in arms}
         for seed_index in range(self._looks.seeds):
-            for point_index, point in self._pools.points(condition).items():
-                for arm in (arm for arm in arms if seed_index < limits[arm.name]):
-                    confirmation = Confirmation(arm, point_index, seed_index)
-                    has_values = not self.plan.trials or (arm.same_as or arm.name) in point.own
-                    if has_values and confirmation.name not in self.states:
-                        yield confirmation
+            points = self._pools.points(condition)
+            running = [arm for arm in arms if seed_index < limits[arm.name]]
+            for (point_index, point), arm in product(points.items(), running):
+                confirmation = Confirmation(arm, point_index, seed_index)
+                has_values = not self.plan.trials or (arm.same_as or arm.name) in point.own
+                if has_values and confirmation.name not in self.states:
+                    yield confirmation
 
     def _all_announced(self) -> bool:
         """Return whether every run up to the next look has been announced."""
@@ -296,17 +298,14 @@ class StudyController:
         """Return whether all trials of a condition have ended."""
         return not self._open_trials[condition]
 
-    def _trials(self, arm: Arm, indices: range) -> list[RunState | None]:
-        return [self.states.get(_trial_name(arm, index)) for index in indices]
-
     def _completed(self, arm: Arm, search: int) -> list[Trial]:
         """Return the completed trials of one search of an arm."""
-        first = search * self.plan.trials
-        indices = range(first, first + self.plan.trials)
+        first, shared = search * self.plan.trials, self.plan.designed
         return [
-            Trial(state.run.index, state.run.searched, value, state.run.index - first < self.plan.designed)
-            for state in self._trials(arm, indices)
-            if state and state.outcome and state.outcome.outcome == records.COMPLETED
+            Trial(trial_index, state.run.searched, value, shared=trial_index - first < shared)
+            for trial_index in range(first, first + self.plan.trials)
+            if (state := self.states.get(_trial_name(arm, trial_index)))
+            if state.outcome and state.outcome.outcome == records.COMPLETED
             if (value := self._selected(state.outcome)) is not None
         ]
 

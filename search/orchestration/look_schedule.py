@@ -31,7 +31,7 @@ class LookSchedule:
     @property
     def seeds(self) -> int:
         """Confirmation seeds up to the next look."""
-        return self._stages[min(self._number, len(self._stages) - 1)]
+        return self._stages[min(self._look, len(self._stages) - 1)]
 
     @property
     def is_last(self) -> bool:
@@ -56,12 +56,12 @@ class LookSchedule:
             for method in methods
             if name not in whole and (name, method) in settled
         )
-        decision = LookDecision(look=self._number, seeds=self.seeds, settled=whole, arms=further)
+        decision = LookDecision(look=self._look, seeds=self.seeds, settled=whole, arms=further)
         self._journal.decide(decision)
         self.taken.append(decision)
 
     @property
-    def _number(self) -> int:
+    def _look(self) -> int:
         """Number of the next look, from 0."""
         return self.taken[-1].look + 1 if self.taken else 0
 

@@ -36,9 +36,9 @@ class PoolStore:
     def points(self, condition: str) -> dict[int, PooledPoint]:
         """Return the points of a condition whose search has ended, by index; each search has a block of indices."""
         return {
-            search * self._plan.points + place: point
+            point_index: point
             for search in range(self._plan.searches)
-            for place, point in enumerate(self._pool(condition, search).points)
+            for point_index, point in enumerate(self._pool(condition, search).points, search * self._plan.points)
         }
 
     def _pool(self, condition: str, search: int) -> PoolDecision:

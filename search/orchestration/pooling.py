@@ -25,13 +25,13 @@ class Trial:
     """A completed search trial.
 
     Args:
-        index: number of the trial in its arm.
+        trial_index: number of the trial in its arm, from 0.
         values: values of the searched dimensions, by plain name.
         selection: what it is judged on, signed so that higher is better.
         shared: whether the trial with this index has the same nuisance point in every arm (see `Plan.designed`).
     """
 
-    index: int
+    trial_index: int
     values: dict[str, Any]
     selection: float
     shared: bool = True
@@ -39,7 +39,7 @@ class Trial:
 
 def best(trials: list[Trial]) -> Trial:
     """Return the trial with the highest selection metric; of equal ones the earlier."""
-    return max(trials, key=lambda trial: (trial.selection, -trial.index))
+    return max(trials, key=lambda trial: (trial.selection, -trial.trial_index))
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def pool(
         values = {name: trial.values[name] for name in nuisance.space}
         near = next((i for i, point in enumerate(merged) if nuisance.near(point.values, values)), None)
         if near is None:
-            merged.append(PooledPoint(arm=arm, trial_index=trial.index, votes=1, values=values))
+            merged.append(PooledPoint(arm=arm, trial_index=trial.trial_index, votes=1, values=values))
         else:
             merged[near] = merged[near].model_copy(update={"votes": merged[near].votes + 1})
     ranks = _mean_ranks(trials)
@@ -120,5 +120,5 @@ def _mean_ranks(trials: dict[str, list[Trial]]) -> dict[int, float]:
     for ended in trials.values():
         ordered = sorted((trial for trial in ended if trial.shared), key=lambda trial: -trial.selection)
         for place, trial in enumerate(ordered):
-            ranks.setdefault(trial.index, []).append(place / max(len(ordered) - 1, 1))
-    return {index: sum(places) / len(places) for index, places in ranks.items()}
+            ranks.setdefault(trial.trial_index, []).append(place / max(len(ordered) - 1, 1))
+    return {trial_index: sum(places) / len(places) for trial_index, places in ranks.items()}

@@ -90,7 +90,7 @@ def pooled_quality(land: Landscape, rng: np.random.Generator) -> np.ndarray:
         for arm, row in enumerate(selection)
     }
     points = unit(NUISANCE, [point.values for point in pool(ended, Nuisance(NUISANCE), POINTS)])
-    winners = [best(found).index for found in ended.values()]
+    winners = [best(found).trial_index for found in ended.values()]
     return np.stack(
         [
             land.quality(arm, np.vstack([points, trials.settings[k]]), np.full(len(points) + 1, trials.own[arm, k]))
