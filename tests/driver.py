@@ -15,7 +15,7 @@ from tests.faults import FaultyReplay
 from trainables import records
 from trainables.errors import DivergedError, TrialError
 from trainables.records import Run
-from trainables.worker.replay import read_curves
+from trainables.worker.replay import RunKeys, read_curves
 from trainables.worker.requests import RunResult
 
 
@@ -33,7 +33,7 @@ class Worker:
             self._train(run)
 
     def _train(self, run: Run) -> None:
-        engine = FaultyReplay(self.table, {**vars(run), "k": run.index, "seed": run.seed_index}, 0.1, 1.0)
+        engine = FaultyReplay(self.table, RunKeys.of(run), 0.1, 1.0)
         while engine.epoch < run.config["epochs"]:
             self._burn()
             try:

@@ -28,9 +28,9 @@ from trainables import records
 from trainables.config import RunConfig
 from trainables.engine.protocol import Engine
 from trainables.errors import DivergedError, TrialError
-from trainables.worker.replay import Replay, read_curves
+from trainables.worker.replay import Replay, RunKeys, read_curves
 from trainables.worker.requests import RunRequest
-from trainables.worker.trainable import TrainingTrainable, run_keys
+from trainables.worker.trainable import TrainingTrainable
 
 OTHER_NODE = 28 * "0a"
 """Ray's id of a node that does not exist."""
@@ -72,9 +72,8 @@ class FaultyTrainable(TrainingTrainable):
 
     def make_engine(self, request: RunRequest) -> Engine:
         config = RunConfig.model_validate(request.config)
-        return FaultyReplay(
-            read_curves(Path(request.curves)), run_keys(request), config.optimizer.learning_rate, config.cost
-        )
+        curves, keys = read_curves(Path(request.curves)), RunKeys.of(request)
+        return FaultyReplay(curves, keys, config.optimizer.learning_rate, config.cost)
 
 
 def _taken(pattern: str) -> bool:

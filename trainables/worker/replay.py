@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from trainables import records
 from trainables.engine.protocol import TestResult
@@ -24,6 +24,9 @@ from trainables.errors import InputError, TrialError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from trainables.records import Run
+    from trainables.worker.requests import RunRequest
 
 KEYS = ("phase", "condition", "method", "k", "seed")
 REQUIRED = ("method", "epoch", records.VALIDATION_ACCURACY)
@@ -35,6 +38,28 @@ MOST_NAMED = 10
 """Largest number of curves that a message names."""
 TEST_EXAMPLES = 1000
 """Number of test examples that a replayed test accuracy is spread over."""
+
+
+class RunKeys(NamedTuple):
+    """What a run's curve is chosen by; the fields are those of the columns `KEYS`.
+
+    index: index of the trial in the search, or of the point in later phases.
+    """
+
+    phase: str
+    condition: str
+    method: str
+    index: int
+    seed_index: int
+
+    @classmethod
+    def of(cls, run: Run | RunRequest) -> Self:
+        """Return the keys of a run."""
+        return cls(run.phase, run.condition, run.method, run.index, run.seed_index)
+
+    def by_column(self) -> dict[str, str | int]:
+        """Return the values by column."""
+        return dict(zip(KEYS, self, strict=True))
 
 
 def read_curves(path: Path) -> pd.DataFrame:
@@ -167,26 +192,26 @@ def check_covered(table: pd.DataFrame, path: Path, needed: Iterable[tuple[dict[s
             )
 
 
-def choose_curve(table: pd.DataFrame, run: dict[str, Any]) -> pd.DataFrame:
+def choose_curve(table: pd.DataFrame, run: RunKeys) -> pd.DataFrame:
     """Return the curve that serves a run.
 
     The choice is deterministic. If several curves match, runs are spread evenly over them.
 
     Args:
         table: as returned by `read_curves`.
-        run: the run's values of `KEYS`.
+        run: the keys of the run.
 
     Raises:
         TrialError: If no curve matches.
     """
-    for key in KEYS:
-        if key in table and key in run:
-            table = table[table[key].isna() | (table[key] == run[key])]
     keys = [key for key in KEYS if key in table]
+    values = run.by_column()
+    for key in keys:
+        table = table[table[key].isna() | (table[key] == values[key])]
     curves = [curve for _, curve in table.groupby(keys, dropna=False, sort=True)]
     if not curves:
-        raise TrialError(f"the table of curves has no curve for { ({key: run.get(key) for key in KEYS}) }")
-    turn = zlib.crc32(f"{run.get('phase')}/{run.get('k')}/{run.get('seed')}".encode())
+        raise TrialError(f"the table of curves has no curve for {values}")
+    turn = zlib.crc32(f"{run.phase}/{run.index}/{run.seed_index}".encode())
     return curves[turn % len(curves)].sort_values("epoch")
 
 
@@ -195,12 +220,12 @@ class Replay:
 
     Args:
         table: as returned by `read_curves`.
-        run: the run's values of `KEYS`.
+        run: the keys of the run.
         learning_rate: the learning rate to report.
         cost: nominal cost of an epoch, in plain epochs.
     """
 
-    def __init__(self, table: pd.DataFrame, run: dict[str, Any], learning_rate: float, cost: float) -> None:
+    def __init__(self, table: pd.DataFrame, run: RunKeys, learning_rate: float, cost: float) -> None:
         self.epoch = 0
         self.warning = ""
         self._rows = {int(row["epoch"]): row for row in choose_curve(table, run).to_dict("records")}
@@ -262,7 +287,7 @@ class Replay:
             saved = json.loads((folder / "replay.json").read_text())
         except (OSError, ValueError) as error:
             raise TrialError(f"checkpoint {folder} is damaged: {error}") from None
-        if saved["run"] != self._run:
+        if saved["run"] != self._run.by_column():
             raise TrialError(f"checkpoint {folder} belongs to another run: {saved['run']}")
         self.epoch = int(saved["epoch"])
 
@@ -271,4 +296,4 @@ class Replay:
         raise TrialError(f"no model can be saved to {path}: a replayed run has no network; train it to get one")
 
     def _checkpoint(self) -> str:
-        return json.dumps({"epoch": self.epoch, "run": self._run})
+        return json.dumps({"epoch": self.epoch, "run": self._run.by_column()})

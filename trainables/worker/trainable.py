@@ -133,11 +133,10 @@ class TrainingTrainable(tune.Trainable):
         allow_code(*request.code)
         config = RunConfig.model_validate(request.config)
         if request.curves:
-            from trainables.worker.replay import Replay, curves_at
+            from trainables.worker.replay import Replay, RunKeys, curves_at
 
-            return Replay(
-                curves_at(Path(request.curves)), run_keys(request), config.optimizer.learning_rate, config.cost
-            )
+            curves, keys = curves_at(Path(request.curves)), RunKeys.of(request)
+            return Replay(curves, keys, config.optimizer.learning_rate, config.cost)
         from trainables.backends.unused_imports import UNUSED, without
 
         with without(*UNUSED):
@@ -256,17 +255,6 @@ class TrainingTrainable(tune.Trainable):
             logging.getLogger("trainables").removeHandler(handler)
             handler.close()
         self._handler = None
-
-
-def run_keys(request: RunRequest) -> dict[str, Any]:
-    """Return the values by which a replay chooses a run's curve (see `replay.KEYS`)."""
-    return {
-        "phase": request.phase,
-        "condition": request.condition,
-        "method": request.method,
-        "k": request.index,
-        "seed": request.seed_index,
-    }
 
 
 def _log_file(path: Path) -> logging.Handler:
