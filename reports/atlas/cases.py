@@ -37,17 +37,17 @@ ANSWERS: Mapping[str, str] = {
         "maximum over the whole batch stays at 10.0 %."
     ),
     "case_maxup_one_image_noise": (
-        "Little indeed: with one image per step nothing trains with noise either (10.2 to 10.6 %), and MaxUp and the "
+        "Confirmed: with one image per step nothing trains with noise either (10.2 to 10.6 %), and MaxUp and the "
         "mean of the copies are equivalent. With 64 images the mean reaches 35.2 % and MaxUp 29.7 %."
     ),
     "case_mixup_published": (
         "A loss, but a smaller one than published: 86.9 % without and 86.5 % with mixup, 0.4 points "
-        "(0.2 to 0.7) over 16 pairs. One run each could not tell it from chance."
+        "(0.2 to 0.7) over 16 pairs. One run each cannot distinguish it from chance."
     ),
     "case_mixup_loses": (
-        "It turns with alpha and with the length. On 6,000 images with clean labels, alpha 1 loses 1.7 points (0.9 to "
+        "It depends on alpha and on the length. On 6,000 images with clean labels, alpha 1 loses 1.7 points (0.9 to "
         "2.4) after 10 epochs, and alpha 0.1 gains 1.1 points (0.4 to 1.7) after 50. With 20 % wrong labels, alpha 0.4 "
-        "and alpha 1 lose 1.2 to 2.0 points at either length, and no interval reaches above 0.3 points."
+        "and alpha 1 lose 1.2 to 2.0 points at either length, and no interval extends above 0.3 points."
     ),
     "case_sample_pairing": (
         "No gain in 200 epochs on 160 images, with either network. SamplePairing changes GoogLeNet by -0.9 points "
@@ -62,13 +62,13 @@ ANSWERS: Mapping[str, str] = {
         "epochs, with an eighth of the steps, and gain 7.2 (6.0 to 8.3) at equal steps, with eight times the images."
     ),
     "case_precision": (
-        "As far as this shows: they differ by 0.0 points, -0.2 to 0.2 for a small CNN and -0.3 to 0.2 for a ResNet-8, "
-        "so they are equivalent within half a point. Deeper networks and long trainings are not tried."
+        "As far as tested: they differ by 0.0 points, -0.2 to 0.2 for a small CNN and -0.3 to 0.2 for a ResNet-8, "
+        "so they are equivalent within half a point. Deeper networks and longer training have not been tested."
     ),
     "case_tuned_rates": (
         "No: with a learning rate searched in every arm, mixup loses 2.4 and 0.2 points in two conditions, "
         "SamplePairing 5.3 and 2.5, MaxUp 1.5 and 0.4, and the mean of the copies gains 2.2 and 1.8; the atlas has the "
-        "same signs, and figures that differ by little more than a point at most."
+        "same signs, and effects that differ by not much more than a point."
     ),
 }
 """What stands, in a sentence or two, by name of the study; a test holds their figures to those of the study."""
