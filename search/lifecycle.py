@@ -18,7 +18,7 @@ from search.monitor.counts import RunProgress, StudyProgress, count_runs
 from search.monitor.messages import note, warn
 from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
-from search.plan.data_validation import check_data, prefixed_errors, refuse_changed
+from search.plan.data_validation import check_data, refuse_changed
 from search.plan.extension import check_kept, find_extension, with_defaults_of
 from search.plan.model import Plan
 from search.plan.network_timing import MOST_NETWORKS, network_works, time_shared
@@ -38,6 +38,7 @@ from search.study.data_place import (
     relative_places_of,
     with_first_places,
 )
+from search.study.error_messages import prefixed_errors
 from search.study.loading import validate
 from search.study.resources import current_resources, override_resources, record_resources
 from search.study.schema import Study
@@ -212,8 +213,10 @@ def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
         before = journal_plan(journal, folder)
         study, moved = with_first_places(before.study, study)
         study = with_defaults_of(before, study)
-        extension, plan = find_extension(before.study, study), make_plan(study)
-        check_kept(before, plan)
+        plan = make_plan(study)
+        with prefixed_errors(study.source):
+            extension = find_extension(before.study, study)
+            check_kept(before, plan)
         sources = moved_sources(find_sources(journal, plan.sources, folder), moved)
         options, data = _load_unchanged(plan, journal, folder, options, sources, extended=True)
         decision = extension.decision(journal.required_plan())

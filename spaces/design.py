@@ -7,6 +7,7 @@ samplers with the same seed do not agree point by point if their spaces differ; 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ def corners(space: Space) -> list[dict[str, Any]]:
     return [{name: options[i % len(options)] for name, options in values.items()} for i in range(longest)]
 
 
-def distance(space: Space, one: dict[str, Any], other: dict[str, Any]) -> float:
+def distance(space: Space, one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
     """Return the maximum distance over all dimensions, in [0, 1]; two different choices have distance 1.
 
     Examples:

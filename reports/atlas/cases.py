@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from reports.data.frames import StudyData
 from reports.inference.factorial import FactorialEffect, factorial_effects
@@ -13,65 +14,80 @@ from trainables.records import COMPLETED, CONFIRM
 
 CHECK = "check"
 """In place of the number of a case: the claim is one that the atlas rests on, and was not published."""
-CLAIMS = {
-    "case_maxup_one_image": (
+
+
+class Claim(NamedTuple):
+    """A claim, and what the study that examines it shows.
+
+    Args:
+        number: number of the published case, or `CHECK`.
+        claim: what was claimed.
+        answer: what stands, in a sentence or two; a test holds its figures to those of the study.
+    """
+
+    number: str
+    claim: str
+    answer: str
+
+
+CLAIMS: Mapping[str, Claim] = {
+    "case_maxup_one_image": Claim(
         "1",
         "MaxUp does not train with one image per step; with the mean of the copies it begins to",
-    ),
-    "case_maxup_one_image_noise": ("1", "Gaussian noise instead of augmentation changes little"),
-    "case_mixup_published": ("2", "mixup loses 1.1 points on Fashion-MNIST (86.92 to 85.82 %, one run each)"),
-    "case_mixup_loses": ("2", "the same, and no word on alpha, training length and wrong labels"),
-    "case_sample_pairing": (
-        "3",
-        "SamplePairing gains 6 points and mixup 3 with GoogLeNet, neither anything with VGG",
-    ),
-    "case_resnet_cifar": ("4", "the ImageNet ResNet-50 stays at 70 to 77 % on CIFAR-10 against a quoted 93 %"),
-    "case_tuned_rates": (CHECK, "the effects come from a learning rate that was chosen for plain training"),
-    "case_precision": (CHECK, "mixed precision in bfloat16 is as accurate as float32, so it may be the default"),
-}
-"""Number of the published case, or `CHECK`, and the claim, by name of the study that examines it."""
-ANSWERS: Mapping[str, str] = {
-    "case_maxup_one_image": (
         "It is the single image: with one image per step, and so 64 times fewer images, nothing trains in 1,400 steps, "
         "whatever the reduction. With 64 images per step the mean of the copies reaches 36.6 %, MaxUp 26.4 %, and the "
-        "maximum over the whole batch stays at 10.0 %."
+        "maximum over the whole batch stays at 10.0 %.",
     ),
-    "case_maxup_one_image_noise": (
+    "case_maxup_one_image_noise": Claim(
+        "1",
+        "Gaussian noise instead of augmentation changes little",
         "Confirmed: with one image per step nothing trains with noise either (10.2 to 10.6 %), and MaxUp and the "
-        "mean of the copies are equivalent. With 64 images the mean reaches 35.2 % and MaxUp 29.7 %."
+        "mean of the copies are equivalent. With 64 images the mean reaches 35.2 % and MaxUp 29.7 %.",
     ),
-    "case_mixup_published": (
+    "case_mixup_published": Claim(
+        "2",
+        "mixup loses 1.1 points on Fashion-MNIST (86.92 to 85.82 %, one run each)",
         "A loss, but a smaller one than published: 86.9 % without and 86.5 % with mixup, 0.4 points "
-        "(0.2 to 0.7) over 16 pairs. One run each cannot distinguish it from chance."
+        "(0.2 to 0.7) over 16 pairs. One run each cannot distinguish it from chance.",
     ),
-    "case_mixup_loses": (
+    "case_mixup_loses": Claim(
+        "2",
+        "the same, and no word on alpha, training length and wrong labels",
         "It depends on alpha and on the length. On 6,000 images with clean labels, alpha 1 loses 1.7 points (0.9 to "
         "2.4) after 10 epochs, and alpha 0.1 gains 1.1 points (0.4 to 1.7) after 50. With 20 % wrong labels, alpha 0.4 "
-        "and alpha 1 lose 1.2 to 2.0 points at either length, and no interval extends above 0.3 points."
+        "and alpha 1 lose 1.2 to 2.0 points at either length, and no interval extends above 0.3 points.",
     ),
-    "case_sample_pairing": (
+    "case_sample_pairing": Claim(
+        "3",
+        "SamplePairing gains 6 points and mixup 3 with GoogLeNet, neither anything with VGG",
         "No gain in 200 epochs on 160 images, with either network. SamplePairing changes GoogLeNet by -0.9 points "
         "(-2.2 to 0.4), with dropout and weight decay by -1.1 (-2.9 to 0.7), which excludes a gain of 6. VGG "
         "loses with all three methods, by 2.2 to 2.7 points, once it has dropout and weight decay; without, nothing "
-        "is decided."
+        "is decided.",
     ),
-    "case_resnet_cifar": (
+    "case_resnet_cifar": Claim(
+        "4",
+        "the ImageNet ResNet-50 stays at 70 to 77 % on CIFAR-10 against a quoted 93 %",
         "The stem costs most: one for small images gains 7.8 points (7.0 to 8.6) at equal epochs and 6.7 (6.3 to 7.2) "
         "at equal steps, crop with mirror images 2.4 (1.5 to 3.4) and 4.7 (3.9 to 5.4). SGD gains 3.5 points (2.3 to "
         "4.8) at equal epochs and is undecided at equal steps. Batches of 128 lose 1.9 points (0.8 to 3.1) at equal "
-        "epochs, with an eighth of the steps, and gain 7.2 (6.0 to 8.3) at equal steps, with eight times the images."
+        "epochs, with an eighth of the steps, and gain 7.2 (6.0 to 8.3) at equal steps, with eight times the images.",
     ),
-    "case_precision": (
-        "As far as tested: they differ by 0.0 points, -0.2 to 0.2 for a small CNN and -0.3 to 0.2 for a ResNet-8, "
-        "so they are equivalent within half a point. Deeper networks and longer training have not been tested."
-    ),
-    "case_tuned_rates": (
+    "case_tuned_rates": Claim(
+        CHECK,
+        "the effects come from a learning rate that was chosen for plain training",
         "No: with a learning rate searched in every arm, mixup loses 2.4 and 0.2 points in two conditions, "
         "SamplePairing 5.3 and 2.5, MaxUp 1.5 and 0.4, and the mean of the copies gains 2.2 and 1.8; the atlas has the "
-        "same signs, and effects that differ by not much more than a point."
+        "same signs, and effects that differ by not much more than a point.",
+    ),
+    "case_precision": Claim(
+        CHECK,
+        "mixed precision in bfloat16 is as accurate as float32, so it may be the default",
+        "As far as tested: they differ by 0.0 points, -0.2 to 0.2 for a small CNN and -0.3 to 0.2 for a ResNet-8, "
+        "so they are equivalent within half a point. Deeper networks and longer training have not been tested.",
     ),
 }
-"""What stands, in a sentence or two, by name of the study; a test holds their figures to those of the study."""
+"""Claims by name of the study that examines them, in the order of the page."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +115,7 @@ class Case:
         number: number of the published case, or `CHECK`.
         study: name of the study.
         claim: what was claimed.
-        answer: what stands, in a sentence or two; empty if nobody has read the study yet.
+        answer: what stands, in a sentence or two.
         verdicts: what stands, by claim.
         arms: accuracy of every arm.
         changes: main effects, if several factors are compared.
@@ -149,12 +165,12 @@ def answers(studies: Mapping[str, StudyData]) -> list[Case]:
 
 
 def _case(name: str, study: StudyData) -> Case:
-    number, claim = CLAIMS[name]
+    claim = CLAIMS[name]
     return Case(
-        number=number,
+        number=claim.number,
         study=name,
-        claim=claim,
-        answer=ANSWERS.get(name, ""),
+        claim=claim.claim,
+        answer=claim.answer,
         verdicts=tuple(judge(study)),
         arms=_accuracies(study),
         changes=tuple(effect for effect in factorial_effects(study) if len(effect.term.changes) == 1),

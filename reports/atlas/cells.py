@@ -14,7 +14,8 @@ from trainables import records
 from trainables.records import COMPLETED, CONFIRM
 
 DATA_NAMES = {"digits": "digits", "fashion": "Fashion-MNIST", "cifar": "CIFAR-10"}
-"""Displayed names of data sets by the second word of a study's name, `atlas_DATA_MODEL`."""
+MODEL_NAMES = {"cnn": "small CNN", "resnet8": "ResNet-8", "vgg11": "VGG-11"}
+"""Displayed names of data sets and networks by the words of a study's name, `atlas_DATA_MODEL`."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,13 @@ class Cell:
 
 def cells_of(study: StudyData) -> list[Cell]:
     """Return the cells of a study, one per contrast of its plan."""
-    data, model = _names(study)
-    baselines = {name: _baseline(study, name) for name in [condition.name for condition in study.plan.conditions]}
+    _, data, model, *_ = study.plan.name.split("_")
+    baselines = {condition.name: _baseline(study, condition.name) for condition in study.plan.conditions}
     return [
         Cell(
             study=study.plan.name,
-            data=data,
-            model=model,
+            data=DATA_NAMES.get(data, data),
+            model=MODEL_NAMES.get(model, model),
             values=study.plan.condition(verdict.condition).values,
             verdict=verdict,
             baseline=baselines[verdict.condition],
@@ -104,13 +105,6 @@ def cells_of(study: StudyData) -> list[Cell]:
 def against_reference(cells: Iterable[Cell]) -> list[Cell]:
     """Return the cells that compare a method with plain training."""
     return [cell for cell in cells if cell.verdict.reference == "baseline"]
-
-
-def _names(study: StudyData) -> tuple[str, str]:
-    words = study.plan.name.split("_")
-    return DATA_NAMES.get(words[1], words[1]), {"cnn": "small CNN", "resnet8": "ResNet-8", "vgg11": "VGG-11"}.get(
-        words[2], words[2]
-    )
 
 
 def _phrase(name: str, value: Any) -> str:

@@ -36,13 +36,12 @@ PICTURE, GAP_PICTURE, STEPS_PICTURE = "effects.png", "effects_by_gap.png", "effe
 
 @dataclass(frozen=True)
 class Summary:
-    """All cells of a method.
+    """Effects of a method over all cells.
 
     Args:
         title: displayed name of the method.
         counts: number of cells by verdict.
         median: median effect in points.
-        lowest, highest: smallest and largest effect in points.
         best, worst: the cells with the largest and the smallest effect.
     """
 

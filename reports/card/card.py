@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,6 +49,24 @@ class CardData:
     images: int
     test_images: int
     used: str
+
+
+class ClassAccuracy(NamedTuple):
+    """Test accuracy of one class.
+
+    Args:
+        name: name of the class.
+        images: number of its test images.
+        mean: mean accuracy over the models, a fraction.
+        worst: accuracy of the worst model, a fraction.
+        confused_with: the wrong class that is predicted most often, or empty.
+    """
+
+    name: str
+    images: int
+    mean: float
+    worst: float
+    confused_with: str
 
 
 @dataclass(frozen=True)
@@ -108,7 +126,7 @@ def write_card(card: Card, folder: Path) -> Path:
         card=card,
         mean=fmean(values),
         spread=stdev(values) if len(values) > 1 else None,
-        classes=class_rows(card),
+        classes=class_accuracies(card),
         promise=card.recipe["promise"],
         origin=card.recipe["origin"],
         confusion=CONFUSION if card.confusion else "",
@@ -123,15 +141,12 @@ def write_card(card: Card, folder: Path) -> Path:
     return folder / CARD
 
 
-def class_rows(card: Card) -> list[tuple[str, int, float, float, str]]:
-    """Return for each class its name, number of test images, mean and worst accuracy over models, and top confusion.
-
-    The top confusion is the wrong class predicted most often, or empty. Classes without test images are left out.
-    """
+def class_accuracies(card: Card) -> list[ClassAccuracy]:
+    """Return the accuracy of every class that has test images; empty without a confusion matrix."""
     if not card.confusion:
         return []
     counts = np.array(card.confusion)
-    rows = []
+    found = []
     for label, name in enumerate(card.class_names):
         images = int(counts[0, label].sum())
         if images == 0:
@@ -140,8 +155,8 @@ def class_rows(card: Card) -> list[tuple[str, int, float, float, str]]:
         wrong = counts[:, label].sum(axis=0)
         wrong[label] = 0
         confused = card.class_names[int(wrong.argmax())] if wrong.any() else ""
-        rows.append((name, images, float(right.mean()), float(right.min()), confused))
-    return rows
+        found.append(ClassAccuracy(name, images, float(right.mean()), float(right.min()), confused))
+    return found
 
 
 def _panels(curves: list[SeedCurve]) -> dict[str, dict[str, list[Line]]]:

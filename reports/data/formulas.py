@@ -1,4 +1,4 @@
-"""Formulas: text that a spreadsheet would run gets an apostrophe in CSV tables; reading takes it off."""
+"""Formulas: text that a spreadsheet would run gets an apostrophe in CSV tables, which reading removes."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class StudyData:
         )
 
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what `make` returned for this key before, or does now: what several looks need of the same runs."""
+        """Return the result of `make`, called only the first time for a key, since several looks need the same runs."""
         if key not in self._memory:
             self._memory[key] = make()
         return self._memory[key]

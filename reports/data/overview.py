@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -92,6 +92,13 @@ class StoppingAudit:
     mistakes: int
 
 
+class SavedRuns(NamedTuple):
+    """Confirmation runs that looks made unnecessary, and the number of runs without looks."""
+
+    saved: int
+    planned: int
+
+
 def pooled_points(study: StudyData, condition: str) -> tuple[PointSummary, ...] | None:
     """Return the pooled points of a condition over all its searches, or None if none are chosen yet."""
     methods = {arm.name: arm.method for arm in study.plan.arms}
@@ -168,15 +175,15 @@ def stopping_audit(study: StudyData, arm: ArmRecord) -> StoppingAudit:
     return StoppingAudit(audited=len(audited), would_stop=len(stops), mistakes=len(stops & better))
 
 
-def runs_saved_by_looks(study: StudyData) -> tuple[int, int]:
-    """Return how many confirmation runs looks made unnecessary so far, and how many there would be without looks."""
+def runs_saved_by_looks(study: StudyData) -> SavedRuns:
+    """Return how many confirmation runs looks made unnecessary so far."""
     saved = planned = 0
     for arm in study.plan.arms:
         seeds = seeds_of(study, arm.condition, arm.method)
         points = planned_confirmations(study, arm.condition, arm.method) // seeds
         saved += points * (study.plan.seeds - seeds)
         planned += points * study.plan.seeds
-    return saved, planned
+    return SavedRuns(saved, planned)
 
 
 def missing_runs(summaries: Sequence[ArmSummary]) -> list[str]:

@@ -22,17 +22,12 @@ class SeedSpread:
     """Variation of test accuracy over the seeds of an arm at its best setting, as fractions.
 
     Args:
-        seeds: number of seeds.
         deviation: standard deviation over seeds.
         interval: 95 % interval of the standard deviation.
-        low, high: accuracies of the worst and the best seed.
     """
 
-    seeds: int
     deviation: float
     interval: Interval
-    low: float
-    high: float
 
 
 def seed_spread(study: StudyData, arm: ArmRecord) -> SeedSpread | None:
@@ -42,8 +37,7 @@ def seed_spread(study: StudyData, arm: ArmRecord) -> SeedSpread | None:
     if len(values) < 2:
         return None
     deviation = float(values.std(ddof=1))
-    bounds = spread_interval(deviation, len(values))
-    return SeedSpread(len(values), deviation, bounds, float(values.min()), float(values.max()))
+    return SeedSpread(deviation, spread_interval(deviation, len(values)))
 
 
 def unequal_treatment(study: StudyData, condition: ConditionRecord) -> list[str]:

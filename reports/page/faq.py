@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from reports.data.overview import StoppingAudit
+from reports.data.overview import SavedRuns, StoppingAudit
 from reports.descriptive.fairness import audit_result
 from reports.inference.contrasts import SEARCHES_TO_CLAIM
 from reports.inference.verdicts import Verdict
@@ -21,7 +21,7 @@ class Question(NamedTuple):
 
 
 def questions(
-    plan: PlanRecord, verdicts: Sequence[Verdict], audits: Sequence[StoppingAudit], saved: tuple[int, int]
+    plan: PlanRecord, verdicts: Sequence[Verdict], audits: Sequence[StoppingAudit], saved: SavedRuns
 ) -> tuple[Question, ...]:
     """Return the questions with the answers of a study.
 
@@ -29,7 +29,7 @@ def questions(
         plan: plan of the study.
         verdicts: verdicts of all contrasts of the plan.
         audits: early-stopping audits, one per arm.
-        saved: confirmation runs that looks made unnecessary, and the number without looks.
+        saved: confirmation runs that looks made unnecessary.
     """
     return (
         Question(
@@ -52,7 +52,7 @@ def questions(
             "Is one of many comparisons significant by chance?",
             "Every comparison is tested as if it were the only one.",
             f"{_family(plan)}. Over all of them, the probability of claiming any difference that does not exist is at "
-            f"most {100 * plan.alpha:g} %.{_added(plan)}{_looks(plan, *saved)}",
+            f"most {100 * plan.alpha:g} %.{_added(plan)}{_looks(plan, saved)}",
         ),
         Question(
             "Does “no difference found” mean that there is none?",
@@ -104,25 +104,25 @@ def _added(plan: PlanRecord) -> str:
     return f" {number_were(count, 'claim')} added later; each addition is corrected separately." if count else ""
 
 
-def _looks(plan: PlanRecord, saved: int, planned: int) -> str:
+def _looks(plan: PlanRecord, saved: SavedRuns) -> str:
     """Return when the study is evaluated and what that saved, with a leading space, if that is more than once."""
     if len(plan.looks) < 2:
         return ""
     if plan.open_ended:
-        return f" The number of seeds is open: claims are {plan.stopping_rule}.{_saving(saved, planned)}"
+        return f" The number of seeds is open: claims are {plan.stopping_rule}.{_saving(saved)}"
     *first, last = plan.looks
     return (
         f" The study is evaluated at {', '.join(map(str, first))} and {last} seeds, each time with a share of that "
-        f"probability.{_saving(saved, planned)}"
+        f"probability.{_saving(saved)}"
     )
 
 
-def _saving(saved: int, planned: int) -> str:
-    if not saved:
+def _saving(runs: SavedRuns) -> str:
+    if not runs.saved:
         return ""
     return (
-        f" Methods about which everything was decided early got no more seeds, which saved {saved} of {planned} "
-        f"confirmation runs ({100 * saved / planned:.0f} %)."
+        f" Methods about which everything was decided early got no more seeds, which saved {runs.saved} of "
+        f"{runs.planned} confirmation runs ({100 * runs.saved / runs.planned:.0f} %)."
     )
 
 

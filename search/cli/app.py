@@ -149,6 +149,11 @@ def end_study(done: StudyResult, json: bool) -> None:
     from search.cli.summary import show_finished
 
     show_finished(done, json)
+    refuse_failed(done)
+
+
+def refuse_failed(done: StudyResult) -> None:
+    """Exit with 1 if no run of a study has a result."""
     if done.failed:
         typer.echo(copyable("error: no run has a result; see `assay status` and the logs"), err=True)
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from search.cli.app import (
     allow,
     command,
     free,
+    refuse_failed,
     values,
 )
 from search.cli.boundary import study_folder
@@ -47,30 +49,42 @@ def certify(
 
     Trains the reference of a study against itself, and says which effects the study can see.
     """
-    from reports.data.frames import read_study
     from search.cli.console import print_json
     from search.lifecycle import run_study
-    from search.monitor.messages import prefix
+    from search.monitor.messages import prefix, warn
     from search.plan.builder import make_plan
     from search.plan.noise import noise_floors, noise_study
     from search.plan.record import study_record
     from search.session import Options
+    from search.study.error_messages import prefixed_errors
     from search.study.loading import load_study
 
     allow(allow_code, *values(sets))
     requested = load_study(study, tuple(sets or ()))
     planned = study_record(make_plan(requested))
-    prepared = noise_study(requested, seeds)
+    with prefixed_errors(requested.source):
+        prepared = noise_study(requested, seeds)
     folder = output or free(Path("runs") / f"{requested.name}-noise")
     study_folder.set(folder)
-    run_study(prepared, folder, Options(address, None, debug, timeout))
-    measured = read_study(folder)
-    floors = noise_floors(measured, planned)
+    done = run_study(prepared, folder, Options(address, None, debug, timeout))
+    refuse_failed(done)
+    floors = noise_floors(done.study, planned)
     if json:
         print_json({"noise": floors, "folder": str(folder)})
         return
-    _show(floors, planned, measured.plan.unit)
-    typer.echo(f"in a plan: {prefix()}assay plan {shlex.quote(study)} --noise {shlex.quote(str(folder))}")
+    _show(floors, planned, done.study.plan.unit)
+    typer.echo(f"in a plan: {prefix()}{plan_command(study, sets or (), folder)}")
+    warn(done.undelivered)
+
+
+def plan_command(study: str, sets: Sequence[str], folder: Path) -> str:
+    """Return the command that plans the certified study with the measured noise.
+
+    >>> plan_command("study.yaml", ["recipe.epochs=20"], Path("runs/my noise"))
+    "assay plan study.yaml --set recipe.epochs=20 --noise 'runs/my noise'"
+    """
+    options = [word for each in sets for word in ("--set", each)]
+    return shlex.join(["assay", "plan", study, *options, "--noise", str(folder)])
 
 
 def _show(floors: list[NoiseFloor], planned: PlanRecord, unit: Unit) -> None:

@@ -143,9 +143,11 @@ def _matching_conditions(conditions: Sequence[ConditionRecord], selector: str | 
 
 
 def _parse_factor(text: str) -> tuple[str, str]:
-    """Return factor and value of `factor=value`; the values 0.10 and 1e-1 are equal."""
+    """Return factor and value of `factor=value`; the values 0.10 and 1e-1 are equal, and so are true and True."""
     name, _, value = text.partition("=")
     parsed = parse_value(value) if value.strip() else value
+    if isinstance(parsed, bool):
+        return name.strip(), repr(parsed)
     return name.strip(), repr(float(parsed)) if records.is_number(parsed) else value.strip()
 
 

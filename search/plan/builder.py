@@ -17,7 +17,7 @@ from search.plan.off_phases import OffPhases, off_phases
 from search.plan.rungs import rung_epochs, short_schedule, why_unstopped
 from search.plan.validation import check_plan
 from search.study.data_levels import data_of_levels
-from search.study.error_messages import explain
+from search.study.error_messages import explain, prefixed_errors
 from search.study.factors import DATA, IMAGE_SIZE, Level, levels_text, split_model_factor
 from search.study.schema import Study
 from search.study.sections import MethodEntry
@@ -46,7 +46,7 @@ def make_plan(study: Study) -> Plan:
     With `precision: auto` it is that in float32, until `search.plan.precision` has decided.
 
     Raises:
-        InputError: an arm cannot run, or cannot differ from its reference.
+        InputError: an arm cannot run, or cannot differ from its reference; the message names the file.
 
     >>> from search.study.loading import load_study
     >>> plan = make_plan(load_study("quickstart"))
@@ -55,8 +55,13 @@ def make_plan(study: Study) -> Plan:
     >>> plan.contrasts[0]
     ('train_fraction=0.2', 'mixup', 'baseline')
     """
-    if study.measures_precision:
-        study = study.with_precision(FLOAT32)
+    with prefixed_errors(study.source):
+        plan = _plan(study.with_precision(FLOAT32) if study.measures_precision else study)
+        check_plan(plan)
+    return plan
+
+
+def _plan(study: Study) -> Plan:
     _check_size(study)
     cells = all_cells(study)
     grid = _grid(study)
@@ -79,9 +84,7 @@ def make_plan(study: Study) -> Plan:
         arms += [*searched, *(arm for arm, _ in matched)]
         contrasts += [(condition.name, one.name, other.name) for one, other in pairs]
         contrasts += [(condition.name, *names) for _, names in matched]
-    plan = Plan(study, conditions, tuple(arms), tuple(contrasts), _nuisance(study))
-    check_plan(plan)
-    return plan
+    return Plan(study, conditions, tuple(arms), tuple(contrasts), _nuisance(study))
 
 
 def _check_size(study: Study) -> None:

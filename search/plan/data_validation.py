@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from search.monitor.messages import warn
 from search.plan.model import Plan
+from search.study.error_messages import prefixed_errors
 from spaces.design import corners
 from trainables.backends.keras_settings import check_keras_settings
 from trainables.data.text import listed
@@ -110,23 +110,6 @@ def _large_batches(plan: Plan, chosen: Mapping[str, Selection]) -> list[str]:
             line = f"`batch_size` ({size}) is above the number of training images, {images}: a batch has all of them"
             found.setdefault(line, []).append(name)
     return [f"{listed(names)}: {line}" for line, names in found.items()]
-
-
-@contextmanager
-def prefixed_errors(label: str) -> Iterator[None]:
-    """Put the label of a data set before the message of an `InputError` in the block; an empty label adds nothing.
-
-    Examples:
-        >>> with prefixed_errors("cifar"):
-        ...     raise InputError("there are no images")
-        Traceback (most recent call last):
-        ...
-        trainables.errors.InputError: cifar: there are no images
-    """
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{label}: {error}" if label else str(error)) from None
 
 
 def check_code(config: RunConfig) -> None:

@@ -72,7 +72,7 @@ def _check_methods(study: Study) -> None:
         first, second = (_copies(entries[label]) for label in (one, other))
         if first is None or second is None or first.kind is second.kind:
             continue
-        if first.count is None or first.count != second.count:
+        if first.m is None or first.m != second.m:
             raise InputError(
                 f"contrasts: [{one}, {other}] needs the same number of copies in both; set `m` to one value in both, "
                 f"such as {{name: {entries[one].name}, {first.key}: 4}}"
@@ -80,11 +80,11 @@ def _check_methods(study: Study) -> None:
 
 
 class _CopyCount(NamedTuple):
-    """The number of copies of a method: the class that makes them, its key, and its value, None if it is searched."""
+    """The number of copies of a method: its class, and the key and value of `m` (None if it is searched)."""
 
     kind: type[Copies]
     key: str
-    count: int | None
+    m: int | None
 
 
 def _copies(entry: MethodEntry) -> _CopyCount | None:

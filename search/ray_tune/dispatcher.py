@@ -155,7 +155,7 @@ class RunDispatcher:
         long as its workers have not died too often, it is started again, and continues from its checkpoint; after that
         it is recorded as failed.
         """
-        self._unless_stopped(lambda: self._lose(name, self._deaths.get(name, ["the run ended without a result"])))
+        self._unless_stopped(lambda: self._lose(name, self._deaths.get(name, [])))
 
     def remove_checkpoints(self) -> None:
         """Remove checkpoints left by a driver that was killed between the end of a run and their removal."""
@@ -212,7 +212,7 @@ class RunDispatcher:
         if name in self._active and len(deaths) <= WORKER_RESTARTS:
             self._returned.append(self._active.pop(name))
         else:
-            self._end(name, RunResult(records.FAILED, deaths[-1]))
+            self._end(name, RunResult(records.FAILED, deaths[-1] if deaths else "the run ended without a result"))
 
     def _request(self, run: Run) -> RunRequest:
         folder, resources = self._context.folder, self._context.resources

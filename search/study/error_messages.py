@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from search.tracking.uri import redact
-from trainables.errors import validation_message
+from trainables.errors import InputError, validation_message
 from trainables.registration.registry import unknown
 
 NONE: Mapping[str, Any] = MappingProxyType({})
@@ -25,6 +26,26 @@ REPLACEMENTS = {
     r"a valid path for <class '[\w.]+'>": "a path",
     r"a valid tuple": "a list",
 }
+
+
+@contextmanager
+def prefixed_errors(prefix: str) -> Iterator[None]:
+    """Put a prefix, such as a file or a data set, before each line of the message of an `InputError` in the block.
+
+    An empty prefix adds nothing.
+
+    Examples:
+        >>> with prefixed_errors("cifar"):
+        ...     raise InputError("there are no images")
+        Traceback (most recent call last):
+        ...
+        trainables.errors.InputError: cifar: there are no images
+    """
+    try:
+        yield
+    except InputError as error:
+        lines = (f"{prefix}: {line}" for line in str(error).split("\n"))
+        raise InputError("\n".join(lines) if prefix else str(error)) from None
 
 
 def explain(

@@ -103,6 +103,6 @@ def validate(document: dict[str, Any], source: str, folder: Path) -> Study:
     if isinstance(tracking, dict) and isinstance(tracking.get("uri"), str):
         document = {**document, "tracking": {**tracking, "uri": absolute_uri(tracking["uri"], folder)}}
     try:
-        return Study.model_validate(document)
+        return Study.model_validate(document).read_from(source)
     except ValidationError as error:
         raise InputError(explain(error, Study, source, {DATA: source_kind(document.get(DATA))})) from None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from search.study.data_levels import check_data_levels, parse_data_level, with_complete_data
 from search.study.factors import (
@@ -51,6 +52,13 @@ DEFAULT_NUISANCE = ("learning_rate", "weight_decay")
 """Nuisance parameters of a study without `nuisance`, except those that are set elsewhere."""
 
 
+@dataclass(frozen=True)
+class _Origin:
+    """The file that a study was read from. All origins are equal, so equal studies may be from different files."""
+
+    file: str = field(default="", compare=False)
+
+
 class Study(Frozen):
     """A validated study file.
 
@@ -78,6 +86,18 @@ class Study(Frozen):
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    _origin: _Origin = PrivateAttr(_Origin())
+
+    @property
+    def source(self) -> str:
+        """Name of the file that it was read from, for messages; empty if there is none."""
+        return self._origin.file
+
+    def read_from(self, source: str) -> Study:
+        """Return the same study, whose messages name a file."""
+        study = self.model_copy()
+        study._origin = _Origin(source)
+        return study
 
     @model_validator(mode="before")
     @classmethod

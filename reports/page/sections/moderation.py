@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -109,21 +110,42 @@ def _panels(context: Context) -> list[Panel]:
     several = (group.claims for group in comparisons(context.claims) if len(group.claims) > 1)
     panels = []
     for number, own in enumerate(several, start=1):
-        held = [plan.condition(claim.verdict.condition) for claim in own]
-        across, columns, rows = _axes(held)
-        tiles = [
-            _tile(plan, claim, condition, across, columns, rows) for claim, condition in zip(own, held, strict=True)
-        ]
-        names = [describe(row) for row in rows] if len(rows) > 1 else [""]
-        figure = grid_figure(tiles, names, [plain(level) for level in columns], across.replace("_", " "), largest)
+        grid = _grid([plan.condition(claim.verdict.condition) for claim in own])
+        rows = [describe(row) for row in grid.rows] if len(grid.rows) > 1 else [""]
+        columns = [plain(level) for level in grid.columns]
+        tiles = [_tile(plan, claim, grid) for claim in own]
+        figure = grid_figure(tiles, rows, columns, grid.factor.replace("_", " "), largest)
         label = f"Effects of {own[0].comparison} over the conditions"
         picture = Picture(f"when-{number}", figure, label)
         panels.append(Panel(own[0].comparison, picture, own[0].verdict.method, own[0].colour))
     return panels
 
 
-def _axes(conditions: Sequence[ConditionRecord]) -> tuple[str, list[Any], list[dict[str, Any]]]:
-    """Return the factor on the horizontal axis, its levels, and the levels of the other factors in each row.
+@dataclass(frozen=True)
+class Grid:
+    """Arrangement of conditions in a heat map.
+
+    Args:
+        factor: factor on the horizontal axis.
+        columns: its levels.
+        rows: levels of the other varied factors, for each row.
+    """
+
+    factor: str
+    columns: Sequence[Any]
+    rows: Sequence[Mapping[str, Any]]
+
+    def row_of(self, condition: ConditionRecord) -> int:
+        """Return the number of the row of a condition."""
+        return self.rows.index({factor: condition.values.get(factor) for factor in self.rows[0]})
+
+    def column_of(self, condition: ConditionRecord) -> int:
+        """Return the number of the column of a condition."""
+        return self.columns.index(condition.values.get(self.factor))
+
+
+def _grid(conditions: Sequence[ConditionRecord]) -> Grid:
+    """Return the grid of the conditions.
 
     The horizontal axis is the last factor with numeric levels, or the last factor if there is none.
     """
@@ -136,7 +158,7 @@ def _axes(conditions: Sequence[ConditionRecord]) -> tuple[str, list[Any], list[d
         row = {factor: condition.values.get(factor) for factor in varied if factor != across}
         if row not in rows:
             rows.append(row)
-    return across, columns, rows
+    return Grid(across, columns, rows)
 
 
 def _levels(conditions: Sequence[ConditionRecord]) -> dict[str, list[Any]]:
@@ -150,18 +172,11 @@ def _levels(conditions: Sequence[ConditionRecord]) -> dict[str, list[Any]]:
     return levels
 
 
-def _tile(
-    plan: PlanRecord,
-    claim: Claim,
-    condition: ConditionRecord,
-    across: str,
-    columns: Sequence[Any],
-    rows: Sequence[dict[str, Any]],
-) -> Tile:
-    tuned = claim.verdict.tuned
+def _tile(plan: PlanRecord, claim: Claim, grid: Grid) -> Tile:
+    tuned, condition = claim.verdict.tuned, plan.condition(claim.verdict.condition)
     return Tile(
-        row=rows.index({factor: condition.values.get(factor) for factor in rows[0]}),
-        column=columns.index(condition.values.get(across)),
+        row=grid.row_of(condition),
+        column=grid.column_of(condition),
         effect=plan.unit.scale * tuned.mean if tuned else None,
         text=f"{claim.sign}<br>{claim.row.effect}" if tuned else "…",
         hover=f"{claim.description}: {claim.label}{claim.figures}",

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from search.export.recipe import read_recipe, write_recipe
-from search.export.selection import Export, select_best
+from search.export.selection import Export, _matching_conditions, select_best
 from search.plan.builder import make_plan
 from search.plan.record import study_record
 from search.store.journal import Journal
@@ -19,7 +19,7 @@ from tests.conftest import make_study
 from tests.runs import run_of
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import Outcome
+from trainables.records import ConditionRecord, Outcome
 
 FACTS = {
     "versions": {"keras": "3.15.0"},
@@ -150,6 +150,15 @@ def test_a_warning_of_a_run_is_a_remark(study: Callable[..., Path]) -> None:
 def test_conditions_are_selected_by_name_or_factor(study: Callable[..., Path], asked: str) -> None:
     folder = study({(SMALL, "mixup", 0): [0.9] * 3, (LARGE, "mixup", 0): [0.6] * 3})
     assert chosen(select_best(folder, condition=asked)) == ("mixup", LARGE)
+
+
+@pytest.mark.parametrize("asked", ["decay_all=True", "decay_all=true", "decay_all=TRUE"])
+def test_conditions_are_selected_by_a_boolean(asked: str) -> None:
+    conditions = [
+        ConditionRecord(name=f"decay_all={value}", values={"decay_all": value}, epochs=3, selection_epochs=3, rungs=())
+        for value in (False, True)
+    ]
+    assert _matching_conditions(conditions, asked) == {"decay_all=True"}
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,28 @@ def test_arms_that_cannot_run_or_cannot_differ_are_refused(changes: dict[str, ob
     assert message in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"methods": ["baseline", {"name": "mixup", "as": "a"}, {"name": "mixup", "as": "b"}]},
+        {"contrasts": [["mixup", "baseline"]]},
+        {"nuisance": {"schedule": ["cosine", "constant"]}},
+        {"recipe": {"epochs": 2}},
+        {"recipe": {"epochs": 12, "full_data": True}},
+        {"recipe": {"epochs": 12, "augmentation": "crop_flip"}},
+    ],
+)
+def test_what_a_plan_refuses_names_the_study_file(changes: dict[str, Any]) -> None:
+    study = make_study(**changes)
+    with pytest.raises(InputError, match=r"^study\.yaml: "):
+        make_plan(study)
+    with pytest.raises(InputError, match=r"^other\.yaml: "):
+        make_plan(study.read_from("other.yaml").with_precision("mixed").on_official_test())
+    assert study.read_from("other.yaml") == study
+    with pytest.raises(InputError, match=r"^(?!study)"):
+        make_plan(study.read_from(""))
+
+
 def test_more_seeds_detect_smaller_effects() -> None:
     few, many = detectable_effect(5, 0.05), detectable_effect(20, 0.05)
     assert few == pytest.approx(1.68, abs=0.02)  # statsmodels TTestPower(): 1.6819

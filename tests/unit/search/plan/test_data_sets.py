@@ -119,10 +119,12 @@ def test_a_missing_file_is_refused_by_the_name_of_its_level(tmp_path: Path) -> N
 
 
 def test_flips_are_refused_for_the_data_set_whose_classes_they_change(folder: Path) -> None:
-    with pytest.raises(InputError, match=r"^data=digits: baseline: augmentation `crop_flip` mirrors images"):
+    with pytest.raises(
+        InputError, match=r"^study\.yaml: data=digits: baseline: augmentation `crop_flip` mirrors images"
+    ):
         plan_of(folder, recipe={**RECIPE, "augmentation": "crop_flip"})
     toy = {"as": "toy", "source": "npz", "path": "toy.npz", "mirror_keeps_class": False}
-    with pytest.raises(InputError, match=r"^data=toy: baseline: augmentation `crop_flip` mirrors images"):
+    with pytest.raises(InputError, match=r"^study\.yaml: data=toy: baseline: augmentation `crop_flip` mirrors images"):
         plan_of(folder, recipe={**RECIPE, "augmentation": "crop_flip"}, conditions={"data": [toy]})
 
 

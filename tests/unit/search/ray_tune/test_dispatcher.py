@@ -108,6 +108,16 @@ def test_a_run_on_an_unfit_node_loses_nothing_and_avoids_the_node(
     assert placement(Resources(), ()) != placement(Resources(), ("1fa0",))
 
 
+def test_a_run_that_ended_and_was_then_lost_on_an_unfit_node_stays_ended(
+    dispatcher: RunDispatcher, source: Source
+) -> None:
+    assert started(dispatcher) == "one"
+    dispatcher.handle_result("one", END)
+    dispatcher.node_unfit("one", "1fa0", "has no /shared/s1")
+    dispatcher.run_lost("one")
+    assert source.ends == [("one", records.COMPLETED, "")]
+
+
 def test_rays_report_of_a_death_names_the_unfit_node(
     dispatcher: RunDispatcher, source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
