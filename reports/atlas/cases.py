@@ -41,21 +41,21 @@ CLAIMS: Mapping[str, Claim] = {
     "case_maxup_one_image_noise": Claim(
         "1",
         "Gaussian noise instead of augmentation changes little",
-        "Little indeed: with one image per step nothing trains with noise either (10.2 to 10.6 %), and MaxUp and the "
+        "Confirmed: with one image per step nothing trains with noise either (10.2 to 10.6 %), and MaxUp and the "
         "mean of the copies are equivalent. With 64 images the mean reaches 35.2 % and MaxUp 29.7 %.",
     ),
     "case_mixup_published": Claim(
         "2",
         "mixup loses 1.1 points on Fashion-MNIST (86.92 to 85.82 %, one run each)",
         "A loss, but a smaller one than published: 86.9 % without and 86.5 % with mixup, 0.4 points "
-        "(0.2 to 0.7) over 16 pairs. One run each could not tell it from chance.",
+        "(0.2 to 0.7) over 16 pairs. One run each cannot distinguish it from chance.",
     ),
     "case_mixup_loses": Claim(
         "2",
         "the same, and no word on alpha, training length and wrong labels",
-        "It turns with alpha and with the length. On 6,000 images with clean labels, alpha 1 loses 1.7 points (0.9 to "
+        "It depends on alpha and on the length. On 6,000 images with clean labels, alpha 1 loses 1.7 points (0.9 to "
         "2.4) after 10 epochs, and alpha 0.1 gains 1.1 points (0.4 to 1.7) after 50. With 20 % wrong labels, alpha 0.4 "
-        "and alpha 1 lose 1.2 to 2.0 points at either length, and no interval reaches above 0.3 points.",
+        "and alpha 1 lose 1.2 to 2.0 points at either length, and no interval extends above 0.3 points.",
     ),
     "case_sample_pairing": Claim(
         "3",
@@ -78,13 +78,13 @@ CLAIMS: Mapping[str, Claim] = {
         "the effects come from a learning rate that was chosen for plain training",
         "No: with a learning rate searched in every arm, mixup loses 2.4 and 0.2 points in two conditions, "
         "SamplePairing 5.3 and 2.5, MaxUp 1.5 and 0.4, and the mean of the copies gains 2.2 and 1.8; the atlas has the "
-        "same signs, and figures that differ by little more than a point at most.",
+        "same signs, and effects that differ by not much more than a point.",
     ),
     "case_precision": Claim(
         CHECK,
         "mixed precision in bfloat16 is as accurate as float32, so it may be the default",
-        "As far as this shows: they differ by 0.0 points, -0.2 to 0.2 for a small CNN and -0.3 to 0.2 for a ResNet-8, "
-        "so they are equivalent within half a point. Deeper networks and long trainings are not tried.",
+        "As far as tested: they differ by 0.0 points, -0.2 to 0.2 for a small CNN and -0.3 to 0.2 for a ResNet-8, "
+        "so they are equivalent within half a point. Deeper networks and longer training have not been tested.",
     ),
 }
 """Claims by name of the study that examines them, in the order of the page."""
