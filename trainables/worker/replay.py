@@ -14,9 +14,10 @@ import json
 import time
 import zlib
 from collections.abc import Iterable
+from dataclasses import astuple, dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from trainables import records
 from trainables.engine.protocol import TestResult
@@ -40,10 +41,14 @@ TEST_EXAMPLES = 1000
 """Number of test examples that a replayed test accuracy is spread over."""
 
 
-class RunKeys(NamedTuple):
-    """What a run's curve is chosen by; the fields are those of the columns `KEYS`.
+@dataclass(frozen=True)
+class RunKeys:
+    """What a run's curve is chosen by; the fields belong to the columns `KEYS`, in order.
 
-    index: index of the trial in the search, or of the point in later phases.
+    Args:
+        phase, condition, method: as in the journal.
+        index: index of the trial in the search, or of the point in later phases.
+        seed_index: index of the seed.
     """
 
     phase: str
@@ -59,7 +64,7 @@ class RunKeys(NamedTuple):
 
     def by_column(self) -> dict[str, str | int]:
         """Return the values by column."""
-        return dict(zip(KEYS, self, strict=True))
+        return dict(zip(KEYS, astuple(self), strict=True))
 
 
 def read_curves(path: Path) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_a_replay_continues_from_its_checkpoint(
     other.restore(tmp_path)
     assert other.train_epoch()[records.VALIDATION_ACCURACY] == replay.train_epoch()[records.VALIDATION_ACCURACY]
     with pytest.raises(TrialError, match="belongs to another run"):
-        Replay(read_curves(write_curves()), RUN._replace(index=2), 0.1, 2.0).restore(tmp_path)
+        Replay(read_curves(write_curves()), replace(RUN, index=2), 0.1, 2.0).restore(tmp_path)
 
 
 def test_a_replay_refuses_to_save_a_model_and_writes_nothing(replay: Replay, tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_a_replay_refuses_to_save_a_model_and_writes_nothing(replay: Replay, tmp
 
 def test_a_run_without_a_curve_is_refused(write_curves: Callable[..., Path]) -> None:
     with pytest.raises(TrialError, match="the table of curves has no curve for"):
-        Replay(read_curves(write_curves()), RUN._replace(method="cutmix"), 0.1, 1.0)
+        Replay(read_curves(write_curves()), replace(RUN, method="cutmix"), 0.1, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_an_empty_cell_matches_every_run_and_a_number_its_own(
     path = tmp_path / "curves.csv"
     rows = ["mixup,0,0,1,0.1,x", "mixup,0,1,1,0.2,x", "mixup,1,,1,0.3,x", "None,2,,1,0.4,", "None,0,,1,0.5,"]
     path.write_text("\n".join(["method,k,seed,epoch,validation_accuracy,_note", *rows]))
-    replay = Replay(read_curves(path), RUN._replace(method=method, index=k, seed_index=seed), 0.1, 1.0)
+    replay = Replay(read_curves(path), replace(RUN, method=method, index=k, seed_index=seed), 0.1, 1.0)
     assert replay.train_epoch()[records.VALIDATION_ACCURACY] == expected
 
 
