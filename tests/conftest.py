@@ -12,8 +12,7 @@ import pytest
 
 from search.plan.builder import make_plan
 from search.plan.model import Plan
-from search.study.loading import validate
-from search.study.schema import Study
+from tests.support.studies import make_study
 from trainables.registration.plugins import code_allowed
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job; children would ignore it, too
@@ -25,25 +24,6 @@ METHODS = ("baseline", "mixup", "sample_pairing", "maxup", "maxup_mean")
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name bytes by their argument: compressed ones contain the time, and all processes must collect the same names."""
     return argname if isinstance(val, bytes) else None
-
-
-def study_document(**changes: object) -> dict[str, object]:
-    """Return a small study file on the digits."""
-    return {
-        "name": "small",
-        "data": {"source": "digits"},
-        "recipe": {"model": "resnet8", "augmentation": "crop", "epochs": 12},
-        "conditions": {"train_fraction": [0.1, 0.3]},
-        "methods": ["baseline", "mixup", {"name": "maxup", "m": 4}],
-        "search": {"trials_per_arm": 4},
-        "confirm": {"points": 2, "seeds": 3},
-        **changes,
-    }
-
-
-def make_study(**changes: object) -> Study:
-    """Return the small study."""
-    return validate(study_document(**changes), "study.yaml", Path.cwd())
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +51,7 @@ def plan() -> Plan:
 def write_curves(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes a table of learning curves, one per (method, k, seed).
 
-    `wait` and `faults` (by method, in the middle of the run) are for the workers of `tests.faults`.
+    `wait` and `faults` (by method, in the middle of the run) are for the workers of `tests.support.faults`.
     """
 
     def write(epochs: int = 12, ks: int = 4, seeds: int = 3, wait: float = 0.0, **faults: str) -> Path:

@@ -25,7 +25,7 @@ import pandas as pd
 import yaml
 
 from tests.benchmarks.common import table
-from tests.ray_cluster import Cluster
+from tests.support.ray_cluster import Cluster
 from trainables import records
 from trainables.records import JournalReader
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from reports.page.writer import write_report
 from tests.benchmarks.common import table
-from tests.unit.journal_builder import JournalBuilder, curve, make_plan
+from tests.support.journal_builder import JournalBuilder, curve, make_plan
 from trainables import records
 
 METHODS = ("baseline", "mixup", "sample_pairing", "maxup_mean", "maxup")

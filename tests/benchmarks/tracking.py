@@ -25,7 +25,7 @@ from search.tracking.history import read_histories, read_runs
 from search.tracking.synchronizer import Synchronizer
 from search.tracking.uri import own_store
 from tests.benchmarks.common import Cost, table
-from tests.runs import plan_of, run_of
+from tests.support.runs import plan_of, run_of
 from trainables import records
 from trainables.records import EndDecision, JournalReader, Outcome
 

@@ -8,10 +8,8 @@ import pandas as pd
 import pytest
 
 from reports import judge
-from tests.browser.test_report_page import CHROMIUM, HOSTILE, Visitor, visit
+from tests.support.chromium import CHROMIUM, HOSTILE, Visitor
 from tests.unit.reports.judging.tables import runs_frame
-
-__all__ = ["visit"]
 
 pytestmark = [
     pytest.mark.browser,

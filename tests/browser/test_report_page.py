@@ -2,88 +2,19 @@
 
 from __future__ import annotations
 
-import html
-import json
-import re
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
 from reports.page.writer import write_report
-from tests.unit.journal_builder import JournalBuilder, make_plan, simulate_study
-
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--enable-logging=stderr",
-    "--virtual-time-budget=30000", "--window-size=1280,2400",
-)  # fmt: skip
-DRAWN = (
-    "const missing = () => [...document.querySelectorAll('.figure')]"
-    ".some((one) => one.clientWidth > 0 && !one.querySelector('svg.main-svg'));"
-    "for (let turn = 0; turn < 200 && missing(); turn++) {"
-    " await new Promise((done) => requestAnimationFrame(done)); await wait(50); }"
-    "await wait(1000);"
-)
-"""Script that waits until the visible figures are drawn, 10 seconds at most: a busy machine shows few frames."""
-HOSTILE = ("baseline", '<script>document.title = "taken"</script>', "</script><!--", "🦊" * 60, "%{x}<b>'\"&")
+from tests.support.chromium import CHROMIUM, FLAGS, HOSTILE, Visitor
+from tests.support.journal_builder import JournalBuilder, make_plan, simulate_study
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing"),
 ]
-
-
-class Visit(NamedTuple):
-    """Result of a visit: the page after its scripts ran, console messages, and the return value of the probe."""
-
-    page: str
-    console: list[str]
-    result: Any
-
-
-Visitor = Callable[..., Visit]
-
-
-@pytest.fixture
-def visit(tmp_path: Path) -> Visitor:
-    """Return a function that opens a page, runs a probe (the body of an async function) in it and returns a `Visit`."""
-
-    def run(page: Path, probe: str = "", *flags: str, width: int | None = None) -> Visit:
-        script = (
-            "<script>addEventListener('load', async () => {"
-            f"const wait = (ms) => new Promise((done) => setTimeout(done, ms)); {DRAWN}"
-            f"const result = await (async () => {{ {probe} }})();"
-            "const shown = document.createElement('pre'); shown.id = 'probe';"
-            "shown.textContent = JSON.stringify(result ?? null); document.body.append(shown);"
-            "parent.postMessage(shown.textContent, '*'); });</script>"
-        )
-        probed = tmp_path / "probed.html"
-        probed.write_text(page.read_text("utf-8").replace("</body>", f"{script}</body>"), "utf-8")
-        target = probed if width is None else framed(probed, width)
-        done = subprocess.run(
-            [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", target.as_uri()],
-            capture_output=True, text=True, timeout=90, check=True,
-        )  # fmt: skip
-        found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
-        assert found, f"the probe did not finish: {done.stderr[-2000:]}"
-        console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-        return Visit(done.stdout, console, json.loads(html.unescape(found.group(1))))
-
-    def framed(page: Path, width: int) -> Path:
-        """Return a page that shows another one in a frame: Chromium's window is at least 500 pixels wide."""
-        outer = page.with_name("frame.html")
-        outer.write_text(
-            f'<iframe src="{page.as_uri()}" style="width:{width}px;height:2000px;border:0"></iframe><script>'
-            "addEventListener('message', (event) => { const shown = document.createElement('pre');"
-            "shown.id = 'probe'; shown.textContent = event.data; document.body.append(shown); });</script>"
-        )
-        return outer
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from keras import ops
 from pydantic import Field
 
 from search.export.keras_script import script
-from tests.networks import LINEAR
-from tests.scripts import loaded, recipe
+from tests.support.networks import LINEAR
+from tests.support.scripts import loaded, recipe
 from trainables.augmentation import AUGMENTATIONS, Augmentation
 from trainables.backends import tensorflow as tensorflow_backend
 from trainables.config import RunConfig

@@ -11,8 +11,8 @@ import pytest
 from keras import ops
 from pydantic import Field, ValidationError
 
-from tests.conftest import make_study
-from tests.networks import DROPOUT, LINEAR
+from tests.support.networks import DROPOUT, LINEAR
+from tests.support.studies import make_study
 from trainables.backends import tensorflow as tensorflow_backend
 from trainables.config import RunConfig
 from trainables.data import SOURCES

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from search.tracking.client import ENVIRONMENT, open_client
-from tests.integration.mlflow_stores import Server, Study
-from tests.ray_cluster import free_port
+from tests.support.mlflow_stores import Server, Study
+from tests.support.ray_cluster import free_port
 
 
 @pytest.fixture(scope="session")

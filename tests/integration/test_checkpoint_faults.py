@@ -16,9 +16,9 @@ from search.plan.builder import make_plan
 from search.ray_tune.dispatcher import ExecutionContext, RunDispatcher
 from search.store.journal import Journal
 from search.study.resources import Resources
-from tests.conftest import make_study
-from tests.faults import FaultyReplay, FaultyTrainable
-from tests.studies_without_ray import SMALL
+from tests.support.faults import FaultyReplay, FaultyTrainable
+from tests.support.studies import make_study
+from tests.support.studies_without_ray import SMALL
 from trainables import records
 from trainables.engine import checkpoints
 from trainables.worker import trainable

@@ -18,11 +18,10 @@ import pytest
 from reports.data.frames import read_study
 from search.ray_tune.capacity import Node, probe
 from search.study.resources import Resources
-from tests.integration.test_faults_under_ray import holders, wait_for
-from tests.integration.test_final_training import written_recipe
-from tests.integration.test_replayed_study import FAULTY, command, write_study
-from tests.ray_cluster import RAY, Cluster
-from tests.studies_without_ray import SMALL, facts
+from tests.support.command_line import FAULTY, command, holders, wait_for, write_study
+from tests.support.ray_cluster import RAY, Cluster
+from tests.support.recipes import written_recipe
+from tests.support.studies_without_ray import SMALL, facts
 from trainables import records
 from trainables.records import JournalReader
 

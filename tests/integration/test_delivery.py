@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from tests.integration.mlflow_stores import COMPLETED, Study
-from tests.runs import plan_of
+from tests.support.mlflow_stores import COMPLETED, Study
+from tests.support.runs import plan_of
 from trainables import records
 from trainables.records import ExtensionDecision, Outcome
 

@@ -21,8 +21,8 @@ from search.tracking.mlflow_store import TrackingStore
 from search.tracking.state import DeliveryState
 from search.tracking.supervisor import start_delivery, sync
 from search.tracking.uri import own_store
-from tests.integration.mlflow_stores import LOST, Study, kill_group, proxied, wait_until
-from tests.ray_cluster import free_port
+from tests.support.mlflow_stores import LOST, Study, kill_group, proxied, wait_until
+from tests.support.ray_cluster import free_port
 from trainables import records
 from trainables.records import Outcome
 

@@ -1,6 +1,6 @@
 """What goes wrong around a run, for real: killed drivers, damaged journals, runs of every bad kind.
 
-Without Ray (see `tests.studies_without_ray`); faults under Ray are in `test_faults_under_ray.py`,
+Without Ray (see `tests.support.studies_without_ray`); faults under Ray are in `test_faults_under_ray.py`,
 `test_killed_driver.py` and `test_cluster.py`.
 """
 
@@ -21,9 +21,9 @@ from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.ray_tune.dispatcher import ExecutionContext, Reply, RunDispatcher
 from search.store.journal import Journal
-from tests.conftest import make_study
-from tests.faults import FaultyTrainable
-from tests.studies_without_ray import FORK, SMALL, drive, facts, train, written
+from tests.support.faults import FaultyTrainable
+from tests.support.studies import make_study
+from tests.support.studies_without_ray import FORK, SMALL, drive, facts, train, written
 from trainables import records
 from trainables.errors import BudgetError, InputError
 from trainables.records import JournalReader

@@ -7,44 +7,20 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import search
-from tests.faults import OTHER_NODE
-from tests.integration.test_replayed_study import FAULTY, assay, command, write_study
-from tests.studies_without_ray import SMALL, facts, written
+from tests.support.command_line import FAULTY, assay, command, holders, wait_for, write_study
+from tests.support.faults import OTHER_NODE
+from tests.support.studies_without_ray import SMALL, facts, written
 from trainables import records
 from trainables.records import JournalReader
 from trainables.records.journal_schema import seal
 
 UV = {**os.environ, "UV_RUN_RECURSION_DEPTH": "1"}
-
-
-def holders(path: Path) -> list[int]:
-    """Return the processes that have a file open."""
-    found = []
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        with suppress(OSError):
-            if link.readlink() == path:
-                found.append(int(link.parts[2]))
-    return found
-
-
-def wait_for(there: Callable[[], Any]) -> Any:
-    """Wait until something is there, and return it."""
-    until = time.monotonic() + 200
-    while time.monotonic() < until:
-        found = there()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it does not come")
 
 
 @pytest.mark.slow

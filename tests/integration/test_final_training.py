@@ -12,16 +12,14 @@ import sys
 import time
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import pytest
 
 from search.export.keras_script import write_script
-from search.export.recipe import Origin, Promise, Recipe, with_checksum, write_recipe
-from tests.integration.test_replayed_study import assay, command
+from search.export.recipe import Recipe
+from tests.support.command_line import assay, command
+from tests.support.recipes import written_recipe
 from trainables import records
-from trainables.config import RunConfig
-from trainables.data import SOURCES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 WITHOUT_ASSAY = """
@@ -37,26 +35,6 @@ EPOCHS = 16
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
     return written_recipe(tmp_path / "recipe.yaml")
-
-
-def written_recipe(path: Path, **changes: Any) -> Recipe:
-    """Write a recipe for the digits."""
-    data = SOURCES.get("digits")().load()
-    plain = {"data": {"source": "digits"}, "model": "resnet8", "augmentation": "crop", "batch_size": 32}
-    plain |= {"train_fraction": 0.3, "epochs": EPOCHS, "method": "mixup", "dropout": 0.2}
-    plain |= changes
-    made = with_checksum(
-        Recipe(
-            train=RunConfig.from_plain(plain),
-            fingerprint=data.fingerprint,
-            class_names=list(data.class_names),
-            image_shape=[8, 8, 1],
-            promise=Promise(test_accuracy=0.9, low=0.8, high=1.0, spread=0.05, seeds=4),
-            origin=Origin(study="s", study_id="1", condition="all", method="mixup", runs=[], epochs=[EPOCHS]),
-        )
-    )
-    write_recipe(made, path)
-    return made
 
 
 def rows(folder: Path, table: str, columns: str) -> list[tuple[str, ...]]:

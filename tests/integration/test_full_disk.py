@@ -12,7 +12,7 @@ import pytest
 
 from search.store.journal import Journal
 from search.store.study_folder import refuse_used
-from tests.studies_without_ray import SMALL, drive, facts, written
+from tests.support.studies_without_ray import SMALL, drive, facts, written
 from trainables import records
 from trainables.engine import checkpoints
 from trainables.errors import InputError, StoppedError

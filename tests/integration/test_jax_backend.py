@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.jax_process import needs_jax, output_of
+from tests.support.jax_process import needs_jax, output_of
 
 EPOCHS = 2
 PROGRAM = """

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from reports.judging.judgement import judge_runs
 from reports.judging.question import Question
 from reports.judging.sources.recognise import Access, read_source
-from tests.integration.test_reading import deliver
+from tests.support.mlflow_stores import deliver
 from tests.unit.reports.judging.tables import NATIVE, assert_same_verdicts, native_study, runs_frame
 from trainables import records
 from trainables.errors import InputError

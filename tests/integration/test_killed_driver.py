@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from search.tracking.state import read_delivery
-from tests.deaths import VARIABLE
-from tests.integration.mlflow_stores import kill_group
-from tests.integration.test_replayed_study import FAULTY, command, write_study
-from tests.snapshots import journal_rows, snapshot, written_rows
+from tests.support.command_line import FAULTY, command, write_study
+from tests.support.deaths import VARIABLE
+from tests.support.mlflow_stores import kill_group
+from tests.support.snapshots import journal_rows, snapshot, written_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 

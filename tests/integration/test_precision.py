@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reports.data.frames import read_study
-from tests.integration.test_replayed_study import assay, ended, wait_for_outcomes, write_study
+from tests.support.command_line import assay, ended, wait_for_outcomes, write_study
 from trainables import records
 from trainables.records import JournalReader
 

@@ -15,25 +15,14 @@ from reports.data.frames import read_study
 from reports.inference.verdicts import judge
 from reports.page.writer import write_study
 from search.cli import app
-from search.tracking.backlog import Backlog
 from search.tracking.import_study import read_experiment
-from search.tracking.synchronizer import Synchronizer
-from tests.unit.journal_builder import make_plan, simulate_study
+from tests.support.journal_builder import make_plan, simulate_study
+from tests.support.mlflow_stores import deliver
 from trainables import records
 from trainables.errors import InputError
-from trainables.records import JournalReader
 from trainables.records.journal_schema import seal, write_entry
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
-
-
-def deliver(folder: Path, uri: str) -> None:
-    with closing(JournalReader.open(folder)) as source:
-        backlog = Backlog(source)
-        synchronizer = Synchronizer(folder, uri, backlog, lambda: True)
-        while not synchronizer.finished:
-            synchronizer.round(last=True)
-            assert synchronizer.error == ""
 
 
 def small_study(folder: Path, name: str, study_id: str) -> Path:

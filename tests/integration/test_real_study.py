@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from reports.data.frames import read_study
-from tests.integration.test_replayed_study import assay, write_study
+from tests.support.command_line import assay, write_study
 from trainables import records
 from trainables.records import JournalReader
 

@@ -6,43 +6,16 @@ import csv
 import json
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.conftest import study_document
+from tests.support.command_line import FAULTY, assay, command, ended, wait_for_outcomes, write_study
 from trainables import records
 from trainables.records import EndDecision, JournalReader
 
 pytestmark = pytest.mark.timeout(240)
-
-FAULTY = "tests.faulty_cli"
-"""The program whose replays obey the columns `_wait` and `_fault` (see `tests.faults`)."""
-
-
-def assay(*arguments: object, program: str = "search.cli", seconds: float = 200) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments, program=program), capture_output=True, text=True, timeout=seconds, check=False
-    )
-
-
-def command(*arguments: object, program: str = "search.cli") -> list[str]:
-    return [sys.executable, "-m", program, *map(str, arguments)]
-
-
-def write_study(folder: Path, **changes: object) -> Path:
-    path = folder / "study.yaml"
-    path.write_text(yaml.safe_dump(study_document(**changes)))
-    return path
-
-
-def ended(folder: Path) -> dict[str, str]:
-    with JournalReader.open(folder / records.JOURNAL_FILE) as journal:
-        return {row.run: row.outcome.outcome for row in journal.outcomes()}
 
 
 def test_a_replayed_study_from_the_command_line(tmp_path: Path, write_curves: Callable[..., Path]) -> None:
@@ -91,17 +64,6 @@ def test_a_study_that_cannot_run_leaves_no_folder(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not folder.exists()
-
-
-def wait_for_outcomes(
-    folder: Path, more_than: int, seconds: float = 90, driver: subprocess.Popen[bytes] | None = None
-) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and (driver is None or driver.poll() is None):
-        if (folder / records.JOURNAL_FILE).exists() and len(ended(folder)) > more_than:
-            return
-        time.sleep(0.1)
-    raise AssertionError("the study makes no progress")
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ import yaml
 from reports.data.frames import StudyData, read_study
 from reports.descriptive.secondary_metrics import class_accuracies
 from reports.inference.verdicts import judge
-from tests.integration.test_replayed_study import assay, command, wait_for_outcomes
+from tests.support.command_line import assay, command, wait_for_outcomes
 from trainables import records
 from trainables.records import JournalReader, Outcome
 

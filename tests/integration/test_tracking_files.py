@@ -16,7 +16,7 @@ from search.tracking.supervisor import sync
 from search.tracking.synchronizer import Synchronizer
 from search.tracking.ui import ui_command
 from search.tracking.uri import own_store, relative_artifacts
-from tests.integration.mlflow_stores import Study
+from tests.support.mlflow_stores import Study
 from trainables import records
 from trainables.records import JournalReader, Outcome
 

@@ -5,8 +5,8 @@ import pytest
 from mlflow import MlflowClient
 
 from search.tracking import models
-from tests.integration.mlflow_stores import Study, wait_until
-from tests.runs import run_of
+from tests.support.mlflow_stores import Study, wait_until
+from tests.support.runs import run_of
 from trainables import records
 from trainables.records import Outcome
 

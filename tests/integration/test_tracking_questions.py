@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from tests.integration.mlflow_stores import Study
-from tests.runs import run_of
+from tests.support.mlflow_stores import Study
+from tests.support.runs import run_of
 from trainables import records
 from trainables.records import Outcome
 

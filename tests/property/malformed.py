@@ -19,7 +19,7 @@ import yaml
 from search.plan.builder import make_plan
 from search.store.yaml_files import dump
 from search.study.loading import validate
-from tests.conftest import study_document
+from tests.support.studies import study_document
 from trainables.config import RunConfig
 
 HOSTILE: tuple[Any, ...] = (

@@ -23,9 +23,9 @@ import typer
 
 import search.cli
 from search.store.yaml_files import dump
-from tests.conftest import study_document
 from tests.property import FUZZ_SEED
 from tests.property.malformed import archive, arrays, damage, good_files, recipe, study, table, write_yaml
+from tests.support.studies import study_document
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(900)]
 

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from keras import ops
 from scipy import stats
 
-from tests.objectives import plain_max
+from tests.support.objectives import plain_max
 from trainables.engine.objectives import cross_entropy, reduce_losses, worst_copies
 from trainables.errors import InputError
 from trainables.methods import METHODS, Method

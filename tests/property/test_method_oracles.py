@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.networks import LINEAR, NORMALISING
-from tests.objectives import plain_max
+from tests.support.networks import LINEAR, NORMALISING
+from tests.support.objectives import plain_max
 from trainables.backends import tensorflow as tensorflow_backend
 from trainables.config import RunConfig
 from trainables.data import SOURCES

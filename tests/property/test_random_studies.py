@@ -15,8 +15,8 @@ from search.plan.builder import make_plan
 from search.study.factors import recipe_factors
 from search.study.loading import validate
 from search.study.schema import NOT_COMPARABLE, NOT_TUNABLE
-from tests.driver import carry_out
 from tests.property import FUZZ_SEED
+from tests.support.driver import carry_out
 from trainables.augmentation import AUGMENTATIONS
 from trainables.config import RunConfig
 from trainables.errors import InputError

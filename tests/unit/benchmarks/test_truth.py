@@ -16,7 +16,7 @@ from tests.benchmarks import truth_confirm, truth_stopping
 from tests.benchmarks.truth import PARTS, PLAIN, Simulation, parse, percent, play_one
 from tests.benchmarks.truth_stopping import MIXUP, OURS, RULES, TRIALS, search
 from tests.benchmarks.truth_world import EPOCHS, NUISANCE, TRAIL, World, draw_landscape, draw_trials, trail
-from tests.unit.journal_builder import JournalBuilder, make_plan
+from tests.support.journal_builder import JournalBuilder, make_plan
 
 ALONE = Simulation(studies=4, processes=1)
 

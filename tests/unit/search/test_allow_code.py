@@ -17,7 +17,7 @@ from search.lifecycle import resume_study
 from search.monitor.messages import resume_hint
 from search.session import Options
 from search.store.journal import Journal
-from tests.conftest import study_document
+from tests.support.studies import study_document
 from tests.unit.search.final_training.test_training import recipe as make_recipe
 from trainables.errors import InputError
 from trainables.registration.plugins import code_allowed

@@ -12,8 +12,8 @@ import pytest
 import search
 from search.plan.builder import make_plan
 from search.ray_tune.callbacks import NoReporter
-from tests.conftest import make_study
-from tests.driver import carry_out
+from tests.support.driver import carry_out
+from tests.support.studies import make_study
 from trainables import records
 
 

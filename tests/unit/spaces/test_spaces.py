@@ -11,7 +11,7 @@ from search.plan.builder import make_plan
 from search.plan.model import Plan
 from spaces.design import distance, from_unit, random_points, sobol_points, to_unit
 from spaces.distributions import method_space, nuisance_space
-from tests.conftest import make_study
+from tests.support.studies import make_study
 from trainables.errors import InputError
 from trainables.registration.fields import Choice, Range
 

@@ -13,7 +13,7 @@ from reports.atlas.archive import CURVES, read_archive, write_archive
 from reports.data.frames import StudyData, read_study
 from reports.inference.verdicts import Verdict, judge
 from reports.page.writer import write_study
-from tests.unit.journal_builder import make_plan, simulate_study
+from tests.support.journal_builder import make_plan, simulate_study
 from trainables.errors import InputError
 
 

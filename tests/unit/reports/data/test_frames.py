@@ -12,7 +12,7 @@ import pytest
 
 from reports.data.frames import UNFINISHED, read_study
 from reports.inference.verdicts import judge
-from tests.unit.journal_builder import FACTS, JournalBuilder, make_plan, simulate_study
+from tests.support.journal_builder import FACTS, JournalBuilder, make_plan, simulate_study
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import Facts

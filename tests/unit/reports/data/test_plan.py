@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.journal_builder import make_plan
+from tests.support.journal_builder import make_plan
 from trainables.errors import InputError
 from trainables.records import VALIDATION_LOSS, ConditionRecord, PlanRecord
 

@@ -21,7 +21,7 @@ from reports.descriptive.responses import position_in_range, range_edges, respon
 from reports.descriptive.secondary_metrics import class_accuracies, secondary_effects
 from reports.descriptive.tuning_curves import tuning_curve
 from reports.inference.verdicts import judge
-from tests.unit.journal_builder import FACTS, JournalBuilder, make_plan
+from tests.support.journal_builder import FACTS, JournalBuilder, make_plan
 from trainables import records
 from trainables.records import pack_labels
 

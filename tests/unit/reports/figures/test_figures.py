@@ -20,7 +20,7 @@ from reports.figures.plots import axis
 from reports.figures.style import shown
 from reports.inference.verdicts import judge
 from reports.page.view import build_view
-from tests.unit.journal_builder import METHODS, JournalBuilder, curve, simulate_study
+from tests.support.journal_builder import METHODS, JournalBuilder, curve, simulate_study
 from trainables import records
 
 COLOUR = method_colours(METHODS, ["baseline"])

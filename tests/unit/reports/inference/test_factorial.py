@@ -15,7 +15,7 @@ from reports.inference.factorial import LevelChange, factorial_effects
 from reports.inference.verdicts import judge
 from reports.page.context import Context
 from reports.page.sections import factorial as section
-from tests.unit.journal_builder import JournalBuilder, make_factorial
+from tests.support.journal_builder import JournalBuilder, make_factorial
 from trainables import records
 from trainables.records import EQUIVALENT, HELPS
 

@@ -11,7 +11,7 @@ from reports.data.completeness import Look
 from reports.data.frames import StudyData, read_study
 from reports.inference.families import Family
 from reports.statistics.estimators import Estimate
-from tests.unit.journal_builder import JournalBuilder, make_plan
+from tests.support.journal_builder import JournalBuilder, make_plan
 from trainables import records
 from trainables.records import HELPS, UNDECIDED
 

@@ -18,7 +18,7 @@ from reports.page.context import Context
 from reports.page.layout import Section
 from reports.page.sections import moderation as when
 from reports.statistics import estimators
-from tests.unit.journal_builder import JournalBuilder, make_plan
+from tests.support.journal_builder import JournalBuilder, make_plan
 from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED, PlanRecord
 
 LUCK = np.array([0.004, -0.002, 0.002, -0.004, 0.003, -0.003])

@@ -15,7 +15,7 @@ from reports.inference.verdicts import judge
 from reports.inference.wording import effect_summary, headings, reach_sentence, sentence, values, verdict_table
 from reports.page.faq import questions
 from reports.statistics import estimators, significance
-from tests.unit.journal_builder import JournalBuilder, make_plan
+from tests.support.journal_builder import JournalBuilder, make_plan
 from trainables import records
 from trainables.records import HELPS, unit_of
 

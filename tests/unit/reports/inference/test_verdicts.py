@@ -15,7 +15,7 @@ from reports.data.frames import StudyData, read_study
 from reports.data.overview import missing_runs, pooled_points, summarise_arms
 from reports.inference.paired_cells import paired_cells
 from reports.inference.verdicts import Verdict, judge
-from tests.unit.journal_builder import JournalBuilder, make_plan, simulate_study
+from tests.support.journal_builder import JournalBuilder, make_plan, simulate_study
 from trainables import records
 from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED
 

@@ -11,7 +11,7 @@ from reports.inference.records import verdict_records
 from reports.inference.verdicts import Effect, Verdict
 from reports.statistics.estimators import Interval, Proportion
 from reports.statistics.significance import SeedsNeeded
-from tests.unit.journal_builder import make_plan
+from tests.support.journal_builder import make_plan
 from trainables.records import EQUIVALENT, HELPS, POINTS, TEST_ACCURACY, UNDECIDED, PlanRecord
 
 PLAN = PlanRecord.parse(make_plan())

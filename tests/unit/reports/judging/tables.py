@@ -15,7 +15,7 @@ from reports.data.frames import read_study
 from reports.inference.verdicts import Verdict, judge
 from reports.judging.question import Question
 from reports.page.writer import runs_table
-from tests.unit.journal_builder import make_plan, simulate_study
+from tests.support.journal_builder import make_plan, simulate_study
 
 METHODS = ("baseline", "mixup", "sample_pairing")
 NATIVE = Question(

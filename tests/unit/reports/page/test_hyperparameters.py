@@ -10,7 +10,7 @@ import numpy as np
 from reports.data.frames import read_study
 from reports.inference.verdicts import judge
 from reports.page.view import build_view
-from tests.unit.journal_builder import JournalBuilder, make_plan
+from tests.support.journal_builder import JournalBuilder, make_plan
 from trainables import records
 
 RANGE = {"low": 0.001, "high": 1.0, "log": True, "integer": False}

@@ -18,7 +18,7 @@ from reports.inference.verdicts import judge
 from reports.inference.wording import verdict_table
 from reports.page.view import View, build_view
 from reports.page.writer import ReportPaths, render_html, write_report
-from tests.unit.journal_builder import JournalBuilder, make_plan, simulate_study
+from tests.support.journal_builder import JournalBuilder, make_plan, simulate_study
 from trainables import records
 from trainables.errors import InputError
 

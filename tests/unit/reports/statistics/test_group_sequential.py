@@ -18,7 +18,7 @@ from reports.page.faq import questions
 from reports.statistics.estimators import Estimate, over_seeds
 from reports.statistics.group_sequential import decide
 from reports.statistics.significance import holm
-from tests.unit.journal_builder import JournalBuilder, make_plan
+from tests.support.journal_builder import JournalBuilder, make_plan
 from trainables import records
 from trainables.records import EQUIVALENT, HELPS, HURTS, UNDECIDED
 

@@ -12,8 +12,8 @@ import pytest
 from keras import layers
 
 from search.export.keras_script import script, write_script
-from tests.networks import NORMALISING
-from tests.scripts import loaded, recipe
+from tests.support.networks import NORMALISING
+from tests.support.scripts import loaded, recipe
 from trainables.backends import tensorflow as tensorflow_backend
 from trainables.errors import InputError
 from trainables.methods import METHODS
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("own_code")
 
 tensorflow_backend.configure(threads=1)
 SHAPE = (16, 16, 3)
-LINEAR = "tests.networks:linear"
+LINEAR = "tests.support.networks:linear"
 
 
 @pytest.mark.parametrize("schedule", ["milestones", "cosine", "constant"])
@@ -126,8 +126,8 @@ def test_text_of_a_study_never_becomes_code(text: str) -> None:
     ("plain", "message"),
     [
         (
-            {"data": {"source": "tests.networks:linear"}},
-            "data source `tests.networks:linear` cannot be written as a script: `Reference.load` uses "
+            {"data": {"source": "tests.support.networks:linear"}},
+            "data source `tests.support.networks:linear` cannot be written as a script: `Reference.load` uses "
             "`check_reference` of `trainables.registration.plugins`, which works only inside Assay",
         ),
     ],

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from search.export.keras_script import script
-from tests.networks import LINEAR
-from tests.scripts import loaded, recipe
+from tests.support.image_folders import folder, write
+from tests.support.networks import LINEAR
+from tests.support.scripts import loaded, recipe
 from tests.unit.trainables.data import zoo
-from tests.unit.trainables.data.test_files import folder, write
 from trainables.data import SOURCES, Dataset
 from trainables.data.selection import select
 from trainables.errors import InputError
@@ -180,7 +180,7 @@ def test_the_place_of_the_images_can_be_changed(tmp_path: Path) -> None:
 
 def test_a_source_that_loads_code_is_refused() -> None:
     with pytest.raises(InputError, match="which works only inside Assay"):
-        script(recipe(data={"source": "tests.networks:linear"}), "train.py")
+        script(recipe(data={"source": "tests.support.networks:linear"}), "train.py")
 
 
 def test_a_script_is_loaded_by_its_path(tmp_path: Path) -> None:

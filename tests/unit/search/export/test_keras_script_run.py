@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from search.export.keras_script import write_script
-from tests.scripts import recipe
+from tests.support.scripts import recipe
 from trainables.backends import tensorflow as tensorflow_backend
 from trainables.data import SOURCES
 from trainables.engine.classifier import Classifier
@@ -38,7 +38,7 @@ RUNS: list[tuple[float, dict[str, Any]]] = [
     (
         0.002,
         {
-            "model": "tests.networks:convolutional",
+            "model": "tests.support.networks:convolutional",
             "method": "maxup+mixup",
             "augmentation": "crop",
             "learning_rate": 0.02,

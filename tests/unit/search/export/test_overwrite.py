@@ -10,7 +10,7 @@ import pytest
 from search.export.keras_script import write_script
 from search.export.overwrite import check_overwrite, set_aside
 from search.export.recipe import read_recipe, with_checksum, write_recipe
-from tests.scripts import recipe
+from tests.support.scripts import recipe
 from trainables import records
 from trainables.errors import InputError
 

@@ -15,8 +15,8 @@ from search.plan.builder import make_plan
 from search.plan.record import study_record
 from search.store.journal import Journal
 from search.tracking.state import DeliveryRecord, read_delivery, write_delivery
-from tests.conftest import make_study
-from tests.runs import run_of
+from tests.support.runs import run_of
+from tests.support.studies import make_study
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import ConditionRecord, Outcome

@@ -25,9 +25,9 @@ from search.plan.builder import make_plan
 from search.plan.record import study_record
 from search.session import Options
 from search.store.journal import Journal
-from tests.conftest import make_study
-from tests.driver import carry_out
-from tests.runs import run_of
+from tests.support.driver import carry_out
+from tests.support.runs import run_of
+from tests.support.studies import make_study
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import EndDecision, JournalReader, Outcome, RungDecision

@@ -17,9 +17,9 @@ from search.orchestration.pooling import Nuisance, Trial, pool
 from search.plan.builder import make_plan
 from search.plan.model import Plan
 from search.store.optuna_storage import OptunaFile
-from tests.conftest import make_study
-from tests.driver import carry_out
-from tests.snapshots import journal_rows
+from tests.support.driver import carry_out
+from tests.support.snapshots import journal_rows
+from tests.support.studies import make_study
 from trainables import records
 from trainables.records import JournalReader, PoolDecision, Run, RungDecision
 

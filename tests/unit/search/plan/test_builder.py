@@ -11,7 +11,7 @@ from search.plan.model import Plan, file_name
 from search.plan.power import detectable_effect, study_size
 from search.plan.record import study_record
 from spaces.design import sobol_points
-from tests.conftest import make_study
+from tests.support.studies import make_study
 from trainables.errors import InputError
 from trainables.methods.sample_pairing import SamplePairing
 

@@ -12,7 +12,7 @@ from search.plan.model import Plan
 from search.plan.power import study_size
 from search.plan.record import study_record
 from search.study.loading import load_study, presets, validate
-from tests.conftest import make_study, study_document
+from tests.support.studies import make_study, study_document
 from trainables.errors import InputError
 
 OPTIMIZERS = [

@@ -17,7 +17,7 @@ from search.plan.model import Plan
 from search.plan.preview import check_reports, draw_sheet
 from search.plan.record import study_record
 from search.study.loading import validate
-from tests.conftest import make_study
+from tests.support.studies import make_study
 from trainables.errors import InputError
 from trainables.records import PlanRecord
 

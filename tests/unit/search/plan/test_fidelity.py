@@ -18,8 +18,8 @@ from search.plan.power import study_size
 from search.plan.record import study_record
 from search.plan.summary import summary_rows
 from search.plan.unused_settings import unused_settings
-from tests.conftest import make_study
-from tests.driver import carry_out
+from tests.support.driver import carry_out
+from tests.support.studies import make_study
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import PlanRecord

@@ -16,8 +16,8 @@ from search.plan.summary import summary_rows
 from search.store.journal import JournalReader
 from search.study.loading import validate
 from spaces.design import sobol_points
-from tests.conftest import make_study
-from tests.driver import carry_out
+from tests.support.driver import carry_out
+from tests.support.studies import make_study
 from trainables import records
 from trainables.config import RunConfig
 from trainables.errors import InputError

@@ -11,7 +11,7 @@ from search.plan.builder import make_plan
 from search.plan.network_timing import NetworkWork, network_works, time_networks
 from search.plan.precision import decide
 from search.study.resources import Resources
-from tests.conftest import make_study
+from tests.support.studies import make_study
 from trainables import records
 from trainables.data.digits import Digits
 

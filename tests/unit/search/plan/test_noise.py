@@ -15,7 +15,7 @@ from search.plan.noise import noise_floors, noise_study, typical_spread
 from search.plan.record import study_record
 from search.study.loading import load_study, validate
 from search.study.schema import Study
-from tests.unit.journal_builder import simulate_study
+from tests.support.journal_builder import simulate_study
 from trainables.errors import InputError
 from trainables.records import Facts
 

@@ -20,9 +20,9 @@ from search.plan.summary import summary_rows
 from search.store.journal import Journal
 from search.study.loading import validate
 from search.study.schema import Study
-from tests.conftest import make_study
-from tests.driver import Worker, carry_out
-from tests.unit.search.plan.test_extension import curves, extend, runs
+from tests.support.driver import Worker, carry_out
+from tests.support.extended_studies import curves, extend, runs
+from tests.support.studies import make_study
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import JournalReader, LookDecision, PlanRecord

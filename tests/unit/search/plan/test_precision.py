@@ -26,7 +26,7 @@ from search.store.journal import Journal
 from search.store.yaml_files import read_mapping
 from search.study.resources import Resources
 from search.study.schema import Study
-from tests.conftest import make_study
+from tests.support.studies import make_study
 from trainables import records
 from trainables.data.digits import Digits
 from trainables.errors import InputError, TrialError

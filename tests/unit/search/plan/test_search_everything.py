@@ -19,8 +19,8 @@ from search.plan.record import study_record
 from search.study.catalogue import listing
 from search.study.loading import load_study, validate
 from spaces.design import random_points
-from tests.conftest import make_study
-from tests.driver import carry_out
+from tests.support.driver import carry_out
+from tests.support.studies import make_study
 from trainables import records
 from trainables.errors import InputError
 from trainables.methods import METHODS, Method

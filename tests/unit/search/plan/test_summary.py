@@ -8,7 +8,7 @@ from search.plan.builder import make_plan
 from search.plan.power import ProposedSize, StudySize, study_size
 from search.plan.record import study_record
 from search.plan.summary import proposal_rows, shared_by_arms, summary_rows
-from tests.conftest import make_study
+from tests.support.studies import make_study
 from trainables.records import PlanRecord
 
 

@@ -13,7 +13,7 @@ from search.ray_tune import gpus
 from search.ray_tune.gpus import require_gpus
 from search.session import Options
 from search.study.resources import Resources
-from tests.conftest import make_study
+from tests.support.studies import make_study
 from trainables.errors import InputError
 
 FAULT = "a run needs 1 GPU, but TensorFlow can use none here: no NVIDIA driver was found."

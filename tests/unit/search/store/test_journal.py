@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from search.cli import app
 from search.store.journal import Journal
-from tests.runs import plan_of, run_of
+from tests.support.runs import plan_of, run_of
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import EndDecision, ExtensionDecision, JournalReader, Outcome, RungDecision

@@ -14,9 +14,9 @@ from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.store.journal import Journal
 from search.tracking.supervisor import start_delivery
-from tests.conftest import make_study
-from tests.runs import run_of
-from tests.unit.journal_builder import simulate_study
+from tests.support.journal_builder import simulate_study
+from tests.support.runs import run_of
+from tests.support.studies import make_study
 from trainables.errors import InputError
 
 

@@ -11,7 +11,7 @@ from search.plan.builder import make_plan
 from search.study.data_levels import name_of
 from search.study.loading import validate
 from search.study.schema import Study
-from tests.conftest import study_document
+from tests.support.studies import study_document
 from trainables.errors import InputError
 
 TOY = {"as": "toy", "source": "npz", "path": "toy.npz"}

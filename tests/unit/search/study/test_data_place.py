@@ -15,7 +15,7 @@ from search.store.journal import Journal
 from search.study.data_place import moved_settings, recorded_settings
 from search.study.loading import validate
 from search.study.schema import Study
-from tests.unit.trainables.data.test_files import folder, lists
+from tests.support.image_folders import folder, lists
 from trainables import records
 from trainables.data import SOURCES
 from trainables.errors import InputError

@@ -12,7 +12,7 @@ from search.plan.record import study_record
 from search.session import Options
 from search.store.journal import Journal
 from search.study.resources import Resources, changed, current_resources, record_resources
-from tests.conftest import make_study
+from tests.support.studies import make_study
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import JournalReader, ResourcesDecision

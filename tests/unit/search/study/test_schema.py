@@ -9,7 +9,7 @@ import pytest
 
 from search.store.yaml_files import parse_mapping
 from search.study.loading import load_study, presets, validate
-from tests.conftest import make_study, study_document
+from tests.support.studies import make_study, study_document
 from trainables.errors import InputError
 from trainables.registration.fields import Choice, Range
 

@@ -16,7 +16,7 @@ from search.tracking.uri import (
     store_uri,
     without_secrets,
 )
-from tests.conftest import make_study
+from tests.support.studies import make_study
 from trainables.errors import InputError
 
 SECRET = "s3cr3tpw"

@@ -119,7 +119,7 @@ def test_the_end_of_a_delivery_is_bounded_even_if_its_process_hangs(
 
 def test_a_deleted_parent_is_created_again_once_and_its_children_follow(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
-    from tests.integration.mlflow_stores import Study
+    from tests.support.mlflow_stores import Study
 
     study = Study(tmp_path / "study", f"sqlite:///{tmp_path}/mlflow.db")
     study.train("one")

@@ -16,7 +16,7 @@ from search.store.sqlite_uri import sqlite_path, sqlite_uri
 from search.study.loading import validate
 from search.tracking import uri as tracking_uris
 from search.tracking.import_study import read_experiment
-from tests.conftest import study_document
+from tests.support.studies import study_document
 from trainables import records
 from trainables.errors import InputError
 

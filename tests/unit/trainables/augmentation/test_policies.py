@@ -11,7 +11,7 @@ from keras import ops
 from pydantic import ValidationError
 
 from search.plan.builder import make_plan
-from tests.conftest import make_study
+from tests.support.studies import make_study
 from tests.unit.trainables.augmentation.oracles import augmented, images
 from trainables.augmentation import AUGMENTATIONS, Policy, make_policy, policy_apply
 from trainables.config import RunConfig

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data import SOURCES, Dataset, decoding as decoding_module
+from tests.support.image_folders import folder, lists, load, write
+from trainables.data import SOURCES, decoding as decoding_module
 from trainables.data.base import with_absolute_paths
 from trainables.data.checks import inspect
 from trainables.data.pixels import resized
@@ -25,28 +26,6 @@ Write = Callable[..., Path]
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-def write(path: Path, seed: int = 0, size: tuple[int, int] = (6, 5), mode: str = "RGB") -> np.ndarray:
-    """Write a random image of (height, width) and return its pixels."""
-    shape = size if mode == "L" else (*size, 3)
-    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype="uint8")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-    return pixels
-
-
-def folder(root: Path, parts: tuple[str, ...] = ("",), n: int = 5, classes: tuple[str, ...] = ("cat", "dog")) -> Path:
-    for p, part in enumerate(parts):
-        for c, name in enumerate(classes):
-            for i in range(n):
-                write(root / part / name / f"{i}.png", seed=100 * p + 10 * c + i)
-    return root
-
-
-def load(path: Path, source: str = "directory", **settings: Any) -> Dataset:
-    key = "train" if source == "lists" else "path"
-    return SOURCES.get(source).model_validate({"source": source, key: str(path), **settings}).load()
 
 
 def test_class_folders_get_a_stratified_and_deterministic_test_part(tmp_path: Path) -> None:
@@ -214,13 +193,6 @@ def test_groups_from_file_names_stay_together(tmp_path: Path) -> None:
     assert set(data.groups.tolist()).isdisjoint(data.test_groups.tolist())
     with pytest.raises(ValueError, match="one pair of parentheses"):
         load(tmp_path / "a", groups="patient")
-
-
-def lists(root: Path, **texts: str) -> dict[str, str]:
-    folder(root)
-    for name, text in texts.items():
-        (root / f"{name}.txt").write_text(text)
-    return {name: str(root / f"{name}.txt") for name in texts}
 
 
 def test_lists_of_paths_and_labels(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.trainables.data.test_files import load, write
+from tests.support.image_folders import load, write
 from trainables.data import Dataset
 from trainables.data.checks import inspect
 from trainables.data.directory import Directory

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from search.plan.preview import check_reports
-from tests.conftest import make_study
+from tests.support.studies import make_study
 from trainables.config import RunConfig
 from trainables.data import SOURCES, Dataset, downloads, with_absolute_paths
 from trainables.data.checks import inspect

@@ -163,7 +163,7 @@ def test_an_augmentation_that_xla_cannot_compile_is_not_compiled(
 
 @pytest.mark.parametrize("changes", [{"precision": "mixed"}, {"compile": "xla"}])
 def test_speed_options_train_to_nearly_the_same_metrics(digits: dict[str, np.ndarray], changes: dict) -> None:
-    fields = {"model": "tests.networks:convolutional", "epochs": 4, "train_fraction": 0.5}
+    fields = {"model": "tests.support.networks:convolutional", "epochs": 4, "train_fraction": 0.5}
     plain = measured(start(digits, "maxup", **fields), 2)[-1]
     other = measured(start(digits, "maxup", **fields, **changes), 2)[-1]
     assert other != plain

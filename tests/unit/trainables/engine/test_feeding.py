@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.jax_process import needs_jax, output_of
-from tests.streaming import ALL, PARTNERS, arrays_of, outcome, start
+from tests.support.jax_process import needs_jax, output_of
+from tests.support.streaming import ALL, PARTNERS, arrays_of, outcome, start
 from trainables.backends import tensorflow as tensorflow_backend
 from trainables.engine import feeding
 from trainables.engine.feeding import LEAST_STEPS, Placement, Streamed, is_streamed, step_windows
@@ -39,7 +39,7 @@ def test_a_streamed_run_gives_the_bits_of_a_resident_one(
 @pytest.mark.timeout(1800)
 @needs_jax
 def test_so_it_does_on_jax() -> None:
-    found = json.loads(output_of("-m", "tests.streaming"))
+    found = json.loads(output_of("-m", "tests.support.streaming"))
     assert len(found) == len(ALL + PARTNERS)
     assert [name for name, same in found.items() if not same] == []
 

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from tests.jax_process import needs_jax, output_of
-from tests.networks import LINEAR
-from tests.several_devices import CASES, DEVICES
-from tests.streaming import CLASSES, arrays_of
+from tests.support.jax_process import needs_jax, output_of
+from tests.support.networks import LINEAR
+from tests.support.several_devices import CASES, DEVICES
+from tests.support.streaming import CLASSES, arrays_of
 from trainables.config import RunConfig
 from trainables.engine.classifier import Classifier
 from trainables.engine.feeding import Placement
@@ -28,7 +28,7 @@ def test_tensorflow_refuses_several_devices_and_names_jax() -> None:
 @needs_jax
 def test_a_run_on_four_devices_gives_the_numbers_of_a_run_on_one() -> None:
     flags = f"--xla_force_host_platform_device_count={DEVICES}"
-    found = json.loads(output_of("-m", "tests.several_devices", flags=flags))
+    found = json.loads(output_of("-m", "tests.support.several_devices", flags=flags))
     assert len(found["differences"]) == 2 * len(CASES)
     assert {name: error for name, error in found["differences"].items() if error > 1e-5} == {}
     assert found["batch norm"] < 1e-4, "statistics are those of the whole batch, not of a device's part"

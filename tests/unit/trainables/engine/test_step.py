@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.objectives import plain_max
+from tests.support.objectives import plain_max
 from trainables.augmentation import Policy
 from trainables.data.statistics import channel_statistics
 from trainables.engine import objectives

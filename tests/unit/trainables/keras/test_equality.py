@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.jax_process import needs_jax, output_of
-from tests.keras_equality import CASES, compared
+from tests.support.jax_process import needs_jax, output_of
+from tests.support.keras_equality import CASES, compared
 from trainables.backends.selection import backend
 
 ROOT = Path(__file__).parents[4]
@@ -32,7 +32,7 @@ def test_fit_gives_the_weights_of_the_run_with_the_same_draws(name: str) -> None
 @pytest.mark.timeout(900)
 @needs_jax
 def test_so_it_does_on_jax() -> None:
-    found = [json.loads(line) for line in output_of("-m", "tests.keras_equality").splitlines()]
+    found = [json.loads(line) for line in output_of("-m", "tests.support.keras_equality").splitlines()]
     assert [name for name, _, _ in found] == list(CASES)
     for name, apart, moved in found:
         assert moved > MOVED, name

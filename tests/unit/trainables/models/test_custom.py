@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from search.lifecycle import check_data
 from search.plan.builder import make_plan
 from search.study.catalogue import listing
-from tests.conftest import make_study
+from tests.support.studies import make_study
 from trainables.config import RunConfig
 from trainables.data import SOURCES
 from trainables.engine.classifier import Classifier

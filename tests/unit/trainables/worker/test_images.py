@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.networks import LINEAR
+from tests.support.networks import LINEAR
 from trainables.config import RunConfig
 from trainables.data import SOURCES, archives, sharing
 from trainables.data.sharing import shared

@@ -1,4 +1,4 @@
-"""Runs whose streamed and resident forms are compared, on either backend: `python -m tests.streaming`."""
+"""Runs whose streamed and resident forms are compared, on either backend: `python -m tests.support.streaming`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.networks import CONVOLUTIONAL, DROPOUT
+from tests.support.networks import CONVOLUTIONAL, DROPOUT
 from trainables.backends.selection import backend
 from trainables.config import RunConfig
 from trainables.engine import feeding

@@ -17,8 +17,8 @@ from search.orchestration.controller import StudyController
 from search.plan.builder import make_plan
 from search.ray_tune.dispatcher import ExecutionContext, Reply, RunDispatcher
 from search.store.journal import Journal
-from tests.conftest import make_study
-from tests.faults import FaultyTrainable
+from tests.support.faults import FaultyTrainable
+from tests.support.studies import make_study
 from trainables import records
 from trainables.records import JournalReader, PoolDecision, RungDecision
 from trainables.worker import trainable
@@ -53,11 +53,11 @@ def drive(
     path = folder / records.JOURNAL_FILE
     journal_file = Journal.open(path) if path.exists() else Journal.create(path)
     with patch.object(trainable, "STEP_SECONDS", 0.0), journal_file as journal:
-        conductor = StudyController(plan, journal)
+        controller = StudyController(plan, journal)
         dispatcher = RunDispatcher(
-            conductor, ExecutionContext(folder, plan.study.resources, curves=curves, deadline=deadline), lambda: 1
+            controller, ExecutionContext(folder, plan.study.resources, curves=curves, deadline=deadline), lambda: 1
         )
-        while not conductor.done:
+        while not controller.done:
             job = dispatcher.next_request()
             assert job
             train(dispatcher, job, lambda: enough.set() if next(results) == life[0] else None)

@@ -11,7 +11,7 @@ from the start of this driver), and optionally how many seconds later.
     file:NAME                          a file is moved to its place
     delivery                           the driver waits for the delivery to MLflow
 
-`python -m tests.faulty_cli` is `assay` with such a driver.
+`python -m tests.support.faulty_cli` is `assay` with such a driver.
 """
 
 from __future__ import annotations

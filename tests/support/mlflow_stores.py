@@ -19,7 +19,7 @@ from typing import Any
 from search.store.journal import Journal
 from search.tracking.backlog import Backlog
 from search.tracking.synchronizer import Synchronizer
-from tests.runs import plan_of, run_of
+from tests.support.runs import plan_of, run_of
 from trainables import records
 from trainables.records import EndDecision, JournalReader, Outcome, Run
 
@@ -227,3 +227,12 @@ def proxied(port: int, trouble: Trouble) -> Iterator[int]:
         Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
         server.shutdown()
+
+
+def deliver(folder: Path, uri: str) -> None:
+    with closing(JournalReader.open(folder)) as source:
+        backlog = Backlog(source)
+        synchronizer = Synchronizer(folder, uri, backlog, lambda: True)
+        while not synchronizer.finished:
+            synchronizer.round(last=True)
+            assert synchronizer.error == ""

@@ -10,7 +10,7 @@ Each file in the folder that the variable FAULTY_STARTS names makes one worker d
 that is called `unfit*` makes it find its node unfit, as if it were another node, and one that is
 called `between*` makes it die when it gets its next run.
 
-`python -m tests.faulty_cli` is `assay` with these workers.
+`python -m tests.support.faulty_cli` is `assay` with these workers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Epochs of a run, and of `trainables.keras` with the same draws: `python -m tests.keras_equality [CASE ...]`."""
+"""Epochs of a run and of `trainables.keras` with equal draws: `python -m tests.support.keras_equality [CASE ...]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from tests.networks import NORMED_CONVOLUTION
+from tests.support.networks import NORMED_CONVOLUTION
 from trainables.backends.selection import backend
 from trainables.config import RunConfig
 from trainables.data import SOURCES

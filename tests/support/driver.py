@@ -1,4 +1,4 @@
-"""A study driven in this process: the conductor and a worker that replays curves, without Ray."""
+"""A study driven in this process: the controller and a worker that replays curves, without Ray."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from search.orchestration.controller import StudyController
 from search.plan.model import Plan
 from search.plan.record import study_record
 from search.store.journal import Journal
-from tests.faults import FaultyReplay
+from tests.support.faults import FaultyReplay
 from trainables import records
 from trainables.errors import DivergedError, TrialError
 from trainables.records import Run
@@ -22,12 +22,12 @@ from trainables.worker.requests import RunResult
 class Worker:
     """Does what the Ray trainable does, one epoch at a time, in this process; `fuse` events, then it is gone."""
 
-    def __init__(self, conductor: StudyController, curves: Path, fuse: int = 10**9) -> None:
-        self.conductor, self.table, self.fuse = conductor, read_curves(curves), fuse
+    def __init__(self, controller: StudyController, curves: Path, fuse: int = 10**9) -> None:
+        self.controller, self.table, self.fuse = controller, read_curves(curves), fuse
 
     def work(self) -> None:
-        while not self.conductor.done:
-            run = self.conductor.next_run()
+        while not self.controller.done:
+            run = self.controller.next_run()
             if run is None:
                 raise AssertionError("nothing to do, and not done")
             self._train(run)
@@ -39,16 +39,16 @@ class Worker:
             try:
                 metrics = engine.train_epoch()
             except DivergedError as error:
-                return self.conductor.ended(run.name, RunResult(records.DIVERGED, str(error), error.epoch))
+                return self.controller.ended(run.name, RunResult(records.DIVERGED, str(error), error.epoch))
             except TrialError as error:
-                return self.conductor.ended(run.name, RunResult(records.FAILED, str(error), engine.epoch))
-            if self.conductor.reported(run.name, [(engine.epoch, metrics)]):
+                return self.controller.ended(run.name, RunResult(records.FAILED, str(error), engine.epoch))
+            if self.controller.reported(run.name, [(engine.epoch, metrics)]):
                 self._burn()
-                return self.conductor.ended(run.name, RunResult())
+                return self.controller.ended(run.name, RunResult())
         self._burn()
         test = engine.test() if run.phase == records.CONFIRM else None
         final = RunResult(records.COMPLETED, "", engine.epoch, test.metrics if test else {})
-        return self.conductor.ended(run.name, final)
+        return self.controller.ended(run.name, final)
 
     def _burn(self) -> None:
         self.fuse -= 1
@@ -64,6 +64,6 @@ def carry_out(plan: Plan, path: Path, curves: Path, fuse: int = 10**9) -> StudyC
         if journal.meta(records.META_PLAN) is None:
             journal.set_meta_once(records.META_STUDY, plan.study.document())
             journal.set_meta_once(records.META_PLAN, study_record(plan).dump())
-        conductor = StudyController(plan, journal, lambda seeds: decided_arms(read_study(path, curves=False), seeds))
-        Worker(conductor, curves, fuse).work()
-        return conductor
+        controller = StudyController(plan, journal, lambda seeds: decided_arms(read_study(path, curves=False), seeds))
+        Worker(controller, curves, fuse).work()
+        return controller

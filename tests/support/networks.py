@@ -1,4 +1,4 @@
-"""Small networks for tests, as a user's own: `tests.networks:linear`."""
+"""Small networks for tests, as a user's own: `tests.support.networks:linear`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 LINEAR, NORMALISING, DROPOUT, CONVOLUTIONAL, NORMED_CONVOLUTION, PLAIN_CONVOLUTION = (
-    f"tests.networks:{name}" for name in (
+    f"tests.support.networks:{name}" for name in (
         "linear", "normalising", "dropout", "convolutional", "normed_convolution", "plain_convolution",
     )
 )  # fmt: skip

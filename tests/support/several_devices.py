@@ -1,4 +1,4 @@
-"""Runs that are divided among virtual devices: `python -m tests.several_devices`, on JAX with four devices.
+"""Runs that are divided among virtual devices: `python -m tests.support.several_devices`, on JAX with four devices.
 
 Prints JSON: by case, the largest difference from the run on one device, of weights and metrics (resident runs with
 loops compiled as a whole, as on GPUs, streamed ones step by step); the shapes that the devices compute; and what else
@@ -16,8 +16,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from tests.networks import NORMED_CONVOLUTION, PLAIN_CONVOLUTION
-from tests.streaming import CLASSES, arrays_of
+from tests.support.networks import NORMED_CONVOLUTION, PLAIN_CONVOLUTION
+from tests.support.streaming import CLASSES, arrays_of
 from trainables.backends.selection import backend
 from trainables.config import RunConfig
 from trainables.data import SOURCES
