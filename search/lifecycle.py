@@ -29,6 +29,7 @@ from search.session import Options, call_on_worker, execute_runs, kept_workers, 
 from search.store.journal import Journal
 from search.store.provenance import facts_of
 from search.store.study_folder import clear_unfinished, new_folder, refuse_used
+from search.store.tracking_uri import without_secrets
 from search.store.yaml_files import dump, parse_value, read_mapping
 from search.study.data_place import (
     find_sources,
@@ -42,7 +43,6 @@ from search.study.error_messages import prefixed_errors
 from search.study.loading import validate
 from search.study.resources import current_resources, override_resources, record_resources
 from search.study.schema import Study
-from search.tracking.uri import without_secrets
 from trainables import records
 from trainables.errors import InputError, TrialError
 from trainables.records import EndDecision, ExtensionDecision, PlanRecord, PrecisionRecord
@@ -334,8 +334,8 @@ def _continue_study(
     from reports.data.frames import read_study
     from reports.inference.verdicts import decided_arms
     from search.export.selection import export_recipe
+    from search.store.delivery_state import read_delivery
     from search.store.optuna_storage import OptunaFile
-    from search.tracking.state import read_delivery
     from trainables.data.sharing import shared_data_sets
 
     folder = folder.absolute()

@@ -20,8 +20,8 @@ from trainables.errors import InputError, StoppedError
 
 if TYPE_CHECKING:
     from search.orchestration.protocol import RunSource
+    from search.store.delivery_state import DeliveryState
     from search.study.resources import Resources
-    from search.tracking.state import DeliveryState
     from search.tracking.supervisor import Delivery
     from trainables.data.sharing import SharedData
 
@@ -169,7 +169,7 @@ def _checked_store(folder: Path, uri: str | None) -> str:
     Raises:
         InputError: It is not supported, or a file of another program.
     """
-    from search.tracking.uri import chosen_by_study, refuse_foreign_database, store_uri
+    from search.store.tracking_uri import chosen_by_study, refuse_foreign_database, store_uri
 
     store = store_uri(folder, uri)
     refuse_foreign_database(store, folder)

@@ -66,7 +66,7 @@ def export(
     from search.export.selection import select_best
     from search.monitor.messages import warn
     from search.plan.model import file_name
-    from search.tracking.state import read_delivery
+    from search.store.delivery_state import read_delivery
 
     allow(allow_code)
     if best and method is not None:

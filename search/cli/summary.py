@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from search.cli.console import print_json, print_lines, print_table, print_verdicts
 from search.export.recipe import promise_text, read_recipe
 from search.monitor.messages import copyable, prefix, warn
+from search.store.tracking_uri import configured_uri
 from search.tracking.ui import is_server, ui_command
-from search.tracking.uri import configured_uri
 
 if TYPE_CHECKING:
     from search.final_training.training import TrainingResult

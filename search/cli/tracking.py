@@ -21,9 +21,9 @@ def ui(
     import webbrowser
 
     from search.monitor.messages import note
+    from search.store.tracking_uri import chosen_by_study, client_uri, configured_uri, existing_store, store_uri
     from search.tracking.browser import can_open, open_later
     from search.tracking.ui import check_port, is_server, page_address, ui_arguments, ui_command
-    from search.tracking.uri import chosen_by_study, client_uri, configured_uri, existing_store, store_uri
 
     uri = configured_uri(folder)
     store = store_uri(folder, uri)
@@ -56,8 +56,8 @@ def sync(
     """Deliver to MLflow what it does not have yet. Needed if its server was unreachable during a study."""
     from search.cli.console import print_json
     from search.monitor.messages import note
+    from search.store.tracking_uri import chosen_by_study, configured_uri
     from search.tracking.supervisor import sync
-    from search.tracking.uri import chosen_by_study, configured_uri
 
     uri = configured_uri(folder)
     if chosen := chosen_by_study(folder, uri):

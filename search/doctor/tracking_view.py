@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.store.sqlite_uri import is_sqlite, sqlite_path
+from search.store.tracking_uri import existing_store, redact, store_uri
 from search.tracking.client import limit_requests, open_client
-from search.tracking.uri import existing_store, redact, store_uri
 from trainables.backends.process import MODULE, bounded
 from trainables.devices.diagnosis import Problem
 from trainables.errors import InputError

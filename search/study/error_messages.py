@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from search.tracking.uri import redact
+from search.store.tracking_uri import redact
 from trainables.errors import InputError, validation_message
 from trainables.registration.registry import unknown
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from search.store.tracking_uri import refuse_credentials, store_uri
 from search.study.factors import parse_method_field
-from search.tracking.uri import refuse_credentials, store_uri
 from trainables import records
 from trainables.errors import InputError
 from trainables.methods import METHODS

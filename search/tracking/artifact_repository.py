@@ -9,7 +9,7 @@ from __future__ import annotations
 import mlflow
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
-from search.tracking.uri import redact, relative_artifacts
+from search.store.tracking_uri import redact, relative_artifacts
 
 
 class RelativeArtifactRepository(LocalArtifactRepository):

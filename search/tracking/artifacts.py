@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search.store.tracking_uri import redact
 from search.tracking.client import retry
 from search.tracking.history import write_history
-from search.tracking.uri import redact
 from trainables import records
 from trainables.records import ReportRow
 

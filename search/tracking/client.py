@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from search.store.sqlite_uri import sqlite_path, sqlite_uri
-from search.tracking.uri import client_uri
+from search.store.tracking_uri import client_uri
 from trainables.records.atomic import atomic_file
 
 if TYPE_CHECKING:

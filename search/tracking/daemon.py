@@ -22,12 +22,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NoReturn
 
+from search.store.delivery_state import DeliveryRecord, read_delivery, write_delivery
+from search.store.tracking_uri import own_store, redact, store_uri, without_credentials
 from search.tracking.backlog import Backlog
 from search.tracking.client import ENVIRONMENT
-from search.tracking.state import DeliveryRecord, read_delivery, write_delivery
 from search.tracking.supervisor import BUSY
 from search.tracking.synchronizer import Synchronizer
-from search.tracking.uri import own_store, redact, store_uri, without_credentials
 from trainables import records
 from trainables.records import JournalReader
 from trainables.records.atomic import remove_unfinished

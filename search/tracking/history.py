@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.store.tracking_uri import client_uri, local_artifacts
 from search.tracking.mapping import RUNNING
-from search.tracking.uri import client_uri, local_artifacts
 from trainables import records
 from trainables.records import ReportRow
 

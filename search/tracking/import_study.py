@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.data.frames import StudyData, study_from_frames
+from search.store.tracking_uri import client_uri, existing_store, redact
 from search.tracking.client import limit_requests
 from search.tracking.deadline import Deadline
 from search.tracking.history import CHILDREN, read_histories, read_runs
 from search.tracking.supervisor import WAIT_SECONDS
-from search.tracking.uri import client_uri, existing_store, redact
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import ExampleRow, Facts, JournalReader, PlanRecord, decision_rows

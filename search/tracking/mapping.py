@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from search.tracking.uri import redact
+from search.store.tracking_uri import redact
 from trainables import records
 from trainables.records import ArmRecord, ConditionRecord, Facts, Outcome, PlanRecord, ReportRow, Run
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from search.store.tracking_uri import artifact_location, check_location
 from search.tracking.backlog import TrackedRun
 from search.tracking.client import error_code, open_client, retry
 from search.tracking.mapping import MAX_PARAMETER, MAX_TAG, RUNNING, Point, StudyTags, run_name, shorten
-from search.tracking.uri import artifact_location, check_location
 from trainables import records
 from trainables.records import Run
 

@@ -12,9 +12,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from search.store.delivery_state import DeliveryState, read_delivery
+from search.store.tracking_uri import refuse_foreign_database, store_uri
 from search.tracking.backlog import Backlog
-from search.tracking.state import DeliveryState, read_delivery
-from search.tracking.uri import refuse_foreign_database, store_uri
 from trainables import records
 from trainables.backends.process import MODULE
 from trainables.errors import InputError

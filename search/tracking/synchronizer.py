@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from search.store.tracking_uri import redact
 from search.tracking import mapping
 from search.tracking.artifacts import log_file, log_folder, log_history, log_text
 from search.tracking.backlog import Backlog, RunBacklog, TrackedRun
@@ -15,7 +16,6 @@ from search.tracking.client import error_code
 from search.tracking.import_study import journal_document
 from search.tracking.mlflow_store import TrackingStore
 from search.tracking.models import log_model, register_model
-from search.tracking.uri import redact
 from trainables import records
 from trainables.records import Run
 from trainables.records.files import is_file_name

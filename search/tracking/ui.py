@@ -6,8 +6,8 @@ import shlex
 import socket
 from pathlib import Path
 
-from search.tracking.state import read_delivery
-from search.tracking.uri import own_store, redact, store_uri
+from search.store.delivery_state import read_delivery
+from search.store.tracking_uri import own_store, redact, store_uri
 from trainables.backends.process import MODULE
 from trainables.errors import InputError
 

@@ -19,11 +19,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from search.store.journal import Journal
+from search.store.tracking_uri import own_store
 from search.tracking.backlog import Backlog
 from search.tracking.client import ENVIRONMENT
 from search.tracking.history import read_histories, read_runs
 from search.tracking.synchronizer import Synchronizer
-from search.tracking.uri import own_store
 from tests.benchmarks.common import Cost, table
 from tests.support.runs import plan_of, run_of
 from trainables import records

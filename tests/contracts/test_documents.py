@@ -17,7 +17,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(path for top in (*PACKAGES, "tests") f
 FOREIGN = {"MlflowClient", "assay", "keras", "lax", "mlflow", "model", "tf"}
 """First parts of dotted names that are not code of Assay; tags and entry points begin with `assay`."""
 VARIABLES = {"backend", "self", "study", "wrapper"}
-SETTINGS = {"adamw", "confirm", "resources", "search", "vgg16"}
+SETTINGS = {"adamw", "confirm", "resources", "search", "tracking", "vgg16"}
 """First parts of keys, such as `resources.gpus`, that are settings of a study."""
 SCHEMA = (
     "search.study.sections",

@@ -16,11 +16,11 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from search.store.delivery_state import DeliveryState
+from search.store.tracking_uri import own_store
 from search.tracking.history import read_histories, read_runs
 from search.tracking.mlflow_store import TrackingStore
-from search.tracking.state import DeliveryState
 from search.tracking.supervisor import start_delivery, sync
-from search.tracking.uri import own_store
 from tests.support.mlflow_stores import LOST, Study, kill_group, proxied, wait_until
 from tests.support.ray_cluster import free_port
 from trainables import records

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from search.tracking.state import read_delivery
+from search.store.delivery_state import read_delivery
 from tests.support.command_line import FAULTY, command, write_study
 from tests.support.deaths import VARIABLE
 from tests.support.mlflow_stores import kill_group

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from search.store.delivery_state import DeliveryState, read_delivery
+from search.store.tracking_uri import own_store, relative_artifacts
 from search.tracking.backlog import Backlog
 from search.tracking.history import read_histories, read_runs
-from search.tracking.state import DeliveryState, read_delivery
 from search.tracking.supervisor import sync
 from search.tracking.synchronizer import Synchronizer
 from search.tracking.ui import ui_command
-from search.tracking.uri import own_store, relative_artifacts
 from tests.support.mlflow_stores import Study
 from trainables import records
 from trainables.records import JournalReader, Outcome

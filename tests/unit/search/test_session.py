@@ -12,9 +12,9 @@ import pytest
 from search import session
 from search.monitor.counts import StudyProgress
 from search.session import Options
+from search.store.delivery_state import DeliveryState
 from search.study.resources import Resources
 from search.tracking import supervisor
-from search.tracking.state import DeliveryState
 from trainables.errors import InputError, StoppedError
 
 

@@ -13,8 +13,8 @@ from search.export.recipe import read_recipe, write_recipe
 from search.export.selection import Export, _matching_conditions, select_best
 from search.plan.builder import make_plan
 from search.plan.record import study_record
+from search.store.delivery_state import DeliveryRecord, read_delivery, write_delivery
 from search.store.journal import Journal
-from search.tracking.state import DeliveryRecord, read_delivery, write_delivery
 from tests.support.runs import run_of
 from tests.support.studies import make_study
 from trainables import records

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from search.tracking.state import DeliveryRecord, write_delivery
-from search.tracking.uri import (
+from search.store.delivery_state import DeliveryRecord, write_delivery
+from search.store.tracking_uri import (
     check_location,
     chosen_by_study,
     own_store,

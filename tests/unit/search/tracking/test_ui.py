@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from search.store.delivery_state import DeliveryRecord, write_delivery
 from search.tracking.browser import can_open, open_later
-from search.tracking.state import DeliveryRecord, write_delivery
 from search.tracking.ui import check_port, page_address, ui_arguments, ui_command
 from tests.support.mlflow_stores import wait_until
 from trainables.errors import InputError

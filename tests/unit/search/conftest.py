@@ -1,4 +1,4 @@
-"""What the tests of the tracking share."""
+"""What the tests of `search` share."""
 
 from __future__ import annotations
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from search.store import tracking_uri as tracking_uris
 from search.store.journal import Journal
 from search.store.sqlite_uri import sqlite_path, sqlite_uri
 from search.study.loading import validate
-from search.tracking import uri as tracking_uris
 from search.tracking.import_study import read_experiment
 from tests.support.studies import study_document
 from trainables import records

@@ -14,8 +14,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
+from search.store.delivery_state import read_delivery
 from search.store.sqlite_uri import absolute_uri, has_table, is_sqlite, sqlite_path, sqlite_uri
-from search.tracking.state import read_delivery
 from trainables import records
 from trainables.errors import InputError
 from trainables.records import JournalReader

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from search.tracking.state import DeliveryRecord, DeliveryState, read_delivery, write_delivery
+from search.store.delivery_state import DeliveryRecord, DeliveryState, read_delivery, write_delivery
 from trainables import records
 
 
