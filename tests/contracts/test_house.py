@@ -38,7 +38,8 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "doctor": {"ray_tune", "store", "study", "tracking"},
         "api": {"lifecycle", "session", "study"},
         "cli": {
-            "doctor", "export", "final_training", "lifecycle", "monitor", "plan", "session", "store", "study", "tracking",
+            "doctor", "export", "final_training", "lifecycle", "monitor", "plan", "session", "store", "study",
+            "tracking",
         },
     },
     "reports": {
