@@ -24,6 +24,7 @@ from search.plan.model import Plan
 from search.plan.network_timing import MOST_NETWORKS, network_works, time_shared
 from search.plan.precision import decide, is_timed, unmeasured
 from search.plan.record import study_record
+from search.plan.replay_curves import checked_curves
 from search.plan.unused_settings import unused_settings
 from search.session import Options, call_on_worker, execute_runs, kept_workers, refuse_unusable_gpus
 from search.store.journal import Journal
@@ -86,7 +87,7 @@ def run_study(study: Study, folder: Path, options: Options) -> StudyResult:
     """
     refuse_used(folder)
     plan = make_plan(study if options.curves is None else study.on_official_test())
-    options = replace(options, curves=_checked_curves(options.curves, plan))
+    options = replace(options, curves=checked_curves(options.curves, plan))
     refuse_unusable_gpus(study.resources, options)
     for sentence in unused_settings(plan):
         warn(sentence)
@@ -261,7 +262,7 @@ def _load_unchanged(
         InputError: the data has changed, or does not fit a run.
     """
     curves = journal.meta(records.META_CURVES)
-    options = replace(options, curves=_checked_curves(Path(curves), plan if extended else None) if curves else None)
+    options = replace(options, curves=checked_curves(Path(curves), plan if extended else None) if curves else None)
     if curves:
         return options, {}
     try:
@@ -295,37 +296,6 @@ def journal_plan(journal: Journal, folder: Path) -> Plan:
     study = validate(document, str(folder / records.STUDY_FILE), folder)
     extended = journal.required_plan().test == "extended"
     return make_plan(study if extended else study.on_official_test())
-
-
-def _checked_curves(path: Path | None, plan: Plan | None = None) -> Path | None:
-    """Return the absolute path of a table of curves, or None if nothing is replayed.
-
-    Args:
-        path: the table.
-        plan: a plan whose arms must all have curves; None where runs without a curve may fail.
-
-    Raises:
-        InputError: the table cannot be read, or lacks an arm.
-    """
-    if path is None:
-        return None
-    from trainables.worker.replay import check_covered, read_curves
-
-    table = read_curves(path)
-    if plan is not None:
-        check_covered(table, path, _needed_curves(plan))
-    return path.absolute()
-
-
-def _needed_curves(plan: Plan) -> list[tuple[dict[str, str], int]]:
-    """Return the keys of the curves that the runs of a plan need, with their numbers of epochs."""
-    needed = []
-    for arm in plan.arms:
-        run = {"condition": arm.condition.name, "method": arm.method}
-        if plan.trials and arm.searched:
-            needed.append(({**run, "phase": records.SEARCH}, arm.condition.trial_epochs))
-        needed.append(({**run, "phase": records.CONFIRM}, arm.epochs))
-    return needed
 
 
 def _continue_study(

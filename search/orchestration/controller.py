@@ -104,7 +104,7 @@ class StudyController:
             self._check_name(row.run)
             self.states[row.run.name] = RunState(row.run)
         for report in self._journal.reports():
-            self.states[report.run].curve.setdefault(report.epoch, self._judged(report.metrics))
+            self.states[report.run].curve.setdefault(report.epoch, self._as_maximized(report.metrics))
         for ended in self._journal.outcomes():
             self.states[ended.run].outcome = ended.outcome
         for row in self._journal.decisions(RungDecision):
@@ -160,7 +160,9 @@ class StudyController:
         if state.outcome is None:
             search.reopen(run.trial_index, values, state.curve)
         else:
-            search.add_ended(run.trial_index, values, state.outcome.outcome, state.curve, self._selected(state.outcome))
+            search.add_ended(
+                run.trial_index, values, state.outcome.outcome, state.curve, self._selection_value(state.outcome)
+            )
 
     def _was_stopped(self, state: RunState) -> bool:
         """Return whether the journal holds the decision to stop a run, and its epochs so far, but not its end."""
@@ -229,8 +231,8 @@ class StudyController:
 
     def _announce_confirmation(self, missing: Confirmation) -> Run:
         arm = missing.arm
-        point = self._pools.points(arm.condition.name)[missing.point_index]
-        values = {**point.values, **point.own.get(arm.same_as or arm.name, {})}
+        point = self._pools.decided_points(arm.condition.name)[missing.point_index]
+        values = {**point.values, **point.own.get(arm.search_arm, {})}
         config = self.plan.run_config(arm, values, *self.plan.confirm_seeds(missing.seed_index))
         return self._announce(
             Run(
@@ -265,11 +267,11 @@ class StudyController:
         arms = self.plan.in_condition(condition)
         limits = {arm.name: self._looks.seeds_of(arm) for arm in arms}
         for seed_index in range(self._looks.seeds):
-            points = self._pools.points(condition)
+            points = self._pools.decided_points(condition)
             running = [arm for arm in arms if seed_index < limits[arm.name]]
             for (point_index, point), arm in product(points.items(), running):
                 confirmation = Confirmation(arm, point_index, seed_index)
-                has_values = not self.plan.trials or (arm.same_as or arm.name) in point.own
+                has_values = not self.plan.trials or arm.search_arm in point.own
                 if has_values and confirmation.name not in self.states:
                     yield confirmation
 
@@ -306,7 +308,7 @@ class StudyController:
             for trial_index in range(first, first + self.plan.trials)
             if (state := self.states.get(_trial_name(arm, trial_index)))
             if state.outcome and state.outcome.outcome == records.COMPLETED
-            if (value := self._selected(state.outcome)) is not None
+            if (value := self._selection_value(state.outcome)) is not None
         ]
 
     @property
@@ -342,7 +344,7 @@ class StudyController:
         fresh = [(epoch, metrics) for epoch, metrics in rows if epoch not in state.curve]
         self._journal.report(name, fresh)
         for epoch, metrics in fresh:
-            state.curve[epoch] = self._judged(metrics)
+            state.curve[epoch] = self._as_maximized(metrics)
             if state.run.trial_index is not None:
                 self._search_of(state.run).observe(state.run.trial_index, epoch, state.curve[epoch])
         return any(self._decide(state, epoch) == records.STOP for epoch, _ in rows if epoch in self.rungs(state.run))
@@ -365,7 +367,7 @@ class StudyController:
             return
         run, metrics = state.run, dict(final.metrics)
         if final.outcome == records.COMPLETED:
-            metrics[records.SELECTION] = self._selection(state)
+            metrics[records.SELECTION] = self._mean_of_last_epochs(state)
         elif final.outcome == records.DIVERGED and run.phase != records.SEARCH:
             metrics[records.SELECTION] = records.worst(self.plan.study.metric)
         epoch = max(state.curve, default=0) if final.epoch is None else final.epoch
@@ -373,9 +375,9 @@ class StudyController:
         self._open_trials[run.condition].discard(name)
         self._journal.end(name, state.outcome, final.correct, final.loss)
         if run.trial_index is not None and run.trial_index in self._search_of(run).open_trials:
-            self._search_of(run).finish(run.trial_index, final.outcome, self._selected(state.outcome))
+            self._search_of(run).finish(run.trial_index, final.outcome, self._selection_value(state.outcome))
 
-    def _selection(self, state: RunState) -> float:
+    def _mean_of_last_epochs(self, state: RunState) -> float:
         """Return the mean validation metric of a run's last epochs: what runs are judged on, never the best epoch."""
         last = selection_epochs(int(state.run.config["epochs"]))
         mean = fmean(state.curve[epoch] for epoch in sorted(state.curve)[-last:])
@@ -384,11 +386,11 @@ class StudyController:
     # The journal holds the metric itself; the controller, the arms' searches and the pool compare the metric signed so
     # that higher is better.
 
-    def _judged(self, metrics: dict[str, float]) -> float:
+    def _as_maximized(self, metrics: dict[str, float]) -> float:
         """Return the selection metric of an epoch, signed so that higher is better."""
         return records.as_maximized(self.plan.study.metric, metrics[self.plan.study.metric])
 
-    def _selected(self, outcome: Outcome) -> float | None:
+    def _selection_value(self, outcome: Outcome) -> float | None:
         """Return the selection metric of a run, signed so that higher is better, or None."""
         value = outcome.metrics.get(records.SELECTION)
         return None if value is None else records.as_maximized(self.plan.study.metric, value)

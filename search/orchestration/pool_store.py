@@ -33,8 +33,11 @@ class PoolStore:
         """The pools in force."""
         return list(self._pools.values())
 
-    def points(self, condition: str) -> dict[int, PooledPoint]:
-        """Return the points of a condition whose search has ended, by index; each search has a block of indices."""
+    def decided_points(self, condition: str) -> dict[int, PooledPoint]:
+        """Return the points of a condition whose search has ended, by index; they are decided at the first call.
+
+        Each search has a block of indices.
+        """
         return {
             point_index: point
             for search in range(self._plan.searches)
@@ -85,5 +88,5 @@ class PoolStore:
 
     def _pairs(self, condition: str) -> list[tuple[str, str]]:
         """Return the names of the searched arms that are compared under a condition."""
-        arms = {arm.method: arm.same_as or arm.name for arm in self._plan.in_condition(condition)}
+        arms = {arm.method: arm.search_arm for arm in self._plan.in_condition(condition)}
         return [(arms[one], arms[other]) for name, one, other in self._plan.contrasts if name == condition]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from search.plan.cells import all_cells, compared_pairs, find_cell, products
 from search.plan.first_falls import first_falls
-from search.plan.model import REFERENCE_MODEL, Arm, Cell, Condition, Plan
+from search.plan.model import DEFAULT_MODEL, Arm, Cell, Condition, Plan
 from search.plan.off_phases import OffPhases, off_phases
 from search.plan.rungs import rung_epochs, short_schedule, why_unstopped
 from search.plan.validation import check_plan
@@ -108,7 +108,7 @@ def _check_size(study: Study) -> None:
 
 def _nuisance(study: Study) -> Space:
     """Return the search dimensions that all arms share; `MODEL.NAME` is a dimension of the runs with one model only."""
-    optimizers, models = _used(study, "optimizer", "sgd"), _used(study, "model", REFERENCE_MODEL)
+    optimizers, models = _used(study, "optimizer", "sgd"), _used(study, "model", DEFAULT_MODEL)
     space: Space = {}
     for name, mark in study.searched.items():
         model, factor = split_model_factor(name) or (None, name)
@@ -280,7 +280,7 @@ def _at_equal_compute(
             epochs=epochs,
             off=_off(cheap.cell.entry, {**study.fixed, **cheap.settings}, epochs),
             compute_of=costly.cell.name,
-            same_as=cheap.name,
+            borrows=cheap.name,
         )
         names = (one.name, longer.method) if costly.cell is one else (longer.method, other.name)
         made.append((longer, names))

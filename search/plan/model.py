@@ -20,7 +20,7 @@ from trainables.data import Source
 from trainables.randomness import derive_seed
 from trainables.records import TestPart
 
-REFERENCE_MODEL: str = RunConfig.model_fields["model"].default.name
+DEFAULT_MODEL: str = RunConfig.model_fields["model"].default.name
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Arm:
         epochs: training length.
         off: the phases in which the method is off in every run.
         compute_of: name of the cell whose compute it is given, or None.
-        same_as: if so, name of the arm whose search and values it reuses.
+        borrows: if so, name of the arm whose search and values it uses.
     """
 
     name: str
@@ -98,7 +98,12 @@ class Arm:
     epochs: int
     off: OffPhases
     compute_of: str | None = None
-    same_as: str | None = None
+    borrows: str | None = None
+
+    @property
+    def search_arm(self) -> str:
+        """Name of the arm whose search and values it uses, usually its own."""
+        return self.borrows or self.name
 
     @property
     def method(self) -> str:
@@ -213,7 +218,7 @@ class Plan:
         Raises:
             pydantic.ValidationError: a value is not allowed.
         """
-        plain = {"model": REFERENCE_MODEL, **self.study.fixed, **arm.settings, **values}
+        plain = {"model": DEFAULT_MODEL, **self.study.fixed, **arm.settings, **values}
         return RunConfig.from_plain(
             {
                 "data": arm.condition.source.model_dump(mode="json"),
