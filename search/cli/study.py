@@ -164,7 +164,7 @@ def _costs(
     if not timed:
         return None, None
     from search.monitor.messages import note
-    from search.plan.cost_estimate import measure_costs
+    from search.plan.network_timing import measure_costs
     from search.plan.precision import is_timed, measure_both
 
     data = load_data_sets(made.sources)

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from search.plan.model import Arm, Plan
-from trainables import records
 from trainables.devices.framework import visible_gpus
 from trainables.records import PlanRecord
 
 if TYPE_CHECKING:
     from trainables.config import RunConfig
     from trainables.data import Dataset
-    from trainables.engine.classifier import Classifier
-    from trainables.engine.feeding import Placement
 
-TIMED_STEPS = 12
-"""Steps of an epoch that is timed."""
 RUN_SECONDS = 1.0
 """Overhead of a run in addition to its epochs: start on a running worker, records and checkpoints."""
 START_SECONDS = 30.0
@@ -129,38 +122,6 @@ class StudyCosts:
         return total
 
 
-def measure_costs(plan: Plan, data: Mapping[str, Dataset]) -> StudyCosts:
-    """Return the costs of a study from a few timed steps of each network, on this machine and in this process.
-
-    Args:
-        plan: the plan.
-        data: its data sets by label.
-
-    Raises:
-        InputError: a network does not fit the images.
-    """
-    from trainables.backends.selection import backend
-    from trainables.engine.feeding import Placement
-
-    resources = plan.study.resources
-    backend.configure(threads=resources.cpus, deterministic=True)
-    placement = Placement(resources.data, resources.gpus)
-    with quiet():
-        return costs(plan, data, lambda work, own: _measure(work.config, own, placement))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Hide warnings about the accuracy, which mean nothing after a dozen steps."""
-    log = logging.getLogger("trainables")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
-
-
 def costs_at_throughput(plan: Plan, data: Mapping[str, Dataset], images_per_second: float) -> StudyCosts:
     """Return the costs of a study from the throughput of plain training, the same for every network."""
 
@@ -226,35 +187,6 @@ def run_work(plan: Plan, arm: Arm, data: Mapping[str, Dataset], batch_position: 
 def is_batch_size(name: str) -> bool:
     """Return whether a searched dimension is the batch size, of all runs or of those with one model."""
     return name.rpartition(".")[2] == "batch_size"
-
-
-def _measure(config: RunConfig, data: Dataset, placement: Placement) -> TrainingSpeed:
-    """Train two short epochs: the first one includes building the network, the second one is timed."""
-    from trainables.engine.classifier import Classifier
-
-    short = config.model_copy(update={"epochs": 2, "steps": 2 * TIMED_STEPS, "warm_up": 0.0})
-    engine = Classifier(short, data.arrays(), len(data.class_names), placement)
-    first, second = engine.train_epoch(), engine.train_epoch()
-    return training_speed(engine, first[records.SECONDS], second)
-
-
-def training_speed(engine: Classifier, first_seconds: float, metrics: Mapping[str, float]) -> TrainingSpeed:
-    """Return the speed of a network.
-
-    Args:
-        engine: a run of `TIMED_STEPS` steps per epoch.
-        first_seconds: duration of its first epoch, which includes building the network.
-        metrics: those of a later epoch.
-    """
-    batch = min(engine.config.batch_size, engine.images)
-    step = batch / metrics[records.IMAGES_PER_SECOND]
-    evaluation = metrics[records.SECONDS] - TIMED_STEPS * step
-    return TrainingSpeed(
-        step_seconds=step,
-        image_seconds=evaluation / engine.evaluated,
-        build_seconds=max(first_seconds - metrics[records.SECONDS], 0.0),
-        state_bytes=engine.state_bytes,
-    )
 
 
 def _slots(plan: Plan) -> int:

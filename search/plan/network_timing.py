@@ -1,25 +1,19 @@
-"""Timing of networks: which ones a study trains, how much, and how fast they are in both precisions.
+"""Timing of networks: which ones a study trains, how much, and how fast they are, in one precision or in both.
 
-Timed are plain training steps of each distinct network and batch size, in turns, in one process.
+Timed are plain training steps of each distinct network and batch size, in one process; of both precisions in turns.
 """
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from search.plan.cost_estimate import (
-    TIMED_STEPS,
-    RunWork,
-    TrainingSpeed,
-    is_batch_size,
-    quiet,
-    run_work,
-    training_speed,
-)
+from search.plan.cost_estimate import RunWork, StudyCosts, TrainingSpeed, costs, is_batch_size, run_work
 from search.plan.model import Plan
 from search.plan.record import study_record
 from trainables import records
@@ -34,8 +28,9 @@ if TYPE_CHECKING:
     from search.study.resources import Resources
     from trainables.data import Dataset
     from trainables.data.sharing import SharedData
-    from trainables.engine.feeding import Placement
 
+TIMED_STEPS = 12
+"""Steps of an epoch that is timed."""
 MOST_NETWORKS = 12
 """Networks that are timed: those with the largest share of the steps."""
 LEAST_ROUNDS, MOST_ROUNDS, ROUND_SECONDS = 3, 19, 2.0
@@ -82,6 +77,28 @@ class TimedNetwork:
     def speed(self, precision: Precision) -> TrainingSpeed:
         """Return the speed in a precision; in float32 if the network has no other."""
         return self.mixed if precision == MIXED and self.mixed else self.float32
+
+
+def measure_costs(plan: Plan, data: Mapping[str, Dataset]) -> StudyCosts:
+    """Return the costs of a study from a few timed steps of each network, on this machine and in this process.
+
+    Args:
+        plan: the plan.
+        data: its data sets by label.
+
+    Raises:
+        InputError: a network does not fit the images.
+        DivergedError: the loss is not finite.
+    """
+
+    def speed(work: RunWork, own: Dataset) -> TrainingSpeed:
+        timing = _Timing(work.config, own.arrays(), len(own.class_names), plan.study.resources)
+        timing.train()
+        timing.train()
+        return timing.speed()
+
+    with _quiet():
+        return costs(plan, data, speed)
 
 
 def network_works(plan: Plan, data: Mapping[str, Dataset]) -> list[NetworkWork]:
@@ -156,19 +173,30 @@ def time_networks(
         InputError: a network does not fit the images.
         DivergedError: the loss is not finite even in float32.
     """
-    from trainables.engine.feeding import Placement
-
-    placement = Placement(resources.data, resources.gpus)
-    with quiet():
-        return {work.key: _timed(work, arrays[work.data], placement, resources.cpus) for work in works}
+    with _quiet():
+        return {work.key: _timed(work, arrays[work.data], resources) for work in works}
 
 
-def _timed(work: NetworkWork, arrays: Mapping[str, np.ndarray], placement: Placement, threads: int) -> TimedNetwork:
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide warnings about the accuracy, which mean nothing after a dozen steps."""
+    log = logging.getLogger("trainables")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+def _timed(work: NetworkWork, arrays: Mapping[str, np.ndarray], resources: Resources) -> TimedNetwork:
     """Train a network in both precisions in turns, so that other work on the machine slows down both."""
-    one = _Timing(work, FLOAT32, arrays, placement, threads)
+    config = RunConfig.model_validate(work.config)
+    float32, mixed = (config.model_copy(update={"precision": precision}) for precision in (FLOAT32, MIXED))
+    one = _Timing(float32, arrays, work.classes, resources)
     one.train()
     try:
-        other = _Timing(work, MIXED, arrays, placement, threads)
+        other = _Timing(mixed, arrays, work.classes, resources)
         other.train()
     except Exception as error:  # any failure means that mixed precision cannot be used
         one.train()
@@ -192,28 +220,21 @@ def _fault(error: Exception) -> str:
 
 
 class _Timing:
-    """Short epochs of a network in one precision; the first one includes building the network.
+    """Short epochs of a network; the first one includes building the network.
 
     Validation images are trained on as well, so that few images are evaluated after each epoch.
     """
 
-    def __init__(
-        self,
-        work: NetworkWork,
-        precision: Precision,
-        arrays: Mapping[str, np.ndarray],
-        placement: Placement,
-        threads: int,
-    ) -> None:
+    def __init__(self, config: RunConfig, arrays: Mapping[str, np.ndarray], classes: int, resources: Resources) -> None:
         from trainables.backends.selection import backend
         from trainables.engine.classifier import Classifier
+        from trainables.engine.feeding import Placement
 
-        config = RunConfig.model_validate(work.config)
-        backend.configure(threads=threads, deterministic=config.deterministic)
+        backend.configure(threads=resources.cpus, deterministic=config.deterministic)
         epochs = 1 + MOST_ROUNDS
         length = {"epochs": epochs, "steps": epochs * TIMED_STEPS, "warm_up": 0.0}
-        short = config.model_copy(update={**length, "full_data": True, "precision": precision})
-        self._engine = Classifier(short, arrays, work.classes, placement)
+        short = config.model_copy(update={**length, "full_data": True})
+        self._engine = Classifier(short, arrays, classes, Placement(resources.data, resources.gpus))
         self._epochs: list[dict[str, float]] = []
 
     def train(self) -> None:
@@ -227,10 +248,13 @@ class _Timing:
     def speed(self) -> TrainingSpeed:
         """Return the median speed of all epochs but the first one, or its own if there is no other."""
         first, *others = self._epochs
-        speeds = [training_speed(self._engine, first[records.SECONDS], metrics) for metrics in others or [first]]
+        batch = min(self._engine.config.batch_size, self._engine.images)
+        steps = [batch / epoch[records.IMAGES_PER_SECOND] for epoch in others or [first]]
+        totals = [epoch[records.SECONDS] for epoch in others or [first]]
+        evaluations = [total - TIMED_STEPS * step for total, step in zip(totals, steps, strict=True)]
         return TrainingSpeed(
-            step_seconds=median(speed.step_seconds for speed in speeds),
-            image_seconds=median(speed.image_seconds for speed in speeds),
-            build_seconds=median(speed.build_seconds for speed in speeds),
+            step_seconds=median(steps),
+            image_seconds=median(evaluations) / self._engine.evaluated,
+            build_seconds=max(first[records.SECONDS] - median(totals), 0.0),
             state_bytes=self._engine.state_bytes,
         )

@@ -115,7 +115,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "search.lifecycle.new_folder",
         "search.lifecycle.kept_workers",
         "search.final_training.training.new_folder",
-        "search.plan.cost_estimate.measure_costs",
+        "search.plan.network_timing.measure_costs",
         "search.plan.precision.measure_both",
     ):
         monkeypatch.setattr(place, stop)
