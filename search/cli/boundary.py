@@ -19,6 +19,7 @@ from typing import Any, TextIO
 import typer
 
 from search.cli.hints import hint
+from search.monitor import interrupts
 from search.monitor.messages import copyable, readable, resume_hint
 from trainables.errors import AssayError, BudgetError, InputError, StoppedError
 from trainables.records.files import JOURNAL_FILE, LOGS
@@ -126,7 +127,8 @@ def guarded(function: Callable[[], None], debug: bool) -> int:
         function()
     except BrokenPipeError:  # the reader closed the pipe
         discard_stdout()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # Ray's handler of SIGTERM raises SystemExit
+        interrupts.ignore()
         say(_resumable("interrupted", study_folder.get()))
         return INTERRUPTED
     except (typer.Exit, typer.Abort):

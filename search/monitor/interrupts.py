@@ -26,10 +26,23 @@ def catch() -> None:
             signal.signal(number, _interrupt)
 
 
+def requested() -> bool:
+    """Return whether a signal was received."""
+    return _requested.is_set()
+
+
 def check() -> None:
     """Raise KeyboardInterrupt if a signal was received."""
-    if _requested.is_set():
+    if requested():
         raise KeyboardInterrupt
+
+
+def ignore() -> None:
+    """Ignore the signals that `catch` has caught, since the process is about to end."""
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            if signal.getsignal(number) is _interrupt:
+                signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

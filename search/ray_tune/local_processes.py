@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from search.monitor.interrupts import SIGNALS
+from search.monitor.interrupts import SIGNALS, requested
 from trainables.errors import StoppedError
 
 ESSENTIAL = {"raylet", "gcs_server"}
@@ -71,23 +71,30 @@ class LocalProcesses:
         Raises:
             StoppedError: a process has died; whatever the block raised because of that is its context.
         """
-        over = threading.Event()
+        over, noticed = threading.Event(), threading.Event()
         try:
             if self._names and threading.current_thread() is threading.main_thread():
-                threading.Thread(target=self._watch, args=(over, last_words), daemon=True, name="ray watch").start()
+                threading.Thread(target=self._watch, args=(over, noticed, last_words), daemon=True).start()
             yield
+        except KeyboardInterrupt:
+            if noticed.is_set():
+                self.check()
+            raise
         except BaseException:
             self.check()
             raise
         finally:
             over.set()
 
-    def _watch(self, over: threading.Event, last_words: Callable[[str], None]) -> None:
+    def _watch(self, over: threading.Event, noticed: threading.Event, last_words: Callable[[str], None]) -> None:
+        """Interrupt the main thread after a death, unless a signal has done so, which may have caused the death."""
         while not over.wait(POLL_SECONDS):
             try:
                 self.check()
             except StoppedError as error:
-                _interrupt_main()
+                if not requested():
+                    noticed.set()
+                    _interrupt_main()
                 if not over.wait(EXIT_SECONDS):
                     last_words(str(error))
                     os._exit(1)

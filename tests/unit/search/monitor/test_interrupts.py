@@ -30,6 +30,30 @@ except KeyboardInterrupt:
 """
 
 
+ENDING = """
+import os, signal, sys
+from search import cli
+from search.cli.app import command
+@command()
+def signalled(debug: bool = False): os.kill(os.getpid(), signal.SIGTERM)
+@command()
+def ended(debug: bool = False): sys.exit(1)
+before = cli.boundary.say
+def say(text):
+    os.kill(os.getpid(), signal.SIGTERM)  # another one while the command ends
+    before(text)
+cli.boundary.say = say
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("command", ["signalled", "ended"])
+def test_an_interrupt_ends_a_command_with_a_message_also_if_another_follows(command: str) -> None:
+    """Ray's own handler of SIGTERM ends the process by SystemExit."""
+    done = subprocess.run([sys.executable, "-P", "-c", ENDING, command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (130, "interrupted")
+
+
 def test_a_signal_that_is_ignored_stays_ignored_as_under_nohup() -> None:
     done = subprocess.run([sys.executable, "-P", "-c", CODE], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:4] == ["goes on", "interrupted", "interrupted", "remembered"]

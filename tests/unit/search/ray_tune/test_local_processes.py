@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from search.ray_tune import local_processes
 from search.ray_tune.dispatcher import ExecutionContext, RunDispatcher
 from search.ray_tune.local_processes import LocalProcesses
 from search.study.resources import Resources
@@ -69,6 +71,24 @@ def test_a_blocked_driver_is_interrupted_or_ends_with_the_fatal_error(
         [sys.executable, "-u", "-P", "-c", script, program], capture_output=True, text=True, timeout=25, check=False
     )
     assert (done.returncode, done.stdout.startswith(said)) == (code, True), done
+
+
+def test_an_interrupt_that_also_kills_ray_stays_an_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slurm, for example, sends SIGTERM to the driver and to Ray's processes."""
+    monkeypatch.setattr(local_processes, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(local_processes, "requested", lambda: True)
+    program = shutil.copy(shutil.which("sleep") or "", tmp_path / "raylet")
+    child = subprocess.Popen([program, "60"])
+    local = LocalProcesses()
+
+    def interrupted() -> None:
+        child.kill()
+        child.wait()
+        threading.Event().wait(0.3)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), local.watched(print):
+        interrupted()
 
 
 class Source:
