@@ -30,7 +30,7 @@ def test_every_command_has_one_whole_line_in_the_overview() -> None:
         (["report", "runs/s", "--output="], "argument 3 (`--output=`) is empty"),
         (["plan", "quickstart", "--noise", ".", "--spread", "2"], "--spread assumes what --noise measures"),
         (["plan", "quickstart", "--timed", "--images-per-second", "5"], "leave one of them out"),
-        (["plan", "quickstart", "--spread=0"], "greater than or equal to 0.01, but got '0'"),
+        (["plan", "quickstart", "--spread=0"], "greater than or equal to 0.000001, but got '0'"),
         (["plan", "quickstart", "--noise", "."], "(it has no study.db); measure the noise with"),
         (["report", ".", "--study-id", "1"], "`--study-id` is only for a study in MLflow"),
         (["report", ".", "--tracking-uri", "http://host"], "`--tracking-uri` is only for a study in MLflow"),
