@@ -174,7 +174,7 @@ def _checked_store(folder: Path, uri: str | None) -> str:
     store = store_uri(folder, uri)
     refuse_foreign_database(store, folder)
     if chosen := chosen_by_study(folder, uri):
-        note(f"results are sent to {chosen}, which the study names")
+        note(f"results are sent to {chosen} (tracking.uri of the study)")
     return store
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,7 +47,8 @@ def _options(
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the study.", show_default=False, readable=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the messages of Ray and TensorFlow.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+RunDebug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the messages of Ray and TensorFlow.")]
 Source = Annotated[
     str,
     typer.Argument(help="Path of a study file, or name of a preset (see `assay list studies`).", show_default=False),
@@ -66,7 +67,9 @@ ResourceSets = Annotated[
 Address = Annotated[
     str | None,
     typer.Option(
-        help="Ray cluster: `auto` or HOST:PORT of the head node. By default this machine.", envvar="RAY_ADDRESS"
+        metavar="auto|HOST:PORT",
+        help="Ray cluster: `auto` or the address of the head node. Default: this machine.",
+        envvar="RAY_ADDRESS",
     ),
 ]
 
@@ -82,7 +85,7 @@ Timeout = Annotated[
 
 AllowCode = Annotated[
     bool,
-    typer.Option("--allow-code", help="Run code that the file names as `module:name`. Read it first."),
+    typer.Option("--allow-code", help="Allow code referenced as `module:name` to run. Review it first."),
 ]
 
 
@@ -116,6 +119,27 @@ def _refuse_infinite(given: dict[str, Any]) -> None:
             raise InputError(f"--{name.replace('_', '-')} must be a finite number, but got {value}")
 
 
+def exclusive(options: Mapping[str, object]) -> None:
+    """Refuse options that are mutually exclusive.
+
+    Args:
+        options: values by the name of the option; None and False mean that it is not given.
+
+    Raises:
+        InputError: more than one is given.
+
+    Examples:
+        >>> exclusive({"--json": True, "--markdown": False})
+        >>> exclusive({"--spread": 0.5, "--noise": Path("runs/noise")})
+        Traceback (most recent call last):
+        ...
+        trainables.errors.InputError: --spread and --noise are mutually exclusive
+    """
+    given = [name for name, value in options.items() if value is not None and value is not False]
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)} are mutually exclusive")
+
+
 def allow(every: bool, *written: str | None) -> None:
     """Allow code to run: all of it, or the references on the command line.
 
@@ -145,7 +169,7 @@ def free(folder: Path) -> Path:
 
 
 def end_study(done: StudyResult, json: bool) -> None:
-    """Print the results of a study; exit with 1 if no run has a result."""
+    """Print the results of a study; exit with 1 if all runs failed."""
     from search.cli.summary import show_finished
 
     show_finished(done, json)
@@ -153,9 +177,9 @@ def end_study(done: StudyResult, json: bool) -> None:
 
 
 def refuse_failed(done: StudyResult) -> None:
-    """Exit with 1 if no run of a study has a result."""
+    """Exit with 1 if all runs of a study failed."""
     if done.failed:
-        typer.echo(copyable("error: no run has a result; see `assay status` and the logs"), err=True)
+        typer.echo(copyable("error: all runs failed; see `assay status` and the logs"), err=True)
         raise typer.Exit(1)
 
 

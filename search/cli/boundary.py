@@ -83,13 +83,13 @@ def refuse_empty(arguments: Sequence[str]) -> None:
         >>> refuse_empty(["report", "runs/s1", "--output", ""])
         Traceback (most recent call last):
         ...
-        trainables.errors.InputError: argument 4 (after `--output`) is empty; is a variable of the shell unset?
+        trainables.errors.InputError: argument 4 (after `--output`) is empty; is a shell variable unset?
     """
     for number, (before, text) in enumerate(zip(["assay", *arguments], arguments, strict=False), start=1):
         if not text:
-            raise InputError(f"argument {number} (after `{before}`) is empty; is a variable of the shell unset?")
+            raise InputError(f"argument {number} (after `{before}`) is empty; is a shell variable unset?")
         if re.fullmatch(r"--[\w-]+=", text):
-            raise InputError(f"argument {number} (`{text}`) is empty; is a variable of the shell unset?")
+            raise InputError(f"argument {number} (`{text}`) is empty; is a shell variable unset?")
 
 
 def open_streams() -> None:
@@ -150,7 +150,7 @@ def _reported(error: Exception, folder: Path | None) -> int:
         return INVALID if isinstance(error, InputError) else FAILED
     if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in TRAINING_STACK:
         missing = str(error.name).partition(".")[0]
-        say(f"error: `{missing}` is not installed, which this command needs: pip install 'assay[train]'")
+        say(f"error: `{missing}` is not installed, which this command needs; install Assay with the extra `train`")
         return INVALID
     if isinstance(error, OSError):
         short = isinstance(error.filename, str | Path) and error.filename2 is None

@@ -12,8 +12,8 @@ import typer
 from search.cli.app import (
     Address,
     AllowCode,
-    Debug,
     Json,
+    RunDebug,
     Sets,
     Source,
     Timeout,
@@ -37,17 +37,19 @@ def certify(
     seeds: Annotated[int, typer.Option(min=2, max=1000, help="Number of pairs of runs under each condition.")] = 8,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="New folder. By default runs/NAME-noise, with a number if it exists."),
+        typer.Option(
+            "--output", "-o", help="Folder to create. Default: runs/NAME-noise, or with -2, ... if that exists."
+        ),
     ] = None,
     address: Address = None,
     timeout: Timeout = 30,
     allow_code: AllowCode = False,
     json: Json = False,
-    debug: Debug = False,
+    debug: RunDebug = False,
 ) -> None:
     """Measure how much runs differ by chance.
 
-    Trains the reference of a study against itself, and says which effects the study can see.
+    Trains the reference of a study against itself and reports which effect sizes the study can detect.
     """
     from search.cli.console import print_json
     from search.lifecycle import run_study
@@ -88,7 +90,7 @@ def plan_command(study: str, sets: Sequence[str], folder: Path) -> str:
 
 
 def _show(floors: list[NoiseFloor], planned: PlanRecord, unit: Unit) -> None:
-    """Print the noise floors, and what the study can see."""
+    """Print the noise floors, and which effects the study can detect."""
     from search.cli.console import print_lines, print_table
     from trainables.records import number_of
 

@@ -14,15 +14,15 @@ def doctor(
     address: Address = None,
     timeout: Annotated[
         float,
-        typer.Option(min=1, max=3600, help="Seconds to wait for TensorFlow or JAX, Ray and the tracking store, each."),
+        typer.Option(min=1, max=3600, help="Seconds to wait for each of TensorFlow or JAX, Ray, and MLflow."),
     ] = 120,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Check GPUs, Ray, tracking store and cache.
 
-    Shows versions, what driver, TensorFlow or JAX, and Ray see, the tracking store and the cache of decoded images, and
-    what is wrong and how to fix it. Exits with 1 if something is wrong.
+    Reports versions, the GPUs visible to the driver, to TensorFlow or JAX, and to Ray, the tracking store and the
+    cache of decoded images, with any problems and how to fix them. Exits with 1 if there is a problem.
     """
     from search.cli.console import print_json, print_lines, print_table
     from search.doctor.report import examine

@@ -15,14 +15,15 @@ from search.cli.app import (
     Folder,
     Json,
     ResourceSets,
+    RunDebug,
     Timeout,
     allow,
     command,
     end_training,
+    exclusive,
     free,
 )
 from search.cli.boundary import study_folder
-from trainables.errors import InputError
 from trainables.records.characters import visible
 
 
@@ -42,13 +43,22 @@ def export(
     condition: Annotated[
         str | None,
         typer.Option(
-            help="Condition to choose from: its name, or `factor=value[,factor=value]`. By default all; in a study on "
-            "several data sets, those on the first."
+            metavar="CONDITION",
+            help="Condition to choose from: its name, or `factor=value[,factor=value]`. Default: all; in a study on "
+            "several data sets, those on the first.",
         ),
     ] = None,
-    method: Annotated[str | None, typer.Option(help="Method to export. By default the best one.")] = None,
+    method: Annotated[str | None, typer.Option(metavar="NAME", help="Method to export. Default: the best one.")] = None,
     best: Annotated[bool, typer.Option("--best", help="Export the best of all methods; this is the default.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Path of the recipe or script.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Path of the recipe or script. Default: recipe.yaml or train.py in the study folder; --method and "
+            "--condition are added to the name.",
+        ),
+    ] = None,
     format_: Annotated[
         Format,
         typer.Option(
@@ -59,7 +69,10 @@ def export(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Export the best configuration. It has the best confirmed validation metric; see --format."""
+    """Export the best configuration as a recipe or a script.
+
+    It is the configuration with the best confirmed validation metric.
+    """
     from search.cli.console import print_json
     from search.export.overwrite import check_overwrite
     from search.export.recipe import promise_text, write_recipe
@@ -69,8 +82,7 @@ def export(
     from search.store.delivery_state import read_delivery
 
     allow(allow_code)
-    if best and method is not None:
-        raise InputError(f"--best and --method {method} exclude each other; leave one out")
+    exclusive({"--best": best, "--method": method})
     name, ending = DEFAULT_FILES[format_]
     path = output or folder / f"{file_name(name, *(part for part in (method, condition) if part))}{ending}"
     check_overwrite(path, folder)
@@ -100,7 +112,8 @@ def train(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of seeds.")] = 1,
     full_data: Annotated[
-        bool, typer.Option("--full-data", help="Also train on the validation images; there is no validation then.")
+        bool,
+        typer.Option("--full-data", help="Also train on the validation images; there are then no validation metrics."),
     ] = False,
     data: Annotated[
         str | None,
@@ -111,7 +124,9 @@ def train(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="New folder. By default runs/final-METHOD, with a number if it exists."),
+        typer.Option(
+            "--output", "-o", help="Folder to create. Default: runs/final-METHOD, or with -2, ... if that exists."
+        ),
     ] = None,
     cpus: Annotated[int, typer.Option(min=1, max=10_000, help="CPUs per run.")] = 1,
     gpus: Annotated[float, typer.Option(min=0, max=10_000, help="GPUs per run; may be a fraction of one.")] = 0,
@@ -120,9 +135,12 @@ def train(
     timeout: Timeout = 30,
     allow_code: AllowCode = False,
     json: Json = False,
-    debug: Debug = False,
+    debug: RunDebug = False,
 ) -> None:
-    """Train the final models from a recipe. Saves them and compares their accuracy with the recipe's promise."""
+    """Train the final models from a recipe.
+
+    Saves them and compares their accuracy with the accuracy measured in the study.
+    """
     from search.export.recipe import read_recipe
     from search.final_training.request import RecipeOverrides
     from search.final_training.training import train_recipe

@@ -9,8 +9,7 @@ import typer
 
 from reports.judging.question import Duplicates
 from reports.judging.run_table import short_list
-from search.cli.app import Debug, Json, command
-from trainables.errors import InputError
+from search.cli.app import Debug, Json, command, exclusive
 from trainables.records.characters import visible
 
 if TYPE_CHECKING:
@@ -27,8 +26,8 @@ def judge(
     source: Annotated[
         str,
         typer.Argument(
-            help="Table (.csv, .tsv, .parquet), folder of Ray Tune, TensorBoard runs, Optuna storage, or MLflow "
-            "store (with --experiment).",
+            help="Table (.csv, .tsv, .parquet), folder of Ray Tune results or TensorBoard events, Optuna storage, or "
+            "MLflow store (with --experiment).",
             show_default=False,
         ),
     ],
@@ -38,9 +37,10 @@ def judge(
         str, typer.Option(metavar="COLUMN[,COLUMN]", help="Repetition; runs of two arms with the same seed are paired.")
     ] = "",
     experiment: Annotated[
-        str | None, typer.Option(help="MLflow experiment, by name or id; the source is the store or its address.")
+        str | None,
+        typer.Option(metavar="NAME", help="MLflow experiment, by name or id; the source is the store or its address."),
     ] = None,
-    filter_: Annotated[str, typer.Option("--filter", help="Filter string of MLflow for the runs.")] = "",
+    filter_: Annotated[str, typer.Option("--filter", metavar="FILTER", help="MLflow filter string for the runs.")] = "",
     condition: Annotated[
         str, typer.Option(metavar="COLUMN[,COLUMN]", help="Circumstances that are judged separately.")
     ] = "",
@@ -48,7 +48,7 @@ def judge(
         str | None,
         typer.Option(
             metavar="ARM",
-            help="Arm that the others are compared with. By default the one named baseline, control, reference, none "
+            help="Arm that the others are compared with. Default: the one named baseline, control, reference, none "
             "or default; required if there is none.",
         ),
     ] = None,
@@ -64,13 +64,14 @@ def judge(
     ] = None,
     higher: Annotated[
         bool | None,
-        typer.Option("--higher/--lower", help="Direction of the metric. By default inferred from its name."),
+        typer.Option("--higher/--lower", help="Direction of the metric. Default: inferred from its name."),
     ] = None,
     select_higher: Annotated[
         bool | None, typer.Option("--select-higher/--select-lower", help="Direction of --select.")
     ] = None,
     percent: Annotated[
-        bool | None, typer.Option("--percent/--fraction", help="Scale of an accuracy. By default inferred.")
+        bool | None,
+        typer.Option("--percent/--fraction", help="Scale of an accuracy. Default: inferred."),
     ] = None,
     smallest: Annotated[
         float | None,
@@ -96,7 +97,7 @@ def judge(
     duplicates: Annotated[
         Duplicates | None, typer.Option(help="Which of several runs of an arm with one seed counts.")
     ] = None,
-    drop_nan: Annotated[bool, typer.Option("--drop-nan", help="Leave out runs whose metric is not finite.")] = False,
+    drop_nan: Annotated[bool, typer.Option("--drop-nan", help="Exclude runs whose metric is not finite.")] = False,
     require: Annotated[
         Columns,
         typer.Option(
@@ -105,20 +106,21 @@ def judge(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the report. By default nothing is written.")
+        Path | None, typer.Option("--output", "-o", help="Folder for the report. By default, none is written.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Title of the report. By default the name of the source.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="TITLE", help="Title of the report. Default: the name of the source.")
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Judge runs that Assay did not launch. Prints the verdicts, what was used and left out, and what is in doubt."""
+    """Judge runs that Assay did not launch. Prints the verdicts, which runs were used or excluded, and caveats."""
     from reports.judging.judgement import judge_source
     from reports.judging.question import Question
     from reports.judging.requirement import broken_by, check_names, parse_requirement
 
-    if json and markdown:
-        raise InputError("--json and --markdown exclude each other; leave one out")
+    exclusive({"--json": json, "--markdown": markdown})
     required = [parse_requirement(text) for text in require or ()]
     question = Question(
         arm=_names(arm),

@@ -14,7 +14,7 @@ from trainables.errors import InputError
 @command("list")
 def list_(
     kind: Annotated[
-        str | None, typer.Argument(help="methods, models, augmentations, optimizers, data or studies. By default all.")
+        str | None, typer.Argument(help="methods, models, augmentations, optimizers, data or studies. Default: all.")
     ] = None,
     sheet: Annotated[
         Path | None,

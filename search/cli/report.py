@@ -24,25 +24,28 @@ def report(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder to write to. By default report/ in the study's folder."),
+        typer.Option("--output", "-o", help="Folder to write to. Default: report/ in the study folder."),
     ] = None,
     experiment: Annotated[
         str | None,
-        typer.Option(help="MLflow experiment to read instead of a folder; it must have been written by Assay."),
+        typer.Option(
+            metavar="NAME", help="MLflow experiment to read instead of a folder; it must have been written by Assay."
+        ),
     ] = None,
     tracking_uri: Annotated[
         str | None,
-        typer.Option(help=f"MLflow tracking URI for --experiment. [env var: {TRACKING_URI}]"),
+        typer.Option(metavar="URI", help=f"MLflow tracking URI for --experiment. [env var: {TRACKING_URI}]"),
     ] = None,
     study_id: Annotated[
-        str | None, typer.Option(help="Beginning of the study's id, if the experiment contains several studies.")
+        str | None,
+        typer.Option(metavar="ID", help="Beginning of the study's id, if the experiment contains several studies."),
     ] = None,
     timeout: Annotated[
         float | None,
         typer.Option(
             min=1,
             max=86400,
-            help=f"Seconds without an answer from MLflow after which to give up. [default: {TIMEOUT}]",
+            help=f"Give up if MLflow does not respond for this many seconds. [default: {TIMEOUT}]",
         ),
     ] = None,
     json: Json = False,

@@ -16,6 +16,7 @@ from search.cli.app import (
     Folder,
     Json,
     ResourceSets,
+    RunDebug,
     Sets,
     Source,
     Timeout,
@@ -23,6 +24,7 @@ from search.cli.app import (
     command,
     end_study,
     end_training,
+    exclusive,
     free,
     values,
 )
@@ -70,7 +72,7 @@ def plan(
     images_per_second: Annotated[
         float | None,
         typer.Option(
-            "--images-per-second", help="Speed of plain training of one run, instead of timing it.", min=1e-3, max=1e9
+            "--images-per-second", help="Training throughput of one run, used instead of timing.", min=1e-3, max=1e9
         ),
     ] = None,
     budget_hours: Annotated[
@@ -95,10 +97,8 @@ def plan(
     from search.plan.unused_settings import unused_settings
     from search.study.loading import load_study
 
-    if noise is not None and spread is not None:
-        raise InputError("--spread assumes what --noise measures; give one of them")
-    if timed and images_per_second is not None:
-        raise InputError("--images-per-second is given instead of --timed; leave one of them out")
+    exclusive({"--spread": spread, "--noise": noise})
+    exclusive({"--timed": timed, "--images-per-second": images_per_second})
     allow(allow_code, *values(sets))
     requested = load_study(study, tuple(sets or ()))
     made = make_plan(requested)
@@ -179,7 +179,7 @@ def run(
     sets: Sets = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="New folder. By default runs/NAME, with a number if it exists."),
+        typer.Option("--output", "-o", help="Folder to create. Default: runs/NAME, or with -2, ... if that exists."),
     ] = None,
     address: Address = None,
     replay: Annotated[
@@ -191,18 +191,19 @@ def run(
     timeout: Timeout = 30,
     allow_code: AllowCode = False,
     json: Json = False,
-    debug: Debug = False,
+    debug: RunDebug = False,
 ) -> None:
     """Run a study: search, confirmation, verdicts, report, recipe."""
     from search.lifecycle import extend_study, run_study
     from search.session import Options
     from search.study.loading import load_study
 
+    exclusive({"--extend": extend, "--replay": replay})
     allow(allow_code, *values(sets))
     requested = load_study(study, tuple(sets or ()))
     if extend:
-        if output is None or replay is not None:
-            raise InputError("--extend needs the folder of the study, `--output FOLDER`, and does not allow --replay")
+        if output is None:
+            raise InputError("--extend requires the folder of the study, `--output FOLDER`")
         study_folder.set(output)
         end_study(extend_study(requested, output, Options(address, None, debug, timeout)), json)
         return
@@ -225,12 +226,13 @@ def resume(
     ] = None,
     address: Address = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Keep what is intact in a damaged study.db, and do the damaged runs again.")
+        bool,
+        typer.Option("--repair", help="Recover the intact rows of a damaged study.db; repeat the damaged runs."),
     ] = False,
     timeout: Timeout = 30,
     allow_code: AllowCode = False,
     json: Json = False,
-    debug: Debug = False,
+    debug: RunDebug = False,
 ) -> None:
     """Continue an interrupted study or final training."""
     from search.final_training.training import resume_training
@@ -254,7 +256,7 @@ def resume(
 @command()
 def status(
     folder: Folder,
-    run: Annotated[str | None, typer.Option(help="Show why this run ended, and its log.")] = None,
+    run: Annotated[str | None, typer.Option(metavar="NAME", help="Show why this run ended, and its log.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show progress until the study ends.")] = False,
     json: Json = False,
     debug: Debug = False,
@@ -263,8 +265,8 @@ def status(
     from search.cli.console import print_json
     from search.monitor import status as monitor
 
-    if watch and (json or run is not None):
-        raise InputError("--watch cannot be combined with --json or --run")
+    exclusive({"--watch": watch, "--json": json})
+    exclusive({"--watch": watch, "--run": run})
     if run is not None:
         facts = monitor.run_facts(folder, run)
         print_json(facts) if json else _show_run(facts)

@@ -1,4 +1,4 @@
-"""Commands `ui` and `sync`: MLflow's web pages, and delivery of what MLflow does not have yet."""
+"""Commands `ui` and `sync`: MLflow's web pages, and delivery of undelivered results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ui(
     store = store_uri(folder, uri)
     if is_server(store):
         if chosen := chosen_by_study(folder, uri):
-            note(f"these are the pages of {chosen}, which the study names")
+            note(f"these are the pages of {chosen} (tracking.uri of the study)")
         address = ui_command(folder, uri)
         typer.echo(address)
         if browser and can_open():
@@ -49,11 +49,11 @@ def ui(
 @command()
 def sync(
     folder: Folder,
-    timeout: Annotated[float, typer.Option(min=1, max=86400, help="Seconds after which to give up.")] = 30,
+    timeout: Annotated[float, typer.Option(min=1, max=86400, help="Give up after this many seconds.")] = 30,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Deliver to MLflow what it does not have yet. Needed if its server was unreachable during a study."""
+    """Send undelivered results to MLflow. Needed if its server was unreachable during a study."""
     from search.cli.console import print_json
     from search.monitor.messages import note
     from search.store.tracking_uri import chosen_by_study, configured_uri
@@ -61,7 +61,7 @@ def sync(
 
     uri = configured_uri(folder)
     if chosen := chosen_by_study(folder, uri):
-        note(f"results are sent to {chosen}, which the study names")
+        note(f"results are sent to {chosen} (tracking.uri of the study)")
     state = sync(folder, uri, timeout)
     if json:
         print_json(state)

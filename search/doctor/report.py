@@ -165,7 +165,7 @@ def _missing(versions: dict[str, str | None]) -> list[Problem]:
     absent = [name for name in NEEDED if versions[name] is None]
     if not absent:
         return []
-    return [Problem(f"not installed: {', '.join(absent)}", "Install it with `pip install 'assay[train]'`")]
+    return [Problem(f"not installed: {', '.join(absent)}", "Install Assay with the extra `train`")]
 
 
 def _unequal(report: DoctorReport) -> list[Problem]:

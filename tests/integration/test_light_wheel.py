@@ -50,4 +50,7 @@ def test_the_wheel_judges_runs_without_ray_tensorflow_and_keras(tmp_path: Path) 
         [python.with_name("assay"), "plan", "quickstart"], capture_output=True, text=True, check=False
     )
     assert refused.returncode == 2
-    assert refused.stderr == "error: `optuna` is not installed, which this command needs: pip install 'assay[train]'\n"
+    assert (
+        refused.stderr
+        == "error: `optuna` is not installed, which this command needs; install Assay with the extra `train`\n"
+    )

@@ -1,6 +1,6 @@
 """JAX backend, for `KERAS_BACKEND=jax`: the same functions as `trainables.backends.tensorflow`.
 
-JAX is installed by the extra `assay[jax]`. The same seeds give the same split, order, augmentation and mixing as with
+JAX is installed by the extra `jax`. The same seeds give the same split, order, augmentation and mixing as with
 TensorFlow; initial weights and dropout are drawn by the backend, and differ.
 """
 
@@ -24,7 +24,7 @@ try:
     jax: Any = importlib.import_module("jax")
 except ImportError:
     raise InputError(
-        "KERAS_BACKEND is jax, but JAX is not installed; install `assay[jax]`, or unset KERAS_BACKEND"
+        "KERAS_BACKEND is jax, but JAX is not installed; install Assay with the extra `jax`, or unset KERAS_BACKEND"
     ) from None
 if keras.backend.backend() != "jax":
     raise InputError(f"Keras was imported with the backend {keras.backend.backend()} before KERAS_BACKEND was jax")

@@ -41,8 +41,8 @@ def one_device(devices: float) -> str:
         return ""
     return (
         f"a run asks for {devices:g} GPUs, but TensorFlow trains a run on one. JAX divides it among several: install "
-        "`assay[jax-cuda]` and set KERAS_BACKEND=jax (on every node of a cluster), or set `resources.gpus` (with "
-        "`assay train`: `--gpus`) to 1"
+        "Assay with the extra `jax-cuda` and set KERAS_BACKEND=jax (on every node of a cluster), or set "
+        "`resources.gpus` (with `assay train`: `--gpus`) to 1"
     )
 
 

@@ -89,7 +89,7 @@ def _count(number: float, noun: str) -> str:
 
 def _stage_remedy(stage: str, framework: FrameworkView) -> str:
     if stage == LOAD:
-        return "Install it with `pip install 'assay[train]'`; KERAS_BACKEND must be unset, `tensorflow` or `jax`"
+        return "Install Assay with the extra `train`; KERAS_BACKEND must be unset, `tensorflow` or `jax`"
     if not framework.gpus:
         return "Reinstall it in a new environment with the versions of constraints.txt"
     if stage in {XLA, MIXED}:
@@ -99,7 +99,7 @@ def _stage_remedy(stage: str, framework: FrameworkView) -> str:
 
 def _extra_remedy(framework: FrameworkView) -> str:
     extra, _ = EXTRAS.get(framework.framework, EXTRAS["tensorflow"])
-    return f"Install CUDA with `uv sync --extra {extra}`, or `pip install -c constraints.txt 'assay[{extra}]'`"
+    return f"Install CUDA with the extra `{extra}` of Assay (in a checkout: `uv sync --extra {extra}`)"
 
 
 def _cause(driver: DriverView, framework: FrameworkView) -> str:

@@ -23,7 +23,7 @@ def needs(module: str, what: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise InputError(f"to read {what}, `{error.name}` must be installed: pip install 'assay[judge]'") from None
+        raise InputError(f"to read {what}, `{error.name}` is needed; install Assay with the extra `judge`") from None
 
 
 def first_line(error: BaseException) -> str:

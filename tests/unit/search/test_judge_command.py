@@ -137,9 +137,13 @@ def test_judging_a_table_imports_nothing_heavy(table: Path) -> None:
         (
             ("plan", "quickstart"),
             "optuna",
-            "`optuna` is not installed, which this command needs: pip install 'assay[train]'",
+            "`optuna` is not installed, which this command needs; install Assay with the extra `train`",
         ),
-        (("judge", "mlflow.db", *ARGUMENTS), "mlflow", "to read MLflow runs, `mlflow` must be installed"),
+        (
+            ("judge", "mlflow.db", *ARGUMENTS),
+            "mlflow",
+            "to read MLflow runs, `mlflow` is needed; install Assay with the extra `judge`",
+        ),
     ],
 )
 def test_a_missing_library_is_named_with_the_extra_that_brings_it(

@@ -28,8 +28,14 @@ def test_every_command_has_one_whole_line_in_the_overview() -> None:
     [
         (["status", ""], "argument 2 (after `status`) is empty"),
         (["report", "runs/s", "--output="], "argument 3 (`--output=`) is empty"),
-        (["plan", "quickstart", "--noise", ".", "--spread", "2"], "--spread assumes what --noise measures"),
-        (["plan", "quickstart", "--timed", "--images-per-second", "5"], "leave one of them out"),
+        (["plan", "quickstart", "--noise", ".", "--spread", "2"], "--spread and --noise are mutually exclusive"),
+        (
+            ["plan", "quickstart", "--timed", "--images-per-second", "5"],
+            "-per-second are mutually exclusive",
+        ),
+        (["run", "quickstart", "--extend", "--replay", "c.csv"], "--extend and --replay are mutually exclusive"),
+        (["run", "quickstart", "--extend"], "--extend requires the folder of the study, `--output FOLDER`"),
+        (["status", ".", "--watch", "--run", "r"], "--watch and --run are mutually exclusive"),
         (["plan", "quickstart", "--spread=0"], "greater than or equal to 0.000001, but got '0'"),
         (["plan", "quickstart", "--noise", "."], "(it has no study.db); measure the noise with"),
         (["report", ".", "--study-id", "1"], "`--study-id` is only for a study in MLflow"),

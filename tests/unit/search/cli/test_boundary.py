@@ -36,7 +36,7 @@ def fails(error: BaseException, folder: Path | None = None, debug: bool = False)
         (FileNotFoundError(errno.ENOENT, "No such file", "x.yaml"), 2, "error: x.yaml: No such file"),
         (OSError(errno.ENOSPC, "No space left on device"), 1, "error: [Errno 28] No space left on device"),
         (KeyboardInterrupt(), 130, "interrupted"),
-        (ModuleNotFoundError("no", name="ray.tune"), 2, "pip install 'assay[train]'"),
+        (ModuleNotFoundError("no", name="ray.tune"), 2, "install Assay with the extra `train`"),
     ],
 )
 def test_errors_have_a_message_and_an_exit_code(

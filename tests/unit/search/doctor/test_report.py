@@ -92,7 +92,7 @@ def test_ray_and_the_framework_must_agree_on_the_gpus_of_this_machine(fakes: pyt
 def test_missing_packages_are_named(fakes: pytest.MonkeyPatch) -> None:
     fakes.setattr(report, "installed", lambda: {**installed(), "ray": None, "jax": None})
     [problem] = examine().problems
-    assert str(problem) == "not installed: ray. Install it with `pip install 'assay[train]'`"
+    assert str(problem) == "not installed: ray. Install Assay with the extra `train`"
 
 
 def test_the_cache_is_measured_and_not_created(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

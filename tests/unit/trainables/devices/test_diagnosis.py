@@ -58,7 +58,7 @@ def test_a_gpu_that_only_the_driver_sees_is_named_with_the_missing_extra() -> No
         ),
         (DriverView(problem="`nvidia-smi` failed"), BLIND, "reinstall the driver"),
         (DriverView(cards=2), BLIND, "Install the NVIDIA driver"),
-        (DRIVER, FrameworkView(problems={LOAD: "ModuleNotFoundError"}), "pip install 'assay[train]'"),
+        (DRIVER, FrameworkView(problems={LOAD: "ModuleNotFoundError"}), "Install Assay with the extra `train`"),
     ],
 )
 def test_a_cause_leads_to_its_remedy(driver: DriverView, framework: FrameworkView, remedy: str) -> None:
