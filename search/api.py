@@ -79,8 +79,8 @@ def run(
         allow_code: whether code that the study names as `module:name` may run.
 
     Raises:
-        InputError: If the study, its data, the folder or the cluster cannot be used.
-        StoppedError: If the budget is used up or the disk is full; `resume` continues the study.
+        InputError: the study, its data, the folder or the cluster cannot be used.
+        StoppedError: the budget is used up or the disk is full; `resume` continues the study.
 
     Examples:
         >>> result = run("quickstart", "runs/quickstart")  # doctest: +SKIP
@@ -114,8 +114,8 @@ def resume(
         allow_code: as in `run`.
 
     Raises:
-        InputError: If the folder has no study, the study is damaged or running, or its data has changed.
-        StoppedError: As in `run`.
+        InputError: the folder has no study, the study is damaged or running, or its data has changed.
+        StoppedError: as in `run`.
 
     Examples:
         >>> result = resume("runs/quickstart")  # doctest: +SKIP
@@ -134,7 +134,7 @@ def report(folder: str | Path) -> Result:
         folder: the study's folder.
 
     Raises:
-        InputError: If the folder has no study, or the study is damaged.
+        InputError: the folder has no study, or the study is damaged.
 
     Examples:
         >>> report("runs/quickstart").runs["outcome"].value_counts()  # doctest: +SKIP

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DELIVERY_SECONDS = 30.0
-"""How long a finished study waits for its delivery to MLflow, unless `--timeout` says otherwise."""
+"""How long a finished study waits for its delivery to MLflow, unless `--timeout` is given."""
 INTERRUPTED_SECONDS = 10.0
-"""How long an interrupted study waits for it at most."""
+"""Longest time that an interrupted study waits for it."""
 NOTICE_SECONDS = 5.0
 """How long it waits without a message."""
 
@@ -68,7 +68,7 @@ def refuse_unusable_gpus(resources: Resources, options: Options) -> None:
     """Refuse a new study or training that asks for GPUs which workers cannot use, before anything is written.
 
     Raises:
-        InputError: they cannot; the message says why.
+        InputError: they cannot; the message states why.
     """
     if resources.gpus and options.curves is None:
         from search.ray_tune.gpus import require_gpus
@@ -133,7 +133,7 @@ def execute_runs(
         The value of `conclude`, and a sentence about what MLflow has not received, empty if it has everything.
 
     Raises:
-        StoppedError: The study was stopped, or its results cannot be written.
+        StoppedError: the study was stopped, or its results cannot be written.
     """
     from search.tracking.supervisor import start_delivery
 
@@ -154,7 +154,7 @@ def execute_runs(
                 with session, Display(tick, title):
                     work()
             if work:
-                note("every run has ended; writing the results")
+                note("all runs have finished; writing the results")
             concluded = _concluded(conclude)
             timeout = options.timeout
         finally:
@@ -164,10 +164,10 @@ def execute_runs(
 
 
 def _checked_store(folder: Path, uri: str | None) -> str:
-    """Return the tracking store, and say which one it is if only the study names it.
+    """Return the tracking store, and print which one it is if only the study names it.
 
     Raises:
-        InputError: It is not supported, or a file of another program.
+        InputError: it is not supported, or a file of another program.
     """
     from search.store.tracking_uri import chosen_by_study, refuse_foreign_database, store_uri
 
@@ -193,12 +193,12 @@ def _concluded(conclude: Callable[[], T]) -> T:
     """Write the results once all runs have ended.
 
     Raises:
-        StoppedError: They cannot be written, because of a full disk for example; resuming writes them.
+        StoppedError: they cannot be written, because of a full disk for example; resuming writes them.
     """
     try:
         return conclude()
     except (OSError, InputError) as error:
-        raise StoppedError(f"every run has ended, but the results could not be written ({error})") from error
+        raise StoppedError(f"all runs have finished, but the results could not be written ({error})") from error
 
 
 def _prepared(

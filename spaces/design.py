@@ -62,7 +62,7 @@ def from_unit(dist: BaseDistribution, u: float) -> Any:
     """Map a number in [0, 1) to a value, uniformly on the scale of the distribution.
 
     Raises:
-        TypeError: If the distribution is of an unsupported type.
+        TypeError: the distribution is of an unsupported type.
 
     Examples:
         >>> from_unit(FloatDistribution(0.01, 1.0, log=True), 0.5)
@@ -85,7 +85,7 @@ def to_unit(dist: BaseDistribution, value: Any) -> float:
     """Map a value to [0, 1] on the scale of the distribution: the inverse of `from_unit` up to rounding.
 
     Raises:
-        TypeError: If the distribution is of an unsupported type.
+        TypeError: the distribution is of an unsupported type.
     """
     if isinstance(dist, CategoricalDistribution):
         return (dist.choices.index(value) + 0.5) / len(dist.choices)
@@ -102,7 +102,7 @@ def extreme_values(dist: BaseDistribution) -> list[Any]:
     """Return the smallest and largest value of a dimension, or all its choices.
 
     Raises:
-        TypeError: If the distribution is of an unsupported type.
+        TypeError: the distribution is of an unsupported type.
     """
     if isinstance(dist, CategoricalDistribution):
         return list(dist.choices)

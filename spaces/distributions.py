@@ -86,7 +86,7 @@ def nuisance_space(marks: Mapping[str, Any], optimizers: Sequence[str], models: 
         models: names of all models that a run may use.
 
     Raises:
-        InputError: If a field with `auto` declares no range.
+        InputError: a field with `auto` declares no range.
 
     Examples:
         >>> list(nuisance_space({"learning_rate": "auto"}, ["sgd", "adamw"]))

@@ -19,7 +19,7 @@ from trainables.models import MODELS, Model
 from trainables.models.resnet import ResNetV1
 from trainables.optimizers import OPTIMIZERS, Optimizer, Sgd
 from trainables.registration.fields import Choice, Frozen, Range
-from trainables.registration.registry import Registry, unknown
+from trainables.registration.registry import Registry, lacks
 from trainables.schedules import Schedule, fractions, milestone_number, parse_schedule
 
 
@@ -124,8 +124,8 @@ class RunConfig(Frozen):
             )
         if self.steps is not None and self.steps < self.epochs:
             raise ValueError(
-                f"`steps` ({self.steps}) are divided into `epochs` ({self.epochs}) evaluation periods, so there must "
-                "be at least as many; lower `epochs`"
+                f"`steps` ({self.steps}) must be at least `epochs` ({self.epochs}), the number of evaluations; lower "
+                "`epochs`"
             )
         return self
 
@@ -151,7 +151,7 @@ class RunConfig(Frozen):
         """Refuse settings with which the method cannot differ from plain training.
 
         Raises:
-            InputError: If it cannot differ.
+            InputError: it cannot differ.
         """
         self.method.check(self.epochs, self.augmentation.varies)
         on = sum(map(self.method_on, range(self.epochs)))
@@ -189,8 +189,8 @@ class RunConfig(Frozen):
         prefix. `milestone_2` is the second of `milestones`, which may also be a text such as "0.5, 0.75".
 
         Raises:
-            pydantic.ValidationError: If a value is not allowed.
-            InputError: If a dotted name does not match a field, or a milestone is missing before another.
+            pydantic.ValidationError: a value is not allowed.
+            InputError: a dotted name does not match a field, or a milestone is missing before another.
         """
         plain = _with_augmentation(_with_milestones(plain))
         sections = {
@@ -217,7 +217,7 @@ def _without_other_choices(plain: Mapping[str, Any]) -> dict[str, Any]:
         owner = next((registry.get(kind) for registry in registries if kind in registry), None) if field else None
         if owner is not None:
             if field not in owner.model_fields:
-                raise InputError(unknown(f"field of {kind}", field, sorted(owner.model_fields)))
+                raise InputError(lacks(f"`{kind}`", "field", field, sorted(owner.model_fields)))
         elif key not in of_optimizers:
             rest[key] = value
     return rest
@@ -294,7 +294,7 @@ def _model_section(plain: dict[str, Any]) -> dict[str, Any]:
     """Remove the model and its fields, by plain or dotted name, from `plain` and return them.
 
     Raises:
-        InputError: If a field belongs to other models only; it can be given to those under a dotted name.
+        InputError: a field belongs to other models only; it can be given to those under a dotted name.
     """
     section = _section(plain, "model", "name", RunConfig.model_fields["model"].default.name)
     name = section.get("name")

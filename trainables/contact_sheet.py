@@ -112,7 +112,7 @@ def write_sheet(path: Path, rows: Mapping[str, np.ndarray]) -> None:
         rows: images by label, uint8 or float (k, height, width, channels) with values from 0 to 255.
 
     Raises:
-        InputError: If the file cannot be written, or would replace another one than an earlier sheet.
+        InputError: the file cannot be written, or would replace another one than an earlier sheet.
 
     Examples:
         >>> images = np.zeros((3, 8, 8, 1), "uint8")
@@ -148,7 +148,7 @@ def refuse_other_file(path: Path) -> None:
     """Refuse to write a contact sheet where there is no folder, or to replace a file that is not an earlier sheet.
 
     Raises:
-        InputError: If that is so, or the file cannot be read.
+        InputError: that is so, or the file cannot be read.
     """
     if not path.parent.is_dir():
         raise InputError(f"the contact sheet cannot be written to {path}: there is no folder {path.parent}")

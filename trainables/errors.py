@@ -52,7 +52,7 @@ class BudgetError(StoppedError):
 def validation_message(detail: Mapping[str, Any]) -> str:
     """Return the message of one error of pydantic, without the prefix of errors that a validator raised.
 
-    Where a fraction was given in percent, it says so.
+    If a fraction was given in percent, it contains the fraction.
 
     >>> validation_message({"msg": "Value error, `m` must be at least 2"})
     '`m` must be at least 2'

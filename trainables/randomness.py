@@ -25,7 +25,7 @@ def stream(seed: int, name: str, epoch: int = 0, copy: int = 0) -> np.random.Gen
         copy: index of an example's copy (MaxUp); plain training has copy 0 only.
 
     Raises:
-        ValueError: If the name is unknown.
+        ValueError: the name is unknown.
 
     Examples:
         >>> first = stream(7, "order", epoch=3).permutation(5)

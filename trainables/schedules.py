@@ -53,7 +53,7 @@ def parse_schedule(text: str) -> list[float]:
     """Return the milestones of a text: the inverse of `schedule_text`.
 
     Raises:
-        ValueError: If the text is not a list of numbers.
+        ValueError: the text is not a list of numbers.
 
     Examples:
         >>> parse_schedule("0.5, 0.75"), parse_schedule("none")

@@ -1,4 +1,4 @@
-"""Claims examined beside the atlas: the four published cases and the checks of its own assumptions."""
+"""Claims examined in addition to the atlas: the four published cases and the checks of its assumptions."""
 
 from __future__ import annotations
 

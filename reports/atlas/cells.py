@@ -1,4 +1,4 @@
-"""Cells of the atlas: the effect of one method under one condition, and what a baseline run tells beforehand."""
+"""Cells of the atlas: the effect of one method under one condition, and what a baseline run reveals beforehand."""
 
 from __future__ import annotations
 

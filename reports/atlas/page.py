@@ -84,8 +84,8 @@ def write_page(
         replications: cells of the atlas that were trained again with fresh seeds.
 
     Raises:
-        InputError: A file would be replaced that no earlier page left there.
-        OSError: The files cannot be written.
+        InputError: a file would be replaced that no earlier page left there.
+        OSError: the files cannot be written.
     """
     _refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Prediction: which property of a baseline run tells beforehand whether a method helps or hurts.
+"""Prediction: which property of a baseline run predicts whether a method helps or hurts.
 
 Each rule is fitted on all data sets but one and predicts the signs of the effects on the one left out. Cells count
 whose 95 % interval excludes zero, since the sign of the others is not known.

@@ -93,7 +93,7 @@ _MINOR = (
 
 
 def caveats(study: StudyData, judged: JudgedContrast) -> tuple[str, ...]:
-    """Return what a reader must know besides the verdict, as sentences, the most serious first."""
+    """Return what a reader must know in addition to the verdict, as sentences, the most serious first."""
     contrast = judged.data.contrast
     failed = _run_problems(study, contrast, _FAILED)
     notes = [*_replayed(study), *failed]
@@ -223,7 +223,7 @@ def _generalisation(study: StudyData, judged: JudgedContrast) -> list[str]:
             "taken into account."
         )
     elif 1 < searches < SEARCHES_TO_CLAIM:
-        notes.append(f"{searches} searches are too few to tell whether the verdict generalises to other searches.")
+        notes.append(f"{searches} searches are too few to determine whether the verdict generalises to other searches.")
     return notes
 
 

@@ -57,7 +57,7 @@ class EffectChange:
 
 
 def effect_changes(study: StudyData) -> list[EffectChange]:
-    """Judge all pairs of neighbouring conditions; each family of claims has a Holm correction of its own.
+    """Judge all pairs of neighbouring conditions; each family of claims has its own Holm correction.
 
     They are judged at the looks of the plan, because the number of seeds of a condition depends on earlier looks.
     """

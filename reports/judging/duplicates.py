@@ -15,7 +15,7 @@ from trainables.records import number_of
 ARM, CONDITION, PAIR, SETTING, VALUE, SELECTION = "arm", "condition", "pair", "setting", "value", "selection"
 KEYS = [CONDITION, ARM, SETTING, PAIR]
 FEW = 0.1
-"""Up to this share of keys with several different runs, the first run counts; beyond, the user must say which."""
+"""Up to this share of keys with several different runs, the first run counts; beyond, the user must choose one."""
 _EPOCH_NAMES = ("epoch", "step", "_step", "training_iteration", "iteration", "trainer/global_step")
 
 
@@ -60,7 +60,7 @@ def _too_many(
     pair = ", ".join(f"{name} {value}" for name, value in values)
     return InputError(
         f"{len(own):,} different runs have the arm {joined(found[ARM][row[ARM]])} and {pair}"
-        f"{_hint(frame.iloc[own['row']], question)} Or say which run counts with --duplicates first, last or mean."
+        f"{_hint(frame.iloc[own['row']], question)} Or choose which run counts: --duplicates first, last or mean."
     )
 
 

@@ -30,7 +30,7 @@ _SEEDS = {"random_seed", "random_state", "rng_seed", "seed"}
 _REPETITIONS = {"fold", "rep", "repeat", "replicate", "split", "trial"}
 _SAME = 1e-9
 _BEST = re.compile(r"(^|[^a-z])(best|peak)([^a-z]|$)")
-_CONSEQUENCE = "the epoch was chosen on the judged data, which flatters every arm, and noisy ones most"
+_CONSEQUENCE = "the epoch was chosen on the judged data, which inflates every arm, noisy ones most"
 _HYPERPARAMETERS = {
     "alpha", "augmentation", "batch_size", "dropout", "epochs", "label_smoothing", "learning_rate", "lr", "model",
     "momentum", "num_epochs", "optimizer", "scheduler", "steps", "warmup", "wd", "weight_decay",
@@ -81,7 +81,7 @@ def _few_runs(usable: UsableRuns) -> list[str]:
     if not single:
         return []
     names = short_list([_name(usable, arm) for arm in single], 5)
-    return [f"Only one seed of {names}: one run cannot tell a difference from chance."]
+    return [f"Only one seed of {names}: one run cannot distinguish a difference from chance."]
 
 
 def _unmeasured(usable: UsableRuns, question: Question) -> list[str]:
@@ -93,8 +93,8 @@ def _unmeasured(usable: UsableRuns, question: Question) -> list[str]:
     numbers = short_list([f"{_name(usable, arm)} {lacking[arm]:,} of {every[arm]:,}" for arm in judged], 6)
     metrics = short_list(dict.fromkeys((question.metric, question.select or question.metric)))
     return [
-        f"Runs without {metrics} are left out ({numbers}). If they crashed or diverged, this flatters their arm: give "
-        "them the value they deserve. If they were not to be judged, leave them out with --where."
+        f"Runs without {metrics} are excluded ({numbers}). If they crashed or diverged, this favours their arm: assign "
+        "them an appropriate value. If they should not be judged, exclude them with --where."
     ]
 
 
@@ -107,7 +107,7 @@ def _pairs_that_are_no_seeds(usable: UsableRuns, question: Question) -> list[str
         return []
     return [
         f"The pairs are combinations of {names}, not repetitions: the effects are averages over them, and hold for "
-        "others only as far as these are a sample of them. Chance and differences between pairs are not told apart."
+        "others only as far as these are a sample of them. Chance and differences between pairs are not distinguished."
     ]
 
 
@@ -192,7 +192,7 @@ def _unequal_numbers(usable: UsableRuns) -> list[str]:
             where = _under(usable, condition)
             found.append(
                 f"The numbers of runs differ{where}: {numbers}. If they were tuned with different numbers of trials, "
-                "the arm with more is flattered."
+                "this favours the arm with more trials."
             )
     return found[:3]
 
@@ -290,7 +290,7 @@ def _validation(usable: UsableRuns) -> list[str]:
         return []
     return [
         f"`{name}` seems to be a validation metric: if settings or epochs were chosen on it, the effects are "
-        "flattered. Judge a test metric that nothing was chosen on."
+        "inflated. Judge a test metric on which nothing was chosen."
     ]
 
 

@@ -28,7 +28,7 @@ _SIGNIFICANT = 3
 
 
 def inferred_direction(metric: str) -> bool | None:
-    """Return whether a higher metric is better, judged by its name; None if the name does not tell.
+    """Return whether a higher metric is better, judged by its name; None if the name does not indicate it.
 
     >>> inferred_direction("eval/top1_acc"), inferred_direction("val_loss"), inferred_direction("m1")
     (True, False, None)
@@ -42,11 +42,11 @@ def higher_is_better(metric: str, given: bool | None) -> bool:
     """Return the direction of the judged metric: as given, otherwise from its name.
 
     Raises:
-        InputError: the name does not tell.
+        InputError: the name does not indicate it.
     """
     found = inferred_direction(metric) if given is None else given
     if found is None:
-        raise InputError(f"it is unknown whether a higher or a lower `{metric}` is better; give --higher or --lower")
+        raise InputError(f"cannot infer whether higher values of `{metric}` are better; specify --higher or --lower")
     return found
 
 
@@ -127,5 +127,5 @@ def _refuse_mixed_scales(metric: str, values: pd.Series, arms: pd.Series) -> Non
     raise InputError(
         f"`{metric}` seems to be in percent in {in_percent} (median {highest:g}) and in fractions in {in_fractions} "
         f"(median {values[fraction].median():g}; {groups}). Convert them to one scale, or "
-        "say what all of them are with --percent or --fraction."
+        "state the scale of all of them with --percent or --fraction."
     )

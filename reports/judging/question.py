@@ -81,23 +81,23 @@ class Question:
         if self.setting and not self.select:
             raise InputError(
                 "--setting needs --select METRIC, a validation metric on which each arm chooses its setting: choosing "
-                "on the judged metric would flatter the arm with more settings"
+                "on the judged metric would favour the arm with more settings"
             )
         if self.select_higher is not None and not self.select:
             raise InputError("the direction of --select (--select-higher or --select-lower) needs --select METRIC")
         if self.run is not None and not self.epoch:
-            raise InputError("--run COLUMN needs --epoch COLUMN: it tells runs apart in a table of one row per epoch")
+            raise InputError("--run COLUMN needs --epoch COLUMN: it distinguishes runs in a table of one row per epoch")
         if self.duplicates and not self.pair_columns:
-            raise InputError("--duplicates says which of several runs of a pair counts, so it needs --seed or --pair")
+            raise InputError("--duplicates chooses among several runs of a pair, so it needs --seed or --pair")
         if NO_PAIRING in self.pair and len(self.pair) > 1:
             raise InputError("--pair none cannot be combined with columns")
         taken = [*self.arm, *self.condition, *self.setting]
         if twice := repeated(taken):
-            raise InputError(f"`{twice[0]}` is named twice in --arm, --condition and --setting; leave one out")
+            raise InputError(f"`{twice[0]}` is named twice in --arm, --condition and --setting; remove one")
         mixed = sorted(set(taken) & set(self.pair_columns))
         if mixed:
             raise InputError(
-                f"`{mixed[0]}` cannot both distinguish arms, conditions or settings and form pairs; leave one out"
+                f"`{mixed[0]}` cannot both distinguish arms, conditions or settings and form pairs; remove one"
             )
 
     @property

@@ -35,7 +35,7 @@ class RunTable:
         curves: one row per run and epoch, sorted: `run` (int64: row of `frame`), `epoch` and one float column per
             metric; None without curves.
         notes: what the reader has left out, as sentences.
-        directions: whether a higher value is better, by metric, where the source says so.
+        directions: whether a higher value is better, by metric, where the source states it.
     """
 
     source: str

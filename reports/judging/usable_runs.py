@@ -1,4 +1,4 @@
-"""Usable runs: a run table reduced to what a question needs, and what was used and left out."""
+"""Usable runs: a run table reduced to what a question needs, and which runs were used and excluded."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _metric_columns(frame: pd.DataFrame, question: Question) -> tuple[str, str]:
     select = find_column(frame.columns, question.select, "--select", METRICS) if question.select else metric
     if question.setting and select == metric:
         raise InputError(
-            f"--select {question.select}: each arm would choose its setting on the judged metric, which flatters the "
+            f"--select {question.select}: each arm would choose its setting on the judged metric, which favours the "
             "arm with more settings; name a validation metric"
         )
     return metric, select
@@ -206,8 +206,8 @@ def _complete(coded: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, li
     if infinite.any() and not question.drop_nan:
         raise InputError(
             f"`{question.metric}` is not finite (NaN or infinite) in {count(infinite)}, such as "
-            f"`{rest[RUN][infinite].iloc[0]}`. If they diverged, leaving them out flatters their arm: give them a "
-            "value, or leave them out with --drop-nan."
+            f"`{rest[RUN][infinite].iloc[0]}`. If they diverged, excluding them favours their arm: assign them an "
+            "appropriate value, or exclude them with --drop-nan."
         )
     if infinite.any():
         left_out.append(f"{count(infinite)} whose metric is not finite (--drop-nan).")
@@ -232,5 +232,6 @@ def _check_levels(runs: pd.DataFrame, levels: dict[str, list[Levels]], question:
         )
     if arms < 2:
         raise InputError(
-            f"all usable runs have the same arm, {first[0]} (--arm {','.join(question.arm)}); a comparison needs two"
+            f"all usable runs have the same arm, {first[0]} (--arm {','.join(question.arm)}); at least two "
+            "arms are required"
         )

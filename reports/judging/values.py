@@ -17,7 +17,7 @@ _BOOLEANS = ("True", "False")
 """Levels of a boolean column, which users write in either case."""
 _FILTER = re.compile(r"(?P<column>.+?)(?P<operator>!=|=)(?P<value>.*)", re.DOTALL)
 _EXACT = 2.0**53
-"""From here on, a float does not tell whole numbers apart."""
+"""From here on, a float does not distinguish whole numbers."""
 _FIELD = re.compile(r"\{(\w+)\}")
 _TOUCHING = re.compile(r"\{(\w+)\}\{(\w+)\}")
 
@@ -176,7 +176,7 @@ def with_named_columns(frame: pd.DataFrame, pattern: str) -> pd.DataFrame:
     if touching := _TOUCHING.search(pattern):
         first, second = touching.groups()
         raise InputError(
-            f"--names {pattern}: nothing tells where `{first}` ends and `{second}` begins; write between them what "
+            f"--names {pattern}: it is ambiguous where `{first}` ends and `{second}` begins; write between them what "
             f"separates them in the names, such as `{{{first}}}-{{{second}}}`"
         )
     name = next((column for column in (RUN, "name", "Name") if column in frame), None)
@@ -192,7 +192,7 @@ def with_named_columns(frame: pd.DataFrame, pattern: str) -> pd.DataFrame:
 
 
 def _expression(pattern: str) -> str:
-    """Return the regular expression of names that end as the pattern says, with one group per field.
+    """Return the regular expression of names that end like the pattern, with one group per field.
 
     The atomic groups never give back what they have matched, so that the time is linear in the length of a name: if
     any place of a separator leads to a match, its first place does.

@@ -112,7 +112,7 @@ class Comparison:
         name: what is compared ("mixup", "maxup against maxup_mean").
         method: display name of the method.
         colour: colour of the method.
-        sentence: summary of the verdicts; empty for a single condition, whose claim says the same.
+        sentence: summary of the verdicts; empty for a single condition, whose claim states the same.
         claims: claims of all conditions.
     """
 

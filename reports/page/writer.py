@@ -58,7 +58,7 @@ def write_report(folder: Path, output: Path | None = None, study: StudyData | No
         study: the study's data, if it has been read.
 
     Raises:
-        InputError: If there is no readable journal, the report cannot be written, or a link leads out of its folder.
+        InputError: there is no readable journal, the report cannot be written, or a link leads out of its folder.
     """
     study = read_study(folder) if study is None else study
     if output is None:
@@ -75,7 +75,7 @@ def write_study(study: StudyData, folder: Path) -> ReportPaths:
         folder: folder of the report, created if missing.
 
     Raises:
-        InputError: If the files cannot be written.
+        InputError: the files cannot be written.
     """
     return write_view(build_view(study, judge(study)), study, folder)
 
@@ -89,7 +89,7 @@ def write_view(view: View, study: StudyData, folder: Path) -> ReportPaths:
         folder: folder of the report, created if missing.
 
     Raises:
-        InputError: If the files cannot be written, or would replace others than those of an earlier report.
+        InputError: the files cannot be written, or would replace others than those of an earlier report.
     """
     tables = report_tables(view, study)
     paths = ReportPaths(
@@ -121,7 +121,7 @@ def refuse_study_folder(folder: Path) -> None:
     """Refuse to write a report among the files of a study.
 
     Raises:
-        InputError: If the folder is that of a study or a final training.
+        InputError: the folder is that of a study or a final training.
     """
     if (folder / records.JOURNAL_FILE).exists():
         raise InputError(f"`{folder}` is the folder of a study or a final training; choose another `--output`")
@@ -130,15 +130,15 @@ def refuse_study_folder(folder: Path) -> None:
 def refuse_foreign(page: Path, files: Iterable[Path]) -> None:
     """Refuse to replace files that do not belong to an earlier report.
 
-    The page is the first file of a report to be written: where it is one of Assay's, the files beside it are as well.
+    The page is the first file of a report to be written: where it is one of Assay's, the files next to it are as well.
 
     Args:
         page: the page to write.
         files: all files to write.
 
     Raises:
-        InputError: If one of them exists, and the page does not or is somebody else's.
-        OSError: If the page cannot be read.
+        InputError: one of them exists, and the page does not or is somebody else's.
+        OSError: the page cannot be read.
     """
     taken = sorted(path.name for path in files if path.exists())
     if not taken or is_marked(page, MARK):

@@ -66,7 +66,7 @@ class Estimate:
     def interval(self) -> Interval | None:
         """The t interval or confidence sequence, or None if the standard error is zero or unknown.
 
-        A confidence sequence has no bounds with fewer than five seeds; it is None, too.
+        A confidence sequence has no bounds with fewer than five seeds; it is also None.
         """
         if not self.error > 0:
             return None
@@ -297,7 +297,7 @@ def over_seeds_and(differences: np.ndarray, alone: Estimate | None = None, colum
     over seeds alone, the estimate over seeds is returned instead.
 
     If another estimate over seeds is given, its squared standard error and its degrees of freedom replace
-    MS_seeds/(S N) and S - 1, and its mean is kept: the columns then only tell how much the choice of columns matters.
+    MS_seeds/(S N) and S - 1, and its mean is kept: the columns then only show how much the choice of columns matters.
 
     Args:
         differences: float (S, N).

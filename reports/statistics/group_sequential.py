@@ -8,7 +8,7 @@ the test at look i does not depend on whether it takes place. Tests of differenc
 families of the same size.
 
 Anytime-valid estimates (`reports.statistics.anytime`) need no correction over looks: each look tests at alpha itself.
-The smallest p-value that a claim ever has is then a p-value, too, and Holm's rule with the p-values at hand, which are
+The smallest p-value that a claim ever has is then also a p-value, and Holm's rule with the p-values at hand, which are
 no smaller, never claims more than it would with the smallest ones.
 """
 

@@ -82,7 +82,7 @@ def sign_flip_p(
     """Return the p-value of a sign-flip permutation test of the tuned effect that repeats the selection of points.
 
     Under the null hypothesis the two arms are exchangeable within each seed. For every pattern of exchanges both arms
-    select their points anew, so that the test accounts for the randomness of the selection. All 2^S patterns are
+    reselect their points, so that the test accounts for the randomness of the selection. All 2^S patterns are
     enumerated for up to `EXACT_UP_TO` seeds; for more seeds, `FLIPS` random patterns (with a fixed seed) and the
     observed one are used.
 

@@ -30,7 +30,7 @@ OWN_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE,
 TRAINING_STACK = {"PIL", "git", "keras", "matplotlib", "mlflow", "optuna", "ray", "sklearn", "tensorflow"}
 """Modules of the extra `train` of `pyproject.toml`; `assay judge` and `assay report` do without them."""
 study_folder: ContextVar[Path | None] = ContextVar("study_folder", default=None)
-"""The folder that the current command works on, if any; messages say how to continue the study in it."""
+"""The folder that the current command works on, if any; messages explain how to continue the study in it."""
 
 UsageError: Any = typer.BadParameter.__bases__[0]
 """Base class of Typer's errors in the arguments, which Typer does not export."""
@@ -77,7 +77,7 @@ def refuse_empty(arguments: Sequence[str]) -> None:
     """Refuse empty arguments: an empty path would be the working directory.
 
     Raises:
-        InputError: There is one.
+        InputError: there is one.
 
     Examples:
         >>> refuse_empty(["report", "runs/s1", "--output", ""])

@@ -116,7 +116,7 @@ def _show(floors: list[NoiseFloor], planned: PlanRecord, unit: Unit) -> None:
     seeds, contrasts = number_of(planned.seeds, "seed"), number_of(len(planned.contrasts), "contrast")
     print_lines(
         "",
-        f"all in {unit.many}; a difference is that of two runs of the reference on the same images, which is chance",
+        f"all values in {unit.many}; two runs of the reference on the same images differ only by chance",
         f"detectable: with {seeds} and {contrasts}, `{planned.name}` finds an effect "
         "with 80 % power, if differences vary as these do",
         f"the smallest effect of interest, {unit.amount(planned.smallest_effect)}, is below that in {len(blind)} of "

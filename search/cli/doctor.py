@@ -27,13 +27,14 @@ def doctor(
     from search.cli.console import print_json, print_lines, print_table
     from search.doctor.report import examine
     from search.monitor.messages import copyable
+    from trainables.records import number_of
 
     found = examine(address, timeout)
     if json:
         print_json(found.document())
     else:
         print_table(("", "found"), found.rows())
-        print_lines("", *(copyable(f"wrong: {problem}") for problem in found.problems))
-        print_lines("everything that is needed works" if found.works else f"{len(found.problems)} wrong")
+        print_lines("", *(copyable(f"problem: {problem}") for problem in found.problems))
+        print_lines("no problems found" if found.works else f"{number_of(len(found.problems), 'problem')} found")
     if not found.works:
         raise typer.Exit(1)

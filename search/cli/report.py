@@ -84,7 +84,7 @@ def _study(
 
         options = {"--study-id": study_id, "--tracking-uri": tracking_uri, "--timeout": timeout}
         if ignored := [name for name, value in options.items() if value is not None]:
-            raise InputError(f"`{ignored[0]}` is only for a study in MLflow (`--experiment`); a folder needs none")
+            raise InputError(f"`{ignored[0]}` is only for a study in MLflow (`--experiment`); omit it for a folder")
         return read_study(folder), (folder if folder.is_dir() else folder.parent) / records.REPORT
     tracking_uri = tracking_uri or os.environ.get(TRACKING_URI)
     if not tracking_uri:

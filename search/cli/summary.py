@@ -53,14 +53,14 @@ def _recipe_lines(path: Path | None) -> list[str]:
 
 
 def show_trained(done: TrainingResult, json: bool) -> None:
-    """Print the results of a final training and the recipe's promise."""
+    """Print the results of a final training and the accuracy measured in the study."""
     if json:
         print_json(_trained_document(done))
     else:
         print_table(("seed", "test accuracy", "model"), _seed_rows(done))
         print_lines(
             *_mean_line(list(done.accuracies.values())),
-            f"promise  {promise_text(done.promise)}",
+            f"expected {promise_text(done.promise)}",
             f"verdict  {agreement(done)}",
             *([f"card     {done.card}"] if done.card else []),
         )
@@ -82,14 +82,14 @@ def _seed_rows(done: TrainingResult) -> list[tuple[int, str, str]]:
 
 
 def agreement(done: TrainingResult) -> str:
-    """Return a sentence on whether the final training agrees with the recipe's promise."""
+    """Return a sentence on whether the final training agrees with the accuracy measured in the study."""
     if done.incomparable:
-        return f"not compared with the promise: {done.incomparable}"
+        return f"not compared with the study: {done.incomparable}"
     if done.expected is None:
-        return "not compared with the promise: too few seeds for a prediction"
+        return "not compared with the study: too few seeds for a prediction"
     low, high = (f"{100 * value:.2f}" for value in done.expected)
-    expectation = f"the mean of {len(done.accuracies)} new seeds is expected in {low} to {high} % (95 %)"
-    return f"as promised: {expectation}" if done.agrees else f"NOT as promised: {expectation}"
+    expectation = f"95 % prediction interval of the mean of {len(done.accuracies)} new seeds: {low} to {high} %"
+    return f"{'as expected' if done.agrees else 'NOT as expected'} ({expectation})"
 
 
 def _mean_line(values: list[float]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Ray's view: the resources of its nodes, asked by a process of its own."""
+"""Ray's view: the resources of its nodes, asked by a separate process."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def ray_view(address: str | None, seconds: float, program: Sequence[str] = PROGR
     answer = bounded([*program, *([address] if address else [])], seconds)
     found = _last_object(answer.out)
     if found is None:
-        what = f"Ray does not work: its process {answer.end or 'said nothing'}{answer.last_message}"
+        what = f"Ray does not work: its process {answer.end or 'printed nothing'}{answer.last_message}"
         return RayView(problems=(Problem(what, RESTART),))
     if "error" in found:
         return RayView(problems=(Problem(f"Ray does not work: {found['error']}", RESTART),))
-    faults = [Problem(fault, "Repair the node, or take it out of the cluster") for fault in found["faults"]]
+    faults = [Problem(fault, "Repair the node, or remove it from the cluster") for fault in found["faults"]]
     return RayView(tuple(RayNode(**node) for node in found["nodes"]), tuple(faults))
 
 

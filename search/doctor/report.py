@@ -129,7 +129,7 @@ def _took(seconds: float | None) -> str:
 
 
 def examine(address: str | None = None, seconds: float = SECONDS) -> DoctorReport:
-    """Examine this installation. Whatever hangs or crashes does so in a process of its own.
+    """Examine this installation. What may hang or crash runs in a separate process.
 
     Args:
         address: a Ray cluster, whose nodes are asked for their GPUs; None starts Ray on this machine for a moment.

@@ -1,4 +1,4 @@
-"""Tracking store: whether MLFLOW_TRACKING_URI answers, asked by a process of its own."""
+"""Tracking store: whether MLFLOW_TRACKING_URI answers, asked by a separate process."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def tracking_view(seconds: float, program: Sequence[str] = PROGRAM) -> TrackingV
     if not answer.end and words:
         return TrackingView(redact(store), float(words[-1]))
     said = redact(" ".join(answer.messages.split())[-300:])
-    what = f"the tracking store {redact(store)} cannot be reached: its process {answer.end or 'said nothing'} ({said})"
+    what = (
+        f"the tracking store {redact(store)} cannot be reached: its process {answer.end or 'printed nothing'} ({said})"
+    )
     return TrackingView(redact(store), None, (Problem(what, REMEDY),))
 
 

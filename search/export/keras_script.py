@@ -46,7 +46,7 @@ DECODE = '''def decode_cached(root, files, shape):
     return decode_files(root, files, shape)
 '''
 MAPPED = '''def mapped_members(path, names):
-    """Return nothing: unlike in Assay, large archives are read into memory, too."""
+    """Return nothing: unlike in Assay, large archives are also read into memory."""
     return {}
 '''
 Constant = tuple[str, str, str]
@@ -56,7 +56,7 @@ def write_script(recipe: Recipe, path: Path) -> None:
     """Write the script of a recipe, whole or not at all.
 
     Raises:
-        InputError: If something of the recipe cannot be written as a script.
+        InputError: something of the recipe cannot be written as a script.
     """
     write_atomically(path, sealed(script(recipe, path.name)))
 
@@ -69,12 +69,13 @@ def script(recipe: Recipe, file: str) -> str:
         file: its name.
 
     Raises:
-        InputError: If something of the recipe cannot be written as a script.
+        InputError: something of the recipe cannot be written as a script.
     """
     config = recipe.train
     if len(recipe.image_shape) != 3 or not recipe.class_names:
         raise InputError(
-            "the recipe does not name its image shape and classes (its study was replayed), so there is no script of it"
+            "the recipe does not contain its image shape and classes (its study was replayed), so it cannot be "
+            "exported as a script"
         )
     network = _network(recipe)
     templates = environment(TEMPLATES, autoescape=False, last_newline=False)
@@ -142,7 +143,7 @@ def _sections(config: RunConfig, copier: SourceCopier) -> list[tuple[str, str]]:
     """Copy all parts of a run; return titles with code, which ends with the object of the part.
 
     Raises:
-        InputError: If the source of a part cannot be copied.
+        InputError: the source of a part cannot be copied.
     """
     for module, name, alias in IMPORTED:
         copier.add_import(module, name, alias)
@@ -215,7 +216,7 @@ def _network(recipe: Recipe) -> keras.Model:
     """Return the network as it is written; pretrained weights are fetched from Keras when the script runs.
 
     Raises:
-        InputError: If it has a layer that Keras cannot make from JSON.
+        InputError: it has a layer that Keras cannot make from JSON.
     """
     from trainables.backends.selection import backend
 
@@ -234,7 +235,7 @@ def _network(recipe: Recipe) -> keras.Model:
         if not type(layer).__module__.startswith("keras."):
             raise _refuse(f"model `{model.name}`", f"layer `{layer.name}` does not come with Keras")
         if model.keeps(layer.name):
-            raise _refuse(f"model `{model.name}`", f"layer `{layer.name}` starts from weights of its own")
+            raise _refuse(f"model `{model.name}`", f"layer `{layer.name}` starts from its own weights")
     try:
         keras.models.model_from_json(network.to_json())
     except Exception as error:  # what Keras raises depends on the layer
@@ -262,13 +263,13 @@ def _constants(recipe: Recipe) -> list[Constant]:
     classes = config.classes or len(recipe.class_names)
     schedule = {"schedule": config.schedule, "milestones": config.milestone_fractions}
     schedule |= {"factor": config.decay_factor, "warm_up": config.warm_up, "rate_decay": config.rate_decay}
-    given = "unused: the data has a validation part of its own" if "validation" in recipe.brings else "of each class"
+    given = "unused: the data has its own validation part" if "validation" in recipe.brings else "of each class"
     found: list[tuple[str, Any, str]] = [
         ("CLASSES", classes, ", ".join(recipe.class_names[:10]) if classes <= 10 else ""),
         ("IMAGE_SHAPE", tuple(recipe.image_shape), "height, width, channels"),
         ("VALIDATION_FRACTION", config.validation_fraction, given),
         ("TRAIN_FRACTION", config.train_fraction, "of what validation leaves"),
-        ("FULL_DATA", config.full_data, "whether the validation images are trained on, too"),
+        ("FULL_DATA", config.full_data, "whether the validation images are also trained on"),
         ("LABEL_NOISE", config.label_noise, "share of training images with a wrong label"),
         ("EPOCHS", config.epochs, ""),
         ("STEPS", config.steps, "in all, shared by the epochs; None: each epoch is one pass over the images"),
@@ -278,14 +279,14 @@ def _constants(recipe: Recipe) -> list[Constant]:
         ("AUGMENTATION_EPOCHS", _phases(config, config.augmentation_on), "when images are augmented"),
         ("LEARNING_RATE", config.optimizer.learning_rate, ""),
         ("SCHEDULE", schedule, "parts of the length; rate_decay per step"),
-        ("RATES", config.optimizer.rates(), "what the optimizer's rule gets beside the learning rate"),
-        ("DECAY_ALL", config.optimizer.decay_all, "whether biases and batch norm decay, too"),
+        ("RATES", config.optimizer.rates(), "what the optimizer's rule gets in addition to the learning rate"),
+        ("DECAY_ALL", config.optimizer.decay_all, "whether biases and batch norm also decay"),
     ]
     return [(name, repr(value), remark) for name, value, remark in found]
 
 
 def _phases(config: RunConfig, on: Callable[[int], bool]) -> list[tuple[int, int]]:
-    """Return the epochs in which something is on: the first of each phase, and the first behind it."""
+    """Return the epochs in which something is on: the first of each phase, and the first after it."""
     states = [False, *map(on, range(config.epochs)), False]
     changes = [epoch for epoch, (before, after) in enumerate(pairwise(states)) if before != after]
     return list(zip(changes[::2], changes[1::2], strict=True))

@@ -14,7 +14,7 @@ from trainables.records.marks import is_marked
 RECIPE_MARK = b"\nassay_recipe: "
 SCRIPT_MARK = b"\nPlain Keras on TensorFlow, exported by Assay "
 SEAL = "# SHA-256 of all lines above, as exported: "
-"""Beginning of a script's last line, which tells whether the script was edited."""
+"""Beginning of a script's last line, which shows whether the script was edited."""
 
 
 def check_overwrite(path: Path, study: Path) -> None:

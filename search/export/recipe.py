@@ -33,7 +33,7 @@ class MetricEstimate(Frozen):
 class Promise(Frozen):
     """Result of the configuration in the study: test accuracy over confirmation seeds, with a 95 % t interval.
 
-    `metrics` holds the estimates of all test metrics by name. `warning` says how many of the runs ended with a warning,
+    `metrics` holds the estimates of all test metrics by name. `warning` states how many runs ended with a warning,
     with the most frequent one; it is empty if none did.
     """
 
@@ -149,14 +149,16 @@ def read_recipe(path: Path) -> Recipe:
     if found is None:
         raise InputError(f"{path} is not a recipe: `assay_recipe` is missing. Write one with `assay export`.")
     if isinstance(found, int) and found > VERSION:
-        raise InputError(f"{path} is a recipe of version {found}, and this Assay reads up to {VERSION}. Update Assay.")
+        raise InputError(
+            f"{path} is a recipe of version {found}, but this version of Assay reads up to {VERSION}. Update Assay."
+        )
     try:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
         raise InputError(explain(error, Recipe, str(path))) from None
     if document.get("checksum") and document["checksum"] != _checksum(document):
         raise InputError(
-            f"{path} was edited after it was exported, so its promise no longer belongs to its configuration. Export "
-            "it again, or remove the line `checksum` to train it without comparing the result with the promise."
+            f"{path} was edited after it was exported, so its measured accuracy no longer belongs to its "
+            "configuration. Export it again, or remove the line `checksum` to train it without comparing the results."
         )
     return recipe

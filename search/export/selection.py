@@ -28,7 +28,7 @@ from trainables.records import (
     Run,
     settled_seeds,
 )
-from trainables.registration.registry import unknown
+from trainables.registration.registry import lacks
 
 
 class NothingConfirmedError(InputError):
@@ -146,7 +146,7 @@ def _matching_conditions(conditions: Sequence[ConditionRecord], selector: str | 
         if wanted <= {_parse_factor(f"{key}={value}") for key, value in condition.values.items()}
     }
     if not found:
-        raise InputError(unknown("condition of this study", selector, names))
+        raise InputError(lacks("this study", "condition", selector, names))
     return found
 
 
@@ -168,7 +168,7 @@ def _check_method(arms: Sequence[ArmRecord], method: str | None, conditions: set
             f"`{method}` only serves the comparison at equal compute and was not tuned at that length, so it cannot be "
             f"exported. Choose from: {', '.join(dict.fromkeys(tuned))}."
         )
-    raise InputError(unknown("method of this study", method, list(dict.fromkeys(tuned))))
+    raise InputError(lacks("this study", "method", method, list(dict.fromkeys(tuned))))
 
 
 def _confirmed_points(journal: JournalReader, arms: Sequence[ArmRecord]) -> list[ConfirmedPoint]:

@@ -1,7 +1,7 @@
 """Source code of objects and functions, copied with everything that they use, so that it runs without Assay.
 
 `SourceCopier` reads the source of functions and of instances (methods, augmentations, optimizers, models, data
-sources), and follows every global name to its definition, recursively. What it cannot follow it refuses, and says why.
+sources), and follows every global name to its definition, recursively. What it cannot follow is refused.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ INTERNAL = ("search", "spaces", "reports", "trainables.config", "trainables.regi
 BUILTINS = {*dir(builtins), "__name__", "__file__"}
 INDENT = "    "
 SCOPE = "class _:\n"
-"""Makes the source of a method a text of its own."""
+"""Makes the source of a method an independent text."""
 
 
 class NotCopiableError(Exception):
-    """Source code that cannot be copied. The message says what stands in the way."""
+    """Source code that cannot be copied. The message states the reason."""
 
 
 class Key(NamedTuple):
@@ -69,7 +69,7 @@ class SourceCopier:
         self._copies: list[str] = []
 
     def take(self) -> str:
-        """Return what was copied since the last call, each definition behind those that it uses."""
+        """Return what was copied since the last call, each definition after those that it uses."""
         copies, self._copies = self._copies, []
         return "\n\n\n".join(copies)
 

@@ -79,7 +79,7 @@ def renamed(text: str, names: Mapping[str, str]) -> str:
     """Return a text with other names for some of its global names.
 
     Raises:
-        ValueError: If one of the names is also a local name, or stands in a formatted string where it has no position.
+        ValueError: one of the names is also a local name, or stands in a formatted string where it has no position.
     """
     if not names:
         return text
@@ -89,7 +89,7 @@ def renamed(text: str, names: Mapping[str, str]) -> str:
     for node in sorted(nodes, key=lambda node: (node.lineno, node.col_offset), reverse=True):
         line, end = lines[node.lineno - 1], node.col_offset + len(node.id.encode())
         if line[node.col_offset : end] != node.id.encode() or node.id in local:
-            raise ValueError(f"uses `{node.id}`, a name that another part of the script has, too; rename it")
+            raise ValueError(f"uses `{node.id}`, a name that another part of the script also has; rename it")
         lines[node.lineno - 1] = line[: node.col_offset] + names[node.id].encode() + line[end:]
     made = b"\n".join(lines).decode()
     for name, new in names.items():

@@ -1,1 +1,1 @@
-"""Final training: trains a recipe with several seeds and compares the result with its promise."""
+"""Final training: trains a recipe with several seeds and compares the result with the study's."""

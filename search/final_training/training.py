@@ -1,4 +1,4 @@
-"""Final training: trains a recipe with several seeds and compares the mean test accuracy with the recipe's promise."""
+"""Final training: trains a recipe with several seeds and compares the mean test accuracy with the study's."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def train_recipe(
 
     Args:
         recipe: the recipe.
-        seeds: number of runs, each with a seed of its own.
+        seeds: number of runs, each with its own seed.
         overrides: options that differ from the recipe.
         folder: the new folder.
         options: how runs are executed.

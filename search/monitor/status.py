@@ -22,7 +22,7 @@ from trainables.records import (
     Run,
     RungDecision,
 )
-from trainables.registration.registry import unknown
+from trainables.registration.registry import lacks
 
 WATCH_SECONDS = 1.0
 LOG_LINES = 5
@@ -154,7 +154,7 @@ def run_facts(folder: Path, name: str) -> RunFacts:
     with JournalReader.open(folder) as journal:
         runs = {row.run.name: row.run for row in journal.runs()}
         if name not in runs:
-            raise InputError(unknown("run of this study", name, list(runs)[:20]))
+            raise InputError(lacks("this study", "run", name, list(runs)[:20]))
         outcomes = {row.run: row.outcome for row in journal.outcomes()}
         reports = journal.reports(run=name)
         rungs = [row.decision for row in journal.decisions(RungDecision) if row.run == name]
@@ -181,11 +181,11 @@ def run_facts(folder: Path, name: str) -> RunFacts:
 def _reason(outcome: Outcome | None, rungs: Sequence[RungDecision], metric: str, alive: bool) -> str:
     """Return why a run ended, in words."""
     if outcome is None:
-        return "it has not ended yet" if alive else "it was interrupted; `assay resume` continues it"
+        return "still running" if alive else "interrupted; `assay resume` continues it"
     if outcome.outcome == records.STOPPED and rungs:
         last = rungs[-1]
         value, cutoff = (records.as_maximized(metric, float(found or 0.0)) for found in (last.value, last.cutoff))
         worse = "above" if metric in records.LOWER_IS_BETTER else "below"
         comparison = f"{metric} {value:.4g} was {worse} the cutoff of its arm, {cutoff:.4g}"
         return f"stopped early after epoch {last.rung}: {comparison}"
-    return outcome.reason or "it was completed"
+    return outcome.reason or "completed"

@@ -28,7 +28,7 @@ class ArmSearch:
     Args:
         plan: the study's plan.
         arm: the arm.
-        search: number of the search, from 0; each has points and an Optuna study of its own.
+        search: number of the search, from 0; each has its own points and Optuna study.
     """
 
     def __init__(self, plan: Plan, arm: Arm, search: int = 0) -> None:
@@ -47,7 +47,7 @@ class ArmSearch:
         self.open_trials: dict[int, optuna.trial.Trial] = {}
 
     def is_audited(self, trial_index: int) -> bool:
-        """Return whether a trial runs to the end whatever the rungs say; these are the same in every arm."""
+        """Return whether a trial runs to the end regardless of the rungs; these are the same in every arm."""
         return trial_index - self._first < self._audit
 
     def propose(self, trial_index: int) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class ArmSearch:
     def _sampler(self, trial_index: int) -> optuna.samplers.TPESampler:
         """Return the sampler of a trial, whose random stream is its own.
 
-        One stream for all would begin anew in a resumed study, which would then repeat the points proposed before.
+        One stream for all would restart in a resumed study, which would then repeat the points proposed before.
         """
         seed = derive_seed(self._seed, "trial", trial_index)
         return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)

@@ -135,8 +135,9 @@ class StudyController:
             return
         if run.name != planned:
             raise InputError(
-                f"the run `{run.name}` of {arm.name} was named by an older version, and would be called `{planned}` "
-                "now; continue this study with the version that started it. Its report, export and status still work"
+                f"the run `{run.name}` of {arm.name} was named by an older version, and would now be `{planned}`; "
+                "continue this study with the version that started it. Reports, export and status still work with this "
+                "version"
             )
 
     def _unended_trials(self, condition: str) -> set[str]:

@@ -72,7 +72,7 @@ def pool(
     Args:
         trials: completed trials by arm, the reference first; arms without any contribute nothing.
         nuisance: the shared dimensions.
-        count: how many points at most.
+        count: maximum number of points.
         before: points that are confirmed already; they stay, and up to `count` new ones follow.
     """
     if before:

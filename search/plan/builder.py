@@ -22,11 +22,13 @@ from search.study.factors import DATA, IMAGE_SIZE, Level, levels_text, split_mod
 from search.study.schema import Study
 from search.study.sections import MethodEntry
 from spaces.design import extreme_values
-from spaces.distributions import Space, distribution, method_space, nuisance_space
+from spaces.distributions import AUTO, Space, distribution, method_space, nuisance_space
 from trainables.config import RunConfig
 from trainables.errors import InputError
 from trainables.methods import METHODS, Cycle, Method
 from trainables.methods.base import off_from
+from trainables.models import MODELS
+from trainables.optimizers import OPTIMIZERS
 from trainables.records import FLOAT32
 from trainables.registration.fields import Choice
 from trainables.schedules import selection_epochs
@@ -63,6 +65,7 @@ def make_plan(study: Study) -> Plan:
 
 def _plan(study: Study) -> Plan:
     _check_size(study)
+    _check_names(study)
     cells = all_cells(study)
     grid = _grid(study)
     if len(cells) * len(grid) > MAX_ARMS:
@@ -104,6 +107,18 @@ def _check_size(study: Study) -> None:
                 f"methods: {entry.label}: the lists have {corners:,} combinations, but at most {MAX_GRID:,} are "
                 "allowed; shorten them, or search a range {low: ..., high: ...}"
             )
+
+
+def _check_names(study: Study) -> None:
+    """Refuse models and optimizers that do not exist, with the key that names them."""
+    registries = {"model": MODELS, "optimizer": OPTIMIZERS}
+    for key, factor, value in study.settings():
+        options = value.options if isinstance(value, Choice) else (value,)
+        names = [item.get("name") if isinstance(item, Mapping) else item for item in options]
+        for name in names if factor in registries else ():
+            if isinstance(name, str) and name != AUTO:
+                with prefixed_errors(key):
+                    registries[factor].get(name)
 
 
 def _nuisance(study: Study) -> Space:
@@ -171,7 +186,7 @@ def _condition(study: Study, levels: Mapping[str, Level], cells: list[Cell]) -> 
     rungs = rung_epochs(epochs, latest, study.search.reduction_factor, cycles)
     unstopped = "" if rungs else why_unstopped(latest, cycles)
     if latest is not None and None in falls:
-        rungs, unstopped = [], "some of the searched schedules have no fall of the learning rate, and others have"
+        rungs, unstopped = [], "the learning rate drops in some of the searched schedules, but not in others"
     shortened = study.search.fidelity == "schedule" and study.search.sampler != "none"
     stops = study.search.early_stopping and not shortened
     return Condition(
@@ -237,7 +252,7 @@ def _cycles(entry: MethodEntry, epochs: int, place: str) -> list[Cycle]:
 
 
 def _moves_blocks(entry: MethodEntry, methods: list[Method], epochs: int) -> bool:
-    """Return whether a searched range moves the off blocks of a method, beside the listed values of other fields."""
+    """Return whether a searched range moves the off blocks of a method, apart from listed values of other fields."""
     marks = METHODS.get(entry.name).searched(entry.settings)
     blocks: dict[tuple[Any, ...], set[tuple[int, int]]] = {}
     for method in methods:

@@ -11,7 +11,7 @@ from search.study.factors import Level
 from search.study.schema import METHOD, Study
 from trainables.errors import InputError
 from trainables.methods import METHODS
-from trainables.registration.registry import unknown
+from trainables.registration.registry import lacks, unknown
 
 
 def all_cells(study: Study) -> list[Cell]:
@@ -53,10 +53,12 @@ def find_cell(selector: str | Mapping[str, Any], cells: list[Cell], study: Study
             raise InputError(f"{place}: " + unknown("compared factor", factor, list(defaults)))
         choices = labels if factor == METHOD else [level.name for level in study.compare[factor]]
         if value not in choices:
-            kind = "method of this study" if factor == METHOD else f"level of {factor}"
+            owner, kind = ("this study", METHOD) if factor == METHOD else (f"`{factor}`", "level")
             unwritten = (place, value) == ("reference", "baseline")
             remedy = " Add `- baseline` to `methods`, or name another `reference`." if unwritten else ""
-            raise InputError(f"{place}: " + unknown(kind, str(value), [str(choice) for choice in choices]) + remedy)
+            raise InputError(
+                f"{place}: " + lacks(owner, kind, str(value), [str(choice) for choice in choices]) + remedy
+            )
     wanted = {**defaults, **wanted}
     return next(
         cell

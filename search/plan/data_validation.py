@@ -32,7 +32,7 @@ ORDER_HINT = (
 def check_data(plan: Plan, sources: Mapping[str, Source] | None = None) -> dict[str, Dataset]:
     """Load the data of a study, check models and splits on it, and print warnings about it.
 
-    Settings with which Keras cannot start are refused, too.
+    Settings with which Keras cannot start are also refused.
 
     Args:
         plan: the plan.
@@ -171,7 +171,8 @@ def refuse_changed(data: Dataset | None, before: DataFacts | None, since: str) -
     if data and before and data.fingerprint != before.fingerprint:
         raise InputError(
             f"the data has changed since {since} (its fingerprint is {data.fingerprint[:12]}, and was "
-            f"{before.fingerprint[:12]}){_difference(data, before)}; restore the old data, or start again elsewhere"
+            f"{before.fingerprint[:12]}){_difference(data, before)}; restore the original data, or start a new "
+            "study in another folder (`--output`)"
         )
 
 

@@ -82,7 +82,9 @@ def find_extension(before: Study, after: Study) -> Extension:
     what = [*trials, *seeds, *("exclude changed" if key == "exclude" else f"{key} added" for key in grown)]
     if not what:
         free = {key: changed for key in FREE if (changed := _differences(key, old[key], new[key]))}
-        alone = "".join(f". {', '.join(changed)}, which is no addition: {FREE[key]}" for key, changed in free.items())
+        alone = "".join(
+            f". {', '.join(changed)}, which is not an addition: {FREE[key]}" for key, changed in free.items()
+        )
         raise InputError(f"--extend: the study file adds nothing to the study; continue it with `assay resume`{alone}")
     return Extension(tuple(what), exploratory=(bool(seeds) and not before.confirm.is_open) or more_trials)
 

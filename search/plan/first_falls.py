@@ -1,4 +1,4 @@
-"""First falls of the learning rate, behind which rungs lie."""
+"""First drops of the learning rate, after which rungs lie."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainables.schedules import fractions, milestone_number
 
 
 def first_falls(study: Study, settings: Mapping[str, Any], condition: str) -> list[float | None]:
-    """Return the first fall of the learning rate of every schedule that a run may have, as a fraction of the length.
+    """Return the first drop of the learning rate of every schedule that a run may have, as a fraction of the length.
 
     It is None for a searched schedule without falls.
     """

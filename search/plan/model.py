@@ -112,7 +112,7 @@ class Arm:
 
     @property
     def searched(self) -> bool:
-        """Whether the arm has a search of its own."""
+        """Whether the arm has its own search."""
         return self.compute_of is None
 
     @property
@@ -204,7 +204,7 @@ class Plan:
         return found
 
     def searched_in(self, condition: str) -> list[Arm]:
-        """Return the arms of a condition that have a search of their own, the reference first."""
+        """Return the arms of a condition that have their own search, the reference first."""
         return [arm for arm in self.in_condition(condition) if arm.searched]
 
     def run_config(self, arm: Arm, values: Mapping[str, Any], seed: int, split_seed: int) -> RunConfig:

@@ -34,7 +34,7 @@ class NoiseFloor:
     Args:
         condition: name of the condition.
         value: mean test metric, in percent for an accuracy.
-        between_seeds: standard deviation over seeds, of which each has images of its own.
+        between_seeds: standard deviation over seeds, each of which has its own images.
         paired: standard deviation of the difference between two runs on the same images.
         low, high: 95 % interval of `paired`.
         pairs: number of pairs that it rests on.
@@ -69,7 +69,8 @@ def noise_study(study: Study, seeds: int) -> Study:
     if study.compare:
         raise InputError(
             "the noise floor is measured for studies that compare methods; this one compares "
-            f"{', '.join(study.compare)}. Write a study of its reference: its levels in `recipe`, and no `compare`"
+            f"{', '.join(study.compare)}. Create a study that sets the levels of the reference in `recipe` and has "
+            "no `compare`."
         )
     reference = find_cell(study.reference, all_cells(study), study, "reference").entry
     fixed = reference.model_copy(update={"settings": reference.fixed()})

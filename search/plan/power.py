@@ -178,7 +178,7 @@ def _warnings(
         )
     if plan.replicates == 2:
         yield (
-            "Two replicates say little about other searches; claims beyond these searches need three "
+            "Two replicates allow few conclusions about other searches; claims beyond these searches need three "
             "(`search.replicates`)."
         )
     if hours is not None and budget_hours is not None and hours > budget_hours:

@@ -28,8 +28,8 @@ def short_schedule(epochs: int, condition: str) -> int:
     short = math.ceil(epochs / SHORTENED)
     if short < MIN_TRIAL_EPOCHS:
         raise InputError(
-            f"search.fidelity: `schedule` searches with a third of the training length, but {condition} has {epochs} "
-            f"epochs only; set `epochs` to {SHORTENED * (MIN_TRIAL_EPOCHS - 1) + 1} or more, or leave out `fidelity`"
+            f"search.fidelity: `schedule` searches with a third of the training length, but {condition} has only "
+            f"{epochs} epochs; set `epochs` to {SHORTENED * (MIN_TRIAL_EPOCHS - 1) + 1} or more, or omit `fidelity`"
         )
     return short
 
@@ -38,8 +38,8 @@ def rung_epochs(epochs: int, first_fall: float | None, factor: float, cycles: li
     """Return the rungs of a condition, in epochs finished; all its arms have the same.
 
     No rung lies before a third of the length, or before the effect of the first learning rate drop shows: until then,
-    the ranking of the runs says little about their final ranking. If methods are switched on and off in cycles, each
-    rung moves to the end of an off block, where the methods can be compared.
+    the ranking of the runs is a poor predictor of their final ranking. If methods are switched on and off in cycles,
+    each rung moves to the end of an off block, where the methods can be compared.
 
     Args:
         epochs: training length.
@@ -72,13 +72,12 @@ def why_unstopped(latest: float | None, cycles: list[Cycle]) -> str:
         cycles: the cycles of the condition's methods.
 
     >>> why_unstopped(0.96, [])
-    'no epoch lies behind the latest first fall of the learning rate, at 0.96 of the length'
+    'no epoch follows the latest first drop of the learning rate (0.96 of the training length)'
     """
-    reasons = (
-        [] if latest is None else [f"behind the latest first fall of the learning rate, at {latest:g} of the length"]
-    )
-    reasons += ["at the end of an off block of every schedule that the methods may have"] if cycles else []
-    return f"no epoch lies {' and '.join(reasons) or 'behind a third of the length'}"
+    after = f"follows the latest first drop of the learning rate ({latest:g} of the training length)"
+    reasons = [] if latest is None else [after]
+    reasons += ["ends an off block of every schedule that the methods may have"] if cycles else []
+    return f"no epoch {' and '.join(reasons) or 'follows a third of the training length'}"
 
 
 def _is_comparable(epoch: int, cycles: list[Cycle]) -> bool:

@@ -87,7 +87,7 @@ def shared_by_arms(plan: PlanRecord) -> tuple[str, ...]:
 
 
 def precision_rows(study: Study, precision: PrecisionRecord | None) -> list[tuple[str, str]]:
-    """Return the line of `assay plan` about the precision, unless the study file says which.
+    """Return the line of `assay plan` about the precision, unless the study file sets it.
 
     Args:
         study: the study as it was written.

@@ -1,4 +1,4 @@
-"""Settings of a study file that have no effect beside others, so that `plan` and `run` can say so."""
+"""Settings of a study file that have no effect in combination with others; `plan` and `run` warn of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ONLY_IF: Mapping[str, tuple[str, Any]] = {
     **dict.fromkeys(("milestones", "milestones_of", "decay_factor"), ("schedule", "milestones")),
     "fine_tune_off": ("fine_tune", ABOVE_ZERO),
 }
-"""Settings of runs that have an effect only if another has a value, as `Method.only_if` says of hyperparameters."""
+"""Settings of runs that have an effect only if another has a value, as `Method.only_if` states for hyperparameters."""
 
 
 def unused_settings(plan: Plan) -> Iterator[str]:

@@ -22,7 +22,7 @@ from trainables.schedules import milestone_number
 INTERIOR = 4
 """Number of points within a search space at which configurations are validated, in addition to its corners."""
 NESTED = {"model", "augmentation", "optimizer"}
-"""Settings that have settings of their own and may be written as a mapping."""
+"""Settings that have settings themselves and may be written as a mapping."""
 
 
 def check_plan(plan: Plan) -> None:
@@ -102,7 +102,7 @@ def _check_run(plan: Plan, arm: Arm, values: dict[str, Any]) -> None:
         config = plan.run_config(arm, values, seed=0, split_seed=0)
         trial = plan.trial_config(arm, values, trial_index=0) if arm.searched else config
     except ValidationError as error:
-        raise InputError(explain(error, RunConfig, arm.name)) from None
+        raise InputError(explain(error, RunConfig, arm.name, written=plan.study.key_of)) from None
     except InputError as error:
         raise InputError(f"{arm.name}: {error}") from None
     _check_used(plan, arm, values, config)
@@ -119,8 +119,8 @@ def _check_run(plan: Plan, arm: Arm, values: dict[str, Any]) -> None:
         trial.check_method()
     except InputError as error:
         raise InputError(
-            f"{arm.name}: in a trial of {trial.epochs} epochs (`search.fidelity: schedule`), {error}. Whole trainings "
-            "have room for it (`fidelity: full`)"
+            f"{arm.name}: in a trial of {trial.epochs} epochs (`search.fidelity: schedule`), {error}. Use "
+            "`fidelity: full`."
         ) from None
 
 
@@ -205,9 +205,7 @@ def _check_fair(plan: Plan, arms: list[Arm], configs: Mapping[str, RunConfig]) -
             continue
         content = repr(sorted(found.items(), key=lambda item: item[0]))
         if content in seen:
-            raise InputError(
-                f"{arm.name} and {seen[content]} are the same run, so they cannot differ; remove a level from `compare`"
-            )
+            raise InputError(f"{arm.name} and {seen[content]} are identical; remove one of the levels from `compare`")
         seen[content] = arm.name
 
 

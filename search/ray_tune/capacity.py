@@ -66,7 +66,7 @@ class Capacity:
             fit now, which makes an autoscaler start nodes.
 
     Raises:
-        InputError: If no run fits and `resources.concurrency` does not ask to wait for nodes.
+        InputError: no run fits and `resources.concurrency` does not ask to wait for nodes.
     """
 
     def __init__(self, resources: Resources, cluster: bool) -> None:
@@ -124,7 +124,7 @@ def check_nodes(folder: Path, resources: Resources, data: Iterable[SharedData] =
         data: the data sets as they are sent to workers.
 
     Raises:
-        InputError: If the folder is missing or read-only on a node, the node runs another version of Assay, or it has
+        InputError: the folder is missing or read-only on a node, the node runs another version of Assay, or it has
             neither the images nor their source.
     """
     with marked(folder) as token:

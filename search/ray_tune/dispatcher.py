@@ -33,7 +33,7 @@ class Reply(Enum):
     """What a worker does after a result: train on, wait for another run after the end of its own, or be free for one.
 
     Ray ends a worker whose trial was stopped if no other trial is waiting at that moment. Between two phases or looks
-    there is none, so that all workers but one would start anew.
+    there is none, so that all workers but one would restart.
     """
 
     CONTINUE = "continue"
@@ -101,7 +101,7 @@ class RunDispatcher:
         """Return the worker's request for the next run, or None if no run can start now.
 
         Raises:
-            StoppedError: If the study cannot continue now.
+            StoppedError: the study cannot continue now.
         """
         interrupts.check()
         if self._stopped:
@@ -146,7 +146,7 @@ class RunDispatcher:
         self._deaths.setdefault(name, [])
         if node not in self._unfit:
             self._unfit[node] = fault
-            warn(f"node {self._exclude(node)} gets no runs: it {fault}")
+            warn(f"node {self._exclude(node)} is excluded: it {fault}")
 
     def run_lost(self, name: str) -> None:
         """Handle a run whose worker died and that Ray does not restart.

@@ -37,7 +37,7 @@ DEFAULTS = {
     "RAY_DEDUP_LOGS": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would package the project and reject other folders
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_prestart_worker_first_driver": "0",  # Tune's workers have variables of their own, so that it starts others
+    "RAY_prestart_worker_first_driver": "0",  # Tune's workers have their own variables, so that it starts others
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
@@ -59,7 +59,7 @@ def ray_session(context: ExecutionContext) -> Iterator[None]:
     """Connect to a Ray cluster, or start Ray on this machine, for the duration of the block.
 
     Raises:
-        InputError: If no cluster can be reached at the address.
+        InputError: no cluster can be reached at the address.
     """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -134,7 +134,7 @@ def _start(context: ExecutionContext, private: Path) -> None:
 
 
 def hide_token() -> None:
-    """Let only the user read Ray's token: Ray writes it as the umask says, and who has it runs code as the user."""
+    """Let only the user read Ray's token, which allows running code as the user; Ray lets the umask decide."""
     with suppress(OSError, RuntimeError):  # there is no token, or no home folder
         token = Path.home() / ".ray" / "auth_token"
         if token.stat().st_mode & 0o077:
@@ -145,7 +145,7 @@ def _check_reachable(address: str) -> None:
     """Check that HOST:PORT accepts connections: Ray itself would retry for minutes.
 
     Raises:
-        OSError: If it does not.
+        OSError: it does not.
     """
     host, _, port = address.rpartition(":")
     if host and port.isdigit() and "/" not in host:
@@ -160,7 +160,7 @@ def checked_capacity(context: ExecutionContext, data: Mapping[str, SharedData]) 
     """Return the capacity for runs after checking all nodes; call it within a `ray_session`.
 
     Raises:
-        InputError: If no run fits, or a node of the cluster cannot use the study's folder or its images.
+        InputError: no run fits, or a node of the cluster cannot use the study's folder or its images.
     """
     capacity = Capacity(context.resources, cluster=bool(context.address))
     if context.address:
@@ -178,7 +178,7 @@ def run_all(source: RunSource, context: ExecutionContext, capacity: Capacity, da
         data: the data sets by label, which Ray's object store sends to each node once; large images are opened by path.
 
     Raises:
-        StoppedError: If the budget is used up, the journal cannot be written, or a process of the local Ray has died.
+        StoppedError: the budget is used up, the journal cannot be written, or a process of the local Ray has died.
     """
     from ray import tune
 

@@ -57,7 +57,7 @@ class LocalProcesses:
                 dead = True
             if dead:
                 raise StoppedError(
-                    f"Ray's process `{name}` ({process.name}) has died, perhaps for lack of memory or killed by someone"
+                    f"Ray's process `{name}` ({process.name}) has died; perhaps it ran out of memory or was killed"
                 )
 
     @contextmanager

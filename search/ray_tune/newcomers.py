@@ -73,7 +73,7 @@ class NewcomerCheck:
             code: what the user allowed to run.
 
         Raises:
-            UnfitNodeError: It cannot use the folder, the images or its GPUs, or has another version of Assay.
+            UnfitNodeError: it cannot use the folder, the images or its GPUs, or has another version of Assay.
         """
         import ray
 

@@ -85,7 +85,7 @@ class Journal(JournalReader):
         try:
             if path.exists():
                 raise InputError(
-                    f"{path} exists already. Continue it with `assay resume {shlex.quote(str(path.parent))}`."
+                    f"{path} already exists. Continue it with `assay resume {shlex.quote(str(path.parent))}`."
                 )
             with atomic_file(path, private=True) as unfinished, closing(sqlite3.connect(unfinished)) as db:
                 db.executescript(records.JOURNAL_SCHEMA)

@@ -47,8 +47,8 @@ def upgrade(journal: Path) -> None:
 def repair(path: Path) -> str:
     """Repair a damaged journal: keep the intact rows, and remove the runs of which something is damaged.
 
-    The runs are done again when the study is resumed. The decisions about a run stay; interim looks behind a damaged
-    decision are taken again. The damaged file is kept beside the new one. The caller holds the writer's lock.
+    The runs are done again when the study is resumed. The decisions about a run stay; interim looks after a damaged
+    decision are taken again. The damaged file is kept next to the new one. The caller holds the writer's lock.
 
     Args:
         path: `study.db`, or the folder that holds it.
@@ -73,10 +73,10 @@ def repair(path: Path) -> str:
     aside = _set_aside(journal)
     again = found.to_repeat() | found.unannounced
     _rewrite(journal, found.entries, _kept(found))
-    journal.with_name(OPTUNA_FILE).unlink(missing_ok=True)  # holds the removed trials; it is derived anew
+    journal.with_name(OPTUNA_FILE).unlink(missing_ok=True)  # holds the removed trials; it is derived again
     lost = sum(map(len, found.damaged.values()))
     return (
-        f"{journal} is repaired: damaged or missing rows: {lost}; runs to do again: {len(again)}. The damaged file is "
+        f"{journal} is repaired: damaged or missing rows: {lost}; runs to repeat: {len(again)}. The damaged file is "
         f"kept as {aside.name}."
     )
 
@@ -101,7 +101,7 @@ def _kept(found: Survey) -> _Rows:
 
 
 def _set_aside(journal: Path) -> Path:
-    """Copy a journal and its write-ahead log beside it, and return the copy."""
+    """Copy a journal and its write-ahead log to the same folder, and return the copy."""
     number = 1
     while (aside := journal.with_name(f"{journal.name}.damaged-{number}")).exists():
         number += 1
@@ -113,7 +113,7 @@ def _set_aside(journal: Path) -> Path:
 
 
 def _rewrite(journal: Path, entries: Mapping[str, str], rows: _Rows) -> None:
-    """Replace a journal by one with these entries and rows, which are numbered anew."""
+    """Replace a journal by one with these entries and rows, which are renumbered."""
     with atomic_file(journal) as unfinished:
         with closing(sqlite3.connect(unfinished)) as db:
             db.executescript(JOURNAL_SCHEMA)

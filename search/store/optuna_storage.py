@@ -29,7 +29,7 @@ class OptunaFile:
     """The file of a study, to which ended trials are added. It may fail: the error is kept, and nothing is raised.
 
     Args:
-        path: the file; one that exists is continued, or written anew if it cannot be.
+        path: the file; one that exists is continued, or rewritten if it cannot be.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,7 +91,7 @@ class OptunaFile:
                 self._storage = _storage(self._path)
                 if not all(_COUNT in study.user_attrs for study in self._storage.get_all_studies()):
                     raise ValueError("trials are not numbered")
-            except Exception:  # damaged, or of a version that did not number its trials: derived data, written anew
+            except Exception:  # damaged, or of a version that did not number its trials: derived data, rewritten
                 self._path.unlink(missing_ok=True)
                 self._storage = _storage(self._path)
         return self._storage

@@ -62,7 +62,7 @@ def has_table(path: Path, table: str) -> bool:
     if not path.is_file():
         return False
     log = path.with_name(f"{path.name}-wal")
-    how = "mode=ro" if log.exists() else "mode=ro&immutable=1"  # immutable: no files are created beside it
+    how = "mode=ro" if log.exists() else "mode=ro&immutable=1"  # immutable: no files are created next to it
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)) as db:
             return bool(db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchall())

@@ -21,7 +21,7 @@ def new_folder(folder: Path) -> Iterator[Journal]:
     """Create the folder and its journal; remove both if invalid input is found before a run has started.
 
     Raises:
-        InputError: If the folder is in use (see `refuse_used`), or as raised by the block.
+        InputError: the folder is in use (see `refuse_used`), or as raised by the block.
     """
     refuse_used(folder)
     was_there = folder.exists()
@@ -64,7 +64,7 @@ def refuse_used(folder: Path) -> None:
     """Refuse a folder that is not empty.
 
     Raises:
-        InputError: If it is not empty, or is a temporary copy made by Ray.
+        InputError: it is not empty, or is a temporary copy made by Ray.
     """
     if RAY_COPIES in folder.absolute().parts:
         raise InputError(

@@ -71,7 +71,7 @@ def refuse_credentials(uri: str) -> None:
         >>> refuse_credentials("http://me:secret@host:5000")
         Traceback (most recent call last):
         ...
-        trainables.errors.InputError: tracking.uri is 'http://***@host:5000', with credentials, which ...
+        trainables.errors.InputError: tracking.uri contains credentials ('http://***@host:5000'), which ...
     """
     if without_secrets(uri) == uri:
         return
@@ -83,7 +83,7 @@ def refuse_credentials(uri: str) -> None:
         )
     shown = without_secrets(uri, HIDDEN)
     raise InputError(
-        f"tracking.uri is {shown!r}, with credentials, which would be kept in the study's folder; take them out, and "
+        f"tracking.uri contains credentials ({shown!r}), which would be stored in the study folder; remove them and "
         f"set {instead}"
     )
 
@@ -117,7 +117,7 @@ def configured_uri(folder: Path) -> str | None:
     """Return the tracking store that the study file of a study names, or None.
 
     Raises:
-        InputError: If the folder holds no study.
+        InputError: the folder holds no study.
     """
     with JournalReader.open(folder) as journal:
         study = journal.meta(records.META_STUDY) or {}
@@ -137,8 +137,8 @@ def store_uri(folder: Path, uri: str | None = None) -> str:
         The URI, with an absolute path if it is a SQLite file.
 
     Raises:
-        InputError: If it is a folder, since MLflow has retired its file store, or a store that MLflow does not
-            support, if its credentials are unknown, or if the study chooses options of a database's driver.
+        InputError: it is a folder, since MLflow has retired its file store, or a store that MLflow does not
+            support; its credentials are unknown; or the study chooses options of a database's driver.
     """
     own = os.environ.get("MLFLOW_TRACKING_URI")
     uri = uri or own or _previous_uri(folder) or own_store(folder)
@@ -187,7 +187,7 @@ def chosen_by_study(folder: Path, uri: str | None) -> str:
         The URI of a server, or the path of a file outside of the folder.
 
     Raises:
-        InputError: As in `store_uri`.
+        InputError: as in `store_uri`.
 
     Examples:
         >>> chosen_by_study(Path("/runs/s1"), "http://me:secret@host:5000")
@@ -211,7 +211,7 @@ def existing_store(uri: str) -> str:
     """Return a tracking store that is only read, with an absolute path if it is a SQLite file.
 
     Raises:
-        InputError: If it is a SQLite file that is missing or is not a store of MLflow: MLflow would create it.
+        InputError: it is a SQLite file that is missing or is not a store of MLflow: MLflow would create it.
     """
     store = absolute_uri(uri, Path.cwd())
     path = sqlite_path(store)
@@ -230,7 +230,7 @@ def refuse_foreign_database(store: str, folder: Path) -> None:
         folder: the study's folder, whose own store may be half made.
 
     Raises:
-        InputError: If it is such a file.
+        InputError: it is such a file.
     """
     path = sqlite_path(store)
     if path is None or store == own_store(folder) or not path.exists():
@@ -238,7 +238,7 @@ def refuse_foreign_database(store: str, folder: Path) -> None:
     if not path.is_file() or (path.stat().st_size and not _is_mlflow_store(path)):
         raise InputError(
             f"the tracking store {redact(store)} is {path}, which is not an MLflow database and would be changed; "
-            "name a new file, or one that MLflow made"
+            "use a new file or an existing MLflow database"
         )
 
 
@@ -287,7 +287,7 @@ def artifact_location(uri: str, folder: Path) -> str | None:
 
     Returns:
         For the store in the folder a URI relative to the folder, so that the folder can be moved; for another SQLite
-        file a `file:` URI beside it, for another database one in the folder; None if a server chooses the location.
+        file a `file:` URI next to it, for another database one in the folder; None if a server chooses the location.
     """
     if uri.startswith(("http://", "https://", "databricks")):
         return None
@@ -298,7 +298,7 @@ def artifact_location(uri: str, folder: Path) -> str | None:
 
 
 def check_location(location: str, uri: str, folder: Path) -> None:
-    """Refuse a place of artifacts that a SQLite store names: one that is neither beside the store nor in the study.
+    """Refuse a place of artifacts that a SQLite store names: one that is neither next to the store nor in the study.
 
     Whoever made the file has chosen the place. MLflow would send files there, with its credentials, or write them.
 
@@ -308,7 +308,7 @@ def check_location(location: str, uri: str, folder: Path) -> None:
         folder: the study's folder.
 
     Raises:
-        InputError: If it is elsewhere.
+        InputError: it is elsewhere.
 
     Examples:
         >>> check_location("assay:/artifacts/1", "sqlite:////runs/s1/mlflow.db", Path("/runs/s1"))
@@ -337,7 +337,7 @@ def local_artifacts(artifact_uri: str, uri: str) -> Path | None:
         uri: the tracking store that contains it.
 
     Raises:
-        InputError: As in `relative_artifacts`.
+        InputError: as in `relative_artifacts`.
 
     Examples:
         >>> local_artifacts("file:///runs/artifacts/1", "http://host:5000").as_posix()
@@ -361,7 +361,7 @@ def relative_artifacts(artifact_uri: str, uri: str) -> Path | None:
         '/runs/s1/artifacts/1'
 
     Raises:
-        InputError: If it leads out of the folder of the store.
+        InputError: it leads out of the folder of the store.
     """
     parts, file = urlsplit(artifact_uri), sqlite_path(uri)
     if parts.scheme != ARTIFACT_SCHEME or file is None:

@@ -148,7 +148,7 @@ def check_text(value: Any) -> None:
     Line breaks and tabs are allowed.
 
     Raises:
-        ValueError: If one has a NUL, another control character, a surrogate, or a mark that changes the direction.
+        ValueError: one has a NUL, another control character, a surrogate, or a mark that changes the direction.
 
     Examples:
         >>> check_text({"name": "a\\x00b"})
@@ -173,7 +173,7 @@ def parse_value(text: str) -> Any:
     """Return the value of a YAML text.
 
     Raises:
-        yaml.YAMLError: If it is not valid YAML.
+        yaml.YAMLError: it is not valid YAML.
     """
     if len(text) > MAX_CHARACTERS:
         raise yaml.YAMLError(f"it has {len(text):,} characters, and at most {MAX_CHARACTERS:,} are allowed")
@@ -200,7 +200,7 @@ def parse_mapping(text: str, source: str) -> dict[str, Any]:
         source: its name, for messages.
 
     Raises:
-        InputError: If the text is not valid YAML or not a mapping.
+        InputError: the text is not valid YAML or not a mapping.
     """
     try:
         document = parse_value(text)
@@ -215,7 +215,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """Return the mapping in a YAML file.
 
     Raises:
-        InputError: If it cannot be read or is not a mapping.
+        InputError: it cannot be read or is not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -232,7 +232,7 @@ def apply_override(document: dict[str, Any], override: str) -> None:
         override: `a.b=value`, with the value in YAML.
 
     Raises:
-        InputError: If it has another form, or a parent of the key is not a mapping.
+        InputError: it has another form, or a parent of the key is not a mapping.
 
     Examples:
         >>> document = {"confirm": {"seeds": 10}}

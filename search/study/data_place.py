@@ -1,6 +1,6 @@
 """Place of a study's images: where they were when it began, where they are now, and `--data`, which names it again.
 
-The images themselves must be the same: whoever loads them compares their fingerprint.
+The images themselves must be the same: their fingerprint is compared when they are loaded.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def relative_places(settings: Mapping[str, Any], folder: Path) -> dict[str, str]
 
 
 def relative_places_of(sources: Mapping[str, Source], folder: Path) -> dict[str, Any]:
-    """Return the entries of the journal that say where the data sets are relative to the study folder.
+    """Return the entries of the journal for the places of the data sets relative to the study folder.
 
     Args:
         sources: the sources by label; a single one has no label.
@@ -63,7 +63,7 @@ def relative_places_of(sources: Mapping[str, Source], folder: Path) -> dict[str,
 
 
 def recorded_settings(journal: JournalReader, first: Settings, folder: Path, label: str = "") -> Settings:
-    """Return the settings of the source where the images are now, as far as the journal and the disk tell.
+    """Return the settings of the source where the images are now, as far as the journal and the disk show.
 
     A path that does not exist any more is looked for at the same place relative to the study folder.
 
@@ -123,7 +123,7 @@ def find_sources(
         asked: the arguments of `--data` (see `asked_by_name`).
 
     Raises:
-        InputError: an argument is not a source, or does not say which data set it is for.
+        InputError: an argument is not a source, or does not name the data set that it is for.
     """
     moved = asked_by_name(asked, list(first))
     return {

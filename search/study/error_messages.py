@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, get_args
@@ -49,23 +49,57 @@ def prefixed_errors(prefix: str) -> Iterator[None]:
 
 
 def explain(
-    error: ValidationError, model: type[BaseModel], source: str, kinds: Mapping[str, type[BaseModel] | None] = NONE
+    error: ValidationError,
+    model: type[BaseModel],
+    source: str,
+    kinds: Mapping[str, type[BaseModel] | None] = NONE,
+    written: Callable[[str], str] | None = None,
 ) -> str:
     """Return one line per error.
 
     Args:
         error: pydantic's error.
         model: the model that was validated.
-        source: name of the file.
+        source: name of the file, or what the errors are about.
         kinds: by field, the model selected by its content, for fields that accept several models.
+        written: returns the key that the user wrote for a path of the model, such as `nuisance.learning_rate` for
+            `optimizer.learning_rate`, or nothing. It takes the place of `source`.
     """
-    lines = dict.fromkeys(_line(detail, model, kinds) for detail in error.errors(include_url=False))
-    shown = [f"{source}: {line}" for line in [*lines][:MOST]]
+    lines = dict.fromkeys(_line(detail, model, source, kinds, written) for detail in error.errors(include_url=False))
+    shown = [*lines][:MOST]
     return "\n".join([*shown, *([f"... and {len(lines) - MOST} more"] if len(lines) > MOST else [])])
 
 
-def _line(detail: Any, model: type[BaseModel], kinds: Mapping[str, type[BaseModel] | None]) -> str:
-    path = ".".join(str(part) for part in detail["loc"] if not INTERNAL.match(str(part)))
+def _line(
+    detail: Any,
+    model: type[BaseModel],
+    source: str,
+    kinds: Mapping[str, type[BaseModel] | None],
+    written: Callable[[str], str] | None,
+) -> str:
+    """Return the line of one error, with the key that the user wrote, or else the source and the path in the model."""
+    unknown_key = detail["type"] == "extra_forbidden"
+    path = _path(detail["loc"][:-1] if unknown_key else detail["loc"])
+    message = _message(detail, model, kinds)
+    if detail["type"] == "value_error" and path and (inner := re.match(r"([a-z]\w*): ", message)):
+        message = message[inner.end() :]
+        path = path if inner[1] in path.split(".") else f"{path}.{inner[1]}"
+    if key := written(path) if written else "":
+        return f"{key}: {message}"
+    if detail["type"] == "missing":
+        return f"{source}: `{path}` is missing"
+    named = not path or (detail["type"] == "value_error" and message.startswith(path))
+    return f"{source}: {message}" if named else f"{source}: {path}: {message}"
+
+
+def _path(loc: Sequence[Any]) -> str:
+    """Return a path of pydantic with the keys of a study file."""
+    path = ".".join(str(part) for part in loc if not INTERNAL.match(str(part)))
+    return re.sub(r"^(methods\.\d+)\.label$", r"\1.as", path)
+
+
+def _message(detail: Any, model: type[BaseModel], kinds: Mapping[str, type[BaseModel] | None]) -> str:
+    """Return the words of an error, without its path."""
     message = validation_message(detail)
     for pattern, words in REPLACEMENTS.items():
         message = re.sub(pattern, words, message)
@@ -75,14 +109,10 @@ def _line(detail: Any, model: type[BaseModel], kinds: Mapping[str, type[BaseMode
         message += f" with keys such as {', '.join(known[:EXAMPLES])}" if len(known) >= EXAMPLES else ""
     if detail["type"] == "extra_forbidden":
         owner = _model_at(model, detail["loc"][:-1], kinds)
-        known = list(owner.model_fields) if owner else []
-        place = ".".join(str(part) for part in detail["loc"][:-1])
-        return (f"{place}: " if place else "") + unknown("key", str(detail["loc"][-1]), known)
-    if detail["type"] == "missing":
-        return f"`{path}` is missing"
+        return unknown("key", str(detail["loc"][-1]), list(owner.model_fields) if owner else [])
     if detail["type"] == "value_error":
-        return f"{path}: {message}" if path and not message.startswith(path) else message
-    return f"{path}: {message[:1].lower()}{message[1:]}, but got {redact(_short(detail.get('input')))}"
+        return message
+    return f"{message[:1].lower()}{message[1:]}, but got {redact(_short(detail.get('input')))}"
 
 
 def _model_at(

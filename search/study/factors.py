@@ -55,7 +55,7 @@ def parse_levels(
         place: the section, for messages: `conditions` or `compare`.
         grid: lists of levels by factor, as in the file; anything else is returned for the study's own validation.
         also: factors that are allowed in addition to those of a recipe.
-        parsers: by factor, what returns a level from its place and notation, for factors with a notation of their own.
+        parsers: by factor, what returns a level from its place and notation, for factors with their own notation.
 
     Examples:
         >>> parse_levels("conditions", {"train_fraction": [0.1, 0.5]})["train_fraction"][0].values
@@ -150,14 +150,14 @@ def check_factor(factor: str, also: Collection[str] = ()) -> None:
         also: names that are allowed in addition.
 
     Raises:
-        ValueError: If it is not; the message lists the recipe factors.
+        ValueError: it is not; the message lists the recipe factors.
     """
     if factor in also:
         return
     if factor in (DATA, IMAGE_SIZE):
         where = f"`{DATA}`, with its key `size`" if factor == IMAGE_SIZE else f"the key `{DATA}` of the study file"
         raise ValueError(
-            f"`{factor}` can only be a condition of its own, `conditions: {{{factor}: [...]}}`; for all runs set it in "
+            f"`{factor}` can only be a separate condition, `conditions: {{{factor}: [...]}}`; for all runs set it in "
             f"{where}"
         )
     known = [*recipe_factors(), *also]
@@ -206,7 +206,7 @@ def parse_range(value: Any, key: str, integer: bool = False) -> Any:
         integer: whether the field holds integers; a range is then a range of integers.
 
     Raises:
-        ValueError: If the range or list is invalid.
+        ValueError: the range or list is invalid.
 
     Examples:
         >>> parse_range({"low": 0.001, "high": 1.0, "log": True}, "learning_rate").log
@@ -226,7 +226,7 @@ def parse_method_field(value: Any, key: str, field: FieldInfo) -> Any:
         field: the field.
 
     Raises:
-        ValueError: If the range or list is invalid, or none is declared.
+        ValueError: the range or list is invalid, or none is declared.
     """
     if value != AUTO:
         return parse_range(value, key, holds_integers(field))
@@ -279,7 +279,7 @@ def parse_schedules(value: Any, key: str) -> Any:
         key: its key, for messages.
 
     Raises:
-        ValueError: If it is anything else.
+        ValueError: it is anything else.
 
     Examples:
         >>> parse_schedules([[0.5, 0.75], [0.3, 0.6, 0.9]], "milestones").options
@@ -311,7 +311,7 @@ def check_milestones(nuisance: Mapping[str, Any], elsewhere: Iterable[str]) -> N
         elsewhere: recipe factors that conditions or compared levels set.
 
     Raises:
-        ValueError: If whole schedules are set as well, or the ranges of two milestones overlap.
+        ValueError: whole schedules are set as well, or the ranges of two milestones overlap.
     """
     numbered = sorted((number, name) for name in nuisance if (number := milestone_number(name)))
     if numbered and ("milestones" in nuisance or "milestones" in elsewhere):
@@ -322,8 +322,8 @@ def check_milestones(nuisance: Mapping[str, Any], elsewhere: Iterable[str]) -> N
     for one, other in itertools.pairwise(bounds):
         if bounds[one][1] >= bounds[other][0]:
             raise ValueError(
-                f"nuisance.{other}: its smallest value must lie behind the largest of `{one}`, since milestones "
-                f"increase, but they are {bounds[other][0]!r} and {bounds[one][1]!r}"
+                f"nuisance.{other}: its smallest value must be greater than the largest of `{one}`, since "
+                f"milestones increase, but they are {bounds[other][0]!r} and {bounds[one][1]!r}"
             )
 
 

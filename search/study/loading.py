@@ -53,7 +53,7 @@ def load_study(source: str, overrides: tuple[str, ...] = ()) -> Study:
         overrides: overrides of the form `a.b=value`, with the value in YAML.
 
     Raises:
-        InputError: If the file cannot be read or is invalid.
+        InputError: the file cannot be read or is invalid.
 
     Examples:
         >>> load_study("quickstart", ("confirm.seeds=9",)).confirm.seeds
@@ -84,7 +84,7 @@ def validate(document: dict[str, Any], source: str, folder: Path) -> Study:
         folder: folder that relative paths of data and of a SQLite tracking store refer to.
 
     Raises:
-        InputError: If it is invalid; the message gives the key, the value and the allowed values.
+        InputError: it is invalid; the message gives the key, the value and the allowed values.
 
     Examples:
         >>> study = validate({"data": "digits", "methods": ["baseline", "mixup"]}, "study.yaml", Path.cwd())

@@ -22,7 +22,7 @@ SECTION = "resources"
 def whole_or_shared(gpus: float) -> float:
     """Check that a number of GPUs is below 1 or whole, since Ray cannot allocate anything else."""
     if gpus > 1 and gpus != int(gpus):
-        raise ValueError(f"gpus: must be a fraction of one GPU (below 1) or a whole number, but got {gpus:g}")
+        raise ValueError(f"must be a fraction of one GPU (below 1) or a whole number, but got {gpus:g}")
     return gpus
 
 
@@ -71,7 +71,7 @@ def changed(resources: Resources, sets: Sequence[str]) -> Resources:
         sets: overrides of the form `resources.NAME=VALUE`, with the value in YAML.
 
     Raises:
-        InputError: If an override has another key or an invalid value.
+        InputError: an override has another key or an invalid value.
 
     Examples:
         >>> changed(Resources(), ["resources.gpus=0.5"]).gpus

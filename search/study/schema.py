@@ -27,16 +27,22 @@ from search.study.factors import (
     parse_schedules,
 )
 from search.study.resources import Resources
-from search.study.sections import FIRST_LOOK, Confirm, MethodEntry, Search, Tracking, method_entry
+from search.study.sections import FIRST_LOOK, Confirm, MethodEntry, Search, Tracking, method_entry, spelled
 from spaces.distributions import AUTO
 from trainables import records
 from trainables.config import AnySource, RunConfig
 from trainables.registration.fields import Choice, Frozen, Range, declared
-from trainables.registration.registry import unknown
+from trainables.registration.registry import lacks
 from trainables.schedules import milestone_number
 
 METHOD, PRECISION = "method", "precision"
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,79}$")]
+Name = Annotated[
+    str,
+    spelled(
+        r"[A-Za-z0-9][A-Za-z0-9_. -]{0,79}",
+        "must consist of at most 80 letters, digits, spaces, `.`, `_` and `-`, and start with a letter or digit",
+    ),
+]
 NOT_TUNABLE = {
     "augmentation", "classes", "deterministic", "epochs", "label_noise", "model", "steps",
     "train_fraction", "validation_fraction",
@@ -149,7 +155,7 @@ class Study(Frozen):
         labels = [entry.label for entry in self.methods]
         for label in labels:
             if labels.count(label) > 1:
-                raise ValueError(f"methods: two have the name `{label}`; rename one with `as: NAME`")
+                raise ValueError(f"methods: two methods are named `{label}`; rename one with `as: NAME`")
         check_data_levels(self.data, self.conditions)
         _check_exclude(self.conditions, self.exclude)
         _check_places(self)
@@ -199,8 +205,41 @@ class Study(Frozen):
 
     @property
     def names_precision(self) -> bool:
-        """Whether the study file says anything about the precision of any run."""
-        return any(name.rpartition(".")[2] == PRECISION for _, name, _ in _settings(self))
+        """Whether the study file sets the precision of any run."""
+        return any(name.rpartition(".")[2] == PRECISION for _, name, _ in self.settings())
+
+    def settings(self) -> Iterator[tuple[str, str, Any]]:
+        """Yield every setting of runs as its key in the study file, its plain name, and its value, range or choice."""
+        for name, value in self.recipe.items():
+            yield f"recipe.{name}", name, value
+        for name, value in self.nuisance.items():
+            yield f"nuisance.{name}", name, value
+        for place in ("conditions", "compare"):
+            grid: dict[str, list[Level]] = getattr(self, place)
+            for factor, options in grid.items():
+                for level in options:
+                    for name, value in level.values.items():
+                        yield f"{place}.{factor}" if name == factor else f"{place}.{factor}.{name}", name, value
+
+    def key_of(self, path: str) -> str:
+        """Return the key in the study file that sets a value of a run configuration, or nothing if none or several do.
+
+        Args:
+            path: path in `RunConfig`, such as `optimizer.learning_rate`.
+
+        Examples:
+            >>> recipe = {"batch_size": 32, "augmentation": ["crop", "jpeg"], "model": {"name": "resnet8", "width": 1}}
+            >>> study = Study(data={"source": "digits"}, methods=["baseline"], recipe=recipe)
+            >>> study.key_of("batch_size"), study.key_of("optimizer.learning_rate"), study.key_of("model.width")
+            ('recipe.batch_size', 'nuisance.learning_rate', 'recipe.model.width')
+            >>> study.key_of("augmentation.steps.1.quality"), study.key_of("method.alpha")
+            ('recipe.augmentation.quality', '')
+        """
+        section, *rest = path.split(".")
+        fields = [part for part in rest if not part.isdigit() and part != "steps"]
+        keys = {key for key, name, _ in self.settings() if fields and name.rpartition(".")[2] == fields[-1]}
+        keys = keys or {".".join((key, *fields)) for key, name, _ in self.settings() if name == section}
+        return min(keys) if len(keys) == 1 else ""
 
     def with_precision(self, precision: str | None) -> Study:
         """Return the same study with another precision in its recipe; None leaves it out."""
@@ -253,7 +292,7 @@ def _check_exclude(conditions: dict[str, list[Level]], exclude: list[dict[str, S
                     raise ValueError(
                         f"exclude: there is no `{factor}` to exclude, since this study has no `conditions`"
                     )
-                raise ValueError("exclude: " + unknown("condition", factor, list(conditions)))
+                raise ValueError("exclude: " + lacks("`conditions`", "factor", factor, list(conditions)))
             names = [level.name for level in conditions[factor]]
             if value not in names:
                 raise ValueError(f"exclude: {factor} has no level {value!r}; choose from {names}")
@@ -270,8 +309,12 @@ def _check_places(study: Study) -> None:
         raise ValueError(
             f"compare: arms with different `{factor}` differ in data or training length; make it a condition"
         )
-    for factor in [*study.recipe, *(name for name in study.nuisance if not milestone_number(name))]:
-        check_factor(factor)
+    for place, factors in (("recipe", study.recipe), ("nuisance", study.nuisance)):
+        for factor in factors:
+            try:
+                check_factor(factor, also=[factor] if place == "nuisance" and milestone_number(factor) else ())
+            except ValueError as error:
+                raise ValueError(f"{place}: {error}") from None
     check_milestones(study.nuisance, factors_of(study.compare) | factors_of(study.conditions))
     places = {"recipe": {*study.recipe}, "nuisance": {*study.nuisance}}
     for place in ("conditions", "compare"):
@@ -285,34 +328,19 @@ def _check_places(study: Study) -> None:
             raise ValueError(f"`{min(first & second)}` is set in `{one}` and in `{other}`; remove one")
 
 
-def _settings(study: Study) -> Iterator[tuple[str, str, Any]]:
-    """Yield every setting of runs as its place in the study file, its plain name, and its value, range or choice."""
-    for name, value in study.recipe.items():
-        yield "recipe", name, value
-    for name, value in study.nuisance.items():
-        yield "nuisance", name, value
-    for place in ("conditions", "compare"):
-        grid: dict[str, list[Level]] = getattr(study, place)
-        for factor, options in grid.items():
-            for level in options:
-                for name, value in level.values.items():
-                    yield f"{place}.{factor}", name, value
-
-
 def _check_precision(study: Study) -> None:
-    """Refuse `precision: auto` for a part of the runs, and a precision of its own for a part beside it."""
+    """Refuse `precision: auto` for a part of the runs, and a separate precision for a part if the study measures it."""
     written = study.recipe.get(PRECISION, AUTO)
     if written not in (allowed := (AUTO, records.FLOAT32, records.MIXED)):
         raise ValueError(f"recipe.{PRECISION} must be one of {', '.join(allowed)}, but got {written!r:.80}")
     remedy = f"for all runs set `recipe: {{{PRECISION}: {AUTO}}}`, or choose float32 or mixed"
-    for place, name, value in _settings(study):
-        if name.rpartition(".")[2] != PRECISION or (place, name) == ("recipe", PRECISION):
+    for where, name, value in study.settings():
+        if name.rpartition(".")[2] != PRECISION or where == f"recipe.{PRECISION}":
             continue
-        where = place if place.endswith(f".{name}") else f"{place}.{name}"
         if value == AUTO or (isinstance(value, Choice) and AUTO in value.options):
             raise ValueError(
-                f"{where}: `{AUTO}` is decided once for the whole study, so it can be neither a level nor "
-                f"searched, nor hold for one model; {remedy}"
+                f"{where}: `{AUTO}` applies to the whole study; it cannot be a level, be searched, or be set for one "
+                f"model; {remedy}"
             )
         if study.measures_precision:
             raise ValueError(f"{where}: `recipe.{PRECISION}` is `{AUTO}`, which decides for all runs; remove one")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from search.store.tracking_uri import refuse_credentials, store_uri
 from search.study.factors import parse_method_field
@@ -15,9 +16,32 @@ from trainables.errors import InputError
 from trainables.methods import METHODS
 from trainables.methods.base import short_name
 from trainables.registration.fields import Choice, Frozen, Range
-from trainables.registration.registry import unknown
+from trainables.registration.registry import lacks
 
-Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.+-]{0,39}$")]
+
+def spelled(pattern: str, rule: str) -> AfterValidator:
+    """Return a validator of texts that match a pattern.
+
+    Args:
+        pattern: regular expression for the whole text.
+        rule: the pattern in words, for the message.
+    """
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"{rule}, but got {text!r:.100}")
+        return text
+
+    return AfterValidator(check)
+
+
+Label = Annotated[
+    str,
+    spelled(
+        r"[A-Za-z][A-Za-z0-9_.+-]{0,39}",
+        "must consist of at most 40 letters, digits, `.`, `_`, `+` and `-`, and start with a letter",
+    ),
+]
 OPEN = "open"
 MOST_SEEDS = 1000
 FIRST_LOOK, MOST_OPEN = 4, 60
@@ -177,7 +201,7 @@ def method_entry(entry: Any) -> Any:
     known = list(kind.fields())
     for field in fields:
         if field not in known:
-            raise ValueError(unknown(f"field of {name}", field, known) if known else f"{name} has no fields")
+            raise ValueError(lacks(f"`{name}`", "field", field, known) if known else f"`{name}` has no fields")
     settings = {key: parse_method_field(value, kind.plain(key), kind.fields()[key]) for key, value in fields.items()}
     default = f"{short_name(name)}_twin" if twin is True else short_name(name)
     return {"name": name, "label": label or default, "settings": settings, "twin": twin}

@@ -1,4 +1,4 @@
-"""Artifact repository for MLflow: artifacts beside the SQLite store that refers to them, wherever it was moved.
+"""Artifact repository for MLflow: artifacts next to the SQLite store that refers to them, wherever it was moved.
 
 MLflow stores absolute artifact locations only. The store in a study's folder uses `assay:/artifacts` instead, a
 scheme that MLflow resolves through this plug-in (entry point group `mlflow.artifact_repository`).
@@ -21,7 +21,7 @@ class RelativeArtifactRepository(LocalArtifactRepository):
         registry_uri: the model registry, unused.
 
     Raises:
-        MlflowException: If the tracking store is not a SQLite file.
+        MlflowException: the tracking store is not a SQLite file.
     """
 
     def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:

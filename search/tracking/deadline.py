@@ -31,7 +31,7 @@ class Deadline:
         self._armed = self._expired = False
 
     def extend(self) -> None:
-        """Start the time anew, because the server has answered."""
+        """Restart the time, because the server has answered."""
         if self._armed:
             signal.setitimer(signal.ITIMER_REAL, self._seconds, _REPETITION)
 
@@ -40,7 +40,7 @@ class Deadline:
         """Interrupt the block when the time is up. Only in the main thread; elsewhere MLflow's own limits apply.
 
         Raises:
-            SilentServerError: The time was up.
+            SilentServerError: the time was up.
         """
         if threading.current_thread() is not threading.main_thread():
             yield

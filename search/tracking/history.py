@@ -63,7 +63,7 @@ def read_runs(
         tags.
 
     Raises:
-        LookupError: If the experiment does not exist.
+        LookupError: the experiment does not exist.
     """
     import pandas as pd
     from mlflow import MlflowClient

@@ -26,7 +26,7 @@ _STARTS = 5  # quick deaths in a row after which the process is not restarted
 _QUICK_DEATH = 60.0  # seconds
 _SAVING = 1.0  # seconds of the driver's timeout in which the process writes its state
 WAIT_SECONDS = 30.0
-"""How long a command waits for the delivery, unless `--timeout` says otherwise."""
+"""How long a command waits for the delivery, unless `--timeout` is given."""
 BUSY = 3  # exit code: another process delivers this study
 
 
@@ -148,7 +148,7 @@ def start_delivery(folder: Path, uri: str | None = None) -> Delivery:
         uri: the tracking store that the study names; by default as in `store_uri`.
 
     Raises:
-        InputError: If there is no journal, a link leads out of the folder, or the store is unsupported or a file of
+        InputError: there is no journal, a link leads out of the folder, or the store is unsupported or a file of
             another program.
     """
     folder = folder.absolute()
@@ -172,7 +172,7 @@ def sync(folder: Path, uri: str | None = None, timeout: float = WAIT_SECONDS) ->
         What is still undelivered.
 
     Raises:
-        InputError: As in `start_delivery`.
+        InputError: as in `start_delivery`.
     """
     delivery = start_delivery(folder, uri)
     try:

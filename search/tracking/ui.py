@@ -30,7 +30,7 @@ def ui_command(folder: Path, uri: str | None = None, port: int = 5000) -> str:
         port: port on this machine.
 
     Raises:
-        InputError: If MLflow does not support the store.
+        InputError: MLflow does not support the store.
 
     Examples:
         >>> ui_command(Path("/runs/s1"), "http://host:5000")
@@ -59,7 +59,7 @@ def check_port(port: int) -> None:
     """Refuse a port of this machine that another program uses.
 
     Raises:
-        InputError: It is in use, or this user may not use it.
+        InputError: it is in use, or this user may not use it.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as MLflow does

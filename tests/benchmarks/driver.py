@@ -104,7 +104,7 @@ def spent(folder: Path, env: Mapping[str, str], *arguments: object) -> Spent:
     """Run a command of Assay in an environment; return what its process took, without its children.
 
     Raises:
-        RuntimeError: It failed.
+        RuntimeError: it failed.
     """
     log, cpu, memory = folder / "command.log", 0.0, 0
     began = time.perf_counter()

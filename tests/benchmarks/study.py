@@ -115,7 +115,7 @@ def measure(way: str, data: Path, trials: int, scratch: Path) -> Spent:
         scratch: an existing folder.
 
     Raises:
-        RuntimeError: The process failed.
+        RuntimeError: the process failed.
     """
     folder = scratch / way
     folder.mkdir()

@@ -138,8 +138,8 @@ def test_a_node_that_joins_later_and_does_not_see_the_folder_gets_no_run(
     driver = started_on_one_slot(cluster, folder, tmp_path, write_curves)
     cluster.add(2, before=apart)
     said = ended(driver)
-    assert f"gets no runs: it has no {folder}; checkpoints and logs are stored there" in said
-    assert said.count("gets no runs") == 1
+    assert f"is excluded: it has no {folder}; checkpoints and logs are stored there" in said
+    assert said.count("is excluded") == 1
     assert {outcome for outcome, _ in facts(folder)[0].values()} <= {records.COMPLETED, records.STOPPED}
     assert len(read_study(folder).runs) == 4 + 12
     assert list(folder.glob(".probe-*")) == []

@@ -63,7 +63,7 @@ def test_a_worker_that_dies_while_it_starts_is_started_again(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert list(starts.iterdir()) == []
-    assert done.stderr.count(f"node {OTHER_NODE} gets no runs: it has no disk") == ("unfit" in faults)
+    assert done.stderr.count(f"node {OTHER_NODE} is excluded: it has no disk") == ("unfit" in faults)
     assert {outcome for outcome, _ in facts(folder)[0].values()} <= {records.COMPLETED, records.STOPPED}
 
 

@@ -93,7 +93,7 @@ class Policy(Frozen):
     def draw(self, rng: np.random.Generator, n: int, image_shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
         """Draw the random numbers for `n` images (see `Augmentation.draw`).
 
-        Each augmentation has its own stream, so that adding another one behind it does not change its draws. The
+        Each augmentation has its own stream, so that adding another one after it does not change its draws. The
         names of the arrays are prefixed with the position of their augmentation, except for the first one.
 
         Args:
@@ -131,7 +131,7 @@ def policy_apply(name: str) -> Callable[[Tensor, dict[str, Tensor]], Tensor]:
         name: `Policy.name`.
 
     Raises:
-        InputError: If it contains an unknown augmentation.
+        InputError: it contains an unknown augmentation.
     """
     return partial(apply_in_order, [AUGMENTATIONS.get(part) for part in name.split(JOINT)])
 
@@ -148,7 +148,7 @@ def make_policy(value: Any) -> Policy:
     True
 
     Raises:
-        InputError: If the value is not a policy.
+        InputError: the value is not a policy.
     """
     try:
         return Policy.model_validate(value)

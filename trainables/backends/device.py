@@ -14,7 +14,7 @@ class Device:
     Args:
         kind: `GPU` or `CPU`.
         name: its model, such as `NVIDIA A100-SXM4-80GB`.
-        memory: the memory that the backend may allocate on it, in bytes; None if the backend does not say.
+        memory: the memory that the backend may allocate on it, in bytes; None if the backend does not report it.
     """
 
     kind: str

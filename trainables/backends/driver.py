@@ -26,7 +26,7 @@ class DriverGpu:
 
     Args:
         name: its model.
-        memory: its memory in bytes, or None if the source does not say.
+        memory: its memory in bytes, or None if the source does not report it.
     """
 
     name: str
@@ -75,7 +75,7 @@ def driver_view(root: Path = Path("/"), seconds: float = SECONDS) -> DriverView:
 
 @functools.cache
 def nvidia_memory() -> int | None:
-    """Return the memory of the smallest NVIDIA device in bytes, or None if the driver does not tell."""
+    """Return the memory of the smallest NVIDIA device in bytes, or None if the driver does not report it."""
     known = [gpu.memory for gpu in driver_view().gpus]
     return min((memory for memory in known if memory is not None), default=None)
 

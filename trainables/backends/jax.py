@@ -81,13 +81,13 @@ def require_devices(number: int) -> None:
     """Refuse more devices for one run than there are.
 
     Raises:
-        InputError: There are fewer.
+        InputError: there are fewer.
     """
     usable = len(jax.devices())
     if number > usable:
         raise InputError(
             f"a run is divided among {number} devices (`resources.gpus`), but JAX can use {usable} here; `assay "
-            "doctor` says which"
+            "doctor` shows which"
         )
 
 
@@ -139,7 +139,7 @@ def loops_on_device() -> bool:
 
 
 class Loop:
-    """A loop over batches (see `tensorflow.Loop`), compiled as a whole or step by step, anew for each new shape.
+    """A loop over batches (see `tensorflow.Loop`), compiled as a whole or step by step, once for each new shape.
 
     Args:
         body: a function of (state, data, constants, batch) to (next state, output).

@@ -45,7 +45,7 @@ def bounded(program: Sequence[str], seconds: float, environment: Mapping[str, st
     Args:
         program: the program and its arguments.
         seconds: how long it may take.
-        environment: variables beside those of this process.
+        environment: variables in addition to those of this process.
 
     Examples:
         >>> bounded(["sh", "-c", "echo yes; exit 3"], 10)

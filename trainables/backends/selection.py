@@ -58,7 +58,7 @@ class Backend(Protocol):
         ...
 
     def device_memory(self) -> int | None:
-        """Return the memory of the accelerator in bytes, or None if there is none, or it does not tell."""
+        """Return the memory of the accelerator in bytes, or None if there is none, or it does not report it."""
         ...
 
     def accelerated(self, model: keras.Model, precision: str, xla: bool) -> keras.Model:
@@ -77,7 +77,7 @@ def _chosen() -> Any:
 
 
 def _restore_defaults() -> None:
-    """Undo what `~/.keras/keras.json` says: it would change runs without a trace."""
+    """Undo the settings of `~/.keras/keras.json`, which would change runs without a trace."""
     import keras
 
     keras.config.set_floatx("float32")

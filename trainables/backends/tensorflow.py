@@ -95,7 +95,7 @@ def require_devices(number: int) -> None:
     """Refuse several devices for one run.
 
     Raises:
-        InputError: There are several.
+        InputError: there are several.
     """
     if fault := one_device(number):
         raise InputError(fault)
@@ -130,7 +130,7 @@ class Loop:
     """A compiled loop over batches: a function of (state, data, constants, batches) to (last state, stacked outputs).
 
     It is traced once, at its first call, for the shapes of its arguments. Later calls may have other data, whose arrays
-    differ in their first dimension, and other batches, as `open_dimensions` says.
+    differ in their first dimension, and other batches, according to `open_dimensions`.
 
     Args:
         body: a function of (state, data, constants, batch) to (next state, output), all nested tensors. The shapes of
@@ -192,7 +192,7 @@ def resident(array: np.ndarray, devices: int = 1) -> Tensor:
 
 
 def device_memory() -> int | None:
-    """Return the memory of the smallest GPU in bytes, or None if there is no GPU, or it does not tell."""
+    """Return the memory of the smallest GPU in bytes, or None if there is no GPU, or it does not report it."""
     return nvidia_memory() if tf.config.list_physical_devices("GPU") else None
 
 

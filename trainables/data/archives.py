@@ -33,8 +33,8 @@ def mapped_members(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
         names: names of arrays that are wanted.
 
     Raises:
-        InputError: There is no room in the cache.
-        OSError, ValueError, zipfile.BadZipFile: The archive is damaged.
+        InputError: there is no room in the cache.
+        OSError, ValueError, zipfile.BadZipFile: the archive is damaged.
 
     Examples:
         >>> import numpy as np

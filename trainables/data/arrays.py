@@ -39,7 +39,7 @@ def dataset_of(arrays: Mapping[str, np.ndarray], where: str) -> Dataset:
         where: where the arrays come from, for messages.
 
     Raises:
-        InputError: If an array is missing or has a wrong dtype, shape or value.
+        InputError: an array is missing or has a wrong dtype, shape or value.
 
     Examples:
         >>> import numpy as np
@@ -90,13 +90,10 @@ def require_more_than_two_values(images: np.ndarray, where: str) -> None:
         where: where they come from, for messages.
 
     Raises:
-        InputError: If the largest value is 1.
+        InputError: the largest value is 1.
     """
     if int(images.max(initial=0)) == 1:
-        raise InputError(
-            f"{where} contains the values 0 and 1 only, which are both black, since images are from 0 to 255; multiply "
-            "them by 255"
-        )
+        raise InputError(f"{where} contains only the values 0 and 1, but pixels range from 0 to 255; multiply by 255")
 
 
 def _images(array: np.ndarray, key: str, where: str) -> np.ndarray:
@@ -164,7 +161,7 @@ def _require_all_classes(labels: np.ndarray, where: str) -> None:
     if missing:
         raise InputError(
             f"{where}: `y_train` has no image of the class(es) {listed([str(each) for each in missing])}; labels must "
-            "be 0, 1, 2, ... without a gap. Number the classes anew: numpy.unique(labels, return_inverse=True)[1]"
+            "be 0, 1, 2, ... without a gap. Renumber the classes: numpy.unique(labels, return_inverse=True)[1]"
         )
 
 

@@ -83,7 +83,7 @@ class Dataset:
 class Source(Frozen):
     """Base class of data sources. Subclasses define their name (`source`), their settings, and `load`.
 
-    `mirror_keeps_class` tells whether a mirrored image belongs to the same class, which is not the case for digits.
+    `mirror_keeps_class` states whether a mirrored image belongs to the same class, which is not the case for digits.
 
     Examples:
         >>> import numpy as np
@@ -109,7 +109,7 @@ class Source(Frozen):
         """Load the data set.
 
         Raises:
-            InputError: If images are missing, damaged or not supported.
+            InputError: images are missing, damaged or not supported.
         """
         raise TypeError(f"{type(self).__name__} does not define `load`")
 
@@ -129,7 +129,7 @@ class SourceRegistry(Registry[type[Source]]):
         """Return the class of a source.
 
         Raises:
-            InputError: If there is no source of that name.
+            InputError: there is no source of that name.
         """
         if name in self._entries:
             return self._entries[name]

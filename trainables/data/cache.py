@@ -45,7 +45,7 @@ def cache_folder() -> Path:
     """Return the folder of the cache for decoded images.
 
     Raises:
-        InputError: If the user has no home folder, and no other folder is set.
+        InputError: the user has no home folder, and no other folder is set.
     """
     try:
         if os.environ.get(CACHE_FOLDER):
@@ -73,7 +73,7 @@ def decode_cached(root: Path, files: Sequence[str], target_format: TargetFormat)
         target_format: size, colour and scale of the images.
 
     Raises:
-        InputError: If the images cannot be decoded (see `decode_files`), or there is no room for them.
+        InputError: the images cannot be decoded (see `decode_files`), or there is no room for them.
     """
     folder = cache_folder()
     stats = [(root / file).stat() for file in files]
@@ -136,7 +136,7 @@ def _whole(folder: Path) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the memory-mapped array in a folder of the cache, and what is known about it.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError: It is missing or not whole.
+        OSError, ValueError, KeyError, TypeError: it is missing or not whole.
     """
     import numpy as np
 
@@ -173,7 +173,7 @@ def cached_array(name: Any, write: Callable[[Path], None]) -> np.ndarray:
         write: writes the array to a `.npy` file.
 
     Raises:
-        InputError: There is no room for it.
+        InputError: there is no room for it.
     """
     folder = cache_folder() / _digest([FORMAT, name])
     with suppress(OSError, ValueError, KeyError, TypeError):
@@ -230,7 +230,7 @@ def _allocate(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """Return a new memory-mapped array of zeros, uint8, whose place on the disk is certain.
 
     Raises:
-        InputError: If there is no room for it.
+        InputError: there is no room for it.
     """
     import numpy as np
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Colour = Literal["auto", "grey", "colour"]
 Each = Callable[[Callable[[Any], Any], Iterable[Any], str], Iterable[Any]]
-"""Applies a function to items, in order; the text says what for."""
+"""Applies a function to items, in order; the text describes the purpose."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class TargetFormat:
         size: (height, width), or None if all images already have the same size.
         resize: how images get that size: `stretch`, `pad` (with black borders), or `crop` (to the centre).
         colour: `grey`, `colour`, or `auto`: colour if any image is in colour.
-        background: red, green and blue behind transparent pixels.
+        background: red, green and blue that replace transparency.
         value_range: values of images with more than eight bits that become 0 and 255; None for all of their bits.
     """
 
@@ -96,7 +96,7 @@ def decode_files(
         pick: returns those that are not left out, given all images and their positions.
 
     Raises:
-        InputError: If the images have different sizes and `target_format` has none, values have no certain scale, or no
+        InputError: the images have different sizes and `target_format` has none, values have no certain scale, or no
             file can be decoded.
     """
     import numpy as np
@@ -144,7 +144,7 @@ def common_size(root: Path, facts: Sequence[ImageFacts]) -> tuple[int, int]:
     """Return the size of all images.
 
     Raises:
-        InputError: If there are several.
+        InputError: there are several.
     """
     sizes = Counter(each.size for each in facts if not each.fault)
     if len(sizes) > 1:
@@ -162,7 +162,7 @@ def check_scale(
     """Refuse images whose values have no certain scale; it is the same for all images of a data set.
 
     Raises:
-        InputError: If there are some.
+        InputError: there are some.
     """
     known = [(file, each) for file, each in zip(files, facts, strict=True) if not each.fault]
     deep = [(file, each) for file, each in known if each.bits != 8]
@@ -193,7 +193,7 @@ def check_scale(
             else "Convert them to images with 8 bits"
         )
         raise InputError(
-            f"{printable(root)}: {len(deep)} image(s) have 16 bits, but use the lower {bits} only ({found}), so "
+            f"{printable(root)}: {len(deep)} image(s) have 16 bits, but use only the lower {bits} ({found}), so "
             f"their scale is not certain: {listed([file for file, _ in deep])}. {wanted}"
         )
 

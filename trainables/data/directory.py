@@ -30,7 +30,7 @@ def _one_group(pattern: str) -> str:
 class Directory(FileSource):
     """Images in class folders: PATH/CLASS/IMAGE, or PATH/train/CLASS/IMAGE with `test` and `val` next to `train`.
 
-    Parts may be named in other usual ways, such as `Training` and `Testing`, and lie in a folder of their own. If there
+    Parts may be named in other usual ways, such as `Training` and `Testing`, and lie in a separate folder. If there
     is no test part, a fixed fifth of each class becomes the test part. A validation folder is the validation part, or
     with `validation_is: test` the test part. Links are followed. Hidden files and the thumbnails of file servers are
     left out.

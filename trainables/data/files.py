@@ -80,7 +80,7 @@ class FileSource(ResizableSource):
     colour: Annotated[Colour, Field(description="auto: colour if any image is in colour")] = "auto"
     background: Annotated[
         Literal["white", "black"] | tuple[Byte, Byte, Byte],
-        Field(description="what is behind transparent pixels: white, black, or [red, green, blue]"),
+        Field(description="background of transparent pixels: white, black, or [red, green, blue]"),
     ] = "white"
     value_range: Annotated[
         Annotated[tuple[Finite, Finite], AfterValidator(_increasing)] | None,
@@ -99,7 +99,7 @@ class FileSource(ResizableSource):
         """Return all files and the names of the classes in order.
 
         Raises:
-            InputError: If there are no files, or a label is unknown.
+            InputError: there are no files, or a label is unknown.
         """
         raise TypeError(f"{type(self).__name__} does not define `entries`")
 
@@ -143,7 +143,7 @@ def _test_part(entries: Sequence[LabelledFile], names: Sequence[str], test_fract
     """Return which files are in the test part, bool (n,).
 
     Raises:
-        InputError: If a class would have no image in one of the parts.
+        InputError: a class would have no image in one of the parts.
     """
     import numpy as np
 
@@ -215,7 +215,7 @@ def _group_numbers(entries: Sequence[LabelledFile]) -> np.ndarray | None:
         return None
     own = (
         entry.group if entry.group is not None else f"\0{entry.file}" for entry in entries
-    )  # a file without a group is a group of its own
+    )  # a file without a group is its own group
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(name, len(numbers)) for name in own], dtype="int32")
 

@@ -46,7 +46,7 @@ def find_files(folder: Path) -> Found:
     """Return what lies below a folder, at any depth.
 
     Raises:
-        OSError: If a folder cannot be read.
+        OSError: a folder cannot be read.
     """
     found = Found()
     above = tuple(_identity(each) for each in (folder, *folder.absolute().parents))

@@ -23,7 +23,7 @@ FILLERS = {
     "image", "images", "img", "imgs", "original", "part", "photo", "photos", "pic", "pics", "picture", "pictures",
     "raw", "sample", "samples", "seg", "segmentation", "set", "sets", "split", "splits", "subset",
 }  # fmt: skip
-"""Words that may stand beside it."""
+"""Words that may accompany it."""
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+|\d+")
 
 
@@ -60,8 +60,8 @@ def read_layout(path: Path, is_classes: bool = False) -> Layout:
         is_classes: whether every folder in it is a class, whatever its name and content.
 
     Raises:
-        InputError: If it has fewer than two classes, or can be read in several ways.
-        OSError: If a folder cannot be read.
+        InputError: it has fewer than two classes, or can be read in several ways.
+        OSError: a folder cannot be read.
     """
     base = path if is_classes else _inner(path)
     tops = subfolders(base)
@@ -92,7 +92,7 @@ def read_layout(path: Path, is_classes: bool = False) -> Layout:
 
 
 def _words(name: str) -> list[str]:
-    """Return the words of a name that tell a part or a class."""
+    """Return the words of a name that identify a part or a class."""
     words = (word.lower() for word in WORD.findall(name))
     return [word for word in words if not word.isdecimal() and word not in FILLERS]
 
@@ -123,7 +123,7 @@ def _inner(folder: Path, names: Sequence[str] = ()) -> Path:
 def _containers(tops: Sequence[Path]) -> dict[Path, str]:
     """Return the folders that are named like a part and hold folders, by their part.
 
-    A folder that holds images beside folders is one only if no folder with another name has images.
+    A folder that contains both images and folders is one only if no folder with another name has images.
     """
     named = {top: part for top in tops if (part := part_of(top.name)) and subfolders(top)}
     strict = {top: part for top, part in named.items() if not has_images(top)}
@@ -137,7 +137,7 @@ def _check_parts(base: Path, parts: dict[Path, str]) -> None:
     """Refuse parts that lack the training part, or of which two are the same.
 
     Raises:
-        InputError: They do.
+        InputError: they do.
     """
     for part in PARTS:
         same = [top.name for top, each in parts.items() if each == part]
@@ -147,7 +147,7 @@ def _check_parts(base: Path, parts: dict[Path, str]) -> None:
             )
     if TRAIN not in parts.values():
         raise InputError(
-            f"{printable(base)} has the folder(s) {listed([top.name for top in parts])}, but no training part beside "
+            f"{printable(base)} has the folder(s) {listed([top.name for top in parts])}, but no training part next to "
             "them; name its folder `train`, or set `layout: classes` if every folder is a class"
         )
 
@@ -156,7 +156,7 @@ def _refuse_flat_parts(base: Path, tops: Sequence[Path]) -> None:
     """Refuse folders that are named like parts and hold images without classes.
 
     Raises:
-        InputError: All folders with images are.
+        InputError: all folders with images are.
     """
     flat = {top: part_of(top.name) for top in tops if has_images(top)}
     if len(flat) > 1 and TRAIN in flat.values() and None not in flat.values():
@@ -168,17 +168,17 @@ def _refuse_flat_parts(base: Path, tops: Sequence[Path]) -> None:
 
 
 def _refuse_parts_as_classes(classes: Sequence[Path]) -> None:
-    """Refuse "classes" that hold no image of their own but the folders of the classes proper.
+    """Refuse "classes" that contain no images but the folders of the actual classes.
 
     Raises:
-        InputError: There are some.
+        InputError: there are some.
     """
     inner = {folder: {each.name for each in subfolders(folder)} for folder in classes if not has_images(folder)}
     remedy = "Name the parts `train`, `val` and `test`; or set `layout: classes` if every folder is a class"
     if len(inner) == len(classes) and len(shared := set.intersection(*inner.values())) > 1:
         raise InputError(
-            f"{printable(classes[0].parent)}: the folders {listed([folder.name for folder in classes])} hold no images "
-            f"of their own, but the same folders each ({listed(sorted(shared))}), so they are not classes. {remedy}"
+            f"{printable(classes[0].parent)}: the folders {listed([folder.name for folder in classes])} contain no "
+            f"images, but all contain the same folders ({listed(sorted(shared))}), so they are not classes. {remedy}"
         )
     parts: dict[tuple[str, ...], dict[str, Path]] = {}
     for folder in classes:
@@ -196,7 +196,7 @@ def _refuse_parts_as_classes(classes: Sequence[Path]) -> None:
     for folder, found in inner.items():
         if len(found & names) > 1 or (found and found <= names):
             raise InputError(
-                f"{printable(folder)} holds no images of its own, but folders named like the classes beside it "
+                f"{printable(folder)} contains no images, but folders named like the classes next to it "
                 f"({listed(sorted(found & names))}), so it is not a class. Move it out of {printable(folder.parent)}."
                 f" {remedy}"
             )
@@ -215,25 +215,23 @@ def _places(path: Path, base: Path, parts: Sequence[Path]) -> list[Path]:
 
 
 def _loose(path: Path, places: Sequence[Path]) -> list[str]:
-    """Return a message about images that lie beside class folders and so have no class."""
+    """Return a message about images that lie next to class folders and so have no class."""
     images = [image.relative_to(path) for place in places for image in loose_images(place)]
     return [f"{len(images)} image(s) lie in no class folder and are not used: {listed(images)}"] if images else []
 
 
 def _passed_over(path: Path, places: Sequence[Path]) -> list[str]:
-    """Return a message about images in hidden folders, and in folders of file servers, beside class folders."""
+    """Return a message about images in hidden folders, and in folders of file servers, next to class folders."""
     folders = [folder for place in places for folder in passed_over(place)]
     counts = {folder: len(_images_below(folder)) for folder in folders}
     found = [folder.relative_to(path) for folder, count in counts.items() if count]
     return (
-        [f"{sum(counts.values())} image(s) are not used, in folders that are passed over: {listed(found)}"]
-        if found
-        else []
+        [f"{sum(counts.values())} image(s) in hidden or system folders are not used: {listed(found)}"] if found else []
     )
 
 
 def _unused(base: Path, others: Sequence[Path], names: Sequence[str], parts: set[str]) -> list[str]:
-    """Return messages about the folders beside the parts.
+    """Return messages about the folders next to the parts.
 
     Args:
         base: the folder of all of them.
@@ -242,7 +240,7 @@ def _unused(base: Path, others: Sequence[Path], names: Sequence[str], parts: set
         parts: the parts that there are.
 
     Raises:
-        InputError: One of them looks like a part or like a class.
+        InputError: one of them looks like a part or like a class.
     """
     notes = []
     is_alone = parts == {TRAIN} and not any(part_of(other.name) for other in others)
@@ -259,8 +257,8 @@ def _unused(base: Path, others: Sequence[Path], names: Sequence[str], parts: set
             )
         if is_alone and has_images(other):
             raise InputError(
-                f"{printable(base)}: `{printable(other.name)}` may be a class beside a class `train`, or a folder "
-                "beside the training part. Set `layout: classes` if every folder is a class; otherwise move it out"
+                f"{printable(base)}: `{printable(other.name)}` may be a class next to a class `train`, or a folder "
+                "next to the training part. Set `layout: classes` if every folder is a class; otherwise move it out"
             )
         if files:
             drawn = "; the test part is drawn from the training part" if part == TEST and TEST not in parts else ""

@@ -98,7 +98,7 @@ def _lines(path: Path) -> list[str]:
     except OSError as error:
         raise InputError(f"{printable(path)} cannot be read as a list of images: {error.strerror or error}") from None
     if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        raise InputError(f"{printable(path)} is UTF-16, as its byte order mark says; save it as UTF-8")
+        raise InputError(f"{printable(path)} is UTF-16, according to its byte order mark; save it as UTF-8")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -118,12 +118,12 @@ def _in_order(labels: set[str]) -> list[str]:
     """Return labels in numerical order if all are numbers, else in alphabetical order.
 
     Raises:
-        InputError: If two of them are the same number.
+        InputError: two of them are the same number.
     """
     if not all(label.isdecimal() and len(label) <= DIGITS for label in labels):
         return sorted(labels)
     order = sorted(labels, key=lambda label: (int(label), label))
     for one, other in pairwise(order):
         if int(one) == int(other):
-            raise InputError(f"the labels `{one}` and `{other}` are the same number; write it in one way only")
+            raise InputError(f"the labels `{one}` and `{other}` are the same number; use one spelling")
     return order

@@ -10,7 +10,7 @@ HOST_SHARE = 0.5
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 """Files that hold the limit of this process's control group, in both versions of control groups."""
 UNKNOWN = 2**63
-"""Memory of a machine that does not tell."""
+"""Memory assumed for a machine that does not report it."""
 
 
 def host_memory() -> int:

@@ -87,6 +87,6 @@ def _check_memory(path: Path, names: set[str]) -> None:
     largest = max(sizes, key=lambda name: sizes[name])
     raise InputError(
         f"{printable(path)}: `{largest}` unpacks to {sizes[largest] / 1e9:,.1f} GB, but the arrays that are read into "
-        f"memory may take {HOST_SHARE:.0%} of the {memory / 1e9:,.1f} GB there are. Save images as uint8, which are "
+        f"memory may take only {HOST_SHARE:.0%} of {memory / 1e9:,.1f} GB of memory. Save images as uint8, which are "
         "memory-mapped and may be larger"
     )

@@ -42,7 +42,7 @@ class ImageFacts:
 
     Args:
         size: (height, width) in its orientation.
-        grey: whether it has one channel, beside transparency.
+        grey: whether it has one channel, not counting transparency.
         alpha: whether it may have transparent pixels.
         bits: declared bits per value, 8 for fewer; 0 if they have no certain scale.
         deep: whether its values can be read with all of their bits.
@@ -72,7 +72,7 @@ class Target:
         size: (height, width).
         resize: see `TargetFormat`.
         grey: whether they have one channel.
-        background: red, green and blue behind transparent pixels.
+        background: red, green and blue that replace transparency.
         value_range: values of deep images that become 0 and 255, or None for those that their depth declares.
     """
 
@@ -125,8 +125,8 @@ def open_image(path: Path) -> Iterator[ImageFile]:
     of one whose orientation exchanges height and width.
 
     Raises:
-        ValueError: If it has too many pixels.
-        OSError: If it is not an image of a format in `FORMATS`.
+        ValueError: it has too many pixels.
+        OSError: it is not an image of a format in `FORMATS`.
     """
     from PIL import Image as Images
 
@@ -151,7 +151,7 @@ def read_picture(path: Path, target: Target) -> Picture:
     """Return an image as a data set needs it.
 
     Raises:
-        Exception: If the file is damaged; which one depends on its format.
+        Exception: the file is damaged; which one depends on its format.
     """
     import numpy as np
     from PIL import ImageOps
@@ -258,7 +258,7 @@ def _transparent_value(image: ImageFile) -> int | tuple[int, ...] | bytes | None
     """Return the value of transparent pixels, if the file names one, on the scale of the decoded values.
 
     Raises:
-        ValueError: If it is a colour of 16 bits, of which Pillow reads the high bytes only.
+        ValueError: it is a colour of 16 bits, of which Pillow reads the high bytes only.
     """
     key, raw = image.info.get("transparency"), str(image.tile)
     if isinstance(key, tuple) and ";16" in raw:

@@ -68,7 +68,7 @@ def _checked(found: Any, name: str) -> Dataset:
     """Return the result of a function as a data set.
 
     Raises:
-        InputError: If it is none, or something in it is invalid.
+        InputError: it is none, or something in it is invalid.
     """
     where = f"data source `{name}`"
     if isinstance(found, Dataset):

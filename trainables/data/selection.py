@@ -59,7 +59,7 @@ def select(arrays: Mapping[str, np.ndarray], config: SelectionSettings, class_co
     """Return the images that a run uses.
 
     The first `classes` classes are kept in all parts. Wrong labels are in the training part only. The result depends on
-    the data, the settings and `split_seed` only. With `full_data`, the validation images are training images, too.
+    the data, the settings and `split_seed` only. With `full_data`, the validation images are also training images.
 
     Args:
         arrays: the data, as returned by `Dataset.arrays`.
@@ -67,7 +67,7 @@ def select(arrays: Mapping[str, np.ndarray], config: SelectionSettings, class_co
         class_count: number of classes of the data.
 
     Raises:
-        InputError: If `classes` exceeds the number of classes, or a class has too few images.
+        InputError: `classes` exceeds the number of classes, or a class has too few images.
     """
     import numpy as np
 

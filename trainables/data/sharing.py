@@ -43,7 +43,7 @@ class FileArray:
         """Return the array, memory-mapped.
 
         Raises:
-            OSError, ValueError: The file is missing, too short, or another one.
+            OSError, ValueError: the file is missing, too short, or another one.
         """
         import numpy as np
 
@@ -75,7 +75,7 @@ class SharedData:
         """Return all arrays; large ones are memory-mapped, and made from the source on a node that lacks them.
 
         Raises:
-            InputError: A file is missing, and the source gives no or other images here.
+            InputError: a file is missing, and the source gives no or other images here.
         """
         try:
             return self.arrays | {name: file.open() for name, file in self.files.items()}
@@ -107,7 +107,7 @@ def shared(data: Dataset, source: Source) -> SharedData:
         source: its source.
 
     Raises:
-        InputError: There is no room in the cache.
+        InputError: there is no room in the cache.
 
     Examples:
         >>> from trainables.data import SOURCES
@@ -136,7 +136,7 @@ def shared_data_sets(data: Mapping[str, Dataset], sources: Mapping[str, Source])
         sources: their sources by label.
 
     Raises:
-        InputError: There is no room in the cache.
+        InputError: there is no room in the cache.
     """
     return {label: shared(found, sources[label]) for label, found in data.items()}
 
@@ -160,7 +160,7 @@ def _file_of(array: Any) -> np.memmap | None:
     base, file = array, None
     while base is not None:
         file = base if isinstance(base, np.memmap) and isinstance(base.filename, str | Path) else file
-        base = getattr(base, "base", None)  # of a slice, too, which has the offset of the whole
+        base = getattr(base, "base", None)  # also of a slice, which has the offset of the whole
     is_mapped = file is not None and file.mode != "c" and array.flags.c_contiguous  # "c" keeps changes in memory
     return file if is_mapped else None
 

@@ -35,7 +35,7 @@ def split(
         indices of the training images and of the validation images, int64, ascending.
 
     Raises:
-        InputError: If a class would have no training or no validation image.
+        InputError: a class would have no training or no validation image.
 
     Examples:
         >>> import numpy as np
@@ -125,7 +125,7 @@ def drawn_test_part(labels: np.ndarray, fraction: float, groups: np.ndarray | No
     """Return the test images of data without a test part, bool (n,); the choice is deterministic.
 
     Raises:
-        InputError: If a class would have no image in one of the parts.
+        InputError: a class would have no image in one of the parts.
     """
     import numpy as np
 

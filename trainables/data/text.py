@@ -42,7 +42,7 @@ def check_class_names(names: Iterable[str], where: str) -> None:
         where: where they come from, for messages.
 
     Raises:
-        InputError: If a name is empty or too long, is not UTF-8, has control characters, or stands there in two Unicode
+        InputError: a name is empty or too long, is not UTF-8, has control characters, or stands there in two Unicode
             spellings.
     """
     spellings: dict[str, str] = {}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 EXTENDED_SIZE = 10_000
 """Test images up to which unused images are added. With more, evaluating them costs more than their precision gains."""
 SAMPLED = 32
-"""Images are compared at this many rows and columns at most."""
+"""Images are compared at no more than this many rows and columns."""
 
 
 def unused_images(arrays: Mapping[str, np.ndarray], chosen: Selection, split_seed: int) -> np.ndarray:
@@ -56,7 +56,7 @@ def unused_images(arrays: Mapping[str, np.ndarray], chosen: Selection, split_see
 def _keys(images: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Return a key of each image, bytes (n,); identical images have the same key.
 
-    Large images are compared at sampled pixels only, so that nearly identical images count as identical, too.
+    Large images are compared at sampled pixels only, so that nearly identical images also count as identical.
     """
     import numpy as np
 

@@ -107,7 +107,7 @@ def _cause(driver: DriverView, framework: FrameworkView) -> str:
     causes = (_hidden, _not_installed, _out_of_reach, _too_old, _mismatched, _shadowed)
     if remedies := [remedy for cause in causes if (remedy := cause(driver, framework))]:
         return ". ".join(remedies)
-    said = f" It said: {' / '.join(framework.said)}" if framework.said else ""
+    said = f" Its log: {' / '.join(framework.said)}" if framework.said else ""
     return f"Restart the machine, since the driver may have been updated while it ran.{said}"
 
 

@@ -1,4 +1,4 @@
-"""Framework view: what TensorFlow or JAX can use, tried in a process of its own that may hang or crash."""
+"""Framework view: what TensorFlow or JAX can use, tried in a separate process, which may hang or crash."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ STAGES = {
     MIXED: "computing a convolution in mixed precision",
 }
 SHARE = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-"""Variables of the process: say why a GPU is not used, and do not allocate all of its memory."""
+"""Variables of the process: log why a GPU is not used, and do not allocate all of its memory."""
 TELLING = re.compile(r"dlopen|dynamic library|cuInit|CUDA_ERROR|cuda drivers|GPU libraries|DSO|cuDNN|jax_plugins", re.I)
-"""Lines of the libraries that say why a GPU is not used."""
+"""Log lines of the libraries that explain why a GPU is not used."""
 PROGRAM = (*MODULE, "trainables.devices.probe")
 
 
@@ -37,7 +37,7 @@ class FrameworkView:
     Args:
         framework: `tensorflow` or `jax`; empty if it could not be imported.
         version: its version.
-        packages: packages of CUDA that are installed beside it.
+        packages: packages of CUDA that are installed with it.
         devices: the devices that it can use.
         works: by stage of the probe, whether it works; stages that were not reached are missing.
         problems: by stage, what went wrong, in words.

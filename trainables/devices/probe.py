@@ -1,6 +1,6 @@
-"""Probe: tries the backend in a process of its own, `python -m trainables.devices.probe`.
+"""Probe: tries the backend in a separate process, `python -m trainables.devices.probe`.
 
-Prints one line of JSON when a stage begins and one when it ends, so that whoever reads them knows where it stopped.
+Prints one line of JSON when a stage begins and one when it ends, so that the reader knows where it stopped.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def save(engine: Engine, folder: Path) -> None:
         folder: folder for the run's checkpoints.
 
     Raises:
-        OSError: If the disk is full or not available; earlier checkpoints are kept.
+        OSError: the disk is full or not available; earlier checkpoints are kept.
     """
     final = folder / f"epoch-{engine.epoch:06d}"
     if final.exists():
@@ -73,8 +73,8 @@ def _check(checkpoint: Path) -> None:
     """Check the files of a checkpoint; one of an older version has no checksums.
 
     Raises:
-        TrialError: If a file is damaged or missing.
-        OSError, ValueError: If the checksums cannot be read.
+        TrialError: a file is damaged or missing.
+        OSError, ValueError: the checksums cannot be read.
     """
     path = checkpoint / CHECKSUMS
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) != _checksums(checkpoint):

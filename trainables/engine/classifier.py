@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 class Classifier:
     """A run in progress (see `trainables.engine.protocol.Engine`).
 
-    Its whole state is `epoch` and a few arrays; everything random is drawn anew for each epoch from (seed, epoch). The
+    Its whole state is `epoch` and a few arrays; everything random is regenerated for each epoch from (seed, epoch). The
     network and the compiled functions are shared between the runs of a process; the first run that needs one compiles
     it in its first epoch.
 
@@ -56,7 +56,7 @@ class Classifier:
         placement: where the images are while the run trains, and on how many devices.
 
     Raises:
-        InputError: If the images are too small for the network, a class has too few images, or there are too few
+        InputError: the images are too small for the network, a class has too few images, or there are too few
             classes, or the backend cannot use as many devices together.
     """
 

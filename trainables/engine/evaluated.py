@@ -9,7 +9,7 @@ MEASURED = 1_000
 
 
 def measured_images(most: int, validation: int) -> int:
-    """Return the number of training images that are evaluated after each epoch, beside the validation images.
+    """Return the number of training images that are evaluated after each epoch, in addition to the validation images.
 
     Training metrics serve the learning curves only. Beyond `MEASURED` images, whole batches are left out, so that the
     batches of validation images, and with them every figure of validation, are the same to the last bit as with all.

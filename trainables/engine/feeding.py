@@ -122,7 +122,7 @@ class Streamed:
         """Return the images and labels of some steps on the device, and the positions of the steps' images in them.
 
         Each image is sent once. The number of images depends on the shape of the index only, so that nothing is
-        compiled anew; what is left over is not initialised, and no position points to it.
+        recompiled; what is left over is not initialised, and no position points to it.
         """
         used, positions = np.unique(index, return_inverse=True)
         room = min(index.size, len(self.images))
@@ -170,7 +170,7 @@ def feeds_of(arrays: Mapping[str, np.ndarray], labels: np.ndarray, streamed: boo
 
 
 def is_streamed(placement: Placement, image_bytes: int, network_bytes: int) -> bool:
-    """Return whether a run's images are streamed; the log says so where `auto` decides it.
+    """Return whether a run's images are streamed; the log states it where `auto` decides it.
 
     Args:
         placement: what the user asks for.
@@ -191,11 +191,11 @@ def is_streamed(placement: Placement, image_bytes: int, network_bytes: int) -> b
 
 
 def step_windows(steps: int, most: int) -> Iterator[slice]:
-    """Yield consecutive windows of steps, as few as possible, whose lengths differ by one at most.
+    """Yield consecutive windows of steps, as few as possible, whose lengths differ by at most one.
 
     Args:
         steps: number of steps.
-        most: steps of a window at most; taken as `LEAST_STEPS` if below.
+        most: largest number of steps of a window; at least `LEAST_STEPS`.
 
     Examples:
         >>> list(step_windows(7, 3))

@@ -29,7 +29,7 @@ class Network:
         xla: whether XLA will compile the network.
 
     Raises:
-        InputError: If the images do not fit the network, or it has layers that cannot be trained here.
+        InputError: the images do not fit the network, or it has layers that cannot be trained here.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Network:
     def initial(self, seed: int, dropout: float | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return initial weights, float32 (p,), and the initial state that training updates without a gradient.
 
-        They depend on the seed only: each random variable is drawn from a seed of its own.
+        They depend on the seed only: each random variable is drawn from its own seed.
 
         Args:
             seed: the run's seed.

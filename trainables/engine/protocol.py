@@ -47,7 +47,7 @@ class Engine(Protocol):
         """Train one more epoch, evaluate, and return the metrics of `records.EPOCH_METRICS`.
 
         Raises:
-            DivergedError: If the training loss is not finite.
+            DivergedError: the training loss is not finite.
         """
         ...
 
@@ -68,7 +68,7 @@ class Engine(Protocol):
         """Continue from a checkpoint that `save` wrote, as if there had been no interruption.
 
         Raises:
-            TrialError: If the checkpoint is damaged or belongs to another run.
+            TrialError: the checkpoint is damaged or belongs to another run.
         """
         ...
 
@@ -80,6 +80,6 @@ class Engine(Protocol):
             class_names: names of the classes, in the order of the labels.
 
         Raises:
-            TrialError: If the run has no network, as in a replay.
+            TrialError: the run has no network, as in a replay.
         """
         ...

@@ -14,7 +14,7 @@ from keras import layers
 def save_model(
     path: Path, network: keras.Model, mean: np.ndarray, deviation: np.ndarray, class_names: tuple[str, ...]
 ) -> None:
-    """Write a model that maps uint8 images to probabilities, and a `.json` file beside it that describes it.
+    """Write a model that maps uint8 images to probabilities, and a `.json` file next to it that describes it.
 
     `keras.saving.load_model(path)` loads it in safe mode, because it consists of built-in Keras layers only. Its
     inputs are raw images, (n, height, width, channels) with values from 0 to 255; the model normalises them.

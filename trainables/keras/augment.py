@@ -33,7 +33,7 @@ class Augment(keras.layers.Layer):
         settings: settings of a single augmentation, such as `rotation=15`; `assay list` shows all.
 
     Raises:
-        InputError: If the policy, a setting or the value range is not valid.
+        InputError: the policy, a setting or the value range is not valid.
 
     Examples:
         >>> import numpy as np
@@ -65,7 +65,7 @@ class Augment(keras.layers.Layer):
         """Draw the table of random numbers for images of a shape.
 
         Raises:
-            InputError: If height, width or channels are unknown.
+            InputError: height, width or channels are unknown.
         """
         shape = tuple(input_shape[1:])
         if len(shape) != 3 or None in shape:

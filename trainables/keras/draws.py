@@ -13,14 +13,14 @@ from trainables.errors import InputError
 
 Tensor = Any
 ROWS = 2**16
-"""Draws in a table: more than an epoch of CIFAR-10 needs, and a few megabytes at most."""
+"""Draws in a table: more than an epoch of CIFAR-10 needs, and at most a few megabytes."""
 
 
 class DrawTable:
     """Random numbers for single examples, of which compiled code picks rows.
 
     `draw` of methods and augmentations runs on the host, in NumPy; compiled code cannot call it. It is therefore called
-    once for `ROWS` examples, and each step picks rows at random. Partners in a batch are drawn anew in each step.
+    once for `ROWS` examples, and each step picks rows at random. Partners in a batch are redrawn in each step.
 
     Args:
         arrays: the result of a `draw`, arrays of first dimension `ROWS`.
@@ -46,7 +46,7 @@ def seed_or_new(seed: int | None) -> int:
     """Return the seed, or a new one that `keras.utils.set_random_seed` determines.
 
     Raises:
-        InputError: If it is not an integer from 0 to 2^31 - 1.
+        InputError: it is not an integer from 0 to 2^31 - 1.
     """
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31):
         raise InputError(f"`seed` is a whole number from 0 to {2**31 - 1}, or None for a new one, but got {seed!r}")

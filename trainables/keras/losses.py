@@ -20,7 +20,7 @@ def single_loss(loss: Any) -> Any:
         loss: what `compile` got.
 
     Raises:
-        InputError: If there is none, or one for each of several outputs.
+        InputError: there is none, or one for each of several outputs.
     """
     if loss is None or isinstance(loss, list | tuple | Mapping):
         raise InputError(
@@ -44,7 +44,7 @@ def example_losses(loss: Any, labels: Tensor, predictions: Tensor) -> Tensor:
         predictions: (n, ...).
 
     Raises:
-        InputError: If there is no single loss, or it does not give one number per example.
+        InputError: there is no single loss, or it does not give one number per example.
     """
     found = single_loss(loss)
     function = found.call if isinstance(found, keras.losses.Loss) else found

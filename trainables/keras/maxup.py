@@ -36,7 +36,7 @@ class MaxUp(Wrapper):
         keywords: `name`, `dtype` and `trainable`, as in all Keras models.
 
     Raises:
-        InputError: If an argument is not valid.
+        InputError: an argument is not valid.
 
     Examples:
         >>> network = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])

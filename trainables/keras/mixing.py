@@ -80,7 +80,7 @@ class Mixup(LabelMixing):
         keywords: `epochs`, `steps_per_epoch`, `seed` and others of `MixingWrapper`.
 
     Raises:
-        InputError: If an argument is not valid.
+        InputError: an argument is not valid.
 
     Examples:
         >>> network = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
@@ -115,7 +115,7 @@ class CutMix(LabelMixing):
         keywords: `epochs`, `steps_per_epoch`, `seed` and others of `MixingWrapper`.
 
     Raises:
-        InputError: If an argument is not valid.
+        InputError: an argument is not valid.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class SamplePairing(MixingWrapper):
         keywords: `seed` and others of `MixingWrapper`.
 
     Raises:
-        InputError: If an argument is not valid, or the method would be on for less than a quarter of the epochs.
+        InputError: an argument is not valid, or the method would be on for less than a quarter of the epochs.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ def made_method(name: str, **fields: Any) -> Method:
     """Return a registered method with the given fields.
 
     Raises:
-        InputError: If a field is not valid.
+        InputError: a field is not valid.
     """
     try:
         return METHODS.get(name).model_validate({"name": name, **fields})
@@ -44,7 +44,7 @@ def made_length(epochs: int | None, steps_per_epoch: int | None) -> TrainingLeng
     """Return the length of the training, or None if neither number is given.
 
     Raises:
-        InputError: If only one is given, or one is not a positive integer.
+        InputError: only one is given, or one is not a positive integer.
     """
     if epochs is None and steps_per_epoch is None:
         return None
@@ -60,7 +60,7 @@ def active_epochs(method: Method, training_length: TrainingLength | None) -> np.
     """Return in which epochs the method is on, bool (epochs,), or None if it always is.
 
     Raises:
-        InputError: If the method is off in some epochs and no length is given, or it is hardly ever on.
+        InputError: the method is off in some epochs and no length is given, or it is hardly ever on.
     """
     if training_length is not None:
         method.check(training_length.epochs, augmented=True)

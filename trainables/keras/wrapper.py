@@ -1,7 +1,7 @@
 """Base class of the wrappers: a method's training step inside Keras's own `fit`, on any backend.
 
-Keras's training step calls the model, then its loss and its metrics. A wrapper's step puts the labels beside the images
-first, so that the call may choose or mix examples, and returns them with the predictions. All of it happens in `call`,
+Keras's training step calls the model, then its loss and its metrics. A wrapper's step first puts the labels next to the
+images, so that the call may choose or mix examples, and returns them with the predictions. All of it happens in `call`,
 `compute_loss` and `compute_metrics`, which TensorFlow and JAX share.
 """
 
@@ -38,7 +38,7 @@ class Wrapper(keras.Model):
         keywords: `name`, `dtype` and `trainable`, as in all Keras models.
 
     Raises:
-        InputError: If `model` is not a Keras model, or the method needs a training length or is hardly ever on.
+        InputError: `model` is not a Keras model, or the method needs a training length or is hardly ever on.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Wrapper(keras.Model):
         return self.model(inputs, training=training)
 
     def train_step(self, *arguments: Any, **keywords: Any) -> Any:
-        """Perform a step of the backend's own trainer, with the labels beside the images."""
+        """Perform a step of the backend's own trainer, with the labels next to the images."""
         *state, data = arguments
         images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         self._check(images, labels)

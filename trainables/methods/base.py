@@ -144,7 +144,7 @@ class Method(Frozen):
             augmented: whether there is a base augmentation.
 
         Raises:
-            InputError: If it cannot differ.
+            InputError: it cannot differ.
         """
 
     def draw(self, rng: np.random.Generator, n: int, batch: int, active: bool) -> Draws:
@@ -259,7 +259,7 @@ class Copies(Method):
         """Refuse a single copy.
 
         Raises:
-            InputError: If `m` is below 2.
+            InputError: `m` is below 2.
         """
         if self.m < 2:
             raise InputError(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Combination(Method):
-    """Copies of each image, each mixed with partners and weights of its own.
+    """Copies of each image, each mixed with its own partners and weights.
 
     The fields of both methods keep their qualified names (`maxup.m`, `mixup.alpha`). Copy j of an example is mixed
     with copy j of other examples; copy 0 is what the mixing method alone gives.

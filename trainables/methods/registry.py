@@ -36,7 +36,7 @@ class MethodRegistry(Registry[type[Method]]):
         """Return the class of a method.
 
         Raises:
-            InputError: If there is no method of that name, or its parts do not combine.
+            InputError: there is no method of that name, or its parts do not combine.
         """
         if name in self._entries:
             return self._entries[name]

@@ -26,7 +26,7 @@ class SamplePairing(Partnered):
     `off_epochs` epochs off. Each length is a fraction of the training if below 1 (`end`: up to 1), and otherwise a
     whole number of epochs. `end` is moved forward if fewer epochs than a run is judged on would follow it. Only
     `end` is searched by default, because it does not move the ends of the off blocks, where the runs of a condition
-    are compared. A study that searches the others (`start: auto`) compares runs only before the first and behind the
+    are compared. A study that searches the others (`start: auto`) compares runs only before the first and after the
     last block. Their declared ranges allow every combination from 20 epochs on.
     """
 
@@ -98,7 +98,7 @@ class SamplePairing(Partnered):
             raise InputError(
                 f"sample_pairing with {fields} has fewer than two blocks in {epochs} epochs (it may be on "
                 f"from epoch {cycle.start} to {cycle.end}); train longer, or shorten `on_epochs` and "
-                f"`off_epochs`: their sum may be {max(2, (cycle.end - cycle.start) // 2)} at most"
+                f"`off_epochs`: their sum may be at most {max(2, (cycle.end - cycle.start) // 2)}"
             )
         if on < LEAST_ON * epochs:
             raise InputError(

@@ -91,7 +91,7 @@ def _without_top(name: str, weights: str | None, **given: Any) -> keras.Model:
     """Return a network of keras.applications without its top.
 
     Raises:
-        InputError: If its weights cannot be loaded or downloaded.
+        InputError: its weights cannot be loaded or downloaded.
     """
     import keras
 

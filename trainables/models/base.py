@@ -76,7 +76,7 @@ class Model(Frozen):
         if MODELS.get(self.name) is not type(self):
             raise ValueError(f"`{self.name}` is not a network of {type(self).__name__}")
         if self.preprocessing == "network" and not self.own_means:
-            raise ValueError(f"model `{self.name}` has no preprocessing of its own; use standard, unit or signed")
+            raise ValueError(f"model `{self.name}` has no `network` preprocessing; use standard, unit or signed")
         return self
 
     @property
@@ -102,7 +102,7 @@ class Model(Frozen):
             classes: number of classes.
 
         Raises:
-            InputError: If height or width is less than `smallest`, or the channels do not fit the preprocessing.
+            InputError: height or width is less than `smallest`, or the channels do not fit the preprocessing.
         """
         height, width, channels = image_shape
         if min(height, width) < self.smallest:
@@ -156,7 +156,7 @@ class Model(Frozen):
             classes: number of classes.
 
         Raises:
-            InputError: If the images do not fit the network.
+            InputError: the images do not fit the network.
         """
         raise TypeError(f"{type(self).__name__} does not define `build`")
 

@@ -58,7 +58,7 @@ class BuilderModel(Model):
         """Return the model that the function returns (see `Model.build`).
 
         Raises:
-            InputError: If the function cannot be imported, raises, or returns a model that cannot be trained.
+            InputError: the function cannot be imported, raises, or returns a model that cannot be trained.
         """
         function = self._function()
         try:
@@ -85,7 +85,7 @@ def refuse_unfit(name: str, model: Any, image_shape: Shape, classes: int) -> Non
     """Refuse a model that cannot be trained or saved.
 
     Raises:
-        InputError: If it is not a functional or sequential Keras model of built-in layers, has other inputs or outputs,
+        InputError: it is not a functional or sequential Keras model of built-in layers, has other inputs or outputs,
             or returns probabilities.
     """
     import keras

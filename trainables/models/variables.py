@@ -32,7 +32,7 @@ def random_variables(model: keras.Model, settings: Model) -> Iterator[tuple[Any,
         settings: the settings that it was built from.
 
     Raises:
-        InputError: If a layer does not tell how a trainable weight is initialized.
+        InputError: a layer does not declare how a trainable weight is initialized.
     """
     for layer in layers_of(model):
         if settings.keeps(layer.name):
@@ -44,7 +44,7 @@ def random_variables(model: keras.Model, settings: Model) -> Iterator[tuple[Any,
             elif initializer is None and variable.trainable:
                 raise InputError(
                     f"model `{settings.name}`: layer `{layer.name}` ({type(layer).__name__}) has no initializer for "
-                    f"its weight `{variable.name}`, so the weight cannot be drawn anew for each seed; use another layer"
+                    f"its weight `{variable.name}`, so the weight cannot be redrawn for each seed; use another layer"
                 )
     for variable in model.non_trainable_variables:
         if variable.name == GENERATOR:

@@ -14,7 +14,7 @@ PRIVATE = 0o600
 
 @contextmanager
 def atomic_file(path: Path, private: bool = False) -> Iterator[Path]:
-    """Yield the path of a temporary file beside `path`, and move the file there if the block succeeds.
+    """Yield the path of a temporary file next to `path`, and move the file there if the block succeeds.
 
     Missing parent folders are created. If the block raises, the temporary file is removed and `path` stays as it was.
 

@@ -11,7 +11,7 @@ CONTROL = re.compile(
 
 
 def visible(text: str) -> str:
-    r"""Return a text with its control characters as escapes; line breaks and tabs, too.
+    r"""Return a text with its control characters as escapes, including line breaks and tabs.
 
     >>> visible("a\x1b[2Jb")
     'a\\x1b[2Jb'

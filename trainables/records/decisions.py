@@ -47,7 +47,7 @@ class Decision(Record):
             return cls.model_validate(detail)
         except ValidationError as error:
             raise InputError(
-                f"the journal holds an unreadable decision of kind `{cls.kind}`: {problem(error)}"
+                f"the journal contains an unreadable decision of kind `{cls.kind}`: {problem(error)}"
             ) from None
 
 

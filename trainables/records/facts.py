@@ -24,7 +24,7 @@ class DataFacts(Record):
         class_names: in the order of the labels.
         image_shape: height, width, channels.
         images, test_images: how many there are.
-        brings: what the source has beside images and labels: `groups`, `validation`.
+        brings: what the source has in addition to images and labels: `groups`, `validation`.
         test_labels: base64 of zlib of uint16 (n,), or None where they were not noted.
     """
 

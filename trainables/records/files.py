@@ -15,7 +15,7 @@ LOGS = "logs"
 DELIVERY_FILE = "delivery.json"  # what MLflow does not have yet
 DELIVERY_LOCK = "delivery.lock"
 DELIVERY_LOG = "mlflow.log"
-MODELS = "models"  # of a final training: RUN.keras, and RUN.json beside it
+MODELS = "models"  # of a final training: RUN.keras, and RUN.json next to it
 # Artifacts of MLflow runs that are not files of the folder.
 HISTORY_ARTIFACT = "history.parquet"  # of a child: a row for each epoch
 FACTS_ARTIFACT = "facts.json"

@@ -169,7 +169,7 @@ def damage_error(journal: Path, reason: str = "") -> InputError:
 
     Args:
         journal: `study.db`.
-        reason: what SQLite says, used where the journal cannot be surveyed.
+        reason: SQLite's message, used where the journal cannot be surveyed.
     """
     try:
         with closing(open_read_only(journal)) as db:
@@ -184,7 +184,7 @@ def damage_error(journal: Path, reason: str = "") -> InputError:
 
 def _what(found: Survey, reason: str) -> str:
     if found.damaged_entries:
-        return f"an entry of `{META}`, which says what the study is, does not match its checksum or is missing"
+        return f"an entry of `{META}`, which describes the study, does not match its checksum or is missing"
     damaged = [(kind.table, number, run) for kind, rows in found.damaged.items() for number, run in rows.items()]
     if not damaged:
         return reason or "the numbers of rows do not match"
@@ -199,7 +199,7 @@ def _remedy(journal: Path, found: Survey) -> str:
     if found.damaged_entries:
         return f"{intact}, but they cannot be used without it: restore {journal.name} from a copy."
     again = len(found.to_repeat() | found.unannounced)
-    repeated = f" and does what is damaged again ({number_of(again, 'run')})" if again else ""
+    repeated = f" and repeats what is damaged ({number_of(again, 'run')})" if again else ""
     return (
         f"{intact}. `assay resume {shlex.quote(str(journal.parent))} --repair` sets the damaged file aside, keeps the "
         f"intact rows{repeated}."

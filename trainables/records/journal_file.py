@@ -35,7 +35,7 @@ def find_journal(path: Path) -> Path:
 
 
 def open_read_only(journal: Path) -> sqlite3.Connection:
-    """Open a journal for reading, without creating files beside it.
+    """Open a journal for reading, without creating files next to it.
 
     SQLite shares an open journal through a write-ahead log and an index of it. Without a log, the file is complete and
     is read as it is. A log without an index that this process may write, such as one that a killed study has left in a

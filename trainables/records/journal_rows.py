@@ -32,7 +32,7 @@ class Run:
         trial_index: number of the trial in its arm, from 0; None outside the search.
         point_index: number of the pooled point, from 0; None outside the confirmation.
         seed_index: number of the seed, from 0; 0 in the search. The seed itself is `config["seed"]`.
-        audit: whether it runs to the end whatever the rungs say.
+        audit: whether it runs to the end regardless of the rungs.
         config: a whole `RunConfig` as JSON.
         parameters: settings by plain name (`learning_rate`, `mixup.alpha`).
         searched: values of the searched dimensions by plain name.

@@ -57,7 +57,7 @@ CREATE TABLE runs (
     method TEXT NOT NULL,            -- display name of the method
     k INTEGER NOT NULL,              -- search: trial number in its arm; confirm: number of the pooled point
     seed INTEGER NOT NULL,           -- search: 0; confirm: seed number, from 0
-    audit INTEGER NOT NULL,          -- 1: runs to the end whatever the rungs say
+    audit INTEGER NOT NULL,          -- 1: runs to the end regardless of the rungs
     config TEXT NOT NULL,            -- JSON, a whole RunConfig
     parameters TEXT NOT NULL,        -- JSON, plain names (learning_rate, mixup.alpha) to values
     searched TEXT NOT NULL DEFAULT '{}', -- JSON, the values of the searched dimensions

@@ -26,15 +26,15 @@ def refuse_links(folder: Path) -> None:
         >>> refuse_links(Path("sent"))
         Traceback (most recent call last):
         ...
-        trainables.errors.InputError: sent/mlflow.log is a link to /etc/motd, which is outside of the study's ...
+        trainables.errors.InputError: sent/mlflow.log links outside the study folder (/etc/motd), ...
     """
     home = folder.resolve()
     for link in _links(folder):
         target = Path(os.path.realpath(link))
         if not target.is_relative_to(home):
             raise InputError(
-                f"{link} is a link to {target}, which is outside of the study's folder, and would be changed or sent; "
-                "remove it, or put what it leads to in its place"
+                f"{link} links outside the study folder ({target}), which could be changed or sent; remove the link or "
+                "replace it with a copy of its target"
             )
 
 

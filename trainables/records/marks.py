@@ -1,4 +1,4 @@
-"""Marks of files that Assay wrote, by which an earlier output is told from a file of somebody else."""
+"""Marks of files that Assay wrote, which distinguish an earlier output from a file of somebody else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def is_marked(path: Path, mark: bytes) -> bool:
         mark: the mark of an output of Assay.
 
     Raises:
-        OSError: The file cannot be read.
+        OSError: the file cannot be read.
 
     Examples:
         >>> Path("photo.png").write_bytes(b"mine")

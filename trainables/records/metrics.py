@@ -26,7 +26,7 @@ EPOCH_METRICS = (
     LEARNING_RATE, SECONDS, IMAGES_PER_SECOND, PLAIN_EPOCHS,
 )  # fmt: skip
 
-# Columns of a run's history, beside its metrics.
+# Columns of a run's history, in addition to its metrics.
 RUN = "run"
 EPOCH = "epoch"
 AT = "at"  # POSIX seconds

@@ -123,7 +123,7 @@ class ArmRecord(Record):
 
     @property
     def searched(self) -> bool:
-        """Whether the arm has a search of its own."""
+        """Whether the arm has its own search."""
         return self.compute_of is None
 
 
@@ -133,7 +133,7 @@ class ContrastRecord(Record):
     Args:
         condition: name of the condition.
         method, reference: display names of both sides.
-        family: number of the family that is corrected together; what is added later has a family of its own.
+        family: number of the family that is corrected together; what is added later has a separate family.
     """
 
     condition: str
@@ -188,7 +188,7 @@ class PlanRecord(Record):
         points: pooled points of one search, at most.
         trials_per_arm: runs in one search of an arm.
         conditions, arms, contrasts: in the order of the study file.
-        factors: levels of the compared factors beside the method; a factorial has several.
+        factors: levels of the compared factors other than the method; a factorial has several.
         looks: seeds at which the families are judged, increasing; the last is `seeds`.
         look_alphas: the error rate of each look; they add up to `alpha`, or each is `alpha` if the study is open-ended.
         replicates: searches of every arm, each with its own points and its own pool.

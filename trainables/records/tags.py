@@ -24,7 +24,7 @@ TAG_MACHINE = "assay.machine."  # followed by the name of a machine fact; of the
 TAG_COMMIT = "mlflow.source.git.commit"  # of the folder that the study was started in; MLflow's own name
 TAG_PARENT = "mlflow.parentRunId"  # the name that MLflow's own pages look for
 CHAMPION = "champion"  # alias of a registered model's version
-# What only a tag says, never the journal.
+# Facts that are only in tags, never in the journal.
 STUDY = "study"  # TAG_PHASE of the run that stands for the whole study
 RUNNING = "running"  # TAG_OUTCOME until there is one
 INTERRUPTED = "interrupted"  # TAG_OUTCOME of a run that a resumed study will continue

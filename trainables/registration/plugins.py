@@ -1,8 +1,8 @@
 """Plug-ins: objects that users add by the entry point of an installed package, or by a reference `module:name`.
 
 A reference in a file runs only if the user allows it (`allow_code`), and never reaches the standard library, Assay, or
-an installed package that does not declare it as an entry point. Entry points need no permission: whoever installed the
-package gave it.
+an installed package that does not declare it as an entry point. Entry points need no permission: installing the package
+gave it.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ def check_allowed(reference: str, what: str) -> None:
         >>> check_allowed("shapes:load", "data source")
         Traceback (most recent call last):
         ...
-        trainables.errors.InputError: data source: `shapes:load` is code, which runs only if you allow it: ...
+        trainables.errors.InputError: data source: `shapes:load` is code, which is not run by default; ...
         >>> with code_allowed():
         ...     check_allowed("shapes:load", "data source")
     """
     if not _allowed & {ANY_CODE, reference}:
         raise InputError(
-            f"{what}: `{reference}` is code, which runs only if you allow it: read it, then add --allow-code "
-            "(in Python, allow_code=True)"
+            f"{what}: `{reference}` is code, which is not run by default; review it, then pass --allow-code (in "
+            "Python, allow_code=True)"
         )
 
 
@@ -89,7 +89,7 @@ def load_installed(group: str, name: str) -> Any:
     """Return the object that an entry point refers to.
 
     Raises:
-        InputError: If it cannot be imported.
+        InputError: it cannot be imported.
     """
     point = installed(group)[name]
     return _load(point.value, f"entry point `{name}` of {group}")
@@ -145,7 +145,7 @@ def _refuse_undeclared(reference: str, module: str, what: str) -> None:
     """
     top = module.partition(".")[0]
     refused = f"{what}: `{reference}` is refused: `{top}` is part of"
-    own = "which a study may not call; write a function or class of your own"
+    own = "which a study may not call; write your own function or class"
     if top in sys.stdlib_module_names or top in sys.builtin_module_names or top == "__main__":
         raise InputError(f"{refused} Python's standard library, {own}")
     if top in _OWN:
@@ -153,7 +153,7 @@ def _refuse_undeclared(reference: str, module: str, what: str) -> None:
     if _is_installed(top) and reference not in _declared():
         raise InputError(
             f"{refused} an installed package that does not declare it; add `{reference}` to its entry points in "
-            "assay.data, assay.methods or assay.models, or write a function or class of your own"
+            "assay.data, assay.methods or assay.models, or write your own function or class"
         )
 
 

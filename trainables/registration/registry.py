@@ -36,7 +36,7 @@ class Registry(Generic[T]):
         """Return a decorator that registers an object under `name`.
 
         Raises:
-            ValueError: If the name is taken.
+            ValueError: the name is taken.
         """
 
         def decorate(entry: T) -> T:
@@ -51,7 +51,7 @@ class Registry(Generic[T]):
         """Return the object that is registered under `name`.
 
         Raises:
-            InputError: If there is none; the message lists the choices and suggests the most similar one.
+            InputError: there is none; the message lists the choices and suggests the most similar one.
         """
         if name in self._entries:
             return self._entries[name]
@@ -66,6 +66,21 @@ class Registry(Generic[T]):
 
 def unknown(kind: str, name: str, choices: list[str]) -> str:
     """Return an error message for a name that is not among the choices."""
+    return f"unknown {kind} `{name}`.{_suggestion(name, choices)}"
+
+
+def lacks(owner: str, kind: str, name: str, choices: list[str]) -> str:
+    """Return an error message for a name that is not among the choices of one owner, such as a study.
+
+    >>> lacks("this study", "method", "mixap", ["baseline", "mixup"])
+    'this study has no method `mixap`. Did you mean `mixup`? Choose from: baseline, mixup.'
+    """
+    return f"{owner} has no {kind} `{name}`.{_suggestion(name, choices)}"
+
+
+def _suggestion(name: str, choices: list[str]) -> str:
     near = get_close_matches(str(name), choices, n=1)
     hint = f" Did you mean `{near[0]}`?" if near else ""
-    return f"unknown {kind} `{name}`.{hint} Choose from: {', '.join(choices)}."
+    named = [choice for choice in choices if ":" not in choice]
+    own = [f"or your own `{choice}`" for choice in choices if ":" in choice]
+    return f"{hint} Choose from: {', '.join([*named, *own])}." if choices else hint

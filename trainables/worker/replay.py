@@ -71,7 +71,7 @@ def read_curves(path: Path) -> pd.DataFrame:
     """Read a table of learning curves.
 
     Raises:
-        InputError: If the file is missing, is not a CSV table, or lacks a column.
+        InputError: the file is missing, is not a CSV table, or lacks a column.
     """
     import pandas as pd
 
@@ -175,7 +175,7 @@ def check_covered(table: pd.DataFrame, path: Path, needed: Iterable[tuple[dict[s
         needed: for each kind of run its `phase`, `condition` and `method`, and its number of epochs.
 
     Raises:
-        InputError: There are such runs.
+        InputError: there are such runs.
     """
     known = [key for key in ("phase", "condition", "method") if key in table]
     cells = table[known].astype(object).where(table[known].notna(), None)
@@ -207,7 +207,7 @@ def choose_curve(table: pd.DataFrame, run: RunKeys) -> pd.DataFrame:
         run: the keys of the run.
 
     Raises:
-        TrialError: If no curve matches.
+        TrialError: no curve matches.
     """
     keys = [key for key in KEYS if key in table]
     values = run.by_column()
@@ -247,7 +247,7 @@ class Replay:
         """Return the metrics of the next epoch (see `Engine.train_epoch`).
 
         Raises:
-            TrialError: If the curve has no such epoch.
+            TrialError: the curve has no such epoch.
         """
         import pandas as pd
 

@@ -74,7 +74,7 @@ class RunResult:
     Args:
         outcome: one of `records.OUTCOMES`.
         reason: why the run failed, or a warning about it; else empty.
-        epoch: number of completed epochs, or None if the worker cannot tell.
+        epoch: number of completed epochs, or None if the worker does not know.
         metrics: test metrics, for a run that evaluates the test set.
         correct: bool (n,), which test examples are classified correctly.
         loss: float32 (n,), their log loss in nats.

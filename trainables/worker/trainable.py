@@ -124,8 +124,8 @@ class TrainingTrainable(tune.Trainable):
         """Return the engine of a run: the Keras classifier, or the replay if the request names a table of curves.
 
         Raises:
-            InputError: If the configuration does not fit the data, or the table cannot be read.
-            TrialError: If the table has no curve for the run.
+            InputError: the configuration does not fit the data, or the table cannot be read.
+            TrialError: the table has no curve for the run.
         """
         from trainables.config import RunConfig
         from trainables.registration.plugins import allow_code

@@ -1,4 +1,4 @@
-"""MLflow experiments: the runs of any experiment, nested or flat, whoever logged them."""
+"""MLflow experiments: the runs of any experiment, nested or flat, logged by any program."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _copy_database(source: Path, copy: Path) -> None:
 def _settings(more: Mapping[str, str]) -> Iterator[None]:
     """Let MLflow read folders such as `mlruns`, which it no longer does by default, and give up soon on servers.
 
-    It does not say that it brings a copy of a database up to date.
+    It does not log that it brings a copy of a database up to date.
     """
     added = {name: value for name, value in {**_SETTINGS, **more}.items() if name not in os.environ}
     disabled = logging.root.manager.disable

@@ -22,7 +22,7 @@ _OWN = {
     "checkpoint_dir_name", "config", "date", "done", "experiment_tag", "hostname", "iterations_since_restore",
     "node_ip", "pid", "should_checkpoint", "time_since_restore", "timestamp", ITERATION,
 }  # fmt: skip
-"""What Ray adds to every result, beside what the trial reports."""
+"""What Ray adds to every result, in addition to what the trial reports."""
 
 
 def read_ray_results(folder: Path, files: list[Path]) -> RunTable:

@@ -65,8 +65,8 @@ def read_source(source: str | Path | pd.DataFrame, access: Access | None = None)
         frame = with_index_columns(source)
         if twice := repeated(frame.columns):
             raise InputError(
-                f"the data frame has several columns called `{twice[0]}` (levels of its index are columns, too); give "
-                "each a name of its own"
+                f"the data frame has several columns called `{twice[0]}` (levels of its index are also columns); give "
+                "each a unique name"
             )
         return RunTable("the data frame", frame)
     if not str(source).strip():

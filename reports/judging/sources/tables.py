@@ -67,7 +67,7 @@ def read_table(path: Path) -> RunTable:
         if error.errno is not None:  # of the file system
             raise
         raise InputError(
-            f"{path} is cut off or damaged: {first_line(error)[:200]}; write or copy the file once more"
+            f"{path} is cut off or damaged: {first_line(error)[:200]}; write or copy the file again"
         ) from None
     binary = [field.name for field in table.schema if pa.types.is_binary(field.type)]
     if binary:
@@ -86,7 +86,7 @@ def _check_names(names: list[str], path: Path) -> None:
     twice = repeated(names)
     if twice or not all(names):
         what = f"several columns called `{twice[0]}`" if twice else "a column without a name"
-        raise InputError(f"{path} has {what}; every column needs a name of its own in the first line")
+        raise InputError(f"{path} has {what}; every column needs a unique name in the first line")
 
 
 def _arrow_table(path: Path) -> pa.Table:

@@ -158,7 +158,7 @@ def _hyperparameters(value: Any, path: Path) -> dict[str, Any]:
     try:
         data = plugin.HParamsPluginData.FromString(value.metadata.plugin_data.content)
     except damage:
-        raise InputError(f"{path}: its hyperparameters cannot be read; write the file once more or remove it") from None
+        raise InputError(f"{path}: its hyperparameters cannot be read; write the file again or remove it") from None
     found = {}
     for name, own in data.session_start_info.hparams.items():
         kind = own.WhichOneof("kind")

@@ -2,7 +2,7 @@
 
 A section is a module in this package with a function `build(context)` that returns a `Section`, or None to leave it
 out. Sections made of blocks (sentences, figures, a table) are rendered by `templates/sections/blocks.*.j2`; other
-sections name a template of their own, which receives the section as `section` and the whole report as `view`.
+sections name their own template, which receives the section as `section` and the whole report as `view`.
 """
 
 from __future__ import annotations

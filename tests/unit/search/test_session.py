@@ -34,7 +34,7 @@ def test_results_that_cannot_be_written_leave_a_study_to_resume(
     def conclude() -> None:
         raise error
 
-    with pytest.raises(StoppedError, match=r"every run has ended, but the results could not be written \(.*o space"):
+    with pytest.raises(StoppedError, match=r"all runs have finished, but the results could not be written \(.*o space"):
         session.execute_runs(
             source, tmp_path, Resources(), None, Options(), {}, "small", lambda: StudyProgress([], 0, 0), conclude
         )

@@ -104,7 +104,7 @@ def test_the_searched_end_does_not_move_the_off_blocks() -> None:
 @pytest.mark.parametrize(
     ("fields", "epochs", "message"),
     [
-        ({}, 20, r"fewer than two blocks in 20 epochs .* their sum may be 7 at most"),
+        ({}, 20, r"fewer than two blocks in 20 epochs .* their sum may be at most 7"),
         ({"on_epochs": 1, "off_epochs": 5}, 100, r"on for 14 of 100 epochs"),
         ({"start": 0.0, "end": 0.2, "on_epochs": 4, "off_epochs": 1}, 100, r"on for 16 of 100 epochs"),
     ],

@@ -90,7 +90,7 @@ def test_two_searches_are_too_few_to_generalise_to_others(tmp_path: Path) -> Non
     (found,) = judge(replicated(tmp_path, [0.12, 0.0]))
     assert found.other_searches is None
     assert not found.for_these_searches
-    assert "2 searches are too few to tell whether the verdict generalises to other searches." in found.notes
+    assert "2 searches are too few to determine whether the verdict generalises to other searches." in found.notes
 
 
 def test_pooled_points_are_numbered_over_all_searches(tmp_path: Path) -> None:

@@ -177,7 +177,9 @@ def test_the_direction_of_a_loss_is_known_and_that_of_an_unknown_metric_must_be_
     frame = runs_frame({"baseline": 0.0, "mixup": 0.2})
     frame["test_loss"], frame["quux"] = frame["test_accuracy"], frame["test_accuracy"]
     assert found(judged(frame, metric="test_loss"))["these conditions", "mixup"] == "hurts"
-    with pytest.raises(InputError, match="higher or a lower `quux` is better; give --higher or --lower"):
+    with pytest.raises(
+        InputError, match="cannot infer whether higher values of `quux` are better; specify --higher or --lower"
+    ):
         judged(frame, metric="quux")
     assert found(judged(frame, metric="quux", higher=False))["these conditions", "mixup"] == "hurts"
 

@@ -50,7 +50,7 @@ def refused(frame: pd.DataFrame, **changes: Any) -> str:
         (
             FRAME.assign(run="-" * 200),
             {"names": "{a}{b}{c}{d}{e}{f}X"},
-            ("nothing tells where `a` ends and `b` begins", "such as `{a}-{b}`"),
+            ("it is ambiguous where `a` ends and `b` begins", "such as `{a}-{b}`"),
         ),
         (FRAME.assign(run="x"), {"names": "{method}-s{seed}"}, ("no run has a name of this form", "x")),
         (FRAME.assign(epoch=1), {"epoch": "epoch", "arm": ("method",), "seed": ()}, ("same run and epoch", "--run")),
@@ -125,8 +125,12 @@ def test_impossible_questions_are_refused(changes: dict[str, Any], part: str) ->
         ("runs.csv", b"a,b\n1,2\n1,2,3\n", "cannot be read as a table"),
         ("runs.csv", b"a,b\n\xff\xfe,2\n", "not UTF-8"),
         ("runs.csv", "a;b\n1;2\n".encode("utf-16-le"), r"perhaps UTF-16 .* save the table as UTF-8 \(in Excel"),
-        ("runs.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99)[:-12], r"runs\.csv\.gz is cut off or damaged.*once more"),
-        ("runs.csv.gz", b"a,b\n1,2\n", r"runs\.csv\.gz is cut off or damaged.*once more"),
+        (
+            "runs.csv.gz",
+            gzip.compress(b"a,b\n1,2\n" * 99)[:-12],
+            r"runs\.csv\.gz is cut off or damaged.*copy the file again",
+        ),
+        ("runs.csv.gz", b"a,b\n1,2\n", r"runs\.csv\.gz is cut off or damaged.*copy the file again"),
         ("runs.parquet", b"PAR1", "cannot be read as a table"),
         ("runs.docx", b"x", "of an unknown kind"),
         ("runs.csv", b"name,summary\nx,\"{'a': __import__('os')}\"\n", "neither JSON nor a Python literal"),

@@ -66,7 +66,7 @@ def test_a_machine_without_a_gpu_works(fakes: pytest.MonkeyPatch) -> None:
     assert found["tracking"] == {"store": OWN, "seconds": None}
     assert found["cache"]["writable"] is True
     text = CliRunner().invoke(app, ["doctor"]).stdout
-    assert "everything that is needed works" in text
+    assert "no problems found" in text
     assert "2 CPUs, 0 GPUs, 8.0 GiB" in text
 
 
@@ -76,7 +76,7 @@ def test_a_gpu_that_the_framework_does_not_see_ends_with_its_remedy_and_exit_cod
     done = CliRunner().invoke(app, ["doctor"])
     assert done.exit_code == 1
     assert "570.1, NVIDIA L4 (16.0 GiB)" in done.stdout
-    assert f"wrong: {HIDDEN.what}. Install CUDA" in done.stdout
+    assert f"problem: {HIDDEN.what}. Install CUDA" in done.stdout
     assert json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)["problems"] == [
         {"what": HIDDEN.what, "remedy": "Install CUDA"}
     ]

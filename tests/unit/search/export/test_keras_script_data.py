@@ -162,7 +162,7 @@ def test_a_given_validation_part_is_kept_apart_and_fractions_are_of_the_rest(tmp
     made = check({"source": "directory", "path": str(where), "size": 16}, train_fraction=0.5, classes=2)
     data = made.SOURCE.load()
     chosen = made.select(data.arrays(), made.Config(0, 0), 3)
-    assert "# unused: the data has a validation part of its own" in made.code
+    assert "# unused: the data has its own validation part" in made.code
     assert np.array_equal(chosen.validation, np.flatnonzero(data.validation & (data.labels < 2)))
     assert not set(chosen.train) & set(chosen.validation)
     assert np.bincount(data.labels[chosen.train]).tolist() == [4, 4]

@@ -164,7 +164,7 @@ def test_conditions_are_selected_by_a_boolean(asked: str) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"condition": "epochs=21"}, r"unknown condition of this study `epochs=21`.*Choose from: train_fraction=0.1"),
+        ({"condition": "epochs=21"}, r"this study has no condition `epochs=21`.*Choose from: train_fraction=0.1"),
         ({"method": "mixip"}, "Did you mean `mixup`"),
         ({"method": "maxup"}, "not tuned at that length"),
         ({"condition": "epochs=20"}, "nothing is confirmed yet"),
@@ -187,7 +187,7 @@ def test_recipes_are_read_back_unless_they_were_edited(study: Callable[..., Path
     document["train"]["epochs"] = 100
     faults: list[tuple[dict[str, Any], str]] = [
         (document, "was edited after it was exported.*remove the line `checksum`"),
-        ({**document, "assay_recipe": 2}, "of version 2, and this Assay reads up to 1"),
+        ({**document, "assay_recipe": 2}, "of version 2, but this version of Assay reads up to 1"),
         (
             {**document, "promise": {**document["promise"], "test_accuracy": 7}},
             r"less than or equal to 1 \(0.07 for 7 %\), but got 7",

@@ -122,9 +122,9 @@ def test_status_has_the_counts_of_the_driver_and_the_reason_why_a_run_ended(tmp_
                 assert progress() == count(controller, study_record(plan))
         names = list(controller.states)
         assert [run_facts(tmp_path, name).why for name in names] == [
-            "it was completed",
+            "completed",
             "it broke",
-            "it has not ended yet",
+            "still running",
         ]
         journal.decide(RungDecision(rung=6, value=0.5, cutoff=0.75, action=records.STOP), names[2])
         controller.ended(names[2], RunResult())
@@ -135,7 +135,7 @@ def test_status_has_the_counts_of_the_driver_and_the_reason_why_a_run_ended(tmp_
         "run", "phase", "condition", "method", "outcome", "why", "reason", "epochs", "length", "last", "figures",
         "rungs", "parameters", "log",
     ], "keys of `assay status --run NAME --json`"  # fmt: skip
-    with pytest.raises(InputError, match="unknown run of this study"):
+    with pytest.raises(InputError, match="this study has no run"):
         run_facts(tmp_path, "nothing")
 
 

@@ -131,7 +131,7 @@ def test_a_model_can_have_a_range_of_its_own() -> None:
         ({"compare": {"stem": ["cifar", "imagenet"], "model": ["resnet18", "resnet34"]}}, "is set in `recipe`"),
         (
             {"compare": {"optimizer": [{"as": "a", "optimizer": "sgd"}, {"as": "b", "optimizer": "sgd"}]}},
-            "the same run",
+            "are identical; remove one of the levels",
         ),
         ({"compare": {"optimizer": [{"optimizer": "sgd"}]}}, "needs a name"),
         ({"compare": {"optimizer": [{"as": "x"}]}}, "sets nothing"),
@@ -139,7 +139,7 @@ def test_a_model_can_have_a_range_of_its_own() -> None:
         ({"compare": {"stem": []}}, "compare.stem: the list of levels is empty"),
         ({"compare": {"stem": "cifar"}}, "must be a list of levels"),
         ({"compare": {"stem": ["imagenet", None]}}, "a level must be a single value"),
-        ({"reference": {"stem": "cifra"}}, "unknown level of stem `cifra`. Did you mean `cifar`?"),
+        ({"reference": {"stem": "cifra"}}, "`stem` has no level `cifra`. Did you mean `cifar`?"),
         ({"reference": {"stam": "cifar"}}, "unknown compared factor `stam`. Did you mean `stem`?"),
         ({"conditions": {"length": [{"as": "a", "epochs": 8}], "epochs": [8, 16]}}, "`epochs` is set in"),
         ({"conditions": {"batch_size": [*range(1, 99)], "epochs": [*range(4, 99)]}}, "at most 10,000 are allowed"),

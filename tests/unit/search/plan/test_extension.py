@@ -241,11 +241,11 @@ def test_an_added_method_has_its_own_family(tmp_path: Path) -> None:
         ({"search": {"trials_per_arm": 4, "audit": 3}}, "search.audit would change from 2 to 3"),
         (
             {"tracking": {"uri": "http://h:1"}},
-            "tracking.uri would change from unset to 'http://h:1', which is no addition",
+            "tracking.uri would change from unset to 'http://h:1', which is not an addition",
         ),
         (
             {"resources": {"gpus": 1}},
-            "resources.gpus would change from 0.0 to 1.0, which is no addition: `assay resume",
+            "resources.gpus would change from 0.0 to 1.0, which is not an addition: `assay resume",
         ),
         (
             {"recipe": {"model": "resnet8", "augmentation": "crop", "epochs": 20}},

@@ -151,7 +151,7 @@ def test_without_a_search_there_is_no_length_of_trials() -> None:
 
 
 def test_a_training_too_short_to_be_shortened_is_refused() -> None:
-    with pytest.raises(InputError, match=r"search.fidelity: .* has 9 epochs only; set `epochs` to 10 or more"):
+    with pytest.raises(InputError, match=r"search.fidelity: .* has only 9 epochs; set `epochs` to 10 or more"):
         short_plan(recipe={"augmentation": "crop", "epochs": 9}, conditions={})
     assert short_plan(recipe={"augmentation": "crop", "epochs": 10}, conditions={}).conditions[0].trial_epochs == 4
 

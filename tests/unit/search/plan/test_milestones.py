@@ -78,8 +78,8 @@ def test_schedules_of_one_model_move_the_rungs_too() -> None:
 @pytest.mark.parametrize(
     ("schedules", "reason"),
     [
-        ([[0.5], []], "some of the searched schedules have no fall of the learning rate, and others have"),
-        ([[0.5], [0.98]], "no epoch lies behind the latest first fall of the learning rate, at 0.98 of the length"),
+        ([[0.5], []], "the learning rate drops in some of the searched schedules, but not in others"),
+        ([[0.5], [0.98]], "no epoch follows the latest first drop of the learning rate (0.98 of the training length)"),
     ],
 )
 def test_stopping_is_off_where_no_rung_is_fair_and_the_plan_says_so(schedules: list[Any], reason: str) -> None:
@@ -115,7 +115,7 @@ def test_a_study_file_is_repeated_by_its_document() -> None:
         ({"nuisance": {"milestone_4": [0.8, 0.9]}}, "there are 2 milestones before it"),
         (
             {"nuisance": {"milestone_1": [0.2, 0.6], "milestone_2": {"low": 0.5, "high": 0.9}}},
-            "nuisance.milestone_2: its smallest value must lie behind the largest of `milestone_1`",
+            "nuisance.milestone_2: its smallest value must be greater than the largest of `milestone_1`",
         ),
         ({"nuisance": {"milestones": SCHEDULES, "milestone_1": [0.2, 0.3]}}, "whole schedules are set in `milestones`"),
         (

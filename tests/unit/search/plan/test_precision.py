@@ -171,7 +171,7 @@ def test_the_choice_is_written_in_lower_case() -> None:
     ],
 )
 def test_auto_is_refused_for_a_part_of_the_runs(changes: dict[str, Any], place: str) -> None:
-    with pytest.raises(InputError, match=rf"study.yaml: {place}: `auto` is decided once.*recipe: {{precision: auto}}"):
+    with pytest.raises(InputError, match=rf"{place}: `auto` applies to the whole study.*recipe: {{precision: auto}}"):
         make_study(**changes)
 
 

@@ -98,7 +98,7 @@ def test_a_run_on_an_unfit_node_loses_nothing_and_avoids_the_node(
     for _ in range(WORKER_RESTARTS + 1):
         dispatcher.node_unfit("one", "1fa0", "has no /shared/s1")
     dispatcher.run_lost("one")
-    assert capsys.readouterr().err.count("node host-1fa0 gets no runs: it has no /shared/s1") == 1
+    assert capsys.readouterr().err.count("node host-1fa0 is excluded: it has no /shared/s1") == 1
     request = dispatcher.next_request()
     assert request
     assert (request["run"], request["avoided_nodes"], source.ends) == ("one", ("1fa0",), [])
@@ -127,7 +127,7 @@ def test_rays_report_of_a_death_names_the_unfit_node(
     (tmp_path / "error.txt").write_text(f"Failure # 1 (occurred at 1)\nkilled\nFailure # 2 (occurred at 2)\n{error}")
     trial: Any = SimpleNamespace(config={"run": "one"}, error_file=str(tmp_path / "error.txt"))
     JournalScheduler(dispatcher).on_trial_error(None, trial)
-    assert "host-1fa0 gets no runs: it has no /shared/s1; give it" in capsys.readouterr().err
+    assert "host-1fa0 is excluded: it has no /shared/s1; give it" in capsys.readouterr().err
     (tmp_path / "error.txt").write_text("Failure # 3 (occurred at 3)\nkilled by a signal\n")
     for _ in range(WORKER_RESTARTS + 1):
         JournalScheduler(dispatcher).on_trial_error(None, trial)

@@ -72,7 +72,7 @@ def test_a_file_of_another_program_is_not_a_store(tmp_path, monkeypatch):
             database.execute(f"CREATE TABLE {table} (name)")
     before = other.read_bytes()
     for path in (notes, other, tmp_path):
-        with pytest.raises(InputError, match="is not an MLflow database and would be changed; name a new file"):
+        with pytest.raises(InputError, match="is not an MLflow database and would be changed; use a new file"):
             tracking_uris.refuse_foreign_database(f"sqlite:///{path}", folder)
     for uri in (f"sqlite:///{mlflow}", f"sqlite:///{new}", "http://host:5000", tracking_uris.own_store(folder)):
         tracking_uris.refuse_foreign_database(uri, folder)

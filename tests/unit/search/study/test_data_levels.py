@@ -96,7 +96,7 @@ def test_a_named_size_may_set_more_and_the_study_may_leave_combinations_out() ->
         ({"image_size": [8, 16]}, "image_size 8: the images of `data` (source `digits`) cannot be resized; those of"),
         (
             {"length": [{"as": "a", "data": "digits", "epochs": 9}]},
-            "`data` can only be a condition of its own",
+            "`data` can only be a separate condition",
         ),
         ({"data": ["digits", TOY], "image_size": [8]}, "image_size 8: the images of `digits` (source `digits`) cannot"),
     ],
@@ -135,5 +135,5 @@ def test_a_size_that_is_also_set_elsewhere_is_refused() -> None:
     ],
 )
 def test_both_are_for_conditions_only(changes: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=r"`(data|image_size)` can only be a condition of its own, .* for all runs"):
+    with pytest.raises(InputError, match=r"`(data|image_size)` can only be a separate condition, .* for all runs"):
         study(**changes)

@@ -84,7 +84,7 @@ def test_qualified_names_set_the_settings() -> None:
     assert RunConfig.model_validate(json.loads(config.model_dump_json())) == config
     with pytest.raises(ValidationError, match="less than or equal to 180"):
         RunConfig.from_plain({**plain, "affine_flip.rotation": 200})
-    with pytest.raises(InputError, match="unknown field of crop"):
+    with pytest.raises(InputError, match="`crop` has no field"):
         RunConfig.from_plain({**plain, "crop.pading": 2})
 
 

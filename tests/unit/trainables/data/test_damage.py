@@ -170,7 +170,7 @@ def refusal(**changes: Any) -> str:
             "no image of the class(es) 1, 3; labels must be 0, 1, 2, ... without a gap",
         ),
         ({"y_train": np.eye(3)[np.arange(12) % 3]}, "if it is one-hot, use y_train.argmax(axis=1)"),
-        ({"x_train": np.ones((12, 4, 4), "uint8")}, "the values 0 and 1 only, which are both black"),
+        ({"x_train": np.ones((12, 4, 4), "uint8")}, "contains only the values 0 and 1, but pixels range from 0 to 255"),
         ({"x_train": np.ones((12, 4, 4), bool)}, "but is bool; multiply by 255"),
         ({"x_train": np.ones((12, 4, 4), "float32")}, "but is float32; if they are from 0 to 1, multiply by 255"),
         ({"x_train": np.ones((12, 4, 4), "uint16")}, "but is uint16; divide by the largest possible value"),

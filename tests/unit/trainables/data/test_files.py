@@ -276,7 +276,7 @@ def test_a_byte_order_mark_is_passed_over_and_utf16_is_named(tmp_path: Path) -> 
     Path(paths["train"]).write_bytes(b"\xef\xbb\xbf" + text.encode())
     assert load(Path(paths["train"]), "lists").class_names == ("cat", "dog")
     for encoding, message in (
-        ("utf-16", "is UTF-16, as its byte order mark says"),
+        ("utf-16", "is UTF-16, according to its byte order mark"),
         ("latin-1", "train.txt:11: the list is"),
     ):
         Path(paths["train"]).write_bytes((text + "cat/\u00e9.png cat\n").encode(encoding))
@@ -314,5 +314,5 @@ def test_images_of_0_and_1_are_refused(tmp_path: Path) -> None:
             Image.fromarray((np.arange(30).reshape(6, 5) // (i + 2) % 2).astype("uint8")).save(
                 tmp_path / "d" / name / f"{i}.png"
             )
-    with pytest.raises(InputError, match="contains the values 0 and 1 only"):
+    with pytest.raises(InputError, match="contains only the values 0 and 1"):
         load(tmp_path / "d")

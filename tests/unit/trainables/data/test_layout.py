@@ -113,25 +113,25 @@ def test_classes_may_have_folders_of_their_own(tmp_path: Path) -> None:
 REFUSED = [
     (
         ("fold_one/a", "fold_one/b", "fold_two/a", "fold_two/b"),
-        "hold no images of their own, but the same folders each",
+        "contain no images, but all contain the same folders",
     ),
-    (("entrenamiento/a", "entrenamiento/b", "prueba/a", "prueba/b"), "the same folders each"),
-    (("original/train/a", "original/test/a", "augmented/train/a", "augmented/test/a"), "the same folders each"),
-    (("cat/train", "cat/test", "dog/train", "dog/test"), "the same folders each"),
-    (("a", "b", "all/a", "all/b"), "folders named like the classes beside it"),
-    (("flowers/daisy", "daisy", "rose"), "folders named like the classes beside it"),
-    (("val/a", "val/b", "test/a", "test/b"), "no training part beside them"),
-    (("a", "b", "test/a", "test/b"), "no training part beside them"),
+    (("entrenamiento/a", "entrenamiento/b", "prueba/a", "prueba/b"), "all contain the same folders"),
+    (("original/train/a", "original/test/a", "augmented/train/a", "augmented/test/a"), "all contain the same folders"),
+    (("cat/train", "cat/test", "dog/train", "dog/test"), "all contain the same folders"),
+    (("a", "b", "all/a", "all/b"), "folders named like the classes next to it"),
+    (("flowers/daisy", "daisy", "rose"), "folders named like the classes next to it"),
+    (("val/a", "val/b", "test/a", "test/b"), "no training part next to them"),
+    (("a", "b", "test/a", "test/b"), "no training part next to them"),
     (("train/a", "train/b", "Train/a", "Train/b"), "would all be the train part"),
     (("train/a", "train/b", "test/a", "test/b", "evaluation/a"), "would all be the test part"),
     (("train/a", "train/b", "extra/a", "extra/b"), "but is not named like a part"),
-    (("train/a", "train/b", "plane"), "may be a class beside a class `train`"),
+    (("train/a", "train/b", "plane"), "may be a class next to a class `train`"),
     (("train", "test"), "hold images, but no class folders"),
     (("train/a", "train/b", "test/a", "test/c"), "class `c` has no training folder"),
     (("train/a", "train/b", "test/A", "test/B"), "class `A` has no training folder"),
     (("cats_train", "cats_test", "dogs_train", "dogs_test"), "are named like parts of one class"),
     (("train", "test", "car"), "are named like parts of one class"),
-    (("images/a", "images/b", "masks/a", "masks/b"), "the same folders each"),
+    (("images/a", "images/b", "masks/a", "masks/b"), "all contain the same folders"),
     (("train/a", "train/b", "test_hard/a", "test_hard/b"), "but is not named like a part"),
     (("train/a", "train/b", "train_2/a", "train_2/b"), "would all be the train part"),
     (("only",), "1 class folder"),
@@ -223,7 +223,7 @@ def test_folders_of_file_servers_are_left_out_and_counted(litter: str, tmp_path:
     assert data.class_names == ("a", "b")
     assert len(data.images) + len(data.test_images) == 10
     assert any("left out 5 file(s), in folders of file servers and archivers: a/" in note for note in data.notes)
-    assert any(f"5 image(s) are not used, in folders that are passed over: {litter[:5]}" in note for note in data.notes)
+    assert any(f"5 image(s) in hidden or system folders are not used: {litter[:5]}" in note for note in data.notes)
 
 
 def test_hidden_files_are_left_out_and_counted(tmp_path: Path) -> None:

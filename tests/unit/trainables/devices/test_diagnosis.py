@@ -54,7 +54,7 @@ def test_a_gpu_that_only_the_driver_sees_is_named_with_the_missing_extra() -> No
         (
             DRIVER,
             FrameworkView("tensorflow", "2", ("nvidia-cudnn-cu12",), (), {DEVICES: True}, {}, ("cuInit: 999",)),
-            "It said: cuInit: 999",
+            "Its log: cuInit: 999",
         ),
         (DriverView(problem="`nvidia-smi` failed"), BLIND, "reinstall the driver"),
         (DriverView(cards=2), BLIND, "Install the NVIDIA driver"),
