@@ -2,4 +2,4 @@
 
 import os
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # whatever Keras's own settings, `~/.keras/keras.json`, say
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # regardless of Keras's own settings in `~/.keras/keras.json`

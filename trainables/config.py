@@ -68,7 +68,7 @@ class RunConfig(Frozen):
     divided evenly into `epochs` evaluation periods. Milestones are fractions `milestone / milestones_of` of the length,
     so [0.5, 0.75] of 1, [80, 120] of 165 (epochs) and [32000, 48000] of 64000 (steps) all scale with it. `warm_up` is a
     fraction of the length. Every schedule is also divided by `1 + rate_decay * step` (inverse-time decay, the `decay`
-    of old Keras optimizers), with optimizer steps from 0, whatever the length.
+    of old Keras optimizers), with optimizer steps from 0, regardless of the length.
 
     With `full_data`, the validation images are used for training as well and nothing is validated. This is for final
     trainings, not for studies.

@@ -13,7 +13,7 @@ from reports.statistics.estimators import Estimate, over_seeds
 from trainables.records import COMPLETED, CONFIRM
 
 CHECK = "check"
-"""In place of the number of a case: the claim is one that the atlas rests on, and was not published."""
+"""In place of the number of a case: the claim is one that the atlas is based on, and was not published."""
 
 
 class Claim(NamedTuple):

@@ -71,8 +71,8 @@ class RangeEdge:
 def full_length_runs(study: StudyData, arm: ArmRecord) -> pd.DataFrame:
     """Return the search runs of an arm that were trained to the end.
 
-    The additional column `value` contains the selection metric, signed so that higher is better. `searched` holds the
-    values that have an effect only.
+    The additional column `value` contains the selection metric, signed so that higher is better. `searched` contains
+    only the values that have an effect.
     """
     runs = study.runs_of(SEARCH, arm.condition, arm.method)
     runs = runs[(runs["outcome"] == COMPLETED) & runs[SELECTION].notna()]

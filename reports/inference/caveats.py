@@ -150,7 +150,9 @@ def _unfinished(study: StudyData, judged: JudgedContrast) -> list[str]:
 def _going_on(study: StudyData, judged: JudgedContrast) -> str:
     """Return what is still to come of a claim that open seeds have not decided yet."""
     pairs, most = judged.data.seeds, study.plan.seeds
-    return f"Judged with {pairs} of at most {most} seeds; the verdict holds if the study stops here, and may go on."
+    return (
+        f"Judged with {pairs} of at most {most} seeds; the verdict holds if the study stops here, and it may continue."
+    )
 
 
 def _left_out(judged: JudgedContrast) -> list[str]:

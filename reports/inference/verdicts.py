@@ -163,7 +163,7 @@ def decided_arms(study: StudyData, seeds: int) -> set[Arm]:
     """Return the arms that need no more seeds.
 
     These are the arms whose contrasts were all finally decided at a look of at most `seeds` seeds, and all arms of a
-    condition whose contrasts were. An arm without contrasts goes on as long as its condition does.
+    condition whose contrasts were. An arm without contrasts continues as long as its condition does.
     """
     decided, undecided = set[Arm](), set[Arm]()
     for family in study.plan.families:

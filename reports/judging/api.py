@@ -41,7 +41,7 @@ class Judgement(Results):
 
     @property
     def markdown(self) -> str:
-        """The verdicts and what they rest on, for a pull request."""
+        """The verdicts and what they are based on, for a pull request."""
         return short_markdown(self.judged)
 
     def holds(self, requirement: str) -> bool:

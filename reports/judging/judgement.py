@@ -1,4 +1,4 @@
-"""Judgement: the verdicts on runs that Assay did not launch, and what they rest on."""
+"""Judgement: the verdicts on runs that Assay did not launch, and what they are based on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trainables.records import number_of
 
 @dataclass(frozen=True)
 class Evidence:
-    """What verdicts rest on, as sentences.
+    """What verdicts are based on, as sentences.
 
     Args:
         used: the runs that count, how they were paired, and how the metric was read.
@@ -43,7 +43,7 @@ class JudgedRuns:
     Args:
         question: what was asked.
         study: the runs as the data of a study with an inferred plan.
-        evidence: what the verdicts rest on.
+        evidence: what the verdicts are based on.
         paired: whether runs were compared within pairs.
     """
 

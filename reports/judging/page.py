@@ -1,4 +1,4 @@
-"""Page of judged runs: the sections of a study's report that the runs allow, and what the verdicts rest on."""
+"""Page of judged runs: the sections of a study's report that the runs allow, and what the verdicts are based on."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _evidence(context: Context, judged: JudgedRuns) -> Section:
     )
     return Section(
         "evidence",
-        "What do the verdicts rest on?",
+        "What are the verdicts based on?",
         blocks=(*blocks, Block("Values of every arm", table=_values_table(context, values))),
         data={"evidence": frame, "values": values},
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Results:
-    """Verdicts with the runs that they rest on.
+    """Verdicts with the runs that they are based on.
 
     Args:
         rows: the verdicts as displayed in the report.

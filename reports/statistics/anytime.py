@@ -7,11 +7,11 @@ effect drawn from N(0, `PRIOR_SD`^2) against no effect. With n values, n - 1 deg
     e = k^(-1/2) * ((1 + t^2 / (n - 1)) / (1 + t^2 / ((n - 1) k)))^(n / 2).
 
 This is the Gaussian mixture under the right Haar prior of the spread (Wang and Ramdas, 2023, arXiv 2310.03722). Without
-an effect, the probability that it ever reaches 1/alpha is at most alpha (Ville's inequality), whatever the spread and
-whenever one stops, also if one goes on after having stopped. The inverse of its maximum so far is therefore a p-value,
-which may be adjusted by Holm's method; and the means m that the e-process of the differences to m has not excluded form
-a confidence sequence, which holds the true mean at all numbers of seeds together with 95 % probability. The price is
-width: at n = 10, 20 and 60 its intervals are 1.7, 1.6 and 1.7 times as wide as t intervals.
+an effect, the probability that it ever reaches 1/alpha is at most alpha (Ville's inequality), regardless of the spread
+and whenever one stops, also if one continues after having stopped. The inverse of its maximum so far is therefore a
+p-value, which may be adjusted by Holm's method; and the means m that the e-process of the differences to m has not
+excluded form a confidence sequence, which contains the true mean at all numbers of seeds together with 95 %
+probability. The price is width: at n = 10, 20 and 60 its intervals are 1.7, 1.6 and 1.7 times as wide as t intervals.
 
 Packages with such tests (`ville` 0.1, `savvi` 0.3) have none for a mean with an unknown spread.
 """

@@ -23,8 +23,8 @@ class RayNode:
 
     Args:
         name: host name and address.
-        cpus: CPUs that Ray hands out.
-        gpus: GPUs that Ray hands out.
+        cpus: CPUs that Ray can allocate.
+        gpus: GPUs that Ray can allocate.
         memory: memory for workers, in bytes.
     """
 
@@ -36,7 +36,7 @@ class RayNode:
 
 @dataclass(frozen=True)
 class RayView:
-    """What Ray can hand out.
+    """What Ray can allocate.
 
     Args:
         nodes: its nodes.
@@ -48,7 +48,7 @@ class RayView:
 
 
 def ray_view(address: str | None, seconds: float, program: Sequence[str] = PROGRAM) -> RayView:
-    """Return what Ray can hand out; on a cluster, also which nodes cannot use the GPUs that they offer.
+    """Return what Ray can allocate; on a cluster, also which nodes cannot use the GPUs that they offer.
 
     Args:
         address: address of a cluster, or None to start Ray on this machine for a moment.

@@ -34,7 +34,7 @@ class CacheView:
 
     Args:
         folder: its folder, which need not exist yet.
-        size: bytes of what it holds.
+        size: bytes of its content.
         free: bytes that are free on its disk.
         writable: whether this user can write there.
         problems: what is wrong.
@@ -54,7 +54,7 @@ class DoctorReport:
     Args:
         versions: by package; None for one that is not installed.
         devices: GPUs, as the driver and as the framework see them.
-        ray: what Ray can hand out.
+        ray: what Ray can allocate.
         tracking: the tracking store of new studies.
         cache: the cache of decoded images.
         problems: all that is wrong.
@@ -169,12 +169,12 @@ def _missing(versions: dict[str, str | None]) -> list[Problem]:
 
 
 def _unequal(report: DoctorReport) -> list[Problem]:
-    """Return a problem if Ray hands out another number of GPUs than the framework can use on this machine."""
+    """Return a problem if Ray can allocate another number of GPUs than the framework can use on this machine."""
     framework = report.devices.framework
     handed, usable = sum(node.gpus for node in report.ray.nodes), len(framework.gpus)
     if not report.ray.nodes or LOAD in framework.problems or handed == usable:
         return []
-    what = f"Ray hands out {handed:g} GPUs on this machine, but {framework.framework} can use {usable}"
+    what = f"Ray can allocate {handed:g} GPUs on this machine, but {framework.framework} can use {usable}"
     return [Problem(what, "Name the usable GPUs in CUDA_VISIBLE_DEVICES, such as CUDA_VISIBLE_DEVICES=0,1")]
 
 

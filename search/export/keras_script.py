@@ -203,7 +203,7 @@ def _distributions() -> Mapping[str, list[str]]:
 
 
 def _folder_field(config: RunConfig) -> str:
-    """Return the data source's field for the place of its images: the last one that may hold a path; or nothing."""
+    """Return the data source's field for the place of its images: the last one that may contain a path; or nothing."""
     fields = type(config.data).model_fields
     return next((name for name in reversed(fields) if "Path" in str(fields[name].annotation)), "")
 

@@ -47,7 +47,7 @@ def check_overwrite(path: Path, study: Path) -> None:
 
 
 def sealed(script: str) -> str:
-    """Return a script with a last line that holds its checksum.
+    """Return a script with a last line that contains its checksum.
 
     Examples:
         >>> sealed("pass\\n").splitlines()[1][:60]

@@ -33,7 +33,7 @@ class MetricEstimate(Frozen):
 class Promise(Frozen):
     """Result of the configuration in the study: test accuracy over confirmation seeds, with a 95 % t interval.
 
-    `metrics` holds the estimates of all test metrics by name. `warning` states how many runs ended with a warning,
+    `metrics` contains the estimates of all test metrics by name. `warning` states how many runs ended with a warning,
     with the most frequent one; it is empty if none did.
     """
 

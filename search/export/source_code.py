@@ -110,8 +110,8 @@ class SourceCopier:
     def instance(self, thing: Any, members: Sequence[str], **values: Any) -> str:
         """Copy an object as a plain class with the attributes that are needed; return the expression that makes it.
 
-        Fields, class variables and properties become class attributes with their values; methods are copied, and
-        whatever attributes they use as well.
+        Fields, class variables and properties become class attributes with their values; methods are copied
+        with all attributes that they use.
 
         Args:
             thing: the object.

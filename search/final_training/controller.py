@@ -25,7 +25,7 @@ class TrainingController:
         runs: the runs of the training.
         journal: the journal of the training, open for writing.
 
-    `curves` holds the validation accuracy of each run by epoch; NaN without validation images.
+    `curves` contains the validation accuracy of each run by epoch; NaN without validation images.
     """
 
     def __init__(self, runs: Sequence[Run], journal: Journal) -> None:

@@ -68,7 +68,7 @@ class ArmSearch:
         return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
 
     def reopen(self, trial_index: int, values: dict[str, Any], curve: dict[int, float]) -> None:
-        """Reopen a trial that the journal holds without an outcome, with its epochs so far."""
+        """Reopen a trial that the journal contains without an outcome, with its epochs so far."""
         self._optuna.enqueue_trial(values)
         self.open_trials[trial_index] = self._optuna.ask(self._space)
         self.open_trials[trial_index].set_user_attr(TRIAL, trial_index)
@@ -96,7 +96,7 @@ class ArmSearch:
         self.open_trials[trial_index].report(value, epoch)
 
     def at_rung(self, rung: int, value: float, trial_index: int) -> RungDecision:
-        """Decide whether a trial goes on after a rung (see `Rungs.decide`)."""
+        """Decide whether a trial continues after a rung (see `Rungs.decide`)."""
         return self.rungs.decide(rung, value, self.is_audited(trial_index))
 
     def finish(self, trial_index: int, outcome: str, value: float | None) -> None:

@@ -166,7 +166,7 @@ class StudyController:
             )
 
     def _was_stopped(self, state: RunState) -> bool:
-        """Return whether the journal holds the decision to stop a run, and its epochs so far, but not its end."""
+        """Return whether the journal contains the decision to stop a run, and its epochs so far, but not its end."""
         rungs = [rung for rung in self.rungs(state.run) if rung in state.curve]
         return any(self._actions.get((state.run.name, rung)) == records.STOP for rung in rungs)
 
@@ -351,7 +351,7 @@ class StudyController:
         return any(self._decide(state, epoch) == records.STOP for epoch, _ in rows if epoch in self.rungs(state.run))
 
     def _decide(self, state: RunState, rung: int) -> str:
-        """Decide at a rung, once: a decision that the journal holds is not reversed."""
+        """Decide at a rung, once: a decision that the journal contains is not reversed."""
         key = (state.run.name, rung)
         if key not in self._actions:
             value = state.curve[rung]
@@ -384,8 +384,8 @@ class StudyController:
         mean = fmean(state.curve[epoch] for epoch in sorted(state.curve)[-last:])
         return records.as_maximized(self.plan.study.metric, mean)
 
-    # The journal holds the metric itself; the controller, the arms' searches and the pool compare the metric signed so
-    # that higher is better.
+    # The journal contains the metric itself; the controller, the arms' searches and the pool compare the metric signed
+    # so that higher is better.
 
     def _as_maximized(self, metrics: dict[str, float]) -> float:
         """Return the selection metric of an epoch, signed so that higher is better."""

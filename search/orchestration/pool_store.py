@@ -13,7 +13,7 @@ Completed = Callable[[Arm, int], list[Trial]]
 
 
 class PoolStore:
-    """Decides pools and writes them to the journal; a decision that the journal holds is not reversed.
+    """Decides pools and writes them to the journal; a decision that the journal contains is not reversed.
 
     Args:
         plan: the study's plan.

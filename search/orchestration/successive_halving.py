@@ -1,8 +1,8 @@
 """Asynchronous successive halving within one arm, with rungs that can be rebuilt from the journal.
 
 The rule is that of Ray's `AsyncHyperBandScheduler` (Li et al. 2018, arXiv 1810.05934), stopping variant: at a rung, a
-run goes on if it is among the best 1/reduction_factor of the arm's runs that reached the rung before it; the first
-one always goes on. Ray's own scheduler loses its rungs when a study is resumed, and pools all methods.
+run continues if it is among the best 1/reduction_factor of the arm's runs that reached the rung before it; the first
+one always continues. Ray's own scheduler loses its rungs when a study is resumed, and pools all methods.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Rungs:
     """The rungs of one arm.
 
     Args:
-        reduction_factor: one run in this many goes on.
+        reduction_factor: one run in this many continues.
         values: the values recorded at each rung, in order of arrival.
     """
 
@@ -34,12 +34,12 @@ class Rungs:
         return float(np.percentile(self.values[rung], (1 - 1 / self.reduction_factor) * 100))
 
     def decide(self, rung: int, value: float, audit: bool) -> RungDecision:
-        """Record the value of a run at a rung and decide whether the run goes on.
+        """Record the value of a run at a rung and decide whether the run continues.
 
         Args:
             rung: epochs finished.
             value: the selection metric there; higher is better.
-            audit: the run goes on in any case; only what would have happened is recorded.
+            audit: the run continues in any case; only what would have happened is recorded.
         """
         cutoff = self.cutoff(rung)
         self.values[rung].append(value)

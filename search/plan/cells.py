@@ -36,7 +36,7 @@ def find_cell(selector: str | Mapping[str, Any], cells: list[Cell], study: Study
         selector: name of a cell, label of a method, or levels by factor.
         cells: all cells of the study.
         study: the study.
-        place: key of the study file that holds the selector, for messages.
+        place: key of the study file that contains the selector, for messages.
 
     Raises:
         InputError: there is no such cell.

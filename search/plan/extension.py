@@ -29,7 +29,7 @@ class Extension:
 
     Args:
         what: the additions in words, one entry each.
-        exploratory: whether claims may rest on a look that was not declared.
+        exploratory: whether claims may be based on a look that was not declared.
     """
 
     what: tuple[str, ...]

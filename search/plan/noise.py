@@ -37,7 +37,7 @@ class NoiseFloor:
         between_seeds: standard deviation over seeds, each of which has its own images.
         paired: standard deviation of the difference between two runs on the same images.
         low, high: 95 % interval of `paired`.
-        pairs: number of pairs that it rests on.
+        pairs: number of pairs that it is based on.
         detectable: smallest effect that the study detects with 80 % power, if a method differs like a twin.
     """
 

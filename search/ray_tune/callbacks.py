@@ -43,10 +43,10 @@ class JournalSearcher(Searcher):
             self._dispatcher.run_lost(self._runs[trial_id])
 
     def save(self, checkpoint_path: str) -> None:
-        """Do nothing: the journal holds all state."""
+        """Do nothing: the journal contains all state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Do nothing: the journal holds all state."""
+        """Do nothing: the journal contains all state."""
 
 
 class NoReporter(ProgressReporter):

@@ -58,7 +58,7 @@ def nodes() -> list[Node]:
 class Capacity:
     """The number of runs that may be active at once, refreshed periodically because nodes join and leave.
 
-    `known` holds Ray's ids of the nodes that are there at the beginning.
+    `known` contains Ray's ids of the nodes that are there at the beginning.
 
     Args:
         resources: resources per run.

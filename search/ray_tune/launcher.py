@@ -1,6 +1,6 @@
 """Launcher: connects to Ray and executes runs as one Ray Tune experiment for all arms and phases, reusing workers.
 
-Ray holds no state of the study. Its searcher and scheduler delegate to the controller and the journal; Ray's own
+Ray stores no state of the study. Its searcher and scheduler delegate to the controller and the journal; Ray's own
 snapshots, checkpoints, loggers and progress tables are disabled.
 """
 
@@ -48,7 +48,7 @@ DEFAULTS = {
 }
 LOCAL = {"address": "local", "include_dashboard": False}
 LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Variable that, at 0, makes Ray listen on the loopback address only; it is for all systems, whatever its name."""
+"""Variable that, at 0, makes Ray listen on the loopback address only; it is for all systems, despite its name."""
 LONGEST_PARENT = 24
 """Characters of the folder for temporary files; names of sockets have at most 107."""
 CONNECT_SECONDS = 10.0

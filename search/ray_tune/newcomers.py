@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trainables.data.sharing import SharedData
 
 NODE_LABEL = "ray.io/node-id"
-"""Label of a node that holds its id; Ray sets it."""
+"""Label of a node that contains its id; Ray sets it."""
 
 
 class UnfitNodeError(AssayError):

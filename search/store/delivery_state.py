@@ -19,7 +19,7 @@ class DeliveryState:
     """What MLflow does not have yet.
 
     Args:
-        complete: whether MLflow has everything that the journal holds, including the report.
+        complete: whether MLflow has everything that the journal contains, including the report.
         runs: number of runs with undelivered data.
         epochs: number of undelivered epochs.
         error: the last error, or empty.

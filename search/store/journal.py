@@ -104,7 +104,7 @@ class Journal(JournalReader):
         """Open an existing journal and take its lock.
 
         Args:
-            path: `study.db`, or the folder that holds it.
+            path: `study.db`, or the folder that contains it.
 
         Raises:
             InputError: it is missing, damaged, newer than this version, or another process writes it.
@@ -122,7 +122,7 @@ class Journal(JournalReader):
         """Repair a damaged journal (see `search.store.journal_repair.repair`).
 
         Args:
-            path: `study.db`, or the folder that holds it.
+            path: `study.db`, or the folder that contains it.
 
         Returns:
             What was done, in words; empty if nothing is damaged.

@@ -51,7 +51,7 @@ def repair(path: Path) -> str:
     decision are taken again. The damaged file is kept next to the new one. The caller holds the writer's lock.
 
     Args:
-        path: `study.db`, or the folder that holds it.
+        path: `study.db`, or the folder that contains it.
 
     Returns:
         What was done, in words; empty if nothing is damaged.
@@ -73,7 +73,7 @@ def repair(path: Path) -> str:
     aside = _set_aside(journal)
     again = found.to_repeat() | found.unannounced
     _rewrite(journal, found.entries, _kept(found))
-    journal.with_name(OPTUNA_FILE).unlink(missing_ok=True)  # holds the removed trials; it is derived again
+    journal.with_name(OPTUNA_FILE).unlink(missing_ok=True)  # contains the removed trials; it is derived again
     lost = sum(map(len, found.damaged.values()))
     return (
         f"{journal} is repaired: damaged or missing rows: {lost}; runs to repeat: {len(again)}. The damaged file is "

@@ -49,7 +49,7 @@ def redact(text: str) -> str:
         'cannot reach http://***@host:5000/x'
     """
     whole = os.environ.get("MLFLOW_TRACKING_URI")
-    if whole:  # its password may hold any character
+    if whole:  # its password may contain any character
         text = text.replace(whole, without_secrets(whole, HIDDEN))
     text = _SECRET.sub(rf"\g<before>{HIDDEN}", _USER.sub(rf"\g<scheme>{HIDDEN}@", text))
     for name, value in os.environ.items():
@@ -61,10 +61,10 @@ def redact(text: str) -> str:
 
 
 def refuse_credentials(uri: str) -> None:
-    """Refuse a tracking store whose URI holds a secret, which would be kept in the study's folder.
+    """Refuse a tracking store whose URI contains a secret, which would be stored in the study folder.
 
     Raises:
-        InputError: it holds a user of a server, or a password or token.
+        InputError: it contains a user of a server, or a password or token.
 
     Examples:
         >>> refuse_credentials("postgresql://me@host/runs")
@@ -117,12 +117,12 @@ def configured_uri(folder: Path) -> str | None:
     """Return the tracking store that the study file of a study names, or None.
 
     Raises:
-        InputError: the folder holds no study.
+        InputError: the folder contains no study.
     """
     with JournalReader.open(folder) as journal:
         study = journal.meta(records.META_STUDY) or {}
     uri = study.get("tracking", {}).get("uri")
-    return uri and absolute_uri(uri, folder)  # older studies hold a relative path, which referred to their folder
+    return uri and absolute_uri(uri, folder)  # older studies contain a relative path, which referred to their folder
 
 
 def store_uri(folder: Path, uri: str | None = None) -> str:
@@ -372,7 +372,7 @@ def relative_artifacts(artifact_uri: str, uri: str) -> Path | None:
 
 
 def without_credentials(uri: str) -> tuple[str, dict[str, str]]:
-    """Split a server's URI into one without credentials and the environment variables that hold them instead.
+    """Split a server's URI into one without credentials and the environment variables that contain them instead.
 
     MLflow repeats a server's URI in its messages. A database URI stays whole, since its driver needs the credentials.
     """

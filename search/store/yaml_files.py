@@ -20,7 +20,7 @@ MAX_DEPTH = 100
 """Deepest nesting of lists and mappings."""
 MAX_DIGITS = 300
 """Longest accepted number."""
-_WHITESPACE = str.maketrans("", "", "\t\n")  # the control characters that a text may hold
+_WHITESPACE = str.maketrans("", "", "\t\n")  # the control characters that a text may contain
 PLAIN = "tag:yaml.org,2002:"
 
 

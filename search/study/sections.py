@@ -103,7 +103,7 @@ class Confirm(Frozen):
     Args:
         points: number of pooled points at which every arm is confirmed.
         seeds: number of paired seeds of every arm and point; by default the last look, or 10. `open`: one at a time, as
-            long as claims are undecided; the verdicts hold whenever one stops or goes on.
+            long as claims are undecided; the verdicts hold whenever one stops or continues.
         most: largest number of seeds if they are `open`; by default the last look, or 60.
         looks: numbers of seeds at which all contrasts are judged; an arm whose contrasts are all decided gets no more
             seeds. By default a quarter, half and all of 16 or more seeds, half and all of 8 or more; `[]` for one look.

@@ -72,7 +72,7 @@ class Delivery:
                     stderr=log,
                     cwd=self._folder,
                     env={**os.environ, "MLFLOW_TRACKING_URI": self._uri},
-                    umask=0o077,  # its store and logs may hold what only the owner should read
+                    umask=0o077,  # its store and logs may contain what only the owner should read
                     start_new_session=True,  # Ctrl-C is for the driver
                 )
 

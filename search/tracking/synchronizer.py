@@ -1,4 +1,4 @@
-"""Synchronizer: sends the new content of the journal to MLflow in rounds, and retries whatever MLflow rejects."""
+"""Synchronizer: sends the new content of the journal to MLflow in rounds, and retries what MLflow rejects."""
 
 from __future__ import annotations
 

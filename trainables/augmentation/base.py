@@ -21,7 +21,7 @@ class Augmentation(Frozen):
     """Base class of augmentations, which all methods share. Subclasses add a name and settings.
 
     `draw` draws small random arrays on the host for a whole epoch; `apply` is a pure function of tensors that runs
-    on the device. It is static and cannot read the settings: whatever depends on them is passed in the draws. So
+    on the device. It is static and cannot read the settings: what depends on them is passed in the draws. So
     runs with different settings share one compiled step.
     """
 

@@ -58,7 +58,7 @@ def driver_view(root: Path = Path("/"), seconds: float = SECONDS) -> DriverView:
     """Return what the driver sees.
 
     Args:
-        root: root of the file system that holds /proc, /dev and /sys.
+        root: root of the file system that contains /proc, /dev and /sys.
         seconds: how long `nvidia-smi` may take.
     """
     gpus, version, problem = _asked(seconds)

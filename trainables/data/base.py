@@ -169,7 +169,7 @@ def with_absolute_paths(settings: dict[str, Any], folder: Path) -> dict[str, Any
 
 
 def path_fields(kind: type[Source]) -> list[str]:
-    """Return the names of a source's fields that may hold a path."""
+    """Return the names of a source's fields that may contain a path."""
     return [key for key, field in kind.model_fields.items() if _is_path(field.annotation)]
 
 

@@ -54,7 +54,7 @@ class _Downloaded(ResizableSource):
 def _load(name: str) -> Any:
     """Return images and labels for training, and those of the test, as pairs."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    importlib.import_module("keras.config").set_image_data_format("channels_last")  # whatever keras.json says
+    importlib.import_module("keras.config").set_image_data_format("channels_last")  # regardless of keras.json
     module = importlib.import_module(f"keras.datasets.{name}")
     try:
         return module.load_data()

@@ -32,7 +32,7 @@ class Layout:
     """How an image folder is read.
 
     Args:
-        parts: the part of each folder that holds class folders.
+        parts: the part of each folder that contains class folders.
         names: names of the classes, sorted.
         notes: messages about what is not used.
     """
@@ -57,7 +57,7 @@ def read_layout(path: Path, is_classes: bool = False) -> Layout:
 
     Args:
         path: the folder.
-        is_classes: whether every folder in it is a class, whatever its name and content.
+        is_classes: whether every folder in it is a class, regardless of its name and content.
 
     Raises:
         InputError: it has fewer than two classes, or can be read in several ways.
@@ -105,7 +105,7 @@ def _part_of_word(word: str) -> str | None:
 
 
 def _inner(folder: Path, names: Sequence[str] = ()) -> Path:
-    """Return the folder itself or, where it holds nothing but another folder of folders, that one.
+    """Return the folder itself or, where it contains nothing but another folder of folders, that one.
 
     Args:
         folder: the folder.
@@ -121,7 +121,7 @@ def _inner(folder: Path, names: Sequence[str] = ()) -> Path:
 
 
 def _containers(tops: Sequence[Path]) -> dict[Path, str]:
-    """Return the folders that are named like a part and hold folders, by their part.
+    """Return the folders that are named like a part and contain folders, by their part.
 
     A folder that contains both images and folders is one only if no folder with another name has images.
     """
@@ -153,7 +153,7 @@ def _check_parts(base: Path, parts: dict[Path, str]) -> None:
 
 
 def _refuse_flat_parts(base: Path, tops: Sequence[Path]) -> None:
-    """Refuse folders that are named like parts and hold images without classes.
+    """Refuse folders that are named like parts and contain images without classes.
 
     Raises:
         InputError: all folders with images are.
@@ -161,9 +161,9 @@ def _refuse_flat_parts(base: Path, tops: Sequence[Path]) -> None:
     flat = {top: part_of(top.name) for top in tops if has_images(top)}
     if len(flat) > 1 and TRAIN in flat.values() and None not in flat.values():
         raise InputError(
-            f"{printable(base)}: the folders {listed([top.name for top in flat])} hold images, but no class folders. "
-            "Move the images into one folder per class, name their classes in a list (`source: lists`), or set "
-            "`layout: classes` if these folders are the classes"
+            f"{printable(base)}: the folders {listed([top.name for top in flat])} contain images, but no class "
+            "folders. Move the images into one folder per class, name their classes in a list (`source: lists`), or "
+            "set `layout: classes` if these folders are the classes"
         )
 
 
@@ -209,7 +209,7 @@ def _images_below(folder: Path) -> list[Path]:
 
 
 def _places(path: Path, base: Path, parts: Sequence[Path]) -> list[Path]:
-    """Return the folders from the first one down to those that hold class folders."""
+    """Return the folders from the first one down to those that contain class folders."""
     above = (each for part in parts for each in part.parents if path in each.parents)
     return list(dict.fromkeys([path, base, *above, *parts]))
 

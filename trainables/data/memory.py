@@ -8,7 +8,7 @@ from pathlib import Path
 HOST_SHARE = 0.5
 """Share of the memory that images may take which have to be in it."""
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""Files that hold the limit of this process's control group, in both versions of control groups."""
+"""Files that contain the limit of this process's control group, in both versions of control groups."""
 UNKNOWN = 2**63
 """Memory assumed for a machine that does not report it."""
 

@@ -25,7 +25,7 @@ IMAGES = ("images", "test_images")
 
 @dataclass(frozen=True)
 class FileArray:
-    """A place in a file that holds an array of uint8.
+    """A place in a file that contains an array of uint8.
 
     Args:
         path: the file.

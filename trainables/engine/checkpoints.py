@@ -1,6 +1,6 @@
 """Checkpoints of a run: folders that are written atomically; the newest two are kept, damaged ones are skipped.
 
-A checkpoint holds the checksums of its files, so a damaged one is noticed whatever the engine makes of it.
+A checkpoint contains the checksums of its files, so a damaged one is detected regardless of the engine.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Feed(Protocol):
         """Yield (data, batches) for each call of the compiled function, in the order of the steps.
 
         Args:
-            batches: arrays of s steps; `index`, int32 (s, ..., n), holds positions in this part.
+            batches: arrays of s steps; `index`, int32 (s, ..., n), contains positions in this part.
 
         Yields:
             `images` and `labels` on the device, and some steps of the batches, with positions in these images.

@@ -36,7 +36,7 @@ OPEN_DIMENSIONS = {
 def epoch_function(step: TrainingStep) -> Callable[..., Any]:
     """Return the compiled epoch: a function of (state, data, constants, batches) to (state, loss of each step).
 
-    The first three arguments are those of the step. `batches` holds, for s steps, what `draw_batches` returns, and
+    The first three arguments are those of the step. `batches` contains, for s steps, what `draw_batches` returns, and
     `learning_rate`, float32 (s,). The losses are float32 (s,).
 
     Args:

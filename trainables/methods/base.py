@@ -74,7 +74,7 @@ class Method(Frozen):
     A step gathers a batch, repeats it `copies` times, augments, calls `apply`, computes the loss of every example
     and copy, and reduces the losses with `objective`. `draw` draws small random arrays on the host for a whole
     epoch; `apply` is a pure function of tensors that runs on the device. It is static and cannot read the fields:
-    whatever depends on them is passed in the draws. So runs with different fields share one compiled step, and so
+    what depends on them is passed in the draws. So runs with different fields share one compiled step, and so
     do methods with the same `apply` and kind of objective.
 
     In an epoch in which a method is off, it costs nothing: there is one copy, there are no guests, and the draws

@@ -1,4 +1,4 @@
-"""Variables of Keras models: which layers hold them, and how their initial values are drawn."""
+"""Variables of Keras models: which layers contain them, and how their initial values are drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Characters that no name may hold and no message shows: one set for study files, class names and messages."""
+"""Characters that no name may contain and no message shows: one set for study files, class names and messages."""
 
 from __future__ import annotations
 

@@ -52,13 +52,13 @@ class Decision(Record):
 
 
 class RungDecision(Decision):
-    """Whether a search run goes on after a rung of its arm.
+    """Whether a search run continues after a rung of its arm.
 
     Args:
         rung: epochs finished.
         value: what the run is compared by there; higher is better.
         cutoff: the smallest value that passes, None for the first arrivals.
-        action: `pass`, `stop`, or `would_stop` for an audited run, which goes on.
+        action: `pass`, `stop`, or `would_stop` for an audited run, which continues.
     """
 
     kind: ClassVar[str] = RUNG
@@ -134,7 +134,7 @@ class ExtensionDecision(Decision):
 
     Args:
         what: the additions, one sentence each.
-        exploratory: whether claims may rest on a look that was not declared.
+        exploratory: whether claims may be based on a look that was not declared.
         plan: the plan before.
     """
 

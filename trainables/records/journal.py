@@ -75,7 +75,7 @@ class JournalReader:
         """Open a journal for reading only.
 
         Args:
-            path: `study.db`, or the folder that holds it.
+            path: `study.db`, or the folder that contains it.
 
         Raises:
             InputError: the journal is missing, damaged, or was written by a newer version.

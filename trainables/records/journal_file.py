@@ -18,7 +18,7 @@ CONNECTION: dict[str, Any] = {"uri": True, "timeout": 30, "isolation_level": Non
 
 
 def find_journal(path: Path) -> Path:
-    """Return the path of a journal, given the path itself or the folder that holds it.
+    """Return the path of a journal, given the path itself or the folder that contains it.
 
     Raises:
         InputError: there is none.

@@ -1,6 +1,6 @@
 """Rows of the journal: what `JournalReader` returns and `search.store.journal.Journal` writes.
 
-Times are POSIX seconds; JSON columns hold one object each.
+Times are POSIX seconds; JSON columns contain one object each.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Schema of `study.db`: tables, constants, and the checksums by which a changed or missing row is noticed.
 
 The rows of every table are numbered from 1 without gaps, and the checksum of a row covers its number, so a missing row
-in between leaves a gap. The entry `rows` of the table `meta` holds the number of rows of every table, so a missing last
-row is noticed too. Every transaction updates it.
+in between leaves a gap. The entry `rows` of the table `meta` contains the number of rows of every table, so a missing
+last row is also noticed. Every transaction updates it.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class StoredOutcome(NamedTuple):
 
 
 class StoredExample(NamedTuple):
-    """A row of the table `examples`. The checksum does not cover `loss`: zlib holds a checksum of it."""
+    """A row of the table `examples`. The checksum does not cover `loss`: zlib contains a checksum of it."""
 
     table = "examples"
     id: int

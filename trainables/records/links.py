@@ -1,7 +1,7 @@
 """Symbolic links in a study's folder: refused if they lead out of it.
 
 What is written through such a link, a log for example, would change another file, and what is delivered through it
-would send another file. A folder that somebody sent may hold them.
+would send another file. A folder that somebody sent may contain them.
 """
 
 from __future__ import annotations

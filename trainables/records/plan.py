@@ -148,7 +148,7 @@ class ContrastRecord(Record):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What identifies the claim, whatever its family."""
+        """What identifies the claim, regardless of its family."""
         return self.condition, self.method, self.reference
 
 
@@ -157,7 +157,7 @@ class ExtensionRecord(Record):
 
     Args:
         what: the additions, one sentence each.
-        exploratory: whether claims may rest on a look that was not declared.
+        exploratory: whether claims may be based on a look that was not declared.
     """
 
     what: tuple[str, ...]
@@ -318,7 +318,7 @@ class PlanRecord(Record):
         when = f"every seed from {self.looks[0]} on" if every else f"{', '.join(map(str, self.looks))} seeds"
         return (
             f"judged after {when} by a test that stays valid however often it is applied, so that the verdicts hold "
-            "whenever the study stops or goes on; an arm whose claims are all decided gets no more seeds"
+            "whenever the study stops or continues; an arm whose claims are all decided gets no more seeds"
         )
 
     def condition(self, name: str) -> ConditionRecord:

@@ -149,7 +149,7 @@ def _check_keys(table: pd.DataFrame, path: Path) -> None:
             f"{path}: line {int(repeated.to_numpy().argmax()) + 2} repeats the keys and epoch of another line"
         )
     if table.empty:
-        raise InputError(f"{path} holds no curve; each line below the header is an epoch of one")
+        raise InputError(f"{path} contains no curve; each line below the header is an epoch of a curve")
     for _, curve in table.groupby([key for key in KEYS if key in table], dropna=False):
         if curve["epoch"].max() != len(curve):
             gap = min(set(range(1, len(curve) + 1)) - set(curve["epoch"].astype(int)))

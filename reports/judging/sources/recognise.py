@@ -50,7 +50,7 @@ class Access:
 
 
 def read_source(source: str | Path | pd.DataFrame, access: Access | None = None) -> RunTable:
-    """Read runs from wherever they are.
+    """Read runs from any kind of source.
 
     Args:
         source: a data frame, a path or an address.

@@ -290,7 +290,7 @@ def test_an_old_journal_that_is_damaged_is_repaired_as_far_as_it_can_be_read(tmp
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE outcomes SET metrics = '{\"x' WHERE id = 3")
     with pytest.raises(
-        InputError, match=r"row 3 of `outcomes` .*28 of the ended runs are intact.*repeats what is damaged \(1 run\)"
+        InputError, match=r"row 3 of `outcomes` .*28 of the ended runs are intact.*repeats .* \(1 run\)"
     ):
         read_old(path)
     assert "runs to repeat: 1." in Journal.repair(path)

@@ -126,7 +126,7 @@ REFUSED = [
     (("train/a", "train/b", "test/a", "test/b", "evaluation/a"), "would all be the test part"),
     (("train/a", "train/b", "extra/a", "extra/b"), "but is not named like a part"),
     (("train/a", "train/b", "plane"), "may be a class next to a class `train`"),
-    (("train", "test"), "hold images, but no class folders"),
+    (("train", "test"), "contain images, but no class folders"),
     (("train/a", "train/b", "test/a", "test/c"), "class `c` has no training folder"),
     (("train/a", "train/b", "test/A", "test/B"), "class `A` has no training folder"),
     (("cats_train", "cats_test", "dogs_train", "dogs_test"), "are named like parts of one class"),

@@ -104,7 +104,7 @@ def test_an_empty_cell_matches_every_run_and_a_number_its_own(
         ("", "is not a CSV table"),
         ("method,epoch\nmixup,1\n", r"lacks the column\(s\) validation_accuracy; it has method, epoch"),
         (f"method,epoch,validation_accuracy\nmixup,{10**400},0.5\nmixup,1,0.5\n", "`epoch` is inf in line 2"),
-        ("method,epoch,validation_accuracy\n", "holds no curve"),
+        ("method,epoch,validation_accuracy\n", "contains no curve"),
         ("method,epoch,validation_accuracy\nmixup,1,0.5\nmixup,2,\n", "`validation_accuracy` is missing in line 3"),
         (
             "method,k,epoch,validation_accuracy\nmixup,2,1,.5\nmixup,2,3,.5\n",
