@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli.app import AllowCode, Debug, Json, allow, command
+from search.cli.app import AllowCode, Debug, Json, allow, command, exclusive
 from trainables.errors import InputError
 
 
@@ -38,6 +38,7 @@ def list_(
     from search.study.catalogue import KINDS, listing
     from trainables.registration.registry import unknown
 
+    exclusive({"--sheet": sheet, "--check": check})
     allow(allow_code)
     if kind is not None and kind not in KINDS:
         raise InputError(unknown("kind", kind, list(KINDS)))

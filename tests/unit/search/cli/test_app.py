@@ -35,6 +35,12 @@ def test_every_command_has_one_whole_line_in_the_overview() -> None:
         ),
         (["run", "quickstart", "--extend", "--replay", "c.csv"], "--extend and --replay are mutually exclusive"),
         (["run", "quickstart", "--extend"], "--extend requires the folder of the study, `--output FOLDER`"),
+        (["list", "data", "--sheet", "a.png", "--check", "quickstart"], "--sheet and --check are mutually exclusive"),
+        (
+            ["judge", "a.csv", "--arm", "m", "--metric", "a", "--json", "--markdown"],
+            "--json and --markdown are mutually exclusive",
+        ),
+        (["export", ".", "--best", "--method", "mixup"], "--best and --method are mutually exclusive"),
         (["status", ".", "--watch", "--run", "r"], "--watch and --run are mutually exclusive"),
         (["plan", "quickstart", "--spread=0"], "greater than or equal to 0.000001, but got '0'"),
         (["plan", "quickstart", "--noise", "."], "(it has no study.db); measure the noise with"),
