@@ -64,7 +64,7 @@ def resample(images: Tensor, affine: Tensor) -> Tensor:
     fours = ops.concatenate([pairs, ops.concatenate([pairs[:, :, 1:], pairs[:, :, -1:]], axis=2)], axis=3)
     source = (first * height + row) * width + column
     near: Tensor = ops.take(ops.reshape(fours, (-1, 4 * channels)), ops.reshape(source, (-1,)), axis=0)
-    planes: Tensor = ops.transpose(ops.cast(near, "float32"))  # one weight per pixel is slow next to channels
+    planes: Tensor = ops.transpose(ops.cast(near, "float32"))  # weights per pixel broadcast slowly over last channels
     row_part, column_part = (ops.reshape(part, (-1,)) for part in (row_part, column_part))
     left = planes[: 2 * channels]
     pair = left + column_part * (planes[2 * channels :] - left)

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 from trainables.errors import InputError
 from trainables.registration.fields import Frozen
 from trainables.registration.plugins import installed, load_installed
-from trainables.registration.registry import Registry
+from trainables.registration.registry import REFERENCE, Registry
 
 if TYPE_CHECKING:
     import numpy as np
 
 GROUP = "assay.data"
 """Entry point group of data sources in other packages."""
-REFERENCE = "module:function"
-"""Registered name of sources that are given by reference."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from trainables.errors import InputError
 from trainables.registration.fields import Frozen, Range
-from trainables.registration.registry import Registry
+from trainables.registration.registry import REFERENCE, Registry
 
 if TYPE_CHECKING:
     import keras
@@ -26,8 +26,6 @@ Stem = Annotated[
     Field(description="`cifar`: 3x3, stride 1, no pool; `imagenet`: a large stride and a pool, for large images"),
 ]
 Preprocessing = Literal["standard", "unit", "signed", "network"]
-REFERENCE = "module:function"
-"""Registered name of the class that represents all user-defined builders."""
 
 
 class Models(Registry[T]):

@@ -10,6 +10,9 @@ from trainables.errors import InputError
 
 T = TypeVar("T")
 
+REFERENCE = "module:function"
+"""Registered name of the class that represents a user's own function, given by reference."""
+
 
 class Registry(Generic[T]):
     """A mapping from names to the registered objects of one kind.
@@ -81,6 +84,6 @@ def lacks(owner: str, kind: str, name: str, choices: list[str]) -> str:
 def _suggestion(name: str, choices: list[str]) -> str:
     near = get_close_matches(str(name), choices, n=1)
     hint = f" Did you mean `{near[0]}`?" if near else ""
-    named = [choice for choice in choices if ":" not in choice]
-    own = [f"or your own `{choice}`" for choice in choices if ":" in choice]
+    named = [choice for choice in choices if choice != REFERENCE]
+    own = [f"or your own `{REFERENCE}`"] if REFERENCE in choices else []
     return f"{hint} Choose from: {', '.join([*named, *own])}." if choices else hint
