@@ -85,7 +85,7 @@ def test_a_gpu_that_the_framework_does_not_see_ends_with_its_remedy_and_exit_cod
 def test_ray_and_the_framework_must_agree_on_the_gpus_of_this_machine(fakes: pytest.MonkeyPatch) -> None:
     fakes.setattr(report, "ray_view", lambda address, seconds: RayView((RayNode("me", 2, 1, 2**33),)))
     [problem] = examine().problems
-    assert str(problem).startswith("Ray hands out 1 GPUs on this machine, but tensorflow can use 0. Name the usable")
+    assert str(problem).startswith("Ray can allocate 1 GPUs on this machine, but tensorflow can use 0. Name the usable")
     assert examine(address="127.0.0.1:6379").problems == ()
 
 
