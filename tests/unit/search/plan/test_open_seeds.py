@@ -100,7 +100,8 @@ def test_a_study_that_was_stopped_has_its_verdicts(tmp_path: Path) -> None:
     cutmix = found["cutmix"]
     assert 5 <= cutmix.seeds < 12
     assert cutmix.notes[0] == (
-        f"Judged with {cutmix.seeds} of at most 12 seeds; the verdict holds if the study stops here, and it may continue."
+        f"Judged with {cutmix.seeds} of at most 12 seeds; the verdict holds if the study stops here, "
+        "and it may continue."
     )
 
 
