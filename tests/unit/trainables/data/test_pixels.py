@@ -88,7 +88,7 @@ def test_few_bits_in_a_file_of_16_need_a_range(bits: int, tmp_path: Path) -> Non
     values = np.linspace(0, 2**bits - 1, 30).astype("uint16").reshape(6, 5)
     for ending in ("png", "tiff"):
         Image.fromarray(values).save(tmp_path / f"a.{ending}")
-        with pytest.raises(InputError, match=rf"lower {bits} only .*`value_range: \[0, {2**bits - 1}\]`"):
+        with pytest.raises(InputError, match=rf"only the lower {bits} .*`value_range: \[0, {2**bits - 1}\]`"):
             decoded(tmp_path, f"a.{ending}")
         found = decoded(tmp_path, f"a.{ending}", value_range=(0, 2**bits - 1)).images[0, ..., 0]
         assert np.array_equal(found, np.rint(values * (255 / (2**bits - 1))))
@@ -99,7 +99,7 @@ def test_few_bits_in_a_file_of_16_need_a_range(bits: int, tmp_path: Path) -> Non
 
 def test_few_bits_in_colours_of_16_are_refused(tmp_path: Path) -> None:
     zoo.png(tmp_path / "a.png", 16, 2, (zoo.WIDE >> 4).astype(">u2").tobytes())
-    with pytest.raises(InputError, match=r"lower 12 only .* Convert them to images with 8 bits"):
+    with pytest.raises(InputError, match=r"only the lower 12 .* Convert them to images with 8 bits"):
         decoded(tmp_path, "a.png")
     with pytest.raises(InputError, match="`value_range` applies to grey images with more than eight bits"):
         decoded(tmp_path, "a.png", value_range=(0, 4095))
