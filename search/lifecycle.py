@@ -212,6 +212,8 @@ def extend_study(study: Study, folder: Path, options: Options) -> StudyResult:
     with Journal.open(folder / records.JOURNAL_FILE) as journal:
         clear_unfinished(folder)
         before = journal_plan(journal, folder)
+        if journal.meta(records.META_CURVES):
+            study = study.on_official_test()  # as the replay has been since `run_study`
         study, moved = with_first_places(before.study, study)
         study = with_defaults_of(before, study)
         plan = make_plan(study)

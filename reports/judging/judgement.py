@@ -114,7 +114,7 @@ def judge_runs(table: RunTable, question: Question, name: str) -> JudgedRuns:
 def _reading(usable: UsableRuns, question: Question) -> list[str]:
     """Return how the metric was read."""
     unit = usable.unit
-    scale = {100.0: " (fractions)", 1.0: " (percent)"}[unit.scale] if unit.many == "points" else ""
+    scale = {100.0: " (fractions)", 1.0: " (percent)"}[unit.scale] if unit.in_points else ""
     last = f", mean of the last {question.last} epochs" if question.last > 1 else ""
     sentences = [f"Judged: {unit.metric}{scale}, {'higher' if unit.higher_is_better else 'lower'} is better{last}."]
     if question.setting:

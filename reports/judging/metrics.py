@@ -89,7 +89,7 @@ def smallest_effect(given: float | None, unit: Unit) -> float:
     """Return the smallest effect of interest in the scale of the values; 0 if none is given for a metric in units."""
     if given is not None:
         return given / unit.scale
-    return _SMALLEST_SHARE * 100 / unit.scale if unit.many == "points" else 0.0
+    return _SMALLEST_SHARE * 100 / unit.scale if unit.in_points else 0.0
 
 
 def _words(metric: str) -> set[str]:

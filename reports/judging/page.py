@@ -101,7 +101,7 @@ def _values_table(context: Context, values: pd.DataFrame) -> Table:
         Number("lowest", "lowest", itemgetter("lowest"), level),
         Number("highest", "highest", itemgetter("highest"), level),
     )
-    scale = "in %" if unit.many == "points" else f"in {unit.many}"
+    scale = "in %" if unit.in_points else f"in {unit.many}"
     caption = f"{unit.figure[:1].upper()}{unit.figure[1:]} of the usable runs, {scale}."
     return page_table(columns, values.to_dict("records"), context.colours, caption, folded=False)
 

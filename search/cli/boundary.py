@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import re
+import signal
 import sys
 import tempfile
 import traceback
@@ -127,7 +128,9 @@ def guarded(function: Callable[[], None], debug: bool) -> int:
         function()
     except BrokenPipeError:  # the reader closed the pipe
         discard_stdout()
-    except (KeyboardInterrupt, SystemExit):  # Ray's handler of SIGTERM raises SystemExit
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and not interrupts.requested() and end.code != signal.SIGTERM:
+            raise  # of a user's own code; Ray's handler of SIGTERM ends the process with that number
         interrupts.ignore()
         say(_resumable("interrupted", study_folder.get()))
         return INTERRUPTED

@@ -70,13 +70,13 @@ def certify(
     study_folder.set(folder)
     done = run_study(prepared, folder, Options(address, None, debug, timeout))
     refuse_failed(done)
+    warn(done.undelivered)
     floors = noise_floors(done.study, planned)
     if json:
         print_json({"noise": floors, "folder": str(folder)})
         return
     _show(floors, planned, done.study.plan.unit)
     typer.echo(f"in a plan: {prefix()}{plan_command(study, sets or (), folder)}")
-    warn(done.undelivered)
 
 
 def plan_command(study: str, sets: Sequence[str], folder: Path) -> str:

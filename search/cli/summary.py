@@ -25,6 +25,7 @@ def show_finished(done: StudyResult, json: bool) -> None:
 
     study, verdicts = done.study, judge(done.study)
     mlflow = ui_command(done.folder, configured_uri(done.folder))
+    warn(done.undelivered)
     if json:
         paths = {"report": str(done.report.html), "recipe": done.recipe and str(done.recipe), "mlflow": mlflow}
         print_json({"verdicts": verdicts, **paths, "folder": str(done.folder)})
@@ -33,7 +34,6 @@ def show_finished(done: StudyResult, json: bool) -> None:
     print_lines(
         "", f"report   {done.report.html}", *_recipe_lines(done.recipe), f"MLflow   {_mlflow_hint(done.folder, mlflow)}"
     )
-    warn(done.undelivered)
 
 
 def _mlflow_hint(folder: Path, mlflow: str) -> str:

@@ -66,10 +66,10 @@ class RunWork:
 
     @property
     def network(self) -> str:
-        """What runs of the same speed have in common: network, images, batch size, augmentation, optimizer."""
+        """What runs of the same speed have in common: network, images, batch size, augmentation, compilation, ..."""
         config = self.config
         kind = (config.model, config.batch_size, config.augmentation, config.precision, config.classes)
-        return repr((config.data, *kind, config.optimizer.structure()))
+        return repr((config.data, *kind, config.optimizer.structure(), config.compile, config.deterministic))
 
 
 @dataclass(frozen=True)

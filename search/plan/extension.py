@@ -112,7 +112,9 @@ def _changed_looks(before: Study, after: Study) -> list[str]:
         return []  # refused for that reason
     last = old.most_seeds if old.is_open else old.most_seeds - 1
     was, would_be = ([look for look in looks if look <= last] for looks in (before.looks, after.looks))
-    return [] if was == would_be else [f"confirm.looks would begin with {would_be} instead of {was}"]
+    if was == would_be:
+        return []
+    return [f"confirm.looks would begin with {would_be!s:.80} instead of {was!s:.80} (leave it out to keep them)"]
 
 
 def _fixed(document: Mapping[str, Any], listed: bool) -> dict[str, Any]:

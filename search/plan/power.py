@@ -161,7 +161,7 @@ def _warnings(
 ) -> Iterable[str]:
     seeds, contrasts = number_of(plan.seeds, "seed"), number_of(len(plan.contrasts), "contrast")
     if detectable is not None and detectable > plan.unit.scale * plan.smallest_effect:
-        smallest, found = (plan.unit.amount(one) for one in (plan.smallest_effect, detectable / plan.unit.scale))
+        smallest, found = plan.unit.amount(plan.smallest_effect), plan.unit.scaled_amount(detectable)
         remedy = "most" if plan.open_ended else "seeds"
         yield (
             f"The study is unlikely to detect the smallest effect of interest, {smallest}: with {seeds} and "

@@ -63,8 +63,7 @@ def _power(plan: PlanRecord, size: StudySize) -> str:
             f"80 % to detect an effect of {standardised} of a paired difference over seeds; `--spread` in {unit} or "
             f"`--noise` gives it in {unit}"
         )
-    amounts = (size.detectable_points, size.spread_points)
-    detectable, spread = (plan.unit.amount(amount / plan.unit.scale) for amount in amounts)
+    detectable, spread = (plan.unit.scaled_amount(each) for each in (size.detectable_points, size.spread_points))
     return (
         f"80 % to detect an effect of {detectable}, if paired differences have a standard deviation of {spread} over "
         f"seeds ({standardised})"
@@ -115,7 +114,7 @@ def proposal_rows(plan: PlanRecord, size: StudySize) -> list[tuple[str, str, str
             str(one.trials),
             str(one.seeds),
             f"{one.hours:.2g}",
-            "" if one.detectable_points is None else plan.unit.amount(one.detectable_points / plan.unit.scale),
+            "" if one.detectable_points is None else plan.unit.scaled_amount(one.detectable_points),
         )
         for one in size.proposals
     ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from search.plan.model import Arm, Plan
+from search.study.factors import split_model_factor
 from search.study.sections import FIRST_LOOK, Confirm, Search
 from spaces.design import corners
 from trainables.methods import METHODS
@@ -72,6 +73,7 @@ def _unused_in_runs(plan: Plan) -> Iterator[str]:
     for arm in plan.arms:
         kind, searched = METHODS.get(arm.cell.entry.name), {**plan.nuisance, **arm.space}
         written = {*plan.study.fixed, *arm.settings, *searched, *map(kind.plain, arm.cell.entry.settings)}
+        written |= {split[1] for name in written if (split := split_model_factor(name))}
         own = {name: rule for name, rule in {**ONLY_IF, **kind.conditional()}.items() if name in written}
         rules |= own
         used |= {name for name, (other, value) in own.items() if other in searched or _has(plan, arm, other, value)}

@@ -76,8 +76,7 @@ class Mixup(LabelMixing):
         share: `example`, one lambda per example, or `batch`, one per batch.
         images: images in each mixture, 2 to 4.
         off_last: final fraction of the epochs in which the method is off; needs `epochs` and `steps_per_epoch`.
-        augment: see `MixingWrapper`.
-        keywords: `epochs`, `steps_per_epoch`, `seed` and others of `MixingWrapper`.
+        augment, epochs, steps_per_epoch, seed, keywords: see `MixingWrapper`.
 
     Raises:
         InputError: an argument is not valid.
@@ -96,10 +95,13 @@ class Mixup(LabelMixing):
         images: int = 2,
         off_last: float = 0.0,
         augment: Any = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        seed: int | None = None,
         **keywords: Any,
     ) -> None:
         method = made_method("mixup", alpha=alpha, share=share, images=images, off_last=off_last)
-        super().__init__(model, method, augment, **keywords)
+        super().__init__(model, method, augment, epochs, steps_per_epoch, seed, **keywords)
 
 
 @keras.saving.register_keras_serializable("assay")
@@ -111,8 +113,7 @@ class CutMix(LabelMixing):
         alpha: parameter of Beta(alpha, alpha), the area that is kept.
         share: `example`, one box per example, or `batch`, one per batch.
         off_last: final fraction of the epochs in which the method is off; needs `epochs` and `steps_per_epoch`.
-        augment: see `MixingWrapper`.
-        keywords: `epochs`, `steps_per_epoch`, `seed` and others of `MixingWrapper`.
+        augment, epochs, steps_per_epoch, seed, keywords: see `MixingWrapper`.
 
     Raises:
         InputError: an argument is not valid.
@@ -125,10 +126,13 @@ class CutMix(LabelMixing):
         share: str = "example",
         off_last: float = 0.0,
         augment: Any = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        seed: int | None = None,
         **keywords: Any,
     ) -> None:
         method = made_method("cutmix", alpha=alpha, share=share, off_last=off_last)
-        super().__init__(model, method, augment, **keywords)
+        super().__init__(model, method, augment, epochs, steps_per_epoch, seed, **keywords)
 
 
 @keras.saving.register_keras_serializable("assay")
@@ -144,8 +148,7 @@ class SamplePairing(MixingWrapper):
         steps_per_epoch: steps of an epoch, such as `len(train_data)`.
         start, end, on_epochs, off_epochs: the cycle, in epochs or as fractions of the training
             (see `trainables.methods.sample_pairing`).
-        augment: see `MixingWrapper`.
-        keywords: `seed` and others of `MixingWrapper`.
+        augment, seed, keywords: see `MixingWrapper`.
 
     Raises:
         InputError: an argument is not valid, or the method would be on for less than a quarter of the epochs.
@@ -161,10 +164,11 @@ class SamplePairing(MixingWrapper):
         on_epochs: float = 8,
         off_epochs: float = 2,
         augment: Any = None,
+        seed: int | None = None,
         **keywords: Any,
     ) -> None:
         method = made_method("sample_pairing", start=start, end=end, on_epochs=on_epochs, off_epochs=off_epochs)
-        super().__init__(model, method, augment, epochs, steps_per_epoch, **keywords)
+        super().__init__(model, method, augment, epochs, steps_per_epoch, seed, **keywords)
 
     def mixed(self, pool: Tensor, labels: Tensor, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the averages of the images, and the labels unchanged (see `Wrapper.mixed`)."""

@@ -42,7 +42,11 @@ class Unit:
         >>> POINTS.amount(0.005), POINTS.amount(0.01)
         ('0.5 points', '1 point')
         """
-        words = f"{self.scale * difference:.3g}"
+        return self.scaled_amount(self.scale * difference)
+
+    def scaled_amount(self, difference: float) -> str:
+        """Return the size of a difference that is in this unit already, as `amount` does."""
+        words = f"{difference:.3g}"
         return f"{words} {self.one if words == '1' else self.many}"
 
     @property

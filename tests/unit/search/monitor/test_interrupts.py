@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from search.cli.boundary import guarded
 from search.monitor import interrupts
 
 CODE = """
@@ -37,7 +38,7 @@ from search.cli.app import command
 @command()
 def signalled(debug: bool = False): os.kill(os.getpid(), signal.SIGTERM)
 @command()
-def ended(debug: bool = False): sys.exit(1)
+def ended(debug: bool = False): sys.exit(signal.SIGTERM)
 before = cli.boundary.say
 def say(text):
     os.kill(os.getpid(), signal.SIGTERM)  # another one while the command ends
@@ -52,6 +53,12 @@ def test_an_interrupt_ends_a_command_with_a_message_also_if_another_follows(comm
     """Ray's own handler of SIGTERM ends the process by SystemExit."""
     done = subprocess.run([sys.executable, "-P", "-c", ENDING, command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.strip()) == (130, "interrupted")
+
+
+def test_a_program_that_ends_itself_is_not_called_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="needs an argument"):
+        guarded(lambda: sys.exit("needs an argument"), debug=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_signal_that_is_ignored_stays_ignored_as_under_nohup() -> None:

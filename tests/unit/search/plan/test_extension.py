@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reports.data.frames import read_study
 from reports.inference.verdicts import judge
+from search import lifecycle
 from search.plan.builder import make_plan
 from search.plan.extension import check_kept, find_extension, with_defaults_of
 from search.plan.record import study_record
+from search.session import Options
 from tests.support.driver import carry_out
 from tests.support.extended_studies import curves, extend, runs
 from tests.support.studies import make_study
@@ -322,6 +325,19 @@ def test_the_test_part_is_kept_unless_the_file_names_another() -> None:
     other = with_defaults_of(before, make_study(confirm={**more, "test": "extended"}))
     with pytest.raises(InputError, match=r"but confirm\.test would change from 'official' to 'extended'"):
         find_extension(before.study, other)
+
+
+def test_a_replayed_study_that_names_the_extended_test_part_can_be_extended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replay uses the official test images, whatever its file says."""
+    monkeypatch.setattr(lifecycle, "_continue_study", lambda plan, journal, *_: plan)
+    table = curves(make_plan(make_study()), tmp_path / "c.csv", seeds=5)
+    made = make_study(confirm={"points": 2, "seeds": 3, "test": "extended"})
+    lifecycle.run_study(made, tmp_path / "s", Options(curves=table))
+    more = make_study(confirm={"points": 2, "seeds": 5, "test": "extended"})
+    extended: Any = lifecycle.extend_study(more, tmp_path / "s", Options())
+    assert (extended.study.confirm.seeds, extended.test_part) == (5, "official")
 
 
 def test_a_method_that_moves_the_rungs_cannot_be_added() -> None:

@@ -96,6 +96,10 @@ def test_trials_of_all_arms_have_one_length_and_none_is_stopped(
         ),
         ({"recipe": {**RECIPE, "schedule": "constant"}, "nuisance": ["learning_rate", "decay_factor"]}, ["`decay_fac"]),
         (
+            {"recipe": {**RECIPE, "resnet8.fine_tune_off": "all"}},
+            ["`fine_tune_off` has no effect: no run has `fine_tune`"],
+        ),
+        (
             {
                 "recipe": {**RECIPE, "decay_factor": 0.2, "fine_tune_off": "all"},
                 "conditions": {"schedule": ["cosine", "milestones"], "fine_tune": [0, 0.3]},

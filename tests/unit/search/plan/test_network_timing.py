@@ -39,6 +39,11 @@ def test_networks_of_all_conditions_are_timed() -> None:
     assert [one.config["model"]["width"] for one in works] == [0.25, 0.5]
 
 
+def test_networks_that_compute_in_another_way_are_timed_separately() -> None:
+    works = planned(recipe={**RECIPE, "model": "resnet8"}, conditions={"deterministic": [True, False]})
+    assert [one.config["deterministic"] for one in works] == [True, False]
+
+
 class Diverging:
     """An engine whose loss is not finite in mixed precision."""
 
