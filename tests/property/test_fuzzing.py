@@ -103,7 +103,7 @@ def fault(arguments: list[str]) -> str:
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in an empty folder, and end commands where they would create a folder, wait, or become another program."""
 
     def stop(*_: object, **__: object) -> NoReturn:
