@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,20 @@ def selection_epochs(epochs: int) -> int:
         (3, 9)
     """
     return max(3, -(-epochs // 20))
+
+
+def mean_of_last_epochs(curve: Mapping[int, float], epochs: int) -> float:
+    """Return the mean metric of the last epochs of a run: what runs are judged on, never the best epoch.
+
+    Args:
+        curve: the metric by the number of finished epochs; not empty.
+        epochs: length of the run.
+
+    Examples:
+        >>> mean_of_last_epochs({1: 0.25, 2: 0.25, 3: 0.5, 4: 0.75}, epochs=4)
+        0.5
+    """
+    return fmean(curve[epoch] for epoch in sorted(curve)[-selection_epochs(epochs) :])
 
 
 def fractions(milestones: Sequence[float], of: float) -> list[float]:

@@ -211,7 +211,7 @@ def values(verdict: Verdict) -> str:
         return ""
     unit = verdict.unit
     own, other = (f"{unit.scale * value:.{unit.digits}f}" for value in (verdict.value, verdict.reference_value))
-    return f"{own} from {other} {'%' if unit.many == POINTS.many else unit.many}"
+    return f"{own} from {other} {'%' if unit.in_points else unit.many}"
 
 
 def interval(found: Interval | None, digits: int, unit: Unit = POINTS) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from search.orchestration.protocol import EpochMetrics
 from search.store.journal import Journal
 from trainables import records
 from trainables.records import ConfusionDecision, Outcome, Run, TestPart
-from trainables.schedules import selection_epochs
+from trainables.schedules import mean_of_last_epochs
 from trainables.worker.requests import RunResult
 
 NAN = float("nan")
@@ -72,8 +71,7 @@ class TrainingController:
         if name in self.outcomes:
             return
         curve, metrics = self.curves[name], dict(final.metrics)
-        last = sorted(curve)[-selection_epochs(int(self.runs[name].config["epochs"])) :]
-        judged = fmean(curve[epoch] for epoch in last) if last else NAN
+        judged = mean_of_last_epochs(curve, int(self.runs[name].config["epochs"])) if curve else NAN
         if final.outcome == records.COMPLETED and not np.isnan(judged):
             metrics[records.SELECTION] = judged
         if final.confusion is not None:

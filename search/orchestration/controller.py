@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
-from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from search.orchestration.arm_search import ArmSearch
@@ -27,7 +26,7 @@ from trainables import records
 from trainables.errors import InputError
 from trainables.records import LookDecision, Outcome, PoolDecision, Run, RungDecision, TestPart
 from trainables.records.files import is_file_name
-from trainables.schedules import selection_epochs
+from trainables.schedules import mean_of_last_epochs
 from trainables.worker.requests import RunResult
 
 if TYPE_CHECKING:
@@ -368,7 +367,8 @@ class StudyController:
             return
         run, metrics = state.run, dict(final.metrics)
         if final.outcome == records.COMPLETED:
-            metrics[records.SELECTION] = self._mean_of_last_epochs(state)
+            mean = mean_of_last_epochs(state.curve, int(run.config["epochs"]))
+            metrics[records.SELECTION] = records.as_maximized(self.plan.study.metric, mean)
         elif final.outcome == records.DIVERGED and run.phase != records.SEARCH:
             metrics[records.SELECTION] = records.worst(self.plan.study.metric)
         epoch = max(state.curve, default=0) if final.epoch is None else final.epoch
@@ -377,12 +377,6 @@ class StudyController:
         self._journal.end(name, state.outcome, final.correct, final.loss)
         if run.trial_index is not None and run.trial_index in self._search_of(run).open_trials:
             self._search_of(run).finish(run.trial_index, final.outcome, self._selection_value(state.outcome))
-
-    def _mean_of_last_epochs(self, state: RunState) -> float:
-        """Return the mean validation metric of a run's last epochs: what runs are judged on, never the best epoch."""
-        last = selection_epochs(int(state.run.config["epochs"]))
-        mean = fmean(state.curve[epoch] for epoch in sorted(state.curve)[-last:])
-        return records.as_maximized(self.plan.study.metric, mean)
 
     # The journal contains the metric itself; the controller, the arms' searches and the pool compare the metric signed
     # so that higher is better.
